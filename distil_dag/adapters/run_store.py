@@ -1,0 +1,160 @@
+"""Where a run keeps what it makes: one folder a run, one folder an asset in it.
+
+`<root>/<run>/<asset>/<table>.parquet`, `<root>/<run>/<asset>/report.json`, and whole folders
+(checkpoint, GGUF files). The root is a local folder or any URL that universal-pathlib reads.
+Everything is written under a temporary name and renamed, so a reader never meets half a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+from upath import UPath
+
+from distil_dag.core.case import Case
+
+CaseType = TypeVar("CaseType", bound=Case)
+ReportType = TypeVar("ReportType", bound=BaseModel)
+
+
+class RunStore:
+    """Tables, reports and folders of all runs under one root."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = UPath(root)
+
+    @property
+    def is_local(self) -> bool:
+        return self.root.protocol in ("", "file")
+
+    def folder(self, run: str, asset: str) -> UPath:
+        """The folder of one asset of one run; it need not exist."""
+        return self.root / run / asset
+
+    def runs(self) -> list[str]:
+        """Keys of all runs that have written anything, sorted."""
+        return (
+            sorted(path.name for path in self.root.iterdir() if path.is_dir()) if self.root.exists() else []
+        )
+
+    def write_bytes(self, run: str, asset: str, name: str, data: bytes) -> UPath:
+        """Write one file whole or not at all; returns its path."""
+        target = self.folder(run, asset) / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if self.is_local:
+            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".tmp-")
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.replace(temporary, target)
+        else:
+            target.write_bytes(data)  # an object store shows an object only when it is complete
+        return target
+
+    def read_bytes(self, run: str, asset: str, name: str) -> bytes:
+        """The bytes of one file; FileNotFoundError that says which asset to materialize."""
+        path = self.folder(run, asset) / name
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is missing: materialize `{asset}` for {run!r} first")
+        return bytes(path.read_bytes())
+
+    def write_report(self, run: str, asset: str, report: BaseModel, name: str = "report") -> UPath:
+        """Keep a stage's report (or the frozen task) as JSON beside its tables."""
+        return self.write_bytes(run, asset, f"{name}.json", report.model_dump_json(indent=2).encode())
+
+    def read_report(self, run: str, asset: str, cls: type[ReportType], name: str = "report") -> ReportType:
+        """The report that :meth:`write_report` kept."""
+        return cls.model_validate_json(self.read_bytes(run, asset, f"{name}.json"))
+
+    def write_rows(self, run: str, asset: str, table: str, rows: Sequence[dict[str, Any]]) -> str:
+        """Write flat rows as Parquet; returns the content digest (`sha256:…`)."""
+        buffer = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(list(rows)), buffer)
+        self.write_bytes(run, asset, f"{table}.parquet", buffer.getvalue())
+        return digest(rows)
+
+    def read_rows(self, run: str, asset: str, table: str) -> list[dict[str, Any]]:
+        """All rows of a table, from one Parquet file or a folder of them."""
+        return [row for batch in self.iter_rows(run, asset, table) for row in batch]
+
+    def iter_rows(
+        self, run: str, asset: str, table: str, batch: int = 8192
+    ) -> Iterator[list[dict[str, Any]]]:
+        """The rows of a table in batches, so that a large one need not fit in memory."""
+        folder = self.folder(run, asset)
+        files = [folder / f"{table}.parquet"]
+        if not files[0].exists():
+            files = sorted((folder / table).glob("*.parquet"))
+        if not files:
+            raise FileNotFoundError(f"{folder / table} is missing: materialize `{asset}` for {run!r} first")
+        for path in files:
+            with path.open("rb") as file:
+                for part in pq.ParquetFile(file).iter_batches(batch_size=batch):
+                    yield part.to_pylist()
+
+    def write_cases(self, run: str, asset: str, table: str, cases: Iterable[Case]) -> str:
+        """Write cases as flat rows; returns the content digest."""
+        return self.write_rows(run, asset, table, [case.row() for case in cases])
+
+    def read_cases(self, run: str, asset: str, table: str, cls: type[CaseType]) -> list[CaseType]:
+        """The cases that :meth:`write_cases` wrote."""
+        return [cls.from_row(row) for row in self.read_rows(run, asset, table)]
+
+    @contextmanager
+    def new_folder(self, run: str, asset: str, name: str) -> Iterator[Path]:
+        """A local folder to fill; on a clean exit it becomes `<asset>/<name>`, replacing any before."""
+        target = self.folder(run, asset) / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        base = Path(target.parent.path) if self.is_local else None
+        with tempfile.TemporaryDirectory(dir=base, prefix=f".tmp-{name}-") as temporary:
+            filled = Path(temporary) / name
+            filled.mkdir()
+            yield filled
+            if self.is_local:
+                shutil.rmtree(target, ignore_errors=True)
+                os.replace(filled, Path(target.path))
+            else:
+                for path in sorted(p for p in filled.rglob("*") if p.is_file()):
+                    (target / path.relative_to(filled).as_posix()).write_bytes(path.read_bytes())
+
+    @contextmanager
+    def local_folder(self, run: str, asset: str, name: str) -> Iterator[Path]:
+        """The folder `<asset>/<name>` as a local path: itself, or a copy that lives for the block."""
+        source = self.folder(run, asset) / name
+        if not source.exists():
+            raise FileNotFoundError(f"{source} is missing: materialize `{asset}` for {run!r} first")
+        if self.is_local:
+            yield Path(source.path)
+            return
+        with tempfile.TemporaryDirectory() as temporary:
+            for path in source.rglob("*"):
+                if path.is_file():
+                    copy = Path(temporary) / path.relative_to(source).as_posix()
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    copy.write_bytes(path.read_bytes())
+            yield Path(temporary)
+
+
+def digest(rows: Iterable[dict[str, Any]]) -> str:
+    """Content hash of rows, in their order: the data version of a table."""
+    total = hashlib.sha256()
+    for row in rows:
+        total.update(json.dumps(row, sort_keys=True, ensure_ascii=False, default=str).encode() + b"\n")
+    return "sha256:" + total.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Content hash of one local file."""
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,108 @@
+"""A case: one request with its history and the calls that answer it.
+
+Traces, seeds, test cases and synthetic rows are all cases; they differ in where they come
+from and how far they are trusted.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from distil_dag.core.tool_call import ToolCall
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+class Message(BaseModel):
+    """One chat turn."""
+
+    model_config = ConfigDict(frozen=True)
+
+    role: Role
+    content: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+
+    def openai(self) -> dict[str, Any]:
+        """The turn as OpenAI's chat API takes it."""
+        body: dict[str, Any] = {"role": self.role, "content": self.content}
+        if self.tool_calls:
+            body["tool_calls"] = [
+                {
+                    "type": "function",
+                    "function": {
+                        "name": call.name,
+                        "arguments": json.dumps(call.arguments, ensure_ascii=False),
+                    },
+                }
+                for call in self.tool_calls
+            ]
+        return body
+
+
+class Case(BaseModel):
+    """A request (the last user turn, behind its history) and the calls that answer it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    messages: tuple[Message, ...]
+    calls: tuple[ToolCall, ...] = ()
+    text: str = ""
+
+    @property
+    def request(self) -> str:
+        """The words of the last user turn."""
+        return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
+
+    def row(self) -> dict[str, Any]:
+        """The case as one flat table row; nested values as JSON strings."""
+        row = self.model_dump(mode="json", exclude={"messages", "calls"})
+        row["request"] = self.request
+        row["messages"] = json.dumps(
+            [m.model_dump(mode="json", exclude_defaults=True) for m in self.messages], ensure_ascii=False
+        )
+        row["calls"] = json.dumps([c.model_dump(mode="json") for c in self.calls], ensure_ascii=False)
+        return {key: _flat(value) for key, value in row.items()}
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> Self:
+        """The inverse of :meth:`row`; columns that the class does not know are ignored."""
+        values = {key: row[key] for key in cls.model_fields if key in row and row[key] is not None}
+        for key, value in values.items():
+            if isinstance(value, str) and _is_nested(cls, key):
+                values[key] = json.loads(value)
+        return cls.model_validate(values)
+
+
+class Trace(Case):
+    """A case as production logged it: its calls are what the old agent did, not what was right."""
+
+    time: datetime | None = None
+    problems: tuple[str, ...] = ()
+    model: str = ""
+    latency_ms: float | None = None
+
+
+class HeldOut(Case):
+    """A case of the frozen test; `production` is what the old agent answered, where the log knows."""
+
+    production: tuple[ToolCall, ...] | None = None
+
+
+class Example(Case):
+    """A case to learn from: where it comes from and, if planned, which cell it fills."""
+
+    origin: Literal["seed", "context", "synthetic"]
+    cell: str = ""
+
+
+def _flat(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
+
+
+def _is_nested(cls: type[BaseModel], key: str) -> bool:
+    return "tuple" in str(cls.model_fields[key].annotation) or "dict" in str(cls.model_fields[key].annotation)

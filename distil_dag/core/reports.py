@@ -1,0 +1,192 @@
+"""What each stage says about its work: read by gates, shown as metadata, kept with the run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Report(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TracesReport(_Report):
+    """Intake: rows read, kept, marked (kept with a problem), quarantined by reason."""
+
+    read: int
+    kept: int
+    marked: int = 0
+    quarantined: dict[str, int] = Field(default_factory=dict)
+    redacted: dict[str, int] = Field(default_factory=dict, description="kind of personal data -> hits")
+    calls_per_tool: dict[str, int] = Field(default_factory=dict)
+
+    @property
+    def quarantined_total(self) -> int:
+        return sum(self.quarantined.values())
+
+
+class HoldoutReport(_Report):
+    """The split that comes first: test cases, rows that left with them, what remains."""
+
+    test: int
+    removed_near_copies: int
+    remaining: int
+    test_labels: str = Field(description="`frozen file` or `production log (unreviewed)`")
+
+
+class JudgeReport(_Report):
+    """Judging: how many, how they split, how sure."""
+
+    kind: str
+    judge: str = Field(description="identity of the judging model")
+    judged: int
+    seeds: int
+    passed_context: int = Field(description="passed, but beyond the number of seeds")
+    rejected: int
+    unjudged: int = Field(default=0, description="verdicts that could not be read")
+    relabelled: int = 0
+    min_score: float = 0.5
+    score_histogram: list[int] = Field(default_factory=list, description="ten bins from 0 to 1")
+    reasons: dict[str, int] = Field(default_factory=dict)
+    holdout: HoldoutReport
+    faults_found: dict[str, float] | None = Field(
+        default=None, description="precision, recall, auc against known faults, where they are known"
+    )
+
+    @property
+    def seed_yield(self) -> float:
+        return (self.seeds + self.passed_context) / self.judged if self.judged else 0.0
+
+
+class CellCoverage(_Report):
+    """One cell of the coverage plan: a tool with an argument pattern."""
+
+    cell: str
+    tool: str
+    arguments: list[str]
+    quota: int
+    accepted: int
+
+
+class SynthesisReport(_Report):
+    """Generation: the yield funnel and the coverage that it reached."""
+
+    teacher: str
+    attempted: int
+    accepted: int
+    rejected: dict[str, int] = Field(default_factory=dict, description="reason -> rows")
+    cells: list[CellCoverage] = Field(default_factory=list)
+    rounds: int = 0
+    stopped: str = Field(default="full", description="`full`, or what ended it before")
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+
+    @property
+    def coverage(self) -> float:
+        """Share of the plan's cells that hold at least half of their quota."""
+        wanted = [cell for cell in self.cells if cell.quota]
+        return sum(2 * cell.accepted >= cell.quota for cell in wanted) / len(wanted) if wanted else 0.0
+
+
+class TrainReport(_Report):
+    """Training: what was supervised, and how the loss went."""
+
+    base: str
+    method: str
+    rows: int
+    rows_by_origin: dict[str, int] = Field(default_factory=dict)
+    steps: int
+    epochs: float
+    tokens: int = Field(description="tokens in all rows, once")
+    supervised_tokens: int
+    truncated: int
+    unsupervised_rows: int = Field(description="rows without one supervised token")
+    stop_token_trained: bool
+    loss: list[tuple[int, float]] = Field(description="(step, training loss)")
+    resumed_from_step: int = 0
+    seconds: float = 0.0
+    audit: list[dict[str, str]] = Field(
+        default_factory=list, description="a few rows: `prompt`, and `supervised` as decoded from the mask"
+    )
+    dataset_digest: str = ""
+
+
+class GgufFile(_Report):
+    """One exported file and how far it agrees with the checkpoint."""
+
+    format: str
+    path: str
+    sha256: str
+    bytes: int
+    tokens_equal: bool = Field(description="same token ids as the checkpoint's tokenizer on the golden texts")
+    template_equal: bool
+    agreement: float = Field(description="share of probes whose greedy answer is the checkpoint's")
+    probes: int
+
+
+class GgufReport(_Report):
+    """Export: every file with its parity."""
+
+    files: list[GgufFile]
+    modelfile: str
+    model_card: str
+    lineage: str
+    primary: str
+
+
+class Estimate(_Report):
+    """A share with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class CandidateReport(_Report):
+    """One candidate on the frozen test."""
+
+    name: str
+    model: str
+    n: int
+    metrics: dict[str, Estimate]
+    latency_ms: dict[str, float] = Field(default_factory=dict, description="p50, p95 of one answer alone")
+    bytes: int = 0
+    per_tool: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    per_argument: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+class Comparison(_Report):
+    """A paired difference of exact matches: first minus second."""
+
+    first: str
+    second: str
+    difference: Estimate
+    minimum_detectable: float
+
+
+class EvalReport(_Report):
+    """All candidates on the frozen test, compared."""
+
+    n: int
+    test_labels: str
+    student: str = Field(description="name of the candidate that ships")
+    candidates: list[CandidateReport]
+    comparisons: list[Comparison]
+    failures: list[dict[str, Any]] = Field(default_factory=list)
+    report_html: str = ""
+
+    def candidate(self, name: str) -> CandidateReport:
+        """The candidate of that name; KeyError when it was not evaluated."""
+        for candidate in self.candidates:
+            if candidate.name == name:
+                return candidate
+        raise KeyError(name)
+
+    def against(self, first: str, second: str) -> Comparison:
+        """The paired difference of two candidates; KeyError when it was not computed."""
+        for comparison in self.comparisons:
+            if (comparison.first, comparison.second) == (first, second):
+                return comparison
+        raise KeyError((first, second))

@@ -1,0 +1,81 @@
+"""The key of a run: the one partition key that a model carries through the whole chain.
+
+`TASK.WINDOW` or `TASK.WINDOW_LABEL`, where WINDOW is `UNTIL_SINCE` in UTC
+(`20261124T110000Z_20261117T110000Z`) or absent, which takes the whole log. A key explains
+itself: typed in the Dagster UI it needs no manifest, keys of one task sort by time, and
+variants of one window (another LABEL) stand side by side.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+_FORMAT = "%Y%m%dT%H%M%SZ"
+_WINDOW = re.compile(r"^(\d{8}T\d{6}Z)_(\d{8}T\d{6}Z)(?:_(.+))?$")
+_LABEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+_TASK = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """A parsed key. `since` is inclusive, `until` exclusive; both None mean the whole log."""
+
+    task: str
+    since: datetime | None = None
+    until: datetime | None = None
+    label: str = ""
+
+    def __str__(self) -> str:
+        parts = []
+        if self.until and self.since:
+            parts += [self.until.strftime(_FORMAT), self.since.strftime(_FORMAT)]
+        if self.label:
+            parts.append(self.label)
+        return f"{self.task}." + "_".join(parts)
+
+    @classmethod
+    def parse(cls, text: str, default_task: str | None = None) -> RunKey:
+        """Read a key; one without a task part belongs to `default_task`.
+
+        Raises ValueError that says what a key looks like.
+        """
+        task, dot, rest = text.partition(".")
+        if not dot:
+            task, rest = default_task or "", text
+        window = _WINDOW.match(rest)
+        try:
+            until = _moment(window[1]) if window else None
+            since = _moment(window[2]) if window else None
+        except ValueError:
+            raise ValueError(_explain(text, "a date in it does not exist")) from None
+        label = (window[3] or "") if window else rest
+        if not _TASK.match(task):
+            raise ValueError(_explain(text, "it names no task"))
+        if (label or not window) and not _LABEL.match(label):
+            raise ValueError(_explain(text, "the label may hold letters, digits, `_` and `-`"))
+        if since and until and since >= until:
+            raise ValueError(_explain(text, "the window ends before it starts (UNTIL comes first)"))
+        return cls(task=task, since=since, until=until, label=label)
+
+    def contains(self, time: datetime | None) -> bool:
+        """True when a trace of this time belongs to the run; a trace without time always does."""
+        if time is None or self.since is None or self.until is None:
+            return True
+        return self.since <= _utc(time) < self.until
+
+
+def _moment(text: str) -> datetime:
+    return datetime.strptime(text, _FORMAT).replace(tzinfo=UTC)
+
+
+def _utc(time: datetime) -> datetime:
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _explain(text: str, why: str) -> str:
+    return (
+        f"{text!r} is not a run key: {why}. A key is TASK.UNTIL_SINCE[_LABEL] with UTC times such as "
+        "smart_home.20261124T110000Z_20261117T110000Z, or TASK.LABEL for the whole log"
+    )

@@ -1,0 +1,223 @@
+"""What a user writes in `task.yaml`: the whole configuration of a run, with its defaults.
+
+A task folder holds `task.yaml`, `job_description.json` (description and tools) and, optionally,
+a frozen `test.jsonl`. Reading the folder, with file and line for every mistake, is the work of
+`distil_dag.adapters.task_folder`; this module only says what is allowed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from distil_dag.core.case import Case
+from distil_dag.core.toolset import Toolset
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+RecordFormat = Literal["auto", "openai_chat", "messages", "question_answer"]
+
+
+class SqlSource(_Section):
+    """A table of any SQL database, one logged call a row."""
+
+    kind: Literal["sql"]
+    url: str = Field(description="SQLAlchemy URL; ${NAME} is read from the environment")
+    table: str
+    id_column: str = "id"
+    time_column: str | None = "created_at"
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="our field -> the table's column, where they differ"
+    )
+    where: dict[str, str] = Field(default_factory=dict, description="column -> value: only these rows")
+    format: RecordFormat = "auto"
+
+
+class FileSource(_Section):
+    """JSONL or Parquet files: a local path or glob, s3://, gs://, hf://."""
+
+    kind: Literal["files"]
+    path: str = Field(description="folder, file or glob; ${NAME} is read from the environment")
+    id_column: str | None = None
+    time_column: str | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    where: dict[str, str] = Field(default_factory=dict)
+    format: RecordFormat = "auto"
+
+
+class HubSource(_Section):
+    """A dataset of the Hugging Face Hub."""
+
+    kind: Literal["huggingface"]
+    dataset: str
+    config: str | None = None
+    split: str = "train"
+    revision: str | None = None
+    id_column: str | None = None
+    time_column: str | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    where: dict[str, str] = Field(default_factory=dict)
+    format: RecordFormat = "auto"
+
+
+TraceSource = Annotated[SqlSource | FileSource | HubSource, Field(discriminator="kind")]
+
+
+class TestSpec(_Section):
+    """The held-out test: `test.jsonl` if the folder has one, else this many requests of the log."""
+
+    __test__ = False
+
+    size: Positive = 200
+    seed: int = 0
+
+
+class ModelSpec(_Section):
+    """A chat model: the embedded one, a GGUF file, or any OpenAI-compatible endpoint."""
+
+    kind: Literal["embedded", "gguf", "endpoint"] = "embedded"
+    model: str | None = Field(default=None, description="GGUF path, or the endpoint's model name")
+    base_url: str | None = None
+    api_key_env: str = Field(default="OPENAI_API_KEY", description="variable that holds the key")
+    max_in_flight: Positive = 16
+    timeout_seconds: float = 120.0
+
+
+class JudgeSpec(_Section):
+    """How traces are judged and which become seeds."""
+
+    kind: Literal["likelihood", "rubric"] = "likelihood"
+    sample: Positive | None = Field(default=None, description="judge this many, stratified; all if unset")
+    seeds: Positive = Field(default=300, description="at most this many seeds; passes beyond it are context")
+    min_score: Share = Field(default=0.5, description="keep a trace whose score reaches this")
+    committee: tuple[ModelSpec, ...] = Field(
+        default=(), description="labellers that propose a call for rejected traces; the judge picks"
+    )
+    relabel: bool = Field(default=False, description="let the committee (or the teacher) correct rejects")
+    seed: int = 0
+
+
+class SynthesisSpec(_Section):
+    """How many synthetic rows, and what they must satisfy."""
+
+    rows: Count = 1000
+    max_attempts_per_row: float = Field(default=4.0, gt=0)
+    batch: Positive = 64
+    exemplars: Positive = 6
+    temperature: float = Field(default=0.9, ge=0)
+    widen: bool = Field(default=True, description="let the teacher propose values the log has not shown")
+    no_call_share: Share | None = Field(
+        default=None, description="share of no-call rows; as in the log if unset"
+    )
+    near_duplicate: Share = Field(default=0.95, description="similarity from which a row repeats another")
+    test_similarity: Share = Field(default=0.9, description="similarity to a test request that rejects a row")
+    mutators: tuple[str, ...] = ("length", "register", "indirectness", "word_order")
+    seed: int = 0
+
+
+class StudentSpec(_Section):
+    """The model to fine-tune."""
+
+    model: str = Field(default="embedded", description="`embedded`, a local folder, or a Hub id")
+    revision: str | None = None
+    tools_in_prompt: bool = False
+    system_prompt: str = ""
+
+
+class TrainingSpec(_Section):
+    """Supervised fine-tuning."""
+
+    mix: Literal["synthetic", "synthetic+seeds", "synthetic+seeds+context"] = "synthetic+seeds"
+    method: Literal["lora", "full"] = "full"
+    lora_rank: Positive = 64
+    epochs: float = Field(default=3.0, gt=0)
+    learning_rate: float = Field(default=1e-4, gt=0)
+    batch_size: Positive = 16
+    max_length: Positive = 512
+    warmup_ratio: Share = 0.05
+    save_every_steps: Positive = 50
+    seed: int = 0
+
+
+class ExportSpec(_Section):
+    """Which GGUF files ship; f16 is always made."""
+
+    quantizations: tuple[Literal["Q8_0", "Q4_K_M", "Q5_K_M", "Q6_K"], ...] = ("Q8_0", "Q4_K_M")
+    primary: str = Field(
+        default="Q8_0", description="the file that the model card and lineage call the model"
+    )
+
+
+class EvaluationSpec(_Section):
+    """What is measured on the frozen test."""
+
+    max_new_tokens: Positive = 128
+    few_shot: Count = 8
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    bootstrap: Positive = 2000
+    seed: int = 0
+
+
+class GateSpec(_Section):
+    """Thresholds of the gates. `soft` lists gates that warn instead of stopping the run."""
+
+    min_traces: Count = 50
+    max_quarantined: Share = 0.2
+    min_seeds: Count = 20
+    min_seed_yield: Share = 0.1
+    max_unjudged: Share = 0.02
+    max_leaks: Count = 0
+    leak_similarity: Share = 0.95
+    min_synthetic_validity: Share = 1.0
+    min_cell_coverage: Share = 0.5
+    max_truncated: Share = 0.01
+    min_loss_drop: Share = 0.1
+    min_parity: Share = 0.9
+    soft: tuple[str, ...] = ()
+
+
+class Settings(_Section):
+    """The content of `task.yaml`."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    description: str = ""
+    traces: TraceSource
+    test: TestSpec = TestSpec()
+    teacher: ModelSpec = ModelSpec()
+    judge: JudgeSpec = JudgeSpec()
+    synthesis: SynthesisSpec = SynthesisSpec()
+    student: StudentSpec = StudentSpec()
+    training: TrainingSpec = TrainingSpec()
+    export: ExportSpec = ExportSpec()
+    evaluation: EvaluationSpec = EvaluationSpec()
+    gates: GateSpec = GateSpec()
+
+
+class Task(BaseModel):
+    """A task folder, read and resolved: what a run is made from, frozen with it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    settings: Settings
+    description: str
+    tools: tuple[dict[str, Any], ...]
+    test: tuple[Case, ...] | None = None
+    labels: dict[str, bool] | None = Field(
+        default=None, description="trace id -> is its call right? From `labels.jsonl`; audits the judge"
+    )
+    folder: str = Field(default="", exclude=True, description="where relative paths start; not frozen")
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def toolset(self) -> Toolset:
+        return Toolset.from_openai(list(self.tools), self.description)

@@ -1,0 +1,137 @@
+"""Tool calls: the answer an agent gives, its canonical form, and the one parser for it.
+
+Generator, trainer, evaluator and server all go through :func:`render_calls` and
+:func:`parse_answer`, so that "the same call" means the same thing everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+# Hermes form, which vLLM, llama.cpp and Ollama parse.
+OPEN_TAG = "<tool_call>"
+CLOSE_TAG = "</tool_call>"
+# What a student says when no tool fits: short, constant, and never mistaken for a call.
+NO_CALL_TEXT = "No tool fits."
+
+_TAGGED = re.compile(re.escape(OPEN_TAG) + r"(.*?)(?:" + re.escape(CLOSE_TAG) + r"|\Z)", re.DOTALL)
+
+
+class ToolCall(BaseModel):
+    """One function call: its name and its arguments as parsed JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+
+    def key(self) -> str:
+        """Canonical JSON of the call: equal keys mean equal calls, whatever the key order."""
+        return json.dumps([self.name, _plain(self.arguments)], sort_keys=True, ensure_ascii=False)
+
+    def __hash__(self) -> int:
+        return hash(self.key())
+
+
+class Answer(BaseModel):
+    """What a model said: the calls found in it, the words around them, or why it can't be read."""
+
+    model_config = ConfigDict(frozen=True)
+
+    calls: tuple[ToolCall, ...] = ()
+    text: str = ""
+    error: str | None = None
+
+
+def render_call(call: ToolCall) -> str:
+    """The compact JSON of one call, arguments in the order they stand in."""
+    body = {"name": call.name, "arguments": call.arguments}
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def render_calls(calls: Sequence[ToolCall]) -> str:
+    """The text a student is trained to say for these calls (Hermes form), or the no-call text."""
+    if not calls:
+        return NO_CALL_TEXT
+    return "\n".join(f"{OPEN_TAG}{render_call(call)}{CLOSE_TAG}" for call in calls)
+
+
+def parse_answer(text: str) -> Answer:
+    """Read the tool calls out of a model's raw text.
+
+    Accepts the Hermes form, a bare JSON object or list of calls, and either of them in a
+    Markdown fence. Text without any call is an answer without calls; a call that does not
+    parse is an answer with an error.
+    """
+    tagged = _TAGGED.findall(text)
+    if tagged:
+        words = _TAGGED.sub("", text).strip()
+        return _read_bodies(tagged, words)
+    bare = _strip_fence(text.strip())
+    if bare.startswith(("{", "[")):
+        return _read_bodies([bare], "")
+    return Answer(text=text.strip())
+
+
+def read_call(value: Any) -> ToolCall:
+    """A call from any JSON shape in use: OpenAI's nested `function`, Hermes, `parameters`.
+
+    Raises ValueError with the reason when it is none of them.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f"a tool call must be an object, found {type(value).__name__}")
+    body = value.get("function") if isinstance(value.get("function"), dict) else value
+    assert isinstance(body, dict)
+    name = body.get("name")
+    if not isinstance(name, str) or not name:
+        raise ValueError("a tool call needs a non-empty string `name`")
+    arguments = body.get("arguments", body.get("parameters", {}))
+    if arguments is None or arguments == "":
+        arguments = {}
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"`arguments` of {name!r} is not JSON: {error}") from None
+    if not isinstance(arguments, dict):
+        raise ValueError(f"`arguments` of {name!r} must be an object")
+    return ToolCall(name=name, arguments=arguments)
+
+
+def same_calls(left: Iterable[ToolCall], right: Iterable[ToolCall]) -> bool:
+    """True when both hold the same calls, in any order. Apply `Toolset.canonical` first."""
+    return sorted(call.key() for call in left) == sorted(call.key() for call in right)
+
+
+def _read_bodies(bodies: Sequence[str], words: str) -> Answer:
+    calls: list[ToolCall] = []
+    for body in bodies:
+        try:
+            value = json.loads(_strip_fence(body.strip()))
+            calls.extend(read_call(item) for item in (value if isinstance(value, list) else [value]))
+        except (ValueError, RecursionError) as error:
+            return Answer(calls=tuple(calls), text=words, error=str(error))
+    return Answer(calls=tuple(calls), text=words)
+
+
+def _strip_fence(text: str) -> str:
+    if text.startswith("```"):
+        text = text.split("\n", 1)[1] if "\n" in text else text[3:]
+        text = text.rsplit("```", 1)[0]
+    return text.strip()
+
+
+def _plain(value: Any) -> Any:
+    """Numbers that JSON holds equal compare equal (2 and 2.0), booleans stay booleans."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,123 @@
+"""The tools of a task: OpenAI function definitions, what they allow, and their identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Any
+
+import jsonschema
+from pydantic import BaseModel, ConfigDict
+
+from distil_dag.core.tool_call import ToolCall
+
+
+class Tool(BaseModel):
+    """One function: name, description and the JSON Schema of its arguments."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = {}
+
+    @property
+    def properties(self) -> dict[str, dict[str, Any]]:
+        """Argument name -> its JSON Schema, in the order of the definition."""
+        return dict(self.parameters.get("properties") or {})
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Names of the arguments that every call must carry."""
+        return tuple(self.parameters.get("required") or ())
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Argument name -> default value, for those that declare one."""
+        return {name: spec["default"] for name, spec in self.properties.items() if "default" in spec}
+
+    def openai(self) -> dict[str, Any]:
+        """The definition as OpenAI's chat API takes it."""
+        return {
+            "type": "function",
+            "function": {
+                "name": self.name,
+                "description": self.description,
+                "parameters": self.parameters,
+            },
+        }
+
+
+class Toolset:
+    """The frozen tools of a run, with the rules that follow from their schemas."""
+
+    def __init__(self, tools: list[Tool] | tuple[Tool, ...], description: str = "") -> None:
+        self.tools = tuple(tools)
+        self.description = description
+        self._by_name = {tool.name: tool for tool in self.tools}
+        if len(self._by_name) != len(self.tools):
+            raise ValueError("two tools share one name")
+
+    @classmethod
+    def from_openai(cls, tools: list[dict[str, Any]], description: str = "") -> Toolset:
+        """From a list of OpenAI tool definitions (`{"type": "function", "function": {...}}`)."""
+        return cls([Tool.model_validate(tool.get("function", tool)) for tool in tools], description)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def __getitem__(self, name: str) -> Tool:
+        return self._by_name[name]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._by_name)
+
+    def openai(self) -> list[dict[str, Any]]:
+        """All definitions as OpenAI's chat API takes them."""
+        return [tool.openai() for tool in self.tools]
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the canonical definitions: the tools' identity in the lineage."""
+        text = json.dumps(self.openai(), sort_keys=True, ensure_ascii=False)
+        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+    @cached_property
+    def _validators(self) -> dict[str, jsonschema.protocols.Validator]:
+        return {
+            tool.name: jsonschema.Draft202012Validator(tool.parameters or {"type": "object"})
+            for tool in self.tools
+        }
+
+    def problems(self, call: ToolCall) -> list[str]:
+        """Why this call is not valid under the tools; empty when it is."""
+        if call.name not in self:
+            return [f"unknown tool {call.name!r}"]
+        found = [
+            f"{call.name}: {error.message}"
+            for error in self._validators[call.name].iter_errors(call.arguments)
+        ]
+        unknown = set(call.arguments) - set(self[call.name].properties)
+        if unknown and not any("unexpected" in text for text in found):
+            found.append(f"{call.name}: unknown arguments {sorted(unknown)}")
+        return found
+
+    def canonical(self, call: ToolCall) -> ToolCall:
+        """The call with arguments in schema order and those equal to their default left out."""
+        if call.name not in self:
+            return call
+        tool = self[call.name]
+        order = {name: place for place, name in enumerate(tool.properties)}
+        kept = {
+            name: value
+            for name, value in call.arguments.items()
+            if not (name in tool.defaults and _same_json(tool.defaults[name], value))
+        }
+        ordered = sorted(kept.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
+        return ToolCall(name=call.name, arguments=dict(ordered))
+
+
+def _same_json(left: Any, right: Any) -> bool:
+    return ToolCall(name="", arguments={"v": left}).key() == ToolCall(name="", arguments={"v": right}).key()
