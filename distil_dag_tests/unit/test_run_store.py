@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import pytest
+
+from distil_dag.adapters.run_store import RunStore, digest
+from distil_dag.core.case import Example, HeldOut, Message, Trace
+from distil_dag.core.reports import TracesReport
+from distil_dag.core.tool_call import ToolCall
+
+TURN = Message(role="assistant", tool_calls=(ToolCall(name="f", arguments={"a": [1, {"b": None}]}),))
+CASES = [
+    Trace(id="1", messages=(Message(role="user", content="مرحبا 🙂"),), problems=("unknown tool",)),
+    Trace(id="2", messages=(Message(role="user", content="a"), TURN, Message(role="user", content="b"))),
+]
+
+
+@pytest.fixture(params=["local", "remote"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path if request.param == "local" else f"memory://{uuid.uuid4().hex}")
+
+
+def test_cases_come_back_as_they_went_in(store: RunStore) -> None:
+    store.write_cases("t.r", "traces", "traces", CASES)
+    assert store.read_cases("t.r", "traces", "traces", Trace) == CASES
+    assert store.runs() == ["t.r"]
+
+
+def test_a_test_case_keeps_what_production_answered(store: RunStore) -> None:
+    cases = [
+        HeldOut(id="1", messages=(Message(role="user", content="x"),), production=(ToolCall(name="f"),)),
+        HeldOut(id="2", messages=(Message(role="user", content="x"),), production=()),
+        HeldOut(id="3", messages=(Message(role="user", content="x"),)),
+    ]
+    store.write_cases("t.r", "judged_seeds", "test", cases)
+    assert store.read_cases("t.r", "judged_seeds", "test", HeldOut) == cases
+
+
+def test_an_empty_table_is_a_table(store: RunStore) -> None:
+    store.write_cases("t.r", "synthetic_set", "rejected", [])
+    assert store.read_cases("t.r", "synthetic_set", "rejected", Example) == []
+
+
+def test_a_missing_table_says_what_to_materialize(store: RunStore) -> None:
+    with pytest.raises(FileNotFoundError, match="materialize `gguf`"):
+        store.read_rows("t.r", "gguf", "files")
+    with pytest.raises(FileNotFoundError, match="materialize `gguf`"):
+        store.read_report("t.r", "gguf", TracesReport)
+
+
+def test_a_folder_is_replaced_whole_and_left_alone_by_a_failure(store: RunStore) -> None:
+    with store.new_folder("t.r", "checkpoint", "model") as folder:
+        (folder / "deep").mkdir()
+        (folder / "deep" / "old.txt").write_text("old")
+    with pytest.raises(RuntimeError), store.new_folder("t.r", "checkpoint", "model") as folder:
+        (folder / "new.txt").write_text("new")
+        raise RuntimeError("killed")
+    with store.local_folder("t.r", "checkpoint", "model") as folder:
+        assert [p.name for p in folder.rglob("*.txt")] == ["old.txt"]
+
+
+def test_nothing_temporary_stays_behind(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    store.write_bytes("t.r", "traces", "x.bin", b"1")
+    with store.new_folder("t.r", "traces", "y") as folder:
+        (folder / "z").write_text("1")
+    assert not list(tmp_path.rglob(".tmp-*"))
+
+
+def test_the_digest_is_of_content_and_order() -> None:
+    rows = [{"a": 1, "b": "x"}, {"b": "y", "a": 2}]
+    assert digest(rows) == digest([dict(reversed(row.items())) for row in rows])
+    assert digest(rows) != digest(rows[::-1])
