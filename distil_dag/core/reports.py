@@ -17,6 +17,7 @@ class TracesReport(_Report):
     read: int
     kept: int
     marked: int = 0
+    passed_over: int = Field(default=0, description="rows that choose no tool: text after a tool's result")
     quarantined: dict[str, int] = Field(default_factory=dict)
     redacted: dict[str, int] = Field(default_factory=dict, description="kind of personal data -> hits")
     calls_per_tool: dict[str, int] = Field(default_factory=dict)
@@ -153,6 +154,7 @@ class CandidateReport(_Report):
     metrics: dict[str, Estimate]
     latency_ms: dict[str, float] = Field(default_factory=dict, description="p50, p95 of one answer alone")
     bytes: int = 0
+    unanswered: int = Field(default=0, description="answers that never came; they count as wrong")
     per_tool: dict[str, dict[str, Any]] = Field(default_factory=dict)
     per_argument: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
@@ -163,7 +165,11 @@ class Comparison(_Report):
     first: str
     second: str
     difference: Estimate
-    minimum_detectable: float
+    minimum_detectable: float = Field(description="smallest true difference shown with 80 % power")
+    n: int = Field(default=0, description="cases that both answered")
+    first_only: int = Field(default=0, description="cases that only the first got right")
+    second_only: int = Field(default=0, description="cases that only the second got right")
+    p_value: float = Field(default=1.0, description="McNemar's exact test of no difference")
 
 
 class EvalReport(_Report):
@@ -175,6 +181,7 @@ class EvalReport(_Report):
     candidates: list[CandidateReport]
     comparisons: list[Comparison]
     failures: list[dict[str, Any]] = Field(default_factory=list)
+    measured: dict[str, str] = Field(default_factory=dict, description="how: what a reader must know")
     report_html: str = ""
 
     def candidate(self, name: str) -> CandidateReport:

@@ -16,7 +16,7 @@ from distil_dag.core.toolset import Toolset
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -112,6 +112,9 @@ class SynthesisSpec(_Section):
     batch: Positive = 64
     exemplars: Positive = 6
     temperature: float = Field(default=0.9, ge=0)
+    transplant_share: Share = Field(
+        default=0.5, description="share of rows made from real requests with other values"
+    )
     widen: bool = Field(default=True, description="let the teacher propose values the log has not shown")
     no_call_share: Share | None = Field(
         default=None, description="share of no-call rows; as in the log if unset"
@@ -137,6 +140,10 @@ class TrainingSpec(_Section):
     mix: Literal["synthetic", "synthetic+seeds", "synthetic+seeds+context"] = "synthetic+seeds"
     method: Literal["lora", "full"] = "full"
     lora_rank: Positive = 64
+    layers: Positive | None = Field(
+        default=None,
+        description="train only the last so many layers, at less cost; all, and the embeddings, if unset",
+    )
     epochs: float = Field(default=3.0, gt=0)
     learning_rate: float = Field(default=1e-4, gt=0)
     batch_size: Positive = 16
@@ -165,6 +172,26 @@ class EvaluationSpec(_Section):
     seed: int = 0
 
 
+GateName = Literal[
+    "enough_traces",
+    "quarantine_share",
+    "enough_seeds",
+    "seed_yield",
+    "verdicts_readable",
+    "seeds_leak_free",
+    "calls_valid",
+    "cells_covered",
+    "synthetic_leak_free",
+    "loss_fell",
+    "rows_complete",
+    "rows_supervised",
+    "stop_token_trained",
+    "gguf_parity",
+    "beats_base",
+    "beats_lookup",
+]
+
+
 class GateSpec(_Section):
     """Thresholds of the gates. `soft` lists gates that warn instead of stopping the run."""
 
@@ -180,7 +207,16 @@ class GateSpec(_Section):
     max_truncated: Share = 0.01
     min_loss_drop: Share = 0.1
     min_parity: Share = 0.9
-    soft: tuple[str, ...] = ()
+    soft: tuple[GateName, ...] = ()
+
+
+class AutomationSpec(_Section):
+    """When the sensor and the schedule request a run; both are off until someone turns them on."""
+
+    new_traces: Positive = Field(
+        default=1000, description="the sensor waits for this many traces since the last run's window"
+    )
+    window_days: Positive = Field(default=7, description="the weekly schedule takes this many days")
 
 
 class Settings(_Section):
@@ -198,6 +234,7 @@ class Settings(_Section):
     export: ExportSpec = ExportSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
     gates: GateSpec = GateSpec()
+    automation: AutomationSpec = AutomationSpec()
 
 
 class Task(BaseModel):
@@ -211,6 +248,9 @@ class Task(BaseModel):
     test: tuple[Case, ...] | None = None
     labels: dict[str, bool] | None = Field(
         default=None, description="trace id -> is its call right? From `labels.jsonl`; audits the judge"
+    )
+    warnings: tuple[str, ...] = Field(
+        default=(), description="what the folder says and this task does not use, for a person to read"
     )
     folder: str = Field(default="", exclude=True, description="where relative paths start; not frozen")
 

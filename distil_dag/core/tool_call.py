@@ -13,6 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from distil_dag.core.control_tokens import escape_in_json
+
 # Hermes form, which vLLM, llama.cpp and Ollama parse.
 OPEN_TAG = "<tool_call>"
 CLOSE_TAG = "</tool_call>"
@@ -49,9 +51,9 @@ class Answer(BaseModel):
 
 
 def render_call(call: ToolCall) -> str:
-    """The compact JSON of one call, arguments in the order they stand in."""
+    """The compact JSON of one call, arguments in the order they stand in; it spells no control token."""
     body = {"name": call.name, "arguments": call.arguments}
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return escape_in_json(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
 
 
 def render_calls(calls: Sequence[ToolCall]) -> str:

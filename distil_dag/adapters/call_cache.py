@@ -1,0 +1,145 @@
+"""Replies of a chat model, kept by the content of the call: nothing is computed or paid for twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from pydantic import BaseModel
+
+from distil_dag.stages.ports import ChatModel, Prompt, Reply, Score
+
+Request = TypeVar("Request")
+Result = TypeVar("Result", Reply, Score)
+
+_WAIT_SECONDS = 60.0
+_KEYS_PER_QUERY = 500
+
+
+class CachedChat:
+    """A chat model in front of a SQLite file, which several processes may share.
+
+    A call's key is the model's identity and the whole prompt with all its parameters. What a call
+    of `generate` or `score` brings in is committed at once, so a run that is stopped and started
+    again finds a batch whole or not at all. Failures are not kept. Raises RuntimeError that names
+    the file when it is damaged or can't be written.
+    """
+
+    def __init__(self, model: ChatModel, path: Path) -> None:
+        self._model = model
+        self._path = path
+        self._turns = threading.Lock()
+        with self._explained():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(path, timeout=_WAIT_SECONDS, check_same_thread=False)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            with self._database:
+                self._database.execute(
+                    "CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, reply TEXT) WITHOUT ROWID"
+                )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; the model stays open."""
+        self._database.close()
+
+    @property
+    def identity(self) -> str:
+        return self._model.identity
+
+    def generate(self, prompts: Sequence[Prompt]) -> list[Reply]:
+        return self._through(
+            [_key("generate", self.identity, prompt) for prompt in prompts],
+            prompts,
+            self._model.generate,
+            Reply,
+            lambda reply: reply.finish != "error",
+        )
+
+    def score(self, items: Sequence[tuple[Prompt, str]]) -> list[Score]:
+        return self._through(
+            [_key("score", self.identity, prompt, text) for prompt, text in items],
+            items,
+            self._model.score,
+            Score,
+            lambda score: math.isfinite(score.logprob),
+        )
+
+    def _through(
+        self,
+        keys: Sequence[bytes],
+        requests: Sequence[Request],
+        ask: Callable[[Sequence[Request]], Sequence[Result]],
+        cls: type[Result],
+        is_good: Callable[[Result], bool],
+    ) -> list[Result]:
+        found = self._read(keys, cls)
+        # A request that stands in the batch twice is sent once, as it would be after a restart.
+        missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in found}
+        if missing:
+            fresh = dict(zip(missing, ask(list(missing.values())), strict=True))
+            self._write({key: result for key, result in fresh.items() if is_good(result)})
+            # Where another process was faster, its reply is the one that every later run will see.
+            found |= fresh | self._read(list(missing), cls)
+        return [found[key] for key in keys]
+
+    def _read(self, keys: Sequence[bytes], cls: type[Result]) -> dict[bytes, Result]:
+        found: dict[bytes, Result] = {}
+        with self._turns, self._explained():
+            for start in range(0, len(keys), _KEYS_PER_QUERY):
+                part = keys[start : start + _KEYS_PER_QUERY]
+                marks = ",".join("?" * len(part))
+                rows = self._database.execute(
+                    f"SELECT key, reply FROM replies WHERE key IN ({marks})",  # noqa: S608
+                    part,
+                )
+                found |= {key: cls(**json.loads(reply)) for key, reply in rows}
+        return found
+
+    def _write(self, results: dict[bytes, Result]) -> None:
+        with self._turns, self._explained(), self._database:
+            self._database.executemany(
+                "INSERT OR IGNORE INTO replies VALUES (?, ?)",
+                [(key, json.dumps(dataclasses.asdict(result))) for key, result in results.items()],
+            )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError, ValueError, TypeError) as error:
+            raise RuntimeError(
+                f"the cache of model calls {self._path} cannot be used: {error}. Check that its folder "
+                "can be written and its disk is not full; delete the file if it is damaged "
+                "(replies are then computed again)"
+            ) from error
+
+
+def _key(*parts: Any) -> bytes:
+    text = json.dumps(parts, default=_plain)
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    raise TypeError(f"{type(value).__name__} cannot be part of a call's key")

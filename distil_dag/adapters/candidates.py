@@ -1,0 +1,257 @@
+"""What is put to the test: the student in every form, its base, the teacher, production, a lookup."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from distil_dag.adapters.chat_template import with_tools
+from distil_dag.adapters.checkpoint_model import CheckpointModel
+from distil_dag.adapters.llama_cpp_chat import LlamaCppChat
+from distil_dag.core.case import Case, Example, HeldOut, Message
+from distil_dag.core.tool_call import CLOSE_TAG, render_calls
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages import evaluation
+from distil_dag.stages.evaluation import Answered
+from distil_dag.stages.lookup import SIMILARITY, nearest_calls
+from distil_dag.stages.ports import ChatModel, Progress, Prompt, Reply, quiet
+from distil_dag.stages.student_prompt import render_prompt, student_messages
+
+Asked = TypeVar("Asked")
+
+# Prompts that go to a batching model in one call: a cache keeps the replies of a call together,
+# so this is also what an interrupted evaluation repeats.
+_BATCH = 128
+# Keys that mark a GGUF file as a student of this project, see the export stage.
+_OWN_KEYS = "distil_dag."
+
+
+@dataclass(frozen=True)
+class Exemplars:
+    """Solved cases that a prompt shows before the question: the same ones for every case."""
+
+    turns: tuple[Message, ...] = ()
+
+    @classmethod
+    def choose(cls, seeds: Sequence[Example], count: int, toolset: Toolset) -> Exemplars:
+        """`count` seeds of one turn, taken in turn from every tool, the most frequent tool first."""
+        groups: dict[tuple[str, ...], list[Example]] = defaultdict(list)
+        for seed in sorted(seeds, key=lambda seed: seed.id):
+            if [message.role for message in seed.messages if message.role != "system"] == ["user"]:
+                groups[tuple(sorted(call.name for call in seed.calls))].append(seed)
+        ranked = sorted(groups.values(), key=lambda group: (-len(group), group[0].id))
+        depth = max(map(len, ranked), default=0)
+        rounds = [group[place] for place in range(depth) for group in ranked if place < len(group)]
+        turns = []
+        for seed in rounds[:count]:
+            turns.append(Message(role="user", content=seed.request))
+            said = render_calls([toolset.canonical(call) for call in seed.calls])
+            turns.append(Message(role="assistant", content=said))
+        return cls(tuple(turns))
+
+
+@dataclass
+class ChatCandidate:
+    """A chat model that reads the tools in its prompt: base student, teacher, any endpoint.
+
+    Its prompt is the task's description, the tools, exemplars if any, and the case without
+    production's own system prompt. With `alone`, one request is made at a time and timed;
+    otherwise batches go out, whose latencies would say nothing about one answer.
+    """
+
+    name: str
+    open: Callable[[], AbstractContextManager[ChatModel]]
+    toolset: Toolset
+    max_tokens: int
+    description: str = ""
+    exemplars: Exemplars = field(default_factory=Exemplars)
+    alone: bool = False
+    bytes: int = 0
+    model: str = ""
+
+    def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
+        """One answer a case."""
+        # Small models go on after their call; where no case wants a second one, that is cut off
+        # in their favour and saves most of the time.
+        stop = () if any(len(case.calls) > 1 for case in cases) else (CLOSE_TAG,)
+        prompts = [
+            Prompt(
+                messages=self._messages(case),
+                max_tokens=self.max_tokens,
+                stop=stop,
+                tools=tuple(self.toolset.openai()),
+            )
+            for case in cases
+        ]
+        with self.open() as chat:
+            self.model = chat.identity
+            if self.alone:
+                return _one_by_one(prompts, lambda prompt: chat.generate([prompt])[0], progress)
+            found: list[Answered | None] = []
+            for start in range(0, len(prompts), _BATCH):
+                found += [_answered(reply) for reply in chat.generate(prompts[start : start + _BATCH])]
+                progress(len(found), len(prompts), "")
+            return found
+
+    def _messages(self, case: Case) -> tuple[Message, ...]:
+        turns = student_messages(case, self.description)
+        system = 1 if self.description else 0
+        return (*turns[:system], *self.exemplars.turns, *turns[system:])
+
+
+@dataclass
+class GgufCandidate:
+    """A GGUF file as it is served: llama.cpp, one request at a time, each one timed.
+
+    A student of this project is asked as it was trained, by the template that the file carries.
+    Any other file has not seen the tools, so it finds them in its prompt.
+    """
+
+    path: Path
+    toolset: Toolset
+    max_tokens: int
+    name: str = ""
+    system_prompt: str = ""
+    description: str = ""
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        self.name = self.name or self.path.name
+
+    @property
+    def bytes(self) -> int:
+        return self.path.stat().st_size
+
+    def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
+        """One answer a case. Raises FileNotFoundError or ValueError for a file that is no chat model."""
+        with LlamaCppChat(self.path, parallel=1) as chat:
+            self.model = chat.identity
+            if not any(key.startswith(_OWN_KEYS) for key in chat.metadata):
+                return self._foreign(chat).answer(cases, progress)
+            prompts = [
+                render_prompt(
+                    chat.chat_template, student_messages(case, self.system_prompt), self.toolset.openai()
+                )
+                for case in cases
+            ]
+            return _one_by_one(
+                prompts, lambda prompt: chat.complete_text([prompt], self.max_tokens)[0], progress
+            )
+
+    def _foreign(self, chat: LlamaCppChat) -> ChatCandidate:
+        return ChatCandidate(
+            name=self.name,
+            open=lambda: nullcontext(chat),
+            toolset=self.toolset,
+            max_tokens=self.max_tokens,
+            description=self.description,
+            alone=True,
+        )
+
+
+@dataclass
+class CheckpointCandidate:
+    """A checkpoint folder by transformers, in batches, whose latencies would say nothing.
+
+    The student is asked as it was trained. With `tools_shown` the prompt holds the task's
+    description and the tools, for a base that has never seen them.
+    """
+
+    name: str
+    folder: Path
+    toolset: Toolset
+    max_tokens: int
+    system_prompt: str = ""
+    tools_shown: bool = False
+    model: str = ""
+
+    @property
+    def bytes(self) -> int:
+        return sum(path.stat().st_size for path in self.folder.glob("*.safetensors"))
+
+    def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
+        """One answer a case; the weights are freed before it returns."""
+        model = CheckpointModel(self.folder)
+        self.model = self.model or model.identity
+        template = model.chat_template
+        found: list[Answered | None] = []
+        for start in range(0, len(cases), _BATCH):
+            prompts = [
+                render_prompt(template, self._messages(case, template), self._tools, model.special_tokens)
+                for case in cases[start : start + _BATCH]
+            ]
+            found += [_answered(reply) for reply in model.complete_text(prompts, self.max_tokens)]
+            progress(len(found), len(cases), "")
+        return found
+
+    @property
+    def _tools(self) -> list[dict[str, object]]:
+        return self.toolset.openai()
+
+    def _messages(self, case: Case, template: str) -> Sequence[Message]:
+        messages = student_messages(case, self.system_prompt)
+        return with_tools(messages, self._tools) if self.tools_shown and "tools" not in template else messages
+
+
+@dataclass
+class ProductionCandidate:
+    """What the old agent answered, where the log knows it."""
+
+    model: str = "production log"
+    name: str = evaluation.PRODUCTION
+    bytes: int = 0
+
+    def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
+        """The logged calls; None for a case that the log does not hold."""
+        return [
+            Answered(render_calls(case.production))
+            if isinstance(case, HeldOut) and case.production is not None
+            else None
+            for case in cases
+        ]
+
+
+@dataclass
+class LookupCandidate:
+    """The calls logged for the nearest request of the traces that remained after the hold-out."""
+
+    log: Sequence[Case]
+    name: str = evaluation.LOOKUP
+    bytes: int = 0
+
+    @property
+    def model(self) -> str:
+        return f"nearest of {len(self.log)} traces by {SIMILARITY}"
+
+    def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
+        """The calls of the nearest trace; None for every case when the log is empty."""
+        if not self.log:
+            return [None] * len(cases)
+        found = nearest_calls([case.request for case in cases], self.log)
+        return [Answered(render_calls(calls)) for calls in found]
+
+
+def _one_by_one(
+    prompts: Sequence[Asked], ask: Callable[[Asked], Reply], progress: Progress
+) -> list[Answered | None]:
+    """Each prompt alone, with its wall-clock time."""
+    if prompts:
+        ask(prompts[0])  # the first request reads the weights from disk
+    found: list[Answered | None] = []
+    for prompt in prompts:
+        started = time.perf_counter()
+        reply = ask(prompt)
+        found.append(_answered(reply, 1000 * (time.perf_counter() - started)))
+        progress(len(found), len(prompts), "")
+    return found
+
+
+def _answered(reply: Reply, latency_ms: float | None = None) -> Answered:
+    if reply.finish == "error":
+        return Answered("", error=reply.error or "the model failed without saying why")
+    return Answered(reply.text, latency_ms)

@@ -1,0 +1,41 @@
+"""From a task's `ModelSpec` to a chat model that is ready to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from distil_dag.adapters.call_cache import CachedChat
+from distil_dag.adapters.embedded_weights import NAME, embedded_gguf
+from distil_dag.core.task import ModelSpec
+from distil_dag.stages.ports import ChatModel
+
+
+@contextmanager
+def open_chat(spec: ModelSpec, cache_folder: Path | None = None) -> Iterator[ChatModel]:
+    """The model that `spec` describes, for the length of a `with` block; then its memory is freed.
+
+    With a `cache_folder`, every reply is kept there and never computed twice. Raises ValueError,
+    FileNotFoundError or ImportError that say what is missing, and how to get it.
+    """
+    with ExitStack() as stack:
+        model = _open(spec, stack)
+        if cache_folder is not None:
+            model = stack.enter_context(CachedChat(model, cache_folder / "replies.sqlite"))
+        yield model
+
+
+def _open(spec: ModelSpec, stack: ExitStack) -> ChatModel:
+    if spec.kind == "endpoint":
+        # The SDK takes a second to import.
+        from distil_dag.adapters.endpoint_chat import EndpointChat
+
+        return EndpointChat(spec)
+    from distil_dag.adapters.llama_cpp_chat import LlamaCppChat
+
+    if spec.kind == "embedded":
+        return stack.enter_context(LlamaCppChat(embedded_gguf(), NAME))
+    if not spec.model:
+        raise ValueError("a model of kind `gguf` needs `model`: the path of the GGUF file")
+    return stack.enter_context(LlamaCppChat(Path(spec.model).expanduser()))

@@ -1,0 +1,109 @@
+"""A checkpoint folder that answers rendered prompts, by transformers on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from distil_dag.adapters.run_store import file_digest
+from distil_dag.stages.ports import Reply
+
+
+class CheckpointModel:
+    """A Hugging Face causal LM in a folder, decoded greedily.
+
+    It has the methods of the llama.cpp model that parity and evaluation need, so that both are
+    asked in the same way. Weights are read on first use.
+    """
+
+    def __init__(self, folder: Path, batch: int = 16) -> None:
+        self.folder = folder
+        self.batch = batch
+
+    @property
+    def identity(self) -> str:
+        """Folder name and content hash of the weights."""
+        digests = [file_digest(path) for path in sorted(self.folder.glob("*.safetensors"))]
+        return f"{self.folder.name}@{'+'.join(digests)}"
+
+    @property
+    def chat_template(self) -> str:
+        """The Jinja template that travels with the tokenizer."""
+        return str(self._tokenizer.chat_template)
+
+    @property
+    def special_tokens(self) -> dict[str, str]:
+        """The special tokens that a chat template may ask for, by name."""
+        named = self._tokenizer.special_tokens_map
+        return {name: token for name, token in named.items() if isinstance(token, str)}
+
+    def tokenize(self, text: str) -> list[int]:
+        """Ids of a rendered prompt; control tokens in it are read as such."""
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def complete_text(self, prompts: Sequence[str], max_tokens: int) -> list[Reply]:
+        """Greedy continuations of rendered prompts, in their order, without the stop token."""
+        replies: list[Reply | None] = [None] * len(prompts)
+        # Neighbours of one length need little padding.
+        order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
+        for start in range(0, len(order), self.batch):
+            places = order[start : start + self.batch]
+            found = self._batch([prompts[place] for place in places], max_tokens)
+            for place, reply in zip(places, found, strict=True):
+                replies[place] = reply
+        return [reply for reply in replies if reply is not None]
+
+    def _batch(self, prompts: list[str], max_tokens: int) -> list[Reply]:
+        import torch
+
+        inputs = self._tokenizer(
+            prompts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt"
+        ).to(self._model.device)
+        with torch.inference_mode():
+            output = self._model.generate(
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
+                max_new_tokens=max_tokens,
+                do_sample=False,
+                eos_token_id=self._tokenizer.eos_token_id,
+                pad_token_id=self._tokenizer.pad_token_id,
+            )
+        width = inputs["input_ids"].shape[1]
+        lengths = inputs["attention_mask"].sum(1).tolist()
+        return [
+            self._reply(ids[width:].tolist(), int(length))
+            for ids, length in zip(output, lengths, strict=True)
+        ]
+
+    def _reply(self, ids: list[int], prompt_tokens: int) -> Reply:
+        stop = self._tokenizer.eos_token_id
+        stopped = stop in ids
+        said = ids[: ids.index(stop)] if stopped else ids
+        text = self._tokenizer.decode(said, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return Reply(text, "stop" if stopped else "length", prompt_tokens, len(said) + stopped)
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(self.folder), trust_remote_code=False)
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        return tokenizer
+
+    @cached_property
+    def _model(self) -> Any:
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            str(self.folder),
+            dtype="auto",
+            attn_implementation="sdpa",
+            trust_remote_code=False,
+            use_safetensors=True,
+        )
+        return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()

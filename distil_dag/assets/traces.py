@@ -1,0 +1,60 @@
+"""The snapshot of the production log that a run is made from."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from dagster_dlt import DagsterDltResource, dlt_assets
+from pydantic import Field
+
+from distil_dag.adapters.trace_intake import Intake
+from distil_dag.adapters.trace_sources import log_pipeline, log_source, open_log, source_error
+from distil_dag.core.run_key import RunKey
+from distil_dag.resources.conventions import DATA, INTAKE_POOL, RUNS
+from distil_dag.resources.store import StoreResource
+from distil_dag.resources.tasks import TasksResource
+from distil_dag.resources.traces_in_dagster import TracesTranslator, traces_metadata
+
+
+class TracesConfig(dg.Config):
+    """What a run changes in its task; the changed task is frozen with the run."""
+
+    overrides: dict[str, str] = Field(default={}, description="setting -> YAML text, `training.epochs`: `1`")
+
+
+# The pipeline of a run is made in the run: one made here would leave a folder behind at each load.
+@dlt_assets(
+    dlt_source=log_source(), dlt_pipeline=None, name="traces", group_name=DATA, partitions_def=RUNS,  # type: ignore[arg-type]
+    dagster_dlt_translator=TracesTranslator(), pool=INTAKE_POOL,
+)  # fmt: skip
+def traces(
+    context: dg.AssetExecutionContext,
+    config: TracesConfig,
+    store: StoreResource,
+    tasks: TasksResource,
+    dlt: DagsterDltResource,
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Takes the snapshot, and freezes the task that the rest of the run reads."""
+    run, files = context.partition_key, store.open()
+    try:
+        task = tasks.task(run, config.overrides)
+        key = RunKey.parse(run, task.name)
+        intake, log = Intake(task, key), open_log(task)
+        source = log_source(intake, log, key)
+        with log_pipeline(files, run) as pipeline:
+            loaded = list(dlt.run(context, source, pipeline, loader_file_format="parquet"))
+    except Exception as error:
+        told = source_error(error) or (error if isinstance(error, ValueError) else None)
+        if told is None:
+            raise dg.RetryRequested(max_retries=2, seconds_to_wait=5) from error
+        # dlt's own message quotes its internals; ours says what to change.
+        raise dg.Failure(description=str(told), allow_retries=False) from None
+    for warning in task.warnings:
+        context.log.warning(warning)
+    files.write_report(run, "traces", task, name="task")
+    files.write_report(run, "traces", intake.report())
+    yield dg.MaterializeResult(
+        asset_key="traces",
+        data_version=dg.DataVersion(intake.digest),
+        metadata=traces_metadata(task, key, intake, files.folder(run, "traces"), loaded[0].metadata or {}),
+    )

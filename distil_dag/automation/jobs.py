@@ -1,0 +1,33 @@
+"""The chain as one job: a model is a transaction, stopped by the first gate that fails."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+CHAIN = ("traces", "judged_seeds", "synthetic_set", "checkpoint", "gguf", "eval_report")
+
+# Each step has its process, so that what a model took is given back before the next needs it,
+# and a step that dies takes nothing with it. Processes are forked off a server that has already
+# imported the code: see benchmarks/step_start.py for what a step costs with and without.
+step_processes = dg.multiprocess_executor.configured(
+    {
+        "max_concurrent": 2,
+        "start_method": {
+            "forkserver": {"preload_modules": ["distil_dag.definitions", "distil_dag.automation.step_process"]}
+        },
+    },
+    name="step_processes",
+)
+
+distil_run = dg.define_asset_job(
+    "distil_run",
+    selection=dg.AssetSelection.assets(*CHAIN),
+    description="Traces to a measured small model. One partition is one run is one model; "
+    "a gate that fails ends it.",
+)
+
+refresh_leaderboard = dg.define_asset_job(
+    "refresh_leaderboard",
+    selection=dg.AssetSelection.assets("leaderboard"),
+    description="Reads the reports of all runs again.",
+)

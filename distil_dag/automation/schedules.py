@@ -1,0 +1,43 @@
+"""Retrains every task once a week on the traces of its last days."""
+
+import dagster as dg
+
+from distil_dag.adapters.trace_sources import count_since
+from distil_dag.automation.jobs import distil_run
+from distil_dag.core.run_plan import trailing_window
+from distil_dag.resources.conventions import RUNS
+from distil_dag.resources.tasks import TasksResource
+
+
+@dg.schedule(
+    job=distil_run,
+    cron_schedule="0 3 * * 1",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Mondays at 3:00 UTC: a run of each task over its last `automation.window_days` days. "
+    "Off until it is turned on.",
+)
+def retrain_weekly(
+    context: dg.ScheduleEvaluationContext, tasks: TasksResource
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """One run request for each task whose window holds enough; else the reason of each that has not."""
+    requests: list[dg.RunRequest] = []
+    reasons: list[str] = []
+    for name in tasks.names():
+        try:
+            settings = tasks.task(name).settings
+            key = trailing_window(name, settings.automation.window_days, context.scheduled_execution_time)
+            if settings.traces.time_column is None:
+                reasons.append(f"{name}: its log has no time column, so its last days can't be told")
+                continue
+            count = count_since(tasks.task(name), key.since)
+        except Exception as error:  # one broken folder or unreachable log must not hold up the others
+            reasons.append(f"{name}: can't be read ({error})")
+            continue
+        if count < settings.gates.min_traces:
+            reasons.append(f"{name}: {count} traces in {settings.automation.window_days} days")
+            continue
+        # A schedule can't ask for a partition the way a sensor can; adding one twice does no harm.
+        context.instance.add_dynamic_partitions(str(RUNS.name), [str(key)])
+        requests.append(dg.RunRequest(run_key=str(key), partition_key=str(key)))
+    return requests or dg.SkipReason("; ".join(reasons) or "no task is known")

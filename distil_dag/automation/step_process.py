@@ -1,0 +1,25 @@
+"""Loaded into the server that step processes are forked from: a step must not outlive its run.
+
+When the process of a run is killed, nobody is left to end its steps, and a second attempt at
+the run would meet the first one's training still writing. Linux can tell a child that its
+parent died: the fork server ends with the run, and each step then gets SIGTERM, which Dagster
+takes as an interrupt and hands on to what the step has started. Import it nowhere else.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+if sys.platform == "linux":
+    _end_with_parent()
+    os.register_at_fork(after_in_child=_end_with_parent)

@@ -1,0 +1,59 @@
+"""Puts the chain together: the only place that knows every asset, gate, job and resource."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dlt import DagsterDltResource
+
+from distil_dag.assets.checkpoint import checkpoint
+from distil_dag.assets.eval_report import eval_report
+from distil_dag.assets.gguf import gguf
+from distil_dag.assets.judged_seeds import judged_seeds
+from distil_dag.assets.leaderboard import leaderboard
+from distil_dag.assets.synthetic_set import synthetic_set
+from distil_dag.assets.traces import traces
+from distil_dag.automation.jobs import distil_run, refresh_leaderboard, step_processes
+from distil_dag.automation.schedules import retrain_weekly
+from distil_dag.automation.sensors import new_traces
+from distil_dag.checks.gates import GATES
+from distil_dag.resources.deployment import deployment
+from distil_dag.resources.store import StoreResource
+from distil_dag.resources.tasks import TasksResource
+from distil_dag.resources.teacher import TeacherResource
+from distil_dag.resources.trainer import TrainerResource
+
+# In the order of the story.
+CHAIN = (traces, judged_seeds, synthetic_set, checkpoint, gguf, eval_report)
+
+
+def build_defs(
+    home: Path | None = None,
+    *,
+    chain: Sequence[dg.AssetsDefinition] = CHAIN,
+    resource_overrides: Mapping[str, Any] | None = None,
+) -> dg.Definitions:
+    """All definitions of one installation (see `resources/deployment.py`); fresh at each call.
+
+    `chain` and `resource_overrides` replace assets and resources, and leave the rest as it is.
+    """
+    places = deployment(home)
+    resources = {
+        "store": StoreResource(root=places.store),
+        "tasks": TasksResource(folders=[str(folder) for folder in places.task_folders]),
+        "teacher": TeacherResource(cache_root=str(places.cache)),
+        "trainer": TrainerResource(work_root=str(places.work)),
+        "dlt": DagsterDltResource(),
+    }
+    return dg.Definitions(
+        assets=[*chain, leaderboard],
+        asset_checks=GATES,
+        jobs=[distil_run, refresh_leaderboard],
+        schedules=[retrain_weekly],
+        sensors=[new_traces],
+        resources={**resources, **(resource_overrides or {})},
+        executor=step_processes,
+    )

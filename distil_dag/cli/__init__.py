@@ -1,0 +1,5 @@
+"""The `distil-dag` command."""
+
+from distil_dag.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,178 @@
+"""The commands, their options and what they answer to a mistake.
+
+Each command imports what it needs when it is called, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from distil_dag.cli.errors import CommandError
+
+app = typer.Typer(
+    name="distil-dag",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Distil a small tool-calling model from production traces.
+
+    A [bold]task[/bold] is a folder: `task.yaml`, `job_description.json` (the tools) and, optionally, a frozen
+    `test.jsonl`. A [bold]run[/bold] takes it from the log to measured GGUF files, on Dagster.
+
+    Everything is kept under `.distil_dag` in the working directory; DISTIL_DAG_HOME names another
+    place.""",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="A task folder, or the name of a known task.")]
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The new task folder.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are already there.")] = False,
+) -> None:
+    """Write a commented task folder to fill in."""
+    from distil_dag.cli.task_folders import write_template
+
+    write_template(folder, force)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Check what this machine lacks for a run, and say how to get it.
+
+    Exit code 0 when a run can start.
+    """
+    from distil_dag.cli.doctor import report
+
+    raise typer.Exit(report(json))
+
+
+@app.command()
+def run(
+    task: TaskArgument,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run",
+            metavar="KEY",
+            help="UNTIL_SINCE[_LABEL] in UTC, such as 20261124T110000Z_20261117T110000Z, or a LABEL for the "
+            "whole log. Unset: all traces up to now. The same KEY again goes on where it stopped.",
+        ),
+    ] = None,
+    set: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="A.B=C", help="Override a setting of task.yaml; repeatable."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run the whole chain: traces in, GGUF files and a report out.
+
+    Shows its progress and ends with a table of all candidates; the run appears in the Dagster UI
+    (`distil-dag ui`) as well. Exit code 0 only when every stage and every gate passed.
+    """
+    from distil_dag.cli.run import run_task
+
+    raise typer.Exit(run_task(task, run, set or [], json))
+
+
+@app.command("eval")
+def evaluate(
+    cases: Annotated[Path, typer.Argument(metavar="CASES", help="JSONL of cases with their right calls.")],
+    task: Annotated[str, typer.Option("--task", metavar="TASK", help="A task folder, or a known task's name.")],
+    model: Annotated[Path | None, typer.Option("--model", metavar="FILE.gguf", help="A GGUF file.")] = None,
+    endpoint: Annotated[
+        str | None, typer.Option("--endpoint", metavar="URL", help="An OpenAI-compatible server.")
+    ] = None,
+    endpoint_model: Annotated[
+        str | None, typer.Option("--endpoint-model", metavar="NAME", help="The server's name of the model.")
+    ] = None,
+    closed_book: Annotated[
+        bool,
+        typer.Option("--closed-book", help="Ask the server's model as a student of this project: no tools named."),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Measure a model on cases: every metric with its interval, latency, failures."""
+    from distil_dag.cli.models import evaluate_cases
+
+    evaluate_cases(cases, task, model, endpoint, endpoint_model, closed_book, json)
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Option("--model", metavar="FILE.gguf", help="A student's GGUF file.")],
+    words: Annotated[str, typer.Argument(metavar="WORDS", help="What a user says.")],
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="TASK", help="Puts the task's tools before a foreign model.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Ask a model once and print its tool calls."""
+    from distil_dag.cli.models import predict_words
+
+    predict_words(model, words, task, json)
+
+
+@app.command()
+def lineage(
+    subject: Annotated[str, typer.Argument(metavar="RUN|FILE.gguf", help="A run's key, or a GGUF file.")],
+    json: Json = False,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flow chart.")] = False,
+) -> None:
+    """Show what made a model: every ancestor's asset, partition, versions, Dagster run and config."""
+    from distil_dag.cli.history import show_lineage
+
+    show_lineage(subject, json, mermaid)
+
+
+@app.command()
+def runs(json: Json = False) -> None:
+    """List all runs with the result of each."""
+    from distil_dag.cli.history import list_runs
+
+    list_runs(json)
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option("--port", "-p", help="Where the web page is served.")] = 3000,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Open Dagster, webserver and daemon, on the same instance that `run` uses."""
+    from distil_dag.cli.web import serve
+
+    raise typer.Exit(serve(host, port))
+
+
+def main() -> NoReturn:
+    """Run the command. Exit code 0: success, 1: failure, 2: bad input; never a traceback.
+
+    `DISTIL_DAG_DEBUG=1` shows the traceback all the same.
+    """
+    try:
+        app()
+    except CommandError as error:
+        _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has enough (`| head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        _fail(f"{type(error).__name__}: {error}\nDISTIL_DAG_DEBUG=1 shows where.", 1)
+    sys.exit(0)
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    if os.environ.get("DISTIL_DAG_DEBUG") == "1":
+        raise
+    print(f"distil-dag: {text}", file=sys.stderr)
+    sys.exit(code)

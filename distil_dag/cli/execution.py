@@ -1,0 +1,193 @@
+"""One run of the chain in this process, on the instance and under the job that the UI shows."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
+from dagster._core.execution.api import execute_run
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+from distil_dag.cli.errors import CommandError
+from distil_dag.resources.conventions import RUNS
+from distil_dag.resources.deployment import Deployment
+
+_MODULE = "distil_dag.definitions"
+_PARTITION = "dagster/partition"
+_LOCK = "distil_dag/lock"
+_ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+_IN_FLIGHT = [status for status in dg.DagsterRunStatus if status not in _ENDED]
+# Dagster writes every event to the console as well; the event log is what is shown.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+Watch = Callable[[list[dg.EventLogEntry]], None]
+
+
+def execute(
+    instance: dg.DagsterInstance,
+    places: Deployment,
+    key: str,
+    job_name: str,
+    run_config: Mapping[str, object],
+    watch: Watch,
+) -> dg.DagsterRun:
+    """Run a job to its end and return the finished run; `watch` gets its events as they come.
+
+    An interrupt ends the run's steps and marks it as canceled. Raises CommandError when
+    the same key is already under way.
+    """
+    with _alone(places.home / "locks" / f"{key}.lock") as held:
+        _bury_the_dead(instance, held)
+        _refuse_second(instance, key)
+        instance.add_dynamic_partitions(str(RUNS.name), [key])
+        job = _job(job_name)
+        run = instance.create_run_for_job(
+            job_def=job.get_definition(),
+            run_config={**run_config, **_QUIET},
+            # Whoever started it here will start it again; the daemon need not.
+            tags={_PARTITION: key, _LOCK: held, "dagster/max_retries": "0"},
+            remote_job_origin=_origin(job_name),
+            job_code_origin=job.get_python_origin(),
+        )
+        with _interrupts() as interrupts, _watching(instance, run.run_id, watch, interrupts):
+            try:
+                execute_run(job, run, instance)
+            except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+                pass  # the run says so itself
+        finished = instance.get_run_by_id(run.run_id)
+        assert finished is not None
+        if finished.status not in _ENDED:
+            instance.report_run_canceled(finished, message="interrupted")
+        return finished
+
+
+def _job(name: str) -> ReconstructableJob:
+    repository = ReconstructableRepository.for_module(_MODULE, "defs", working_directory=os.getcwd())
+    return repository.get_reconstructable_job(name)
+
+
+def _origin(job_name: str) -> RemoteJobOrigin:
+    """Where the UI, started with `-m distil_dag.definitions`, finds this job."""
+    target = LoadableTargetOrigin(
+        executable_path=sys.executable, module_name=_MODULE, working_directory=os.getcwd()
+    )
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(target, location_name=_MODULE)
+    return RemoteRepositoryOrigin(location, "__repository__").get_job_origin(job_name)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[str]:
+    """Holds a key for this process; the system lets go of it however the process ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        if not _try_lock(lock.fileno()):
+            raise CommandError(f"{path.stem} is already being run by another distil-dag process", exit_code=1)
+        yield f"{socket.gethostname()}:{path}"
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _bury_the_dead(instance: dg.DagsterInstance, held: str) -> None:
+    """End the runs whose command was killed, and free the places in pools that they still hold."""
+    for run in instance.get_runs(dg.RunsFilter(statuses=_IN_FLIGHT)):
+        lock = run.tags.get(_LOCK, "")
+        if lock == held or _is_free(lock):
+            instance.report_run_failed(run, message="The process of this run was killed.")
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def _is_free(lock: str) -> bool:
+    host, _, path = lock.partition(":")
+    if host != socket.gethostname() or not Path(path).is_file():
+        return False
+    with Path(path).open("a") as file:
+        return _try_lock(file.fileno())
+
+
+def _refuse_second(instance: dg.DagsterInstance, key: str) -> None:
+    others = instance.get_runs(dg.RunsFilter(statuses=_IN_FLIGHT, tags={_PARTITION: key}), limit=1)
+    if others:
+        raise CommandError(
+            f"{key} is already under way as Dagster run {others[0].run_id}. Wait for it, or terminate it "
+            "in the UI (`distil-dag ui`), then run it again.",
+            exit_code=1,
+        )
+
+
+@contextmanager
+def _interrupts() -> Iterator[socket.socket]:
+    """A socket that turns readable at Ctrl-C and SIGTERM, which mean the same here.
+
+    Dagster has its own handlers while a run lasts, so a handler would not hear of them.
+    """
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    try:
+        yield ours
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        signal.signal(signal.SIGTERM, before)
+        ours.close()
+        theirs.close()
+
+
+@contextmanager
+def _watching(
+    instance: dg.DagsterInstance, run_id: str, watch: Watch, interrupts: socket.socket
+) -> Iterator[None]:
+    """Hands over new events of the run from a thread, and all that are left at the end."""
+    done = threading.Event()
+
+    def follow() -> None:
+        cursor: str | None = None
+        while True:
+            readable, _, _ = select.select([interrupts], [], [], 0.5)
+            if readable and interrupts.recv(64):
+                _cancel(instance, run_id)
+            last = done.is_set()
+            records = instance.get_records_for_run(run_id, cursor=cursor)
+            cursor = records.cursor
+            watch([record.event_log_entry for record in records.records])
+            if last and not records.has_more:
+                return
+            run = instance.get_run_by_id(run_id)
+            if not last and run and run.status is dg.DagsterRunStatus.CANCELED:
+                os.kill(os.getpid(), signal.SIGINT)  # someone has ended it in the UI
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(timeout=30)
+
+
+def _cancel(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Say that the end is wanted; Dagster takes it for a failure otherwise."""
+    run = instance.get_run_by_id(run_id)
+    if run and run.status in (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED):
+        instance.report_run_canceling(run, message="Interrupted in the terminal.")

@@ -1,0 +1,110 @@
+"""`distil-dag lineage` and `distil-dag runs`: what was made, when and from what."""
+
+from __future__ import annotations
+
+import json as json_format
+from pathlib import Path
+
+import dagster as dg
+from rich.console import Console
+from rich.table import Table
+
+from distil_dag.adapters.run_store import RunStore
+from distil_dag.cli.errors import CommandError
+from distil_dag.core.reports import EvalReport
+from distil_dag.resources.conventions import RUNS
+from distil_dag.resources.deployment import Deployment, deployment
+from distil_dag.resources.lineage import GGUF_KEY, Ancestor, ancestors, as_mermaid, as_text
+from distil_dag.stages.metrics import EXACT
+
+# The end of the chain first: what a run got to is what its lineage starts from.
+_ENDS = ("eval_report", "gguf", "checkpoint", "synthetic_set", "judged_seeds", "traces")
+
+
+def show_lineage(subject: str, json: bool, mermaid: bool) -> None:
+    """Print the ancestors of a run's newest asset, or those that a GGUF file carries."""
+    is_file = subject.endswith(".gguf") or Path(subject).is_file()
+    entries = _of_file(Path(subject)) if is_file else _of_run(subject, deployment())
+    if json:
+        print(json_format.dumps(entries, ensure_ascii=False, indent=2))
+    else:
+        print(as_mermaid(entries) if mermaid else as_text(entries))
+
+
+def _of_file(path: Path) -> list[Ancestor]:
+    from distil_dag.adapters.gguf_tools import read_metadata
+
+    if not path.is_file():
+        raise CommandError(f"{path} is not a file")
+    try:
+        found = read_metadata(path)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{path} can't be read as GGUF: {error}") from None
+    if GGUF_KEY not in found:
+        raise CommandError(f"{path} carries no lineage: it was not exported by this project", exit_code=1)
+    entries: list[Ancestor] = json_format.loads(str(found[GGUF_KEY]))
+    return entries
+
+
+def _of_run(run: str, places: Deployment) -> list[Ancestor]:
+    if places.exists():
+        with places.instance() as instance:
+            for asset in _ENDS:
+                if entries := ancestors(instance, asset, run):
+                    return entries
+    raise CommandError(
+        f"{run!r} is no run of this installation ({places.home}): `distil-dag runs` lists them, and "
+        "DISTIL_DAG_HOME names another one. For a file give its path, FILE.gguf."
+    )
+
+
+def list_runs(json: bool) -> None:
+    """Print every run of this installation, the newest first."""
+    places = deployment()
+    rows = _runs(places) if places.exists() else []
+    if json:
+        print(json_format.dumps(rows, ensure_ascii=False, indent=2))
+        return
+    table = Table()
+    for name in ("run", "status", "started", "exact match", "n"):
+        table.add_column(name)
+    for row in rows:
+        exact = row["exact_match"]
+        table.add_row(
+            str(row["run"]),
+            str(row["status"]),
+            str(row["started"]),
+            f"{exact:.1%}" if isinstance(exact, float) else "",
+            str(row["n"] or ""),
+        )
+    Console().print(table if rows else "no runs yet: distil-dag run TASK")
+
+
+def _runs(places: Deployment) -> list[dict[str, object]]:
+    store = RunStore(places.store)
+    newest: dict[str, dict[str, object]] = {}
+    with places.instance() as instance:
+        keys = instance.get_dynamic_partitions(str(RUNS.name))
+        if not keys:
+            return []
+        for record in instance.get_run_records(dg.RunsFilter(tags={"dagster/partition": keys})):
+            key = record.dagster_run.tags["dagster/partition"]
+            newest.setdefault(key, _row(key, record, store))
+    return list(newest.values())
+
+
+def _row(key: str, record: dg.RunRecord, store: RunStore) -> dict[str, object]:
+    try:
+        report = store.read_report(key, "eval_report", EvalReport)
+        exact = report.candidate(report.student).metrics[EXACT].value
+        measured: tuple[float | None, int | None] = (exact, report.n)
+    except (FileNotFoundError, ValueError):
+        measured = (None, None)
+    return {
+        "run": key,
+        "status": record.dagster_run.status.value.lower(),
+        "started": record.create_timestamp.isoformat(timespec="seconds"),
+        "dagster_run_id": record.dagster_run.run_id,
+        "exact_match": measured[0],
+        "n": measured[1],
+    }

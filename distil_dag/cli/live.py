@@ -1,0 +1,120 @@
+"""What a run does, told in the terminal as its events come in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import dagster as dg
+from rich.console import Console
+from rich.markup import escape
+
+_Type = dg.DagsterEventType
+
+
+@dataclass
+class Story:
+    """Follows the events of one run: prints them and keeps what the result needs."""
+
+    console: Console
+    started: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    failed_gates: list[dict[str, str]] = field(default_factory=list)
+    warnings: list[dict[str, str]] = field(default_factory=list)
+    failed_stage: str | None = None
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        self._status = self.console.status("starting …")
+        if self.console.is_terminal:
+            self._status.start()
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._status.stop()
+
+    def tell(self, events: list[dg.EventLogEntry]) -> None:
+        """Take in new events, in their order."""
+        for event in events:
+            if event.is_dagster_event:
+                self._event(event)
+            elif event.level >= 20 and event.step_key:
+                self._line(event.step_key, event.user_message, important=event.level >= 30)
+
+    def _event(self, entry: dg.EventLogEntry) -> None:
+        event = entry.get_dagster_event()
+        step = event.step_key or ""
+        if event.event_type is _Type.STEP_START:
+            self.started[step] = entry.timestamp
+            if not _is_gate(step):
+                self._print(f"[bold]{step}[/bold]")
+                self._status.update(step)
+        elif event.event_type is _Type.STEP_SUCCESS:
+            self._ended(step, entry.timestamp)
+            if not _is_gate(step):
+                self._print(f"  [green]done[/green] in {_duration(self.seconds[step])}")
+        elif event.event_type is _Type.STEP_UP_FOR_RETRY:
+            self._print(f"  [yellow]tried again:[/yellow] {escape(_reason(event))}")
+        elif event.event_type is _Type.STEP_FAILURE:
+            self._ended(step, entry.timestamp)
+            if _is_interrupt(event):
+                self._print(f"  [yellow]stopped[/yellow] {step}")
+            elif not (_is_gate(step) and self.failed_gates):
+                self.failed_stage, self.error = step, _reason(event)
+                self._print(f"  [red]failed:[/red] {escape(self.error)}")
+        elif event.event_type is _Type.ASSET_CHECK_EVALUATION:
+            self._gate(event.asset_check_evaluation_data)
+        elif event.event_type is _Type.ENGINE_EVENT and "concurrency" in (event.message or "") and step:
+            self._status.update(f"{step}: waits for its turn, another run is in the pool")
+
+    def _gate(self, verdict: dg.AssetCheckEvaluation) -> None:
+        told = {"gate": verdict.check_name, "asset": verdict.asset_key.to_user_string(),
+                "message": verdict.description or ""}  # fmt: skip
+        if verdict.passed:
+            self._print(f"  [green]gate[/green] {verdict.check_name}")
+        elif verdict.severity is dg.AssetCheckSeverity.WARN:
+            self.warnings.append(told)
+            self._print(f"  [yellow]gate {verdict.check_name} warns:[/yellow] {escape(told['message'])}")
+        else:
+            self.failed_gates.append(told)
+            self._print(f"  [red]gate {verdict.check_name} failed:[/red] {escape(told['message'])}")
+
+    def _line(self, step: str, text: str, important: bool) -> None:
+        if _is_gate(step) or text.startswith("Dependencies for step"):
+            return  # the verdicts and the failed step say it
+        first = text.strip().splitlines()[0] if text.strip() else ""
+        if self.console.is_terminal and not important:
+            self._status.update(f"{step}: {escape(first[:160])}")
+        else:
+            self._print(f"  {escape(first)}")
+
+    def _ended(self, step: str, timestamp: float) -> None:
+        self.seconds[step] = round(timestamp - self.started.get(step, timestamp), 1)
+
+    def _print(self, markup: str) -> None:
+        self.console.print(markup, highlight=False, soft_wrap=True)
+
+
+def _is_gate(step: str) -> bool:
+    return step.endswith("_gates")
+
+
+def _is_interrupt(event: dg.DagsterEvent) -> bool:
+    error = event.step_failure_data.error
+    while error and error.cause:
+        error = error.cause
+    return bool(error) and error.cls_name in ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    """The innermost cause, without Dagster's own words around it."""
+    data = event.step_failure_data if event.is_step_failure else event.step_retry_data
+    error = data.error
+    if event.is_step_failure and data.user_failure_data and data.user_failure_data.description:
+        return str(data.user_failure_data.description)
+    while error and error.cause:
+        error = error.cause
+    return error.message.strip() if error else (event.message or "")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"

@@ -1,0 +1,160 @@
+"""`distil-dag eval` and `distil-dag predict`: a model alone, outside any run."""
+
+from __future__ import annotations
+
+import json as json_format
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from distil_dag.adapters.candidates import ChatCandidate, GgufCandidate
+from distil_dag.adapters.chat_models import open_chat
+from distil_dag.cli.errors import CommandError
+from distil_dag.cli.task_folders import find_task
+from distil_dag.core.case import Case, Message
+from distil_dag.core.task import ModelSpec, Task
+from distil_dag.core.tool_call import parse_answer
+from distil_dag.core.toolset import Toolset
+from distil_dag.resources.deployment import deployment
+from distil_dag.stages.case_files import read_cases
+from distil_dag.stages.evaluation import Candidate, evaluate_model
+from distil_dag.stages.metrics import METRICS
+
+_SHOWN_MISTAKES = 20
+_LONGEST_ANSWER = 128
+
+
+def evaluate_cases(
+    cases_file: Path,
+    task_text: str,
+    model: Path | None,
+    endpoint: str | None,
+    endpoint_model: str | None,
+    closed_book: bool,
+    json: bool,
+) -> None:
+    """Measure one model on a file of cases and print the result."""
+    if (model is None) == (endpoint is None):
+        raise CommandError("name the model to measure: either --model FILE.gguf or --endpoint URL")
+    task = find_task(task_text, deployment())
+    cases = _cases(cases_file, task.toolset)
+    candidate = (
+        _endpoint(task, endpoint, endpoint_model, closed_book) if endpoint else _gguf(Path(str(model)), task)
+    )
+    console = Console(stderr=True)
+    with console.status("asking …") as status:
+        try:
+            result = evaluate_model(
+                cases,
+                task.toolset,
+                candidate,
+                task.settings.evaluation,
+                lambda done, total, note="": status.update(f"{done / total:.0%}"),
+            )
+        except (FileNotFoundError, ValueError) as error:
+            raise CommandError(str(error)) from None
+        except (ImportError, RuntimeError) as error:
+            raise CommandError(str(error), exit_code=1) from None
+    if json:
+        print(json_format.dumps(result, ensure_ascii=False, indent=2))
+    else:
+        _show(result, Console())
+
+
+def predict_words(model: Path, words: str, task_text: str | None, json: bool) -> None:
+    """Ask a GGUF model once and print its calls as JSON."""
+    task = find_task(task_text, deployment()) if task_text else None
+    case = Case(id="words", messages=(Message(role="user", content=words),))
+    try:
+        answered = _gguf(model, task).answer([case])[0]
+    except (FileNotFoundError, ValueError) as error:
+        raise CommandError(str(error)) from None
+    except ImportError as error:
+        raise CommandError(str(error), exit_code=1) from None
+    if answered is None or answered.error:
+        raise CommandError(f"no answer came: {answered.error if answered else 'none'}", exit_code=1)
+    answer = parse_answer(answered.text)
+    calls = [call.model_dump() for call in answer.calls]
+    if json:
+        told = {"calls": calls, "text": answer.text, "error": answer.error, "latency_ms": answered.latency_ms}
+        print(json_format.dumps(told, ensure_ascii=False, indent=2))
+    elif answer.error:
+        raise CommandError(f"the answer is no tool call: {answered.text!r}", exit_code=1)
+    else:
+        print("\n".join(json_format.dumps(call, ensure_ascii=False) for call in calls) or answer.text)
+
+
+def _cases(path: Path, toolset: Toolset) -> list[Case]:
+    if not path.is_file():
+        raise CommandError(f"{path} is not a file; CASES is a JSONL file with one case a line")
+    with path.open("rb") as file:
+        cases, problems = read_cases(file, toolset)
+    if problems:
+        shown = "\n".join(f"  {path}:{line}: {said}" for line, said in problems[:_SHOWN_MISTAKES])
+        more = f"\n  and {len(problems) - _SHOWN_MISTAKES} more" if len(problems) > _SHOWN_MISTAKES else ""
+        raise CommandError(f"{len(problems)} lines of {path} can't be used:\n{shown}{more}")
+    if not cases:
+        raise CommandError(f"{path} holds no case")
+    return cases
+
+
+def _gguf(path: Path, task: Task | None) -> GgufCandidate:
+    if not path.is_file():
+        raise CommandError(f"{path} is not a file; --model takes a GGUF file")
+    return GgufCandidate(
+        path=path,
+        toolset=task.toolset if task else Toolset([]),
+        max_tokens=task.settings.evaluation.max_new_tokens if task else _LONGEST_ANSWER,
+        system_prompt=task.settings.student.system_prompt if task else "",
+        description=task.description if task else "",
+    )
+
+
+def _endpoint(task: Task, url: str, model: str | None, closed_book: bool) -> Candidate:
+    spec = ModelSpec(
+        kind="endpoint",
+        base_url=url,
+        model=model or _only_model(url, task.settings.teacher.api_key_env),
+        api_key_env=task.settings.teacher.api_key_env,
+        timeout_seconds=task.settings.teacher.timeout_seconds,
+    )
+    return ChatCandidate(
+        name=str(spec.model),
+        open=lambda: open_chat(spec),
+        toolset=task.toolset,
+        max_tokens=task.settings.evaluation.max_new_tokens,
+        description=task.settings.student.system_prompt if closed_book else task.description,
+        alone=True,
+    )
+
+
+def _only_model(url: str, key_env: str) -> str:
+    import os
+
+    from openai import OpenAI, OpenAIError
+
+    try:
+        served = [m.id for m in OpenAI(base_url=url, api_key=os.environ.get(key_env) or "none").models.list()]
+    except (OpenAIError, ValueError) as error:
+        raise CommandError(f"{url} does not answer ({error}); is the server up, and does its URL end in /v1?") from None
+    if len(served) != 1:
+        raise CommandError(f"{url} serves {', '.join(served) or 'nothing'}: choose with --endpoint-model NAME")
+    return served[0]
+
+
+def _show(result: dict[str, Any], console: Console) -> None:
+    table = Table(title=f"{result['model']}: {result['n']} cases")
+    for name in ("metric", "value", "interval"):
+        table.add_column(name, justify="left" if name == "metric" else "right")
+    for name in METRICS:
+        found = result[name]
+        table.add_row(name, f"{found['value']:.1%}", f"{found['low']:.1%} to {found['high']:.1%}")
+    console.print(table)
+    if latency := result["latency_ms"]:
+        console.print(f"one answer: p50 {latency['p50']:.0f} ms, p95 {latency['p95']:.0f} ms", highlight=False)
+    for failure in result["failures"][:_SHOWN_MISTAKES]:
+        console.print(f"{failure['request']!r}: {failure['why']}", highlight=False, markup=False)
+    if len(result["failures"]) > _SHOWN_MISTAKES:
+        console.print(f"and {len(result['failures']) - _SHOWN_MISTAKES} more failures (--json lists all)")

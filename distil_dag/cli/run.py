@@ -1,0 +1,190 @@
+"""`distil-dag run`: the whole chain, its progress, and what came out."""
+
+from __future__ import annotations
+
+import json as json_format
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import dagster as dg
+from rich.console import Console
+from rich.table import Table
+
+from distil_dag.adapters.run_store import RunStore
+from distil_dag.cli.errors import CommandError
+from distil_dag.cli.execution import execute
+from distil_dag.cli.live import Story
+from distil_dag.cli.task_folders import find_task, parse_overrides
+from distil_dag.core.reports import EvalReport, GgufReport
+from distil_dag.core.run_key import RunKey
+from distil_dag.core.run_plan import BEGINNING
+from distil_dag.core.task import Task
+from distil_dag.resources.deployment import Deployment, deployment
+from distil_dag.stages.metrics import METRICS
+
+
+def run_task(task_text: str, key_text: str | None, settings: list[str], json: bool) -> int:
+    """Run the chain for a task; returns the exit code."""
+    places = deployment()
+    overrides = parse_overrides(settings)
+    task = find_task(task_text, places, overrides)
+    key = run_key(task, key_text, datetime.now(UTC))
+    places.register(Path(task.folder))
+    began = time.monotonic()
+    with places.instance() as instance, _own_terminal(places, key) as terminal:
+        console = Console(file=terminal, stderr=False)
+        for warning in task.warnings:
+            console.print(f"[yellow]note:[/yellow] {warning}", highlight=False)
+        console.print(f"run [bold]{key}[/bold] (log: {_log_file(places, key)})", highlight=False)
+        story = Story(console)
+        config = {"ops": {"traces": {"config": {"overrides": overrides}}}} if overrides else {}
+        try:
+            run = execute(instance, places, key, "distil_run", config, story.tell)
+        finally:
+            story.close()
+        _refresh_leaderboard(instance)
+    result = _result(task, key, run, story, RunStore(places.store), time.monotonic() - began)
+    if json:
+        print(json_format.dumps(result, ensure_ascii=False, indent=2))
+    else:
+        _show(result, Console())
+    return 0 if result["success"] else 1
+
+
+def run_key(task: Task, text: str | None, now: datetime) -> str:
+    """The key that a user means; CommandError when it is none, or another task's."""
+    if text is None:
+        if task.settings.traces.time_column is None:
+            return str(RunKey(task=task.name, label=now.strftime("%Y%m%dT%H%M%SZ")))
+        return str(RunKey(task=task.name, since=BEGINNING, until=now.replace(microsecond=0)))
+    try:
+        key = RunKey.parse(text, default_task=task.name)
+    except ValueError as error:
+        raise CommandError(f"--run {error}") from None
+    if key.task != task.name:
+        raise CommandError(f"--run {text!r} is a key of task {key.task!r}, and this is {task.name!r}")
+    return str(key)
+
+
+def _log_file(places: Deployment, key: str) -> Path:
+    return places.home / "logs" / f"{key}.log"
+
+
+@contextmanager
+def _own_terminal(places: Deployment, key: str) -> Iterator[TextIO]:
+    """Standard error for this command alone: what stages and libraries print goes to a file."""
+    log = _log_file(places, key)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    kept = [os.dup(descriptor) for descriptor in (1, 2)]
+    with log.open("ab") as file, os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8") as terminal:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        try:
+            for descriptor in (1, 2):
+                os.dup2(file.fileno(), descriptor)
+            yield terminal
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for descriptor, original in zip((1, 2), kept, strict=True):
+                os.dup2(original, descriptor)
+                os.close(original)
+
+
+def _refresh_leaderboard(instance: dg.DagsterInstance) -> None:
+    """Without a daemon nobody else would; one that fails takes nothing from the run."""
+    from distil_dag.build import build_defs
+
+    job = build_defs().resolve_job_def("refresh_leaderboard")
+    job.execute_in_process(instance=instance, raise_on_error=False)
+
+
+def _result(
+    task: Task, key: str, run: dg.DagsterRun, story: Story, store: RunStore, seconds: float
+) -> dict[str, Any]:
+    success = run.status is dg.DagsterRunStatus.SUCCESS
+    result: dict[str, Any] = {
+        "task": task.name,
+        "run": key,
+        "dagster_run_id": run.run_id,
+        "success": success,
+        "status": run.status.value.lower(),
+        "failed_stage": story.failed_stage,
+        "error": story.error,
+        "failed_gates": story.failed_gates,
+        "warnings": story.warnings,
+        "seconds": round(seconds, 1),
+        "stages": story.seconds,
+        "report": None,
+        "gguf": None,
+        "gguf_files": {},
+        "candidates": [],
+        "comparisons": [],
+    }
+    if "gguf" in story.seconds and story.failed_stage != "gguf":
+        exported = store.read_report(key, "gguf", GgufReport)
+        folder = store.folder(key, "gguf") / "files"
+        files = {file.format: str(folder / Path(file.path).name) for file in exported.files}
+        result["gguf_files"] = files
+        result["gguf"] = files.get(exported.primary)
+    if "eval_report" in story.seconds and story.failed_stage != "eval_report":
+        report = store.read_report(key, "eval_report", EvalReport)
+        result["report"] = str(store.folder(key, "eval_report") / "report.html")
+        result["candidates"] = [
+            candidate.model_dump(exclude={"per_tool", "per_argument"}) for candidate in report.candidates
+        ]
+        result["comparisons"] = [comparison.model_dump() for comparison in report.comparisons]
+    return result
+
+
+def _show(result: dict[str, Any], console: Console) -> None:
+    if result["candidates"]:
+        console.print(_candidates(result))
+    for label, path in (("report", result["report"]), ("model", result["gguf"])):
+        if path:
+            console.print(f"{label}: {path}", highlight=False, soft_wrap=True)
+    if result["success"]:
+        console.print(f"[green]success[/green] in {result['seconds'] / 60:.1f} min", highlight=False)
+        return
+    console.print(f"[red]{result['status']}[/red]: {_why(result)}", highlight=False, soft_wrap=True)
+    console.print(
+        f"`distil-dag run {result['task']} --run {result['run']}` goes on from here: what is done is not "
+        "done, nor paid for, again.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _why(result: dict[str, Any]) -> str:
+    if result["failed_gates"]:
+        names = ", ".join(gate["gate"] for gate in result["failed_gates"])
+        return f"stopped by its gates ({names})"
+    if result["failed_stage"]:
+        return f"{result['failed_stage']} failed"
+    return "interrupted" if result["status"] == "canceled" else "the run ended early; see its log"
+
+
+def _candidates(result: dict[str, Any]) -> Table:
+    leads = {row["second"]: row["difference"] for row in result["comparisons"]}
+    table = Table(title=f"{result['run']}: {result['candidates'][0]['n']} test cases")
+    for name in ("candidate", "exact match", "interval", "student's lead", "p50", "size"):
+        table.add_column(name, justify="left" if name == "candidate" else "right")
+    for candidate in result["candidates"]:
+        exact = candidate["metrics"][METRICS[0]]
+        lead = leads.get(candidate["name"])
+        p50 = candidate["latency_ms"].get("p50")
+        table.add_row(
+            candidate["name"],
+            f"{exact['value']:.1%}",
+            f"{exact['low']:.1%} to {exact['high']:.1%}",
+            f"{lead['value']:+.1%} ({lead['low']:+.1%} to {lead['high']:+.1%})" if lead else "",
+            f"{p50:.0f} ms" if p50 else "",
+            f"{candidate['bytes'] / 1e6:.0f} MB" if candidate["bytes"] else "",
+        )
+    return table

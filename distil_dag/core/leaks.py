@@ -1,0 +1,79 @@
+"""Rows that repeat a test request, and would make a student look better than it is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+from rapidfuzz import fuzz, process
+
+from distil_dag.core.case import Case
+from distil_dag.core.normalise import request_key
+from distil_dag.core.toolset import Toolset
+
+
+class Leak(BaseModel):
+    """One row and the test case that it repeats."""
+
+    model_config = ConfigDict(frozen=True)
+
+    row: str
+    row_request: str
+    test: str
+    test_request: str
+    how: Literal["same words", "similar words, same call"]
+    similarity: float
+
+
+def find_leaks(
+    test: Sequence[Case], rows: Iterable[Case], toolset: Toolset, similarity: float
+) -> list[Leak]:
+    """The rows that repeat a test case, in their order.
+
+    A row repeats a test case when both have one normalised request (`request_key`), whatever
+    they answer, or when both give the same calls and their keys are at least `similarity` alike:
+    the larger of the character ratios (0 to 1) as they stand and with their words sorted.
+    Similar words with different calls ("turn it on", "turn it off") are what a test is for, and
+    no leak.
+    """
+    leaks = find_copies(test, rows := list(rows))
+    found = {leak.row for leak in leaks}
+    cases_of: dict[str, list[Case]] = defaultdict(list)
+    for case in test:
+        cases_of[_label(case, toolset)].append(case)
+    keys_of = {label: [request_key(case.request) for case in cases] for label, cases in cases_of.items()}
+    for row in rows:
+        label = _label(row, toolset)
+        if label in keys_of and row.id not in found:
+            score, place = _nearest(request_key(row.request), keys_of[label])
+            if score >= similarity:
+                leaks.append(_leak(row, cases_of[label][place], "similar words, same call", score))
+    return leaks
+
+
+def find_copies(test: Sequence[Case], rows: Iterable[Case]) -> list[Leak]:
+    """The rows whose normalised request is one of the test, in their order."""
+    by_key = {request_key(case.request): case for case in reversed(test)}
+    pairs = ((row, by_key.get(request_key(row.request))) for row in rows)
+    return [_leak(row, case, "same words", 1.0) for row, case in pairs if case]
+
+
+def _nearest(key: str, others: Sequence[str]) -> tuple[float, int]:
+    """The largest similarity to any of the others (0 to 1), and whose it is."""
+    scored = (process.extractOne(key, others, scorer=scorer) for scorer in (fuzz.ratio, fuzz.token_sort_ratio))
+    return max((score / 100, place) for _, score, place in scored)
+
+
+def _label(case: Case, toolset: Toolset) -> str:
+    return "\n".join(sorted(toolset.canonical(call).key() for call in case.calls))
+
+
+def _leak(
+    row: Case, case: Case, how: Literal["same words", "similar words, same call"], score: float
+) -> Leak:
+    return Leak(
+        row=row.id, row_request=row.request, test=case.id, test_request=case.request, how=how,
+        similarity=score,
+    )  # fmt: skip

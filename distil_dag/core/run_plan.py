@@ -1,0 +1,66 @@
+"""Whether enough has been logged for another run of a task, and over which window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from distil_dag.core.run_key import RunKey
+
+# Where a window starts that takes all there is.
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """One run of a task: its key, when it was requested and what became of it."""
+
+    key: RunKey
+    requested: datetime
+    state: Literal["succeeded", "failed", "running"]
+
+    @property
+    def covers_until(self) -> datetime:
+        """The end of its window; a run over the whole log took all there was by then."""
+        return self.key.until or self.requested
+
+
+@dataclass(frozen=True)
+class Wait:
+    """No run now, and why."""
+
+    reason: str
+
+
+def plan_run(
+    task: str,
+    past: Sequence[PastRun],
+    count_since: Callable[[datetime], int],
+    threshold: int,
+    now: datetime,
+) -> RunKey | Wait:
+    """The next run's key, once `threshold` traces came in since the newest run's window.
+
+    Its window reaches back to the last run that succeeded, so what a failed run took is not
+    lost; and a failed run is not repeated until as many new traces have come in again.
+    """
+    if running := [run for run in past if run.state == "running"]:
+        return Wait(f"{task}: {running[0].key} is under way")
+    tried = max((run.covers_until for run in past), default=BEGINNING)
+    done = max((run.covers_until for run in past if run.state == "succeeded"), default=BEGINNING)
+    until = now.replace(microsecond=0)
+    if tried >= until:
+        return Wait(f"{task}: the newest window ends at {tried:%Y-%m-%d %H:%M} UTC")
+    count = count_since(tried)
+    if count < threshold:
+        since = "so far" if tried == BEGINNING else f"since {tried:%Y-%m-%d %H:%M} UTC"
+        return Wait(f"{task}: {count} of {threshold} new traces {since}")
+    return RunKey(task=task, since=done, until=until)
+
+
+def trailing_window(task: str, days: int, now: datetime) -> RunKey:
+    """The key of the run over the last `days` days."""
+    until = now.astimezone(UTC).replace(microsecond=0)
+    return RunKey(task=task, since=until - timedelta(days=days), until=until)

@@ -1,0 +1,64 @@
+"""A verdict: what a judge says about one logged trace, and why."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from distil_dag.core.tool_call import ToolCall
+
+Outcome = Literal["passed", "rejected", "unjudged"]
+
+
+class Verdict(BaseModel):
+    """How far the calls of a trace can be trusted.
+
+    `reason` is a short category that reports count; `explanation` is the sentence for a person.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    trace_id: str
+    request: str
+    calls: tuple[ToolCall, ...]
+    outcome: Outcome
+    score: float | None = Field(default=None, ge=0, le=1, description="none where nothing could be read")
+    reason: str
+    explanation: str = ""
+    judge: str
+    proposed: tuple[ToolCall, ...] | None = Field(
+        default=None, description="calls that a committee put in place of the logged ones"
+    )
+    relabelled_from: tuple[ToolCall, ...] | None = Field(
+        default=None, description="the logged calls, where `proposed` passed instead of them"
+    )
+    details: dict[str, float | str] = Field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome == "passed"
+
+    @property
+    def trusted_calls(self) -> tuple[ToolCall, ...]:
+        """The calls to learn from: the logged ones, or those that replaced them."""
+        return self.calls if self.relabelled_from is None else self.proposed or ()
+
+    def row(self) -> dict[str, Any]:
+        """The verdict as one flat table row; nested values as JSON strings."""
+        row = self.model_dump(mode="json")
+        for name in _NESTED:
+            row[name] = None if row[name] is None else json.dumps(row[name], ensure_ascii=False)
+        return row | {"passed": self.passed}
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> Self:
+        """The inverse of :meth:`row`."""
+        values = {name: row[name] for name in cls.model_fields if row.get(name) is not None}
+        return cls.model_validate(
+            {name: json.loads(value) if name in _NESTED else value for name, value in values.items()}
+        )
+
+
+_NESTED = ("calls", "proposed", "relabelled_from", "details")

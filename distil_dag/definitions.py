@@ -1,0 +1,13 @@
+"""What Dagster loads: `dagster-webserver -m distil_dag.definitions`, or the workspace.yaml beside it."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from distil_dag.build import build_defs
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The chain as this environment describes it, put together only when Dagster asks."""
+    return build_defs()

@@ -1,0 +1,156 @@
+"""Trains one student in a process of its own.
+
+`python -m distil_dag.entrypoints.train FOLDER`, which the trainer resource starts through Dagster
+Pipes; `accelerate launch [options] -m distil_dag.entrypoints.train FOLDER` for several devices; the
+same by hand, where progress goes to the standard error. FOLDER holds `job.json` and `rows.parquet`;
+checkpoints, `model/` and `report.json` are written beside them. SIGTERM or SIGINT ends it with the
+last checkpoint kept, and the same command goes on from there.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import pyarrow.parquet as pq
+from dagster_pipes import open_dagster_pipes
+from pydantic import BaseModel, ConfigDict
+
+from distil_dag.core.case import Example
+from distil_dag.core.reports import TrainReport
+from distil_dag.core.task import StudentSpec, TrainingSpec
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages import sft
+from distil_dag.stages.ports import Progress
+
+JOB_FILE = "job.json"
+ROWS_FILE = "rows.parquet"
+# The process for which the training is done; when it is gone, nobody waits for the result.
+PARENT_VARIABLE = "DISTIL_DAG_TRAIN_FOR"
+_SAY_EVERY_SECONDS = 5.0
+
+
+class TrainingJob(BaseModel):
+    """Everything that a training takes besides its rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    student: StudentSpec
+    training: TrainingSpec
+    tools: list[dict[str, Any]]
+    description: str = ""
+    base: str
+    base_name: str
+
+
+def run(folder: Path, progress: Progress) -> TrainReport:
+    """Train as `folder` says; returns the report that it also leaves there."""
+    job = TrainingJob.model_validate_json((folder / JOB_FILE).read_text())
+    rows = [Example.from_row(row) for row in pq.read_table(folder / ROWS_FILE).to_pylist()]
+    toolset = Toolset.from_openai(job.tools, job.description)
+    return sft.train(
+        rows, toolset, job.student, job.training, Path(job.base), folder, progress, job.base_name
+    )
+
+
+def main() -> None:
+    """Run the job in the folder that the command line names."""
+    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / JOB_FILE).is_file():
+        sys.exit(f"usage: python -m distil_dag.entrypoints.train FOLDER, where FOLDER holds {JOB_FILE}")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    _end_with(os.environ.get(PARENT_VARIABLE))
+    _quieten()
+    with _log() as log:
+        report = run(Path(sys.argv[1]), _paced(log))
+        log.info(
+            f"trained on {report.rows} rows, {report.steps} steps, "
+            f"last loss {report.loss[-1][1]:.3f}, {report.seconds:.0f} s"
+        )
+
+
+@contextmanager
+def _log() -> Iterator[logging.Logger]:
+    """The Dagster run's log in the first process of a launch, silence in the others."""
+    if int(os.environ.get("RANK", "0")) > 0:
+        silent = logging.getLogger("distil_dag.silent")
+        silent.disabled = True
+        yield silent
+    elif "DAGSTER_PIPES_CONTEXT" in os.environ:
+        with open_dagster_pipes() as pipes:
+            yield pipes.log
+    else:
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
+        yield logging.getLogger("distil_dag.train")
+
+
+def _paced(log: logging.Logger) -> Progress:
+    started = time.monotonic()
+    first: int | None = None
+    said = started
+
+    def report(done: int, total: int, note: str = "") -> None:
+        nonlocal first, said
+        now = time.monotonic()
+        first = done - 1 if first is None else first
+        if done < total and now - said < _SAY_EVERY_SECONDS:
+            return
+        said = now
+        left = (now - started) / (done - first) * (total - done)
+        log.info(f"step {done}/{total}, {note}, {left:.0f} s left")
+
+    return report
+
+
+def _end_with(parent: str | None) -> None:
+    """End this process soon after `parent` has gone, even when it was killed.
+
+    A launcher may stand between the two, and a signal to the parent alone reaches neither.
+    """
+    if not parent:
+        return
+
+    def watch() -> None:
+        while _alive(int(parent)):
+            time.sleep(1.0)
+        os._exit(128 + signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+        status = Path(f"/proc/{process}/stat")
+        # A killed process that nobody has waited for yet still has an entry, in state Z.
+        return not status.exists() or status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+
+
+def _quieten() -> None:
+    """No progress bars in a log, and no telemetry."""
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+
+
+def _stop(number: int, _: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    main()

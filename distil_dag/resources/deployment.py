@@ -1,0 +1,109 @@
+"""Where this installation keeps its things: the store, caches, work folders, Dagster's own state.
+
+Everything lies under one home, `.distil_dag` in the working directory unless the environment
+says otherwise:
+
+| variable | what | default |
+|---|---|---|
+| `DISTIL_DAG_HOME` | the home | `.distil_dag` |
+| `DISTIL_DAG_STORE` | rows, reports and models of all runs: a folder or a URL (`s3://…`) | `HOME/store` |
+| `DISTIL_DAG_TASKS` | task folders, or folders of them, separated as in `PATH` | `examples`, if present |
+| `DAGSTER_HOME` | Dagster's runs, events and logs | `HOME/dagster` |
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+_TASKS_FILE = "tasks.txt"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The places of one installation; none of them need exist yet."""
+
+    home: Path
+    store: str
+    dagster_home: Path
+    task_folders: tuple[Path, ...]
+
+    @property
+    def cache(self) -> Path:
+        """Replies of teachers and judges, by content: shared by all runs, safe to delete."""
+        return self.home / "cache"
+
+    @property
+    def work(self) -> Path:
+        """What a stage needs while it works, and what an interrupted one goes on from."""
+        return self.home / "work"
+
+    def exists(self) -> bool:
+        """Whether anything was ever run here."""
+        return self.dagster_home.is_dir()
+
+    def environment(self) -> dict[str, str]:
+        """The variables with which another process finds the same places from any directory."""
+        return {"DISTIL_DAG_HOME": str(self.home), "DAGSTER_HOME": str(self.dagster_home)}
+
+    def register(self, folder: Path) -> None:
+        """Remember a task folder, so that the UI, sensors and schedules find the task later.
+
+        Of two folders with one task's name the one used last counts, so it comes first.
+        """
+        folders = list(dict.fromkeys([folder.resolve(), *_registered(self.home)]))
+        self.home.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=self.home)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.writelines(f"{known}\n" for known in folders)
+        os.replace(temporary, self.home / _TASKS_FILE)
+
+    def instance(self) -> dg.DagsterInstance:
+        """The Dagster instance of this installation; its settings are placed there on first use.
+
+        Sets the variables of :meth:`environment` for this process and those that it starts.
+        """
+        os.environ.update(self.environment())
+        self.dagster_home.mkdir(parents=True, exist_ok=True)
+        settings = self.dagster_home / "dagster.yaml"
+        if not settings.exists():
+            settings.write_text(default_settings(), encoding="utf-8")
+        return dg.DagsterInstance.get()
+
+
+def deployment(home: Path | None = None, environ: Mapping[str, str] = os.environ) -> Deployment:
+    """The installation that the environment describes; `home` wins over `DISTIL_DAG_HOME`."""
+    root = (home or Path(environ.get("DISTIL_DAG_HOME") or ".distil_dag")).absolute()
+    return Deployment(
+        home=root,
+        store=environ.get("DISTIL_DAG_STORE") or str(root / "store"),
+        dagster_home=Path(environ.get("DAGSTER_HOME") or root / "dagster").absolute(),
+        task_folders=_task_folders(root, environ),
+    )
+
+
+def default_settings() -> str:
+    """The `dagster.yaml` of an installation on one machine."""
+    return Path(__file__).with_name("dagster.yaml").read_text(encoding="utf-8")
+
+
+def _task_folders(home: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    listed = environ.get("DISTIL_DAG_TASKS")
+    if listed:
+        folders = [Path(part) for part in listed.split(os.pathsep) if part]
+    else:
+        folders = [Path("examples")] if Path("examples").is_dir() else []
+    found = _registered(home) + [folder.absolute() for folder in folders]
+    return tuple(dict.fromkeys(found))
+
+
+def _registered(home: Path) -> list[Path]:
+    file = home / _TASKS_FILE
+    if not file.exists():
+        return []
+    return [Path(line) for line in file.read_text(encoding="utf-8").splitlines() if line]

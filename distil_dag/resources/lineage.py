@@ -1,0 +1,142 @@
+"""What a model was made from: the exact events behind it, followed by their pointers.
+
+Every materialization names the storage ids of the events that it read
+(`dagster/input_event_pointer/<asset>`). Following them gives the very parents, even when a
+parent was materialized again since. The same entries travel with a model as `lineage.json` and
+in the key-values of its GGUF files, since an event log can be pruned and a file can be copied.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, TypedDict
+
+import dagster as dg
+
+# Under this key a GGUF file carries its ancestors, as JSON.
+GGUF_KEY = "distil_dag.lineage"
+
+_POINTER = "dagster/input_event_pointer/"
+
+
+class Ancestor(TypedDict):
+    """One materialization: what was made, by which code and run, from which events."""
+
+    asset: str
+    partition: str | None
+    data_version: str | None
+    code_version: str | None
+    run_id: str
+    config: dict[str, Any]
+    storage_id: int
+    timestamp: str
+    parents: list[int]
+
+
+def ancestors(instance: dg.DagsterInstance, asset: str, partition: str | None) -> list[Ancestor]:
+    """The newest materialization of the asset's partition and everything behind it, newest first.
+
+    Empty when that partition was never materialized.
+    """
+    selector = dg.AssetRecordsFilter(
+        asset_key=dg.AssetKey(asset), asset_partitions=[partition] if partition else None
+    )
+    newest = instance.fetch_materializations(selector, limit=1).records
+    return _walk(instance, list(newest))
+
+
+def _walk(instance: dg.DagsterInstance, records: list[dg.EventLogRecord]) -> list[Ancestor]:
+    found: dict[int, Ancestor] = {}
+    configs: dict[str, dict[str, Any]] = {}
+    while records:
+        record = records.pop()
+        if record.storage_id in found:
+            continue
+        pointers = _pointers(record)
+        found[record.storage_id] = _entry(instance, record, sorted(pointers.values()), configs)
+        for key, pointer in pointers.items():
+            selector = dg.AssetRecordsFilter(asset_key=key, storage_ids=[pointer])
+            records += instance.fetch_materializations(selector, limit=1).records
+    return [found[storage_id] for storage_id in sorted(found, reverse=True)]
+
+
+def _pointers(record: dg.EventLogRecord) -> dict[dg.AssetKey, int]:
+    materialization = record.asset_materialization
+    tags = (materialization.tags or {}) if materialization else {}
+    return {
+        dg.AssetKey.from_user_string(tag.removeprefix(_POINTER)): int(pointer)
+        for tag, pointer in tags.items()
+        if tag.startswith(_POINTER) and pointer.isdigit()
+    }
+
+
+def _entry(
+    instance: dg.DagsterInstance,
+    record: dg.EventLogRecord,
+    parents: list[int],
+    configs: dict[str, dict[str, Any]],
+) -> Ancestor:
+    materialization = record.asset_materialization
+    assert materialization is not None
+    tags = materialization.tags or {}
+    if record.run_id not in configs:
+        run = instance.get_run_by_id(record.run_id)
+        configs[record.run_id] = dict(run.run_config) if run else {}
+    asset = materialization.asset_key.to_user_string()
+    steps: dict[str, Any] = configs[record.run_id].get("ops") or {}
+    return Ancestor(
+        asset=asset,
+        partition=materialization.partition,
+        data_version=tags.get("dagster/data_version"),
+        code_version=tags.get("dagster/code_version"),
+        run_id=record.run_id,
+        config=(steps.get(asset) or {}).get("config") or {},
+        storage_id=record.storage_id,
+        timestamp=datetime.fromtimestamp(record.timestamp, UTC).isoformat(timespec="seconds"),
+        parents=parents,
+    )
+
+
+def as_text(entries: list[Ancestor]) -> str:
+    """The ancestors as an indented tree, the model first; one met twice is named once."""
+    by_id = {entry["storage_id"]: entry for entry in entries}
+    shown: set[int] = set()
+
+    def branch(storage_id: int, depth: int) -> list[str]:
+        entry = by_id[storage_id]
+        head = f"{'  ' * depth}{entry['asset']}  {entry['partition'] or ''}".rstrip()
+        if storage_id in shown:
+            return [f"{head}  (above)"]
+        shown.add(storage_id)
+        detail = (
+            f"{'  ' * depth}  data {_short(entry['data_version'])}  code {entry['code_version']}  "
+            f"run {entry['run_id'][:8]}  event {storage_id}  {entry['timestamp']}"
+        )
+        config = [f"{'  ' * depth}  config {entry['config']}"] if entry["config"] else []
+        below = [line for parent in sorted(entry["parents"], reverse=True) if parent in by_id
+                 for line in branch(parent, depth + 1)]  # fmt: skip
+        return [head, detail, *config, *below]
+
+    inner = {parent for entry in entries for parent in entry["parents"]}
+    tops = [entry["storage_id"] for entry in entries if entry["storage_id"] not in inner]
+    return "\n".join(line for top in tops for line in branch(top, 0))
+
+
+def as_mermaid(entries: list[Ancestor]) -> str:
+    """The ancestors as a Mermaid flow chart, for a README or a model card."""
+    lines = ["flowchart LR"]
+    for entry in entries:
+        label = f"{entry['asset']}<br/>{_short(entry['data_version'])}"
+        lines.append(f'  e{entry["storage_id"]}["{label}"]')
+    known = {entry["storage_id"] for entry in entries}
+    lines += [
+        f"  e{parent} --> e{entry['storage_id']}"
+        for entry in entries
+        for parent in entry["parents"]
+        if parent in known
+    ]
+    return "\n".join(lines)
+
+
+def _short(version: str | None) -> str:
+    return (version or "unknown").removeprefix("sha256:")[:12]

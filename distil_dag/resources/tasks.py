@@ -1,0 +1,60 @@
+"""The task folders of this installation, as a Dagster resource."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from distil_dag.adapters.task_folder import TaskFolderError, read_task
+from distil_dag.core.run_key import RunKey
+from distil_dag.core.task import Task
+
+_TASK_FILES = ("task.yaml", "job_description.json")
+
+
+class TasksResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Finds a task by its name, or by the key of a run."""
+
+    folders: list[str] = Field(description="Task folders, and folders that hold task folders")
+
+    def names(self) -> list[str]:
+        """Names of all tasks, in the order of the folders; a broken folder goes by its own name."""
+        return list(self._named())
+
+    def default(self) -> str | None:
+        """The task that a run key without one means: the first."""
+        return next(iter(self._named()), None)
+
+    def task(self, run: str, overrides: Mapping[str, str] | None = None) -> Task:
+        """The task of a run key (or a task's name), with `overrides` written over its settings.
+
+        Raises ValueError when no folder holds it, TaskFolderError when its folder is broken.
+        """
+        named = self._named()
+        name = run if run in named else RunKey.parse(run, next(iter(named), None)).task
+        if name not in named:
+            known = ", ".join(named) or "none"
+            raise ValueError(f"no task is called {name!r}; known tasks: {known}. Folders: {self.folders}")
+        return read_task(named[name], overrides=dict(overrides or {}))
+
+    def _named(self) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        for folder in map(Path, self.folders):
+            candidates = [folder] if _is_task(folder) else sorted(folder.iterdir()) if folder.is_dir() else []
+            for candidate in filter(_is_task, candidates):
+                found.setdefault(_name(candidate), candidate)
+        return found
+
+
+def _is_task(folder: Path) -> bool:
+    return any((folder / file).is_file() for file in _TASK_FILES)
+
+
+def _name(folder: Path) -> str:
+    try:
+        return read_task(folder).name
+    except TaskFolderError:
+        return folder.absolute().name

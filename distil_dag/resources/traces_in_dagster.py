@@ -1,0 +1,68 @@
+"""How the snapshot of the log shows in Dagster: its asset's spec and its metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dlt import DagsterDltTranslator
+from upath import UPath
+
+from distil_dag.adapters.trace_intake import Intake
+from distil_dag.core.run_key import RunKey
+from distil_dag.core.task import Task
+from distil_dag.resources.conventions import OWNERS
+from distil_dag.resources.metadata import table
+
+
+class TracesTranslator(DagsterDltTranslator):
+    """One asset, whatever dlt resources feed it, without an upstream from outside the chain."""
+
+    def get_asset_spec(self, data: Any) -> dg.AssetSpec:
+        """The spec of `traces`, for every resource of the source."""
+        return (
+            super()
+            .get_asset_spec(data)
+            .replace_attributes(
+                key=dg.AssetKey("traces"),
+                deps=[],
+                kinds={"dlt", "parquet"},
+                owners=OWNERS,
+                code_version="1",
+                description="Production requests of the run's window, with the calls that the old agent "
+                "made. Read by dlt; personal data is replaced by placeholders before anything is stored, "
+                "and rows that can't be read are set aside with their reason.",
+            )
+        )
+
+
+def traces_metadata(
+    task: Task, key: RunKey, intake: Intake, folder: UPath, loaded: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Numbers, tables and a preview; of what dlt says (`loaded`), the columns.
+
+    Nothing of the source's URL, which may hold a password.
+    """
+    report = intake.report()
+    window = f"{key.since:%Y-%m-%d %H:%M} to {key.until:%Y-%m-%d %H:%M} UTC" if key.since else "the whole log"
+    return {
+        **{name: value for name, value in loaded.items() if name == "dagster/column_schema"},
+        "dagster/row_count": report.kept,
+        "dagster/uri": dg.MetadataValue.path(str(folder)),
+        "task": task.name,
+        "source": task.settings.traces.kind,
+        "window": window,
+        "read": report.read,
+        "kept": report.kept,
+        "marked": report.marked,
+        "quarantined": report.quarantined_total,
+        "quarantined by reason": _counts("reason", report.quarantined),
+        "calls per tool": _counts("tool", report.calls_per_tool),
+        "redacted": _counts("kind", report.redacted),
+        "preview": table(intake.preview, ["id", "time", "request", "calls", "problems"], limit=10),
+    }
+
+
+def _counts(name: str, counts: dict[str, int]) -> dg.MarkdownMetadataValue:
+    return table([{name: key, "rows": rows} for key, rows in counts.items()], limit=40)

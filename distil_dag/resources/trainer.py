@@ -1,0 +1,101 @@
+"""Fine-tuning in a subprocess, as a Dagster resource."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from distil_dag.adapters.student_base import base_checkpoint
+from distil_dag.core.case import Example
+from distil_dag.core.reports import TrainReport
+from distil_dag.core.task import Task
+from distil_dag.entrypoints.train import JOB_FILE, PARENT_VARIABLE, ROWS_FILE, TrainingJob
+from distil_dag.stages.sft import MODEL, fingerprint
+
+_KEPT = 3
+
+
+class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Trains students on this machine, each in a process whose memory is free afterwards.
+
+    A training works in a folder named after everything that decides its result. One that was
+    killed goes on there from its last checkpoint, and one that had finished is not done again.
+    """
+
+    work_root: str = Field(description="A local folder for base weights and trainings under way")
+    python: str = Field(default=sys.executable, description="The interpreter that has torch and TRL")
+    launcher: list[str] = Field(
+        default=[],
+        description="What stands before the module, e.g. `[accelerate, launch, --num_processes, '4']`; "
+        "the interpreter if empty",
+    )
+
+    def base(self, task: Task) -> tuple[Path, str]:
+        """Folder and identity of the student before training; downloads or unpacks it if need be."""
+        return base_checkpoint(task.settings.student, Path(self.work_root) / "base")
+
+    def train(
+        self, context: dg.AssetExecutionContext, rows: Sequence[Example], task: Task
+    ) -> tuple[TrainReport, Path]:
+        """Train the task's student on the rows; returns the report and the model's folder.
+
+        Progress goes to the run's log. Raises dg.Failure when the process fails.
+        """
+        settings = task.settings
+        base, name = self.base(task)
+        mark = fingerprint(rows, task.toolset, settings.student, settings.training, name)
+        folder = Path(self.work_root) / "training" / mark
+        folder.mkdir(parents=True, exist_ok=True)
+        job = TrainingJob(
+            student=settings.student,
+            training=settings.training,
+            tools=list(task.tools),
+            description=task.description,
+            base=str(base),
+            base_name=name,
+        )
+        _write(folder / JOB_FILE, job.model_dump_json(indent=2).encode())
+        table = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist([row.row() for row in rows]), table)
+        _write(folder / ROWS_FILE, table.getvalue())
+        context.log.info(f"training in {folder}, base {name}")
+        self._run(context, folder)
+        report = TrainReport.model_validate_json((folder / "report.json").read_text())
+        _forget_older(folder)
+        return report, folder / MODEL
+
+    def _run(self, context: dg.AssetExecutionContext, folder: Path) -> None:
+        command = [*(self.launcher or [self.python]), "-m", "distil_dag.entrypoints.train", str(folder)]
+        # The base lies in a folder by now: nothing is left to ask a hub for.
+        environment = {PARENT_VARIABLE: str(os.getpid()), "HF_HUB_OFFLINE": "1"}
+        client = dg.PipesSubprocessClient(env=environment)
+        try:
+            client.run(context=context, command=command)
+        except dg.DagsterPipesExecutionError as error:
+            raise dg.Failure(
+                description=f"The training process failed ({error}). Its output is in this step's stderr; "
+                f"the last checkpoint stays in {folder}, and a retry goes on from it."
+            ) from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)
+
+
+def _forget_older(folder: Path) -> None:
+    """Keep the newest finished trainings beside this one; unfinished ones wait to be resumed."""
+    finished = [path.parent for path in folder.parent.glob("*/report.json")]
+    finished.sort(key=lambda path: (path / "report.json").stat().st_mtime, reverse=True)
+    for path in finished[_KEPT:]:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,135 @@
+"""What the synthetic set shall cover: cells of tool × argument pattern, each with a quota.
+
+Production's own mix is what the student will meet, but a cell with two traces teaches nothing: the
+quotas follow the log, smoothed towards the same number for every cell.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from distil_dag.core.case import Case, Example
+from distil_dag.core.reports import CellCoverage
+from distil_dag.core.tool_call import ToolCall
+from distil_dag.stages.sampling import NO_CALL
+from distil_dag.stages.vocabulary import Vocabulary
+
+# This part of the rows is dealt evenly over the cells.
+EVEN_SHARE = 0.2
+# An argument without words of its own (on/off, an enum code) splits cells by value up to this many.
+_CLOSED_VALUES = 8
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the plan: what its calls look like, the trusted cases in it, and how many rows it gets."""
+
+    name: str
+    tools: tuple[str, ...]
+    arguments: tuple[str, ...]
+    cases: tuple[Example, ...]
+    quota: int
+
+    def coverage(self, accepted: int) -> CellCoverage:
+        """The cell's line in the report."""
+        return CellCoverage(
+            cell=self.name,
+            tool=" + ".join(self.tools) or NO_CALL,
+            arguments=list(self.arguments),
+            quota=self.quota,
+            accepted=accepted,
+        )
+
+
+class CellNames:
+    """Names the cell of a call: arguments by name, those that no words show by value as well."""
+
+    def __init__(self, trusted: Sequence[Case], vocabulary: Vocabulary) -> None:
+        values: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for case in trusted:
+            for call in case.calls:
+                for name, value in call.arguments.items():
+                    values[(call.name, name)].add(str(value))
+        self._closed = {
+            slot
+            for slot, seen in values.items()
+            if not vocabulary.is_grounded(*slot) and len(seen) <= _CLOSED_VALUES
+        }
+
+    def __call__(self, calls: Sequence[ToolCall]) -> str:
+        return " + ".join(sorted(self._one(call) for call in calls)) or NO_CALL
+
+    def _one(self, call: ToolCall) -> str:
+        parts = [
+            f"{name}={value}" if (call.name, name) in self._closed else name
+            for name, value in sorted(call.arguments.items())
+        ]
+        return f"{call.name}({', '.join(parts)})"
+
+
+def draw_plan(
+    trusted: Sequence[Example], names: CellNames, rows: int, no_call_share: float | None = None
+) -> list[Cell]:
+    """The cells of the trusted cases with quotas that sum to `rows`, largest first.
+
+    `no_call_share` overrides the log's share of requests without a call; it needs such a trace.
+    """
+    members: dict[str, list[Example]] = defaultdict(list)
+    for case in sorted(trusted, key=lambda case: case.id):
+        members[names(case.calls)].append(case)
+    quotas = _quotas({name: len(cases) for name, cases in members.items()}, rows, no_call_share)
+    cells = []
+    for name in sorted(members, key=lambda name: (-quotas[name], name)):
+        calls = sorted(members[name][0].calls, key=lambda call: call.name)
+        arguments = tuple(argument for call in calls for argument in sorted(call.arguments))
+        tools = tuple(call.name for call in calls)
+        cells.append(Cell(name, tools, arguments, tuple(members[name]), quotas[name]))
+    return cells
+
+
+def re_aim(cells: Sequence[Cell], accepted: Mapping[str, int], closed: frozenset[str]) -> dict[str, int]:
+    """How many rows each open cell still needs, when what closed cells left is dealt to the open ones.
+
+    Cells that yield nothing close; their rest goes to the others in proportion to their quotas, so
+    that the set fills up as long as any cell yields.
+    """
+    left = {cell.name: max(0, cell.quota - accepted.get(cell.name, 0)) for cell in cells}
+    surplus = sum(max(0, accepted.get(cell.name, 0) - cell.quota) for cell in cells)
+    missing = sum(n for name, n in left.items() if name in closed)
+    open_cells = {cell.name: cell.quota for cell in cells if cell.name not in closed and cell.quota}
+    # What cells took beyond their quota (a re-aimed rest) counts against the rest that is dealt again.
+    spare = max(0, missing - surplus)
+    extra = largest_remainder({name: float(quota) for name, quota in open_cells.items()}, spare)
+    return {name: left[name] + extra[name] for name in open_cells if left[name] + extra[name]}
+
+
+def largest_remainder(weights: Mapping[str, float], total: int) -> dict[str, int]:
+    """Whole numbers in proportion to weights that sum to `total`; ties go to the smaller name."""
+    whole = sum(weights.values())
+    if not whole:
+        return dict.fromkeys(weights, 0)
+    exact = {name: total * weight / whole for name, weight in weights.items()}
+    shares = {name: int(value) for name, value in exact.items()}
+    order = sorted(exact, key=lambda name: (shares[name] - exact[name], name))
+    for name in order[: total - sum(shares.values())]:
+        shares[name] += 1
+    return shares
+
+
+def _quotas(sizes: Mapping[str, int], rows: int, no_call_share: float | None) -> dict[str, int]:
+    if no_call_share is not None and NO_CALL in sizes:
+        fixed = round(rows * no_call_share)
+        rest = {name: size for name, size in sizes.items() if name != NO_CALL}
+        return _quotas(rest, rows - fixed, None) | {NO_CALL: fixed}
+    total = sum(sizes.values())
+    weights = {
+        name: (1 - EVEN_SHARE) * size / total + EVEN_SHARE / len(sizes) for name, size in sizes.items()
+    }
+    return largest_remainder(weights, rows)
+
+
+def accepted_by_cell(rows: Sequence[Example]) -> Counter[str]:
+    """How many accepted rows each cell holds."""
+    return Counter(row.cell for row in rows)

@@ -1,0 +1,277 @@
+"""All candidates on the frozen test: scored case by case, then compared in pairs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from distil_dag.core.case import Case
+from distil_dag.core.reports import CandidateReport, Comparison, Estimate, EvalReport
+from distil_dag.core.task import EvaluationSpec
+from distil_dag.core.tool_call import Answer, ToolCall, parse_answer
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages import metrics, statistics
+from distil_dag.stages.breakdown import per_argument, per_tool
+from distil_dag.stages.ports import Progress, quiet
+
+# Names of the candidates: reports, gates and the leaderboard find them by these.
+CHECKPOINT = "student checkpoint"
+BASE = "base"
+TEACHER = "teacher zero-shot"
+TEACHER_FEW_SHOT = "teacher few-shot"
+PRODUCTION = "production"
+LOOKUP = "lookup"
+
+# Of a rambling answer the report keeps the beginning.
+_LONGEST_ANSWER = 2000
+
+
+def gguf_name(file_format: str) -> str:
+    """The candidate's name of a student's GGUF file, e.g. `student Q8_0`."""
+    return f"student {file_format}"
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A candidate's raw text for one case; how long it took alone, where that was measured.
+
+    `error` says why no answer came. Such a case is wrong, whatever was expected.
+    """
+
+    text: str
+    latency_ms: float | None = None
+    error: str = ""
+
+
+class Candidate(Protocol):
+    """Something that answers cases: a model, a baseline, or the production log."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def model(self) -> str:
+        """Identity of what answers, for the lineage."""
+        ...
+
+    @property
+    def bytes(self) -> int:
+        """Size of its weights in bytes; 0 where there are none here."""
+        ...
+
+    def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
+        """One answer a case, in order; None where this candidate has none to judge."""
+        ...
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One answer with its score."""
+
+    case: Case
+    answered: Answered
+    parsed: Answer
+    score: metrics.CaseScore
+
+
+def evaluate(
+    test: Sequence[Case],
+    toolset: Toolset,
+    candidates: Sequence[Candidate],
+    spec: EvaluationSpec,
+    progress: Progress = quiet,
+    *,
+    student: str = "",
+    test_labels: str = "",
+    measured: dict[str, str] | None = None,
+) -> tuple[EvalReport, list[dict[str, Any]]]:
+    """Let every candidate answer the test; returns the report and one row an answer.
+
+    `student` names the candidate that ships (the first if empty): it is compared with every
+    other one on the cases that both answered, and its failures are listed. A candidate that
+    answers no case (production without a log of them) is left out. Raises ValueError for an
+    empty test or equal names, RuntimeError when every answer of a candidate failed.
+    """
+    student = student or candidates[0].name
+    _check(test, candidates, student)
+    scored: dict[str, dict[int, Scored]] = {}
+    reports = []
+    for place, candidate in enumerate(candidates):
+        results = _scored(
+            candidate, test, toolset, _shifted(progress, place, len(candidates), candidate.name)
+        )
+        if results:
+            scored[candidate.name] = results
+            reports.append(_candidate_report(candidate, list(results.values()), toolset, spec))
+    if student not in scored:
+        raise RuntimeError(f"{student!r} answered none of the {len(test)} test cases")
+    report = EvalReport(
+        n=len(test),
+        test_labels=test_labels,
+        student=student,
+        candidates=reports,
+        comparisons=[
+            _comparison(student, other, scored[student], scored[other], spec)
+            for other in scored
+            if other != student
+        ],
+        failures=_failures(student, scored),
+        measured=measured or {},
+    )
+    return report, [_answer_row(name, item) for name, items in scored.items() for item in items.values()]
+
+
+def evaluate_model(
+    cases: Sequence[Case],
+    toolset: Toolset,
+    candidate: Candidate,
+    spec: EvaluationSpec,
+    progress: Progress = quiet,
+) -> dict[str, Any]:
+    """One model on some cases, as one JSON object.
+
+    `model`, `n`, each metric as `{"value", "low", "high"}`, `latency_ms` (`p50`, `p95` of one
+    answer alone), `bytes`, `unanswered`, `per_tool`, `per_argument`, and `failures`: request,
+    expected and given calls, the raw answer, and why it is wrong. Raises as :func:`evaluate` does.
+    """
+    report, _ = evaluate(cases, toolset, [candidate], spec, progress)
+    found = report.candidates[0]
+    return {
+        "model": found.model,
+        "n": found.n,
+        **{name: estimate.model_dump() for name, estimate in found.metrics.items()},
+        "latency_ms": found.latency_ms,
+        "bytes": found.bytes,
+        "unanswered": found.unanswered,
+        "per_tool": found.per_tool,
+        "per_argument": found.per_argument,
+        "failures": [{k: v for k, v in row.items() if k != "right"} for row in report.failures],
+    }
+
+
+def _check(test: Sequence[Case], candidates: Sequence[Candidate], student: str) -> None:
+    if not test:
+        raise ValueError("the test holds no case: nothing can be measured")
+    names = [candidate.name for candidate in candidates]
+    if len(set(names)) != len(names) or student not in names:
+        raise ValueError(f"candidates need names of their own, one of them {student!r}: {', '.join(names)}")
+
+
+def _scored(
+    candidate: Candidate, test: Sequence[Case], toolset: Toolset, progress: Progress
+) -> dict[int, Scored]:
+    """Place in the test -> scored answer, for the cases that the candidate answers."""
+    answers = candidate.answer(test, progress)
+    known = {place: given for place, given in enumerate(answers) if given is not None}
+    errors = [given.error for given in known.values() if given.error]
+    if known and len(errors) == len(known):
+        raise RuntimeError(f"{candidate.name} gave no answer to any of {len(known)} cases: {errors[0]}")
+    results = {}
+    for place, given in known.items():
+        parsed = Answer(error=f"no answer came: {given.error}") if given.error else parse_answer(given.text)
+        score = metrics.score(test[place].calls, parsed, toolset)
+        results[place] = Scored(test[place], given, parsed, score)
+    return results
+
+
+def _candidate_report(
+    candidate: Candidate, results: Sequence[Scored], toolset: Toolset, spec: EvaluationSpec
+) -> CandidateReport:
+    pairs = [(item.case.calls, item.parsed) for item in results]
+    times = [item.answered.latency_ms for item in results if item.answered.latency_ms is not None]
+    shares = statistics.quantiles(times, (0.5, 0.95)) if times else []
+    return CandidateReport(
+        name=candidate.name,
+        model=candidate.model,
+        n=len(results),
+        metrics={name: _estimate(name, results, spec) for name in metrics.METRICS},
+        latency_ms=dict(zip(("p50", "p95"), shares, strict=False)),
+        bytes=candidate.bytes,
+        unanswered=sum(bool(item.answered.error) for item in results),
+        per_tool=per_tool(pairs, [item.score.exact for item in results], toolset, spec.confidence),
+        per_argument=per_argument(pairs, toolset),
+    )
+
+
+def _estimate(name: str, results: Sequence[Scored], spec: EvaluationSpec) -> Estimate:
+    values = [item.score.metrics[name] for item in results]
+    if name == metrics.STAGED:
+        return statistics.bootstrap_mean(values, spec.confidence, spec.bootstrap, spec.seed)
+    return statistics.wilson(round(sum(values)), len(values), spec.confidence)
+
+
+def _comparison(
+    student: str, other: str, first: dict[int, Scored], second: dict[int, Scored], spec: EvaluationSpec
+) -> Comparison:
+    common = [place for place in first if place in second]
+    if not common:
+        nothing = Estimate(value=0.0, low=-1.0, high=1.0)
+        return Comparison(first=student, second=other, difference=nothing, minimum_detectable=1.0)
+    paired = statistics.compare(
+        [first[place].score.exact for place in common],
+        [second[place].score.exact for place in common],
+        spec.confidence,
+    )
+    return Comparison(
+        first=student,
+        second=other,
+        difference=paired.difference,
+        minimum_detectable=paired.minimum_detectable,
+        n=paired.n,
+        first_only=paired.first_only,
+        second_only=paired.second_only,
+        p_value=paired.p_value,
+    )
+
+
+def _failures(student: str, scored: dict[str, dict[int, Scored]]) -> list[dict[str, Any]]:
+    """What the student got wrong, in the order of the test, and who got it right."""
+    return [
+        {
+            "case": item.case.id,
+            "request": _writable(item.case.request),
+            "expected": _calls(item.case.calls),
+            "got": _calls(item.parsed.calls),
+            "answer": _writable(item.answered.text[:_LONGEST_ANSWER]),
+            "why": _writable(item.score.why),
+            "right": [name for name, items in scored.items() if place in items and items[place].score.exact],
+        }
+        for place, item in scored[student].items()
+        if not item.score.exact
+    ]
+
+
+def _answer_row(name: str, item: Scored) -> dict[str, Any]:
+    """One answer as a flat row. Without its latency: rows must come out equal when a run is repeated."""
+    return {
+        "candidate": name,
+        "case_id": item.case.id,
+        "request": _writable(item.case.request),
+        "expected": json.dumps(_calls(item.case.calls), ensure_ascii=False),
+        "answer": _writable(item.answered.text),
+        "exact": item.score.exact,
+        **{metric: item.score.metrics[metric] for metric in metrics.METRICS},
+        "why": _writable(item.score.why),
+    }
+
+
+def _calls(calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
+    written: list[dict[str, Any]] = _writable([call.model_dump() for call in calls])
+    return written
+
+
+def _writable(value: Any) -> Any:
+    """The value without what a file can't hold: half a surrogate pair, numbers that JSON lacks."""
+    return json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"), parse_constant=str)
+
+
+def _shifted(progress: Progress, place: int, candidates: int, name: str) -> Progress:
+    """Progress of one candidate as part of all: each counts the same."""
+
+    def report(done: int, total: int, note: str = "") -> None:
+        share = done / total if total else 1.0
+        progress(round(100 * (place + share)), 100 * candidates, f"{name} {note}".rstrip())
+
+    return report

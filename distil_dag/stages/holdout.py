@@ -1,0 +1,146 @@
+"""The test leaves the log before anything else happens to it.
+
+Requests that say the same (see :func:`distil_dag.core.normalise.request_key`) leave as one
+group, so that no copy of a test request stays behind for the judge, the teacher or the trainer.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from distil_dag.core.case import Case, HeldOut, Trace
+from distil_dag.core.normalise import request_key
+from distil_dag.core.reports import HoldoutReport
+from distil_dag.core.task import TestSpec
+from distil_dag.core.tool_call import ToolCall
+from distil_dag.stages.sampling import pattern, proportional_shares
+
+# Near copies: similarity of the normalised requests from which two rows with the same calls
+# count as one. 0.95 is a letter or two in a spoken command. Rows with other calls stay: at this
+# similarity they are contrasts ("bedroom 1" and "bedroom 2"), which are there to be learned.
+NEAR_COPY = 0.95
+# However small the log, this much of it at most becomes the test.
+LARGEST_SHARE = 0.2
+# Requests compared with all others at a time: bounds the memory of the similarity matrix.
+_BLOCK = 256
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """The frozen test and the traces that may be learned from."""
+
+    test: list[HeldOut]
+    rest: list[Trace]
+
+
+def hold_out(
+    traces: Sequence[Trace], frozen: Sequence[Case] | None, spec: TestSpec
+) -> tuple[Holdout, HoldoutReport]:
+    """Split a log into a test and the rest, which holds no copy and no near copy of the test.
+
+    With a `frozen` test its cases are the test, and rows of the log that match one leave.
+    Without, `spec.size` requests of the log become it, by whole groups of equal requests, in
+    proportion to tool and argument pattern, and never more than a fifth of the groups or rows;
+    traces with problems can't be test cases. Each group gives one case, with the calls logged
+    most often for it. Depends on the rows and the seed, not on the order of the rows.
+    """
+    groups: dict[str, list[Trace]] = defaultdict(list)
+    for trace in sorted(traces, key=lambda trace: trace.id):
+        groups[request_key(trace.request)].append(trace)
+    if frozen is None:
+        cases = _draw(groups, spec)
+        test = [HeldOut(**_content(case), production=case.calls) for case in cases]
+    else:
+        test = [HeldOut(**_content(case), production=_production(groups, case)) for case in frozen]
+    keys = {request_key(case.request) for case in test}
+    staying = [trace for trace in traces if not keys & _request_keys(trace)]
+    copies = near_copies(staying, test)
+    rest = [trace for trace in staying if trace.id not in copies]
+    report = HoldoutReport(
+        test=len(test),
+        removed_near_copies=len(traces) - len(rest) - (0 if frozen is not None else len(test)),
+        remaining=len(rest),
+        test_labels="production log (unreviewed)" if frozen is None else "frozen file",
+    )
+    return Holdout(test, rest), report
+
+
+def near_copies(cases: Sequence[Case], test: Sequence[Case], similarity: float = NEAR_COPY) -> set[str]:
+    """Ids of the cases that say almost the same as a test case and carry the same calls.
+
+    The similarity is the larger of the character ratios of the normalised requests, as they
+    stand and with their words sorted.
+    """
+    import numpy as np
+    from rapidfuzz import fuzz, process
+
+    by_calls: dict[tuple[str, ...], tuple[list[str], dict[str, list[str]]]] = {}
+    for case in test:
+        by_calls.setdefault(_calls_key(case.calls), ([], {}))[0].append(request_key(case.request))
+    for case in cases:
+        known = by_calls.get(_calls_key(case.calls))
+        if known is not None:
+            known[1].setdefault(request_key(case.request), []).append(case.id)
+    found: set[str] = set()
+    for wanted, ids_by_key in by_calls.values():
+        keys = list(ids_by_key)
+        for start in range(0, len(keys), _BLOCK):
+            block = keys[start : start + _BLOCK]
+            for scorer in (fuzz.ratio, fuzz.token_sort_ratio):
+                scores = process.cdist(
+                    block, wanted, scorer=scorer, score_cutoff=100 * similarity, dtype=np.uint8
+                )
+                for place in np.flatnonzero(scores.any(axis=1)):
+                    found.update(ids_by_key[block[place]])
+    return found
+
+
+def _draw(groups: dict[str, list[Trace]], spec: TestSpec) -> list[Trace]:
+    """One case for each group that becomes the test, sorted by id."""
+    usual = {key: _usual(rows) for key, rows in groups.items()}
+    cells: dict[str, list[str]] = defaultdict(list)
+    for key in sorted(groups):
+        if not any(trace.problems for trace in groups[key]):
+            cells[pattern(usual[key].calls)].append(key)
+    size = min(spec.size, int(LARGEST_SHARE * len(groups)))
+    spare = LARGEST_SHARE * sum(len(rows) for rows in groups.values())
+    drawn: list[Trace] = []
+    for cell, share in sorted(proportional_shares({c: len(keys) for c, keys in cells.items()}, size).items()):
+        keys = list(cells[cell])
+        random.Random(f"{spec.seed}:{cell}").shuffle(keys)
+        for key in keys:
+            if share and len(groups[key]) <= spare:
+                share -= 1
+                spare -= len(groups[key])
+                drawn.append(usual[key])
+    return sorted(drawn, key=lambda trace: trace.id)
+
+
+def _usual(rows: Sequence[Trace]) -> Trace:
+    """The trace whose calls were logged most often among these; the first by id of equals."""
+    votes = Counter(_calls_key(trace.calls) for trace in rows)
+    return min(rows, key=lambda trace: (-votes[_calls_key(trace.calls)], trace.id))
+
+
+def _production(groups: dict[str, list[Trace]], case: Case) -> tuple[ToolCall, ...] | None:
+    rows = groups.get(request_key(case.request))
+    if not rows:
+        return None
+    same = [trace for trace in rows if trace.request == case.request]
+    return _usual(same or rows).calls
+
+
+def _request_keys(trace: Trace) -> set[str]:
+    """Keys of all user turns: a test request answered in a trace's history is known as well."""
+    return {request_key(m.content) for m in trace.messages if m.role == "user"} | {request_key(trace.request)}
+
+
+def _calls_key(calls: Iterable[ToolCall]) -> tuple[str, ...]:
+    return tuple(sorted(call.key() for call in calls))
+
+
+def _content(case: Case) -> dict[str, object]:
+    return {"id": case.id, "messages": case.messages, "calls": case.calls, "text": case.text}

@@ -1,0 +1,28 @@
+"""The loss curve of a training as a small picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+
+def loss_plot(loss: Sequence[tuple[int, float]], batch: int) -> bytes:
+    """PNG of the training loss over the rows seen, on a logarithmic scale."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.6, 2.6), dpi=90)
+    axes = figure.add_subplot()
+    axes.plot(
+        [step * batch for step, _ in loss], [value for _, value in loss], color="#0f766e", linewidth=1.5
+    )
+    if loss and all(value > 0 for _, value in loss):
+        axes.set_yscale("log")
+    axes.set_xlabel("rows seen")
+    axes.set_ylabel("loss per supervised token")
+    axes.grid(visible=True, which="both", color="#e5e7eb", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()

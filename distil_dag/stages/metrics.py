@@ -1,0 +1,151 @@
+"""Scores of one answer against the calls that were expected.
+
+`tool_call_equivalence`, `binary_tool_call` and `staged_tool_call` follow the definitions of
+Distil Labs' evaluation metrics (distil-labs/distil-cli-skill, `references/evaluation-metrics.md`),
+so that numbers compare; `function_name` is the share of answers that choose the right tools.
+
+Beyond those definitions, which know one call a side:
+
+- Parallel calls may come in any order.
+- A case without expected calls is right when the answer holds no call, on every metric.
+- An answer that cannot be parsed, or that never came, scores zero on every metric, so it is
+  wrong on a no-call case too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distil_dag.core.tool_call import Answer, ToolCall, same_calls
+from distil_dag.core.toolset import Toolset
+
+EXACT = "tool_call_equivalence"
+BINARY = "binary_tool_call"
+STAGED = "staged_tool_call"
+NAME = "function_name"
+METRICS = (EXACT, BINARY, STAGED, NAME)
+
+_LONGEST_REASON = 200
+
+# When two calls belong together, from the strictest rule to none.
+_RULES: tuple[Callable[[ToolCall], Hashable], ...] = (
+    lambda call: call.key(),
+    lambda call: (call.name, frozenset(call.arguments)),
+    lambda call: call.name,
+    lambda call: None,
+)
+
+
+@dataclass(frozen=True)
+class CaseScore:
+    """Every metric of one answer, from 0 to 1, and why it is wrong (empty when it is exact)."""
+
+    metrics: dict[str, float]
+    why: str = ""
+
+    @property
+    def exact(self) -> bool:
+        return self.metrics[EXACT] == 1.0
+
+
+def score(expected: Sequence[ToolCall], answer: Answer, toolset: Toolset) -> CaseScore:
+    """Score one parsed answer; `expected` empty means that no tool should be called."""
+    if answer.error is not None:
+        reason = " ".join(answer.error.split())[:_LONGEST_REASON]
+        return CaseScore(dict.fromkeys(METRICS, 0.0), f"unparseable: {reason}")
+    canonical = [toolset.canonical(call) for call in expected]
+    given = [toolset.canonical(call) for call in answer.calls]
+    exact = same_calls(canonical, given)
+    metrics = {
+        EXACT: float(exact),
+        BINARY: float(same_calls(expected, answer.calls)),
+        STAGED: staged(expected, answer.calls),
+        NAME: float(Counter(call.name for call in expected) == Counter(call.name for call in answer.calls)),
+    }
+    return CaseScore(metrics, "" if exact else explain(canonical, given))
+
+
+def staged(expected: Sequence[ToolCall], given: Sequence[ToolCall]) -> float:
+    """0.25 for each stage reached: a readable call, its name, its argument names, its values.
+
+    0.0 when one side holds more calls than the other. Arguments are compared as they stand:
+    the definition takes defaults into account in `tool_call_equivalence` only. Of several
+    parallel calls, the mean over the best assignment.
+    """
+    if len(expected) != len(given):
+        return 0.0
+    if not expected:
+        return 1.0
+    return sum(_stages(left, right) for left, right in pair_calls(expected, given)) / len(expected)
+
+
+def pair_calls(
+    expected: Sequence[ToolCall], given: Sequence[ToolCall]
+) -> list[tuple[ToolCall | None, ToolCall | None]]:
+    """Every call of both sides once: next to its match on the other side, or to None.
+
+    Equal calls meet first, then those with the same name and argument names, then those with
+    the same name, then the rest as they stand. Each rule only coarsens the one before it, so
+    no other assignment reaches more stages.
+    """
+    partners: dict[int, int] = {}
+    rest = list(range(len(given)))
+    for rule in _RULES:
+        waiting: dict[Hashable, deque[int]] = defaultdict(deque)
+        for column in rest:
+            waiting[rule(given[column])].append(column)
+        for row in range(len(expected)):
+            queue = waiting[rule(expected[row])] if row not in partners else None
+            if queue:
+                partners[row] = queue.popleft()
+        taken = set(partners.values())
+        rest = [column for column in rest if column not in taken]
+    pairs: list[tuple[ToolCall | None, ToolCall | None]] = [
+        (call, given[partners[row]] if row in partners else None) for row, call in enumerate(expected)
+    ]
+    return pairs + [(None, given[column]) for column in rest]
+
+
+def explain(expected: Sequence[ToolCall], given: Sequence[ToolCall]) -> str:
+    """Why the given calls are not the expected ones, in words; both in canonical form."""
+    if not expected:
+        return f"called when none fits: {', '.join(call.name for call in given)}"
+    if not given:
+        return "no call"
+    reasons = [reason for pair in pair_calls(expected, given) for reason in _differences(*pair)]
+    return "; ".join(reasons)
+
+
+def _differences(expected: ToolCall | None, given: ToolCall | None) -> list[str]:
+    if expected is None:
+        return [f"extra call: {given.name}"] if given else []
+    if given is None:
+        return [f"missing call: {expected.name}"]
+    if expected.name != given.name:
+        return [f"wrong tool: {given.name} instead of {expected.name}"]
+    reasons = []
+    for name, value in expected.arguments.items():
+        if name not in given.arguments:
+            reasons.append(f"missing argument: {name}")
+        elif not same_value(value, given.arguments[name]):
+            reasons.append(f"wrong value: {name}")
+    reasons += [f"extra argument: {name}" for name in given.arguments if name not in expected.arguments]
+    return reasons
+
+
+def same_value(left: Any, right: Any) -> bool:
+    """True when two JSON values are equal, numbers by value (2 is 2.0) and booleans as booleans."""
+    return ToolCall(name="", arguments={"": left}).key() == ToolCall(name="", arguments={"": right}).key()
+
+
+def _stages(expected: ToolCall | None, given: ToolCall | None) -> float:
+    if expected is None or given is None:
+        return 0.0
+    if expected.name != given.name:
+        return 0.25
+    if expected.arguments.keys() != given.arguments.keys():
+        return 0.5
+    return 1.0 if expected.key() == given.key() else 0.75

@@ -1,0 +1,118 @@
+"""Training rows as tokens: what is read, what is supervised, and in which order it is seen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distil_dag.core.case import Example
+from distil_dag.core.task import StudentSpec
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.student_prompt import CHATML_OPEN, completion, render_prompt, student_messages
+
+# Rows are sorted by length within windows of this many batches: enough to fill batches with
+# rows of one length, and small enough to leave an epoch mixed.
+_WINDOW = 32
+
+
+@dataclass(frozen=True)
+class TrainingRow:
+    """Token ids of one prompt and its completion; the completion ends with the stop token."""
+
+    prompt: tuple[int, ...]
+    completion: tuple[int, ...]
+    origin: str
+
+    @property
+    def length(self) -> int:
+        return len(self.prompt) + len(self.completion)
+
+    def columns(self) -> dict[str, list[int]]:
+        """The columns that TRL's `SFTTrainer` takes for a row that is tokenised already."""
+        mask = [0] * len(self.prompt) + [1] * len(self.completion)
+        return {"input_ids": [*self.prompt, *self.completion], "completion_mask": mask}
+
+
+def has_chatml(tokenizer: Any) -> bool:
+    """True when the vocabulary holds `<|im_start|>` as one token."""
+    return CHATML_OPEN in tokenizer.get_vocab()
+
+
+def tokenise(
+    rows: Sequence[Example], toolset: Toolset, student: StudentSpec, tokenizer: Any, template: str
+) -> list[TrainingRow]:
+    """Every row as tokens, in order.
+
+    Prompt and completion are tokenised apart, so that the boundary between them lies where it
+    lies when the student is asked.
+    """
+    tools = toolset.openai() if student.tools_in_prompt else None
+    special = {name: token for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)}
+    prompts = [
+        render_prompt(template, student_messages(row, student.system_prompt), tools, special) for row in rows
+    ]
+    answers = [completion(row, toolset) + tokenizer.eos_token for row in rows]
+    return [
+        TrainingRow(tuple(prompt), tuple(answer), row.origin)
+        for row, prompt, answer in zip(rows, _ids(tokenizer, prompts), _ids(tokenizer, answers), strict=True)
+    ]
+
+
+def _ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def presentations(lengths: Sequence[int], epochs: float, batch: int, seed: int) -> list[int]:
+    """Indices of rows in the order in which they are seen, all epochs in one list.
+
+    Each epoch is a new shuffle; within windows rows of similar length are put into one batch,
+    which leaves little padding. A trainer that reads the list in order goes on exactly where it
+    stopped, which is not so for samplers that draw as they go.
+    """
+    draw = random.Random(seed)
+    wanted = math.ceil(len(lengths) * epochs)
+    order: list[int] = []
+    while len(order) < wanted and lengths:
+        epoch = list(range(len(lengths)))
+        draw.shuffle(epoch)
+        order += epoch
+    order = order[:wanted]
+    seen: list[int] = []
+    for start in range(0, len(order), _WINDOW * batch):
+        window = sorted(order[start : start + _WINDOW * batch], key=lambda index: lengths[index])
+        batches = [window[at : at + batch] for at in range(0, len(window), batch)]
+        # A short batch can only be the last of all: the trainer cuts every `batch` rows.
+        short = [batches.pop()] if len(batches[-1]) < batch else []
+        draw.shuffle(batches)
+        seen += [index for group in batches + short for index in group]
+    return seen
+
+
+def rows_digest(rows: Sequence[TrainingRow]) -> str:
+    """Content hash of tokenised rows, in their order."""
+    total = hashlib.sha256()
+    for row in rows:
+        total.update(json.dumps([row.prompt, row.completion]).encode() + b"\n")
+    return "sha256:" + total.hexdigest()
+
+
+def audit(dataset: Any, tokenizer: Any, count: int = 8) -> list[dict[str, str]]:
+    """A few rows of the dataset that the trainer reads: the prompt, and what is supervised, decoded."""
+    places = sorted({round(place * (len(dataset) - 1) / max(count - 1, 1)) for place in range(count)})
+    found = []
+    for place in places if len(dataset) else []:
+        row = dataset[place]
+        pairs = list(zip(row["input_ids"], row["labels"], strict=True))
+        found.append(
+            {
+                "prompt": tokenizer.decode([token for token, label in pairs if label == -100]),
+                "supervised": tokenizer.decode([label for _, label in pairs if label != -100]),
+            }
+        )
+    return found

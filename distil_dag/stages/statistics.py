@@ -1,0 +1,190 @@
+"""Intervals and tests for scores on a test set: how far a measured number can be trusted.
+
+All candidates answer the same cases, so two of them are compared case by case (paired), which
+needs far fewer cases than comparing two independent shares.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from distil_dag.core.reports import Estimate
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Two candidates on the same cases: difference of their shares, first minus second.
+
+    `first_only` and `second_only` count the cases that only one of them got right (the
+    discordant ones), which is all that a paired comparison rests on.
+    """
+
+    n: int
+    first_only: int
+    second_only: int
+    difference: Estimate
+    p_value: float
+    minimum_detectable: float
+
+
+def wilson(successes: int, n: int, confidence: float = 0.95) -> Estimate:
+    """A share with its Wilson score interval; without cases, 0 with the interval [0, 1].
+
+    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical
+    inference", J. Am. Stat. Assoc. 22 (1927) 209-212.
+    """
+    return _wilson(float(successes), n, confidence)
+
+
+def bootstrap_mean(
+    values: Sequence[float], confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Estimate:
+    """The mean of scores in [0, 1] with its bootstrap percentile interval.
+
+    Where all values are equal, resampling shows no spread and would claim certainty; there the
+    Wilson interval stands in. It bounds the interval of any variable in [0, 1], because none
+    varies more than a yes-or-no variable of the same mean. Source of the percentile interval:
+    B. Efron and R. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
+    """
+    import numpy as np
+
+    scores = np.asarray(values, dtype=float)
+    if scores.size == 0:
+        return _wilson(0.0, 0, confidence)
+    mean = float(scores.mean())
+    if scores.min() == scores.max():
+        return _wilson(float(scores.sum()), scores.size, confidence)
+    random = np.random.default_rng(seed)
+    means = np.array([scores[random.integers(0, scores.size, scores.size)].mean() for _ in range(resamples)])
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return Estimate(value=mean, low=min(float(low), mean), high=max(float(high), mean))
+
+
+def compare(
+    first: Sequence[bool], second: Sequence[bool], confidence: float = 0.95, power: float = 0.8
+) -> PairedDifference:
+    """Compare two candidates on the same cases, in the same order; ValueError without cases."""
+    if len(first) != len(second) or not first:
+        raise ValueError(f"need the same cases, at least one: {len(first)} and {len(second)} given")
+    first_only = sum(a and not b for a, b in zip(first, second, strict=True))
+    second_only = sum(b and not a for a, b in zip(first, second, strict=True))
+    n = len(first)
+    return PairedDifference(
+        n=n,
+        first_only=first_only,
+        second_only=second_only,
+        difference=paired_interval(first_only, second_only, n, confidence),
+        p_value=mcnemar_exact(first_only, second_only),
+        minimum_detectable=minimum_detectable((first_only + second_only) / n, n, confidence, power),
+    )
+
+
+def paired_interval(first_only: int, second_only: int, n: int, confidence: float = 0.95) -> Estimate:
+    """The difference of two paired shares with Tango's score interval.
+
+    It excludes zero exactly when McNemar's test (without continuity correction) rejects
+    equality at the same level. Source: T. Tango, "Equivalence test and confidence interval for
+    the difference in proportions for the paired-sample design", Stat. Med. 17 (1998) 891-908;
+    recommended by M. W. Fagerland, S. Lydersen, P. Laake, Stat. Med. 33 (2014) 2850-2875.
+    """
+    from scipy.optimize import brentq
+
+    observed = (first_only - second_only) / n
+    z = _z(1 - (1 - confidence) / 2)
+
+    def distance(delta: float) -> float:
+        """Standard errors between the observed difference and `delta`, were `delta` true."""
+        spread = _variance(first_only, second_only, n, delta)
+        gap = n * (observed - delta)
+        if spread <= 0:
+            return math.inf * gap if gap else 0.0
+        return gap / math.sqrt(spread)
+
+    low = -1.0 if distance(-1.0) <= z else brentq(lambda delta: _finite(distance(delta)) - z, -1.0, observed)
+    high = 1.0 if distance(1.0) >= -z else brentq(lambda delta: _finite(distance(delta)) + z, observed, 1.0)
+    return Estimate(value=observed, low=low, high=high)
+
+
+def mcnemar_exact(first_only: int, second_only: int) -> float:
+    """Two-sided exact p-value of equal shares, from the discordant cases alone; 1 without any.
+
+    Source: Q. McNemar, "Note on the sampling error of the difference between correlated
+    proportions or percentages", Psychometrika 12 (1947) 153-157, with binomial tails.
+    """
+    from scipy.stats import binomtest
+
+    discordant = first_only + second_only
+    return float(binomtest(first_only, discordant, 0.5).pvalue) if discordant else 1.0
+
+
+def minimum_detectable(discordant: float, n: int, confidence: float = 0.95, power: float = 0.8) -> float:
+    """The smallest true difference that McNemar's test on `n` cases shows with this power.
+
+    `discordant` is the share of cases that only one of the two gets right. Solves Connor's
+    sample size for the difference d, with psi the discordant share and z the normal quantiles
+    of the two-sided level and of the power:
+
+        n d^2 = (z_level sqrt(psi) + z_power sqrt(psi - d^2))^2
+
+    A difference cannot exceed the discordant share. Where the solution would, the test has too
+    few discordant cases to show anything, and the answer is the smallest share of discordant
+    cases, all in one direction (psi = d), that it would show; at most 1. Source: R. J. Connor,
+    "Sample size for testing differences in proportions for the paired-sample design",
+    Biometrics 43 (1987) 207-211.
+    """
+    from scipy.optimize import brentq
+
+    level, strength = _z(1 - (1 - confidence) / 2), _z(power)
+    inner = n + strength**2 - level**2
+    if inner >= 0 and discordant > 0:
+        root = level * math.sqrt(n) + strength * math.sqrt(inner)
+        found = math.sqrt(discordant) * root / (n + strength**2)
+        if found <= discordant:
+            return found
+    # psi = d turns the equation into n d = (z_level + z_power sqrt(1 - d))^2, falling on the right.
+    if n <= level**2:
+        return 1.0
+    return float(brentq(lambda d: n * d - (level + strength * math.sqrt(1 - d)) ** 2, 0.0, 1.0))
+
+
+def quantiles(values: Sequence[float], shares: Sequence[float]) -> list[float]:
+    """The values below which these shares of `values` lie, interpolated linearly."""
+    import numpy as np
+
+    return [float(value) for value in np.quantile(np.asarray(values, dtype=float), list(shares))]
+
+
+def _wilson(successes: float, n: int, confidence: float) -> Estimate:
+    if n == 0:
+        return Estimate(value=0.0, low=0.0, high=1.0)
+    z = _z(1 - (1 - confidence) / 2)
+    share = successes / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Estimate(
+        value=share, low=max(0.0, min(share, centre - half)), high=min(1.0, max(share, centre + half))
+    )
+
+
+def _variance(first_only: int, second_only: int, n: int, delta: float) -> float:
+    """Variance of `first_only - second_only` if the true difference is `delta`.
+
+    The unknown share of `second_only` takes its maximum-likelihood value under `delta`, the
+    positive root of a quadratic (Tango 1998, section 3).
+    """
+    b = (2 * n - first_only + second_only) * delta - first_only - second_only
+    c = -second_only * delta * (1 - delta)
+    share = (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
+    return n * (2 * share + delta * (1 - delta))
+
+
+def _finite(value: float) -> float:
+    return max(-1e9, min(1e9, value))
+
+
+def _z(share: float) -> float:
+    return NormalDist().inv_cdf(share)

@@ -1,0 +1,298 @@
+"""Synthetic training rows: call first, words second.
+
+A coverage plan says which calls are wanted; two makers write requests for them: the teacher, from a
+planned call and exemplars of the same cell, and transplants of real requests. Every row is checked
+(see :mod:`distil_dag.stages.validation`); what fails is kept with its reason. Rounds aim at what is
+still missing until the set is full or the attempts are used up.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from distil_dag.core.case import Case, Example
+from distil_dag.core.reports import SynthesisReport
+from distil_dag.core.task import SynthesisSpec
+from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.call_first import Ask, CallFirst
+from distil_dag.stages.coverage_plan import Cell, CellNames, draw_plan, re_aim
+from distil_dag.stages.labeller import Labeller, doubtful
+from distil_dag.stages.mutators import directions
+from distil_dag.stages.ports import ChatModel, Progress, quiet
+from distil_dag.stages.transplant import Transplanter
+from distil_dag.stages.validation import (
+    BOUNDARY,
+    GROUNDING,
+    REASONS,
+    UNPLANNED,
+    Candidate,
+    Refusal,
+    Validator,
+)
+from distil_dag.stages.vocabulary import Vocabulary, fill_ranges
+from distil_dag.stages.wording import tokens
+
+TEACHER, REFILL, CROSS = "teacher", "refill", "cross"
+# How far each maker vouches for the tool: a refilled request keeps a real user's verb.
+_TRUST = {TEACHER: 0.0, REFILL: 0.6, CROSS: 0.2}
+# A maker that fails this often in a row has nothing more to give for a cell.
+_PATIENCE = 16
+# Prompts of one cell that are sent together share a beginning.
+_GROUP = 16
+_HINTS_FROM = 0.8
+_REREAD = frozenset({BOUNDARY, UNPLANNED, GROUNDING})
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that failed a check, and why."""
+
+    id: str
+    request: str
+    calls: tuple[ToolCall, ...]
+    cell: str
+    reason: str
+    detail: str
+
+    def row(self) -> dict[str, Any]:
+        """The flat table row; calls as JSON."""
+        calls = json.dumps([call.model_dump(mode="json") for call in self.calls], ensure_ascii=False)
+        return {
+            "id": self.id, "request": self.request, "calls": calls,
+            "cell": self.cell, "reason": self.reason, "detail": self.detail,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """What was made: rows to learn from, and rows that failed. A row's id names its maker."""
+
+    accepted: list[Example]
+    rejected: list[Rejected]
+
+
+def synthesize(
+    seeds: Sequence[Example],
+    context: Sequence[Case],
+    test: Sequence[Case],
+    toolset: Toolset,
+    spec: SynthesisSpec,
+    teacher: ChatModel,
+    progress: Progress = quiet,
+) -> tuple[Synthetic, SynthesisReport]:
+    """Rows under the conventions of the seeds, and the yield funnel.
+
+    Of `context`, judged examples count as trusted beside the seeds; other cases lend only words, not
+    their calls. `test` is read for leakage alone. The same inputs and replies give the same rows.
+    Raises ValueError when there is no seed with words, or a mutator that does not exist.
+    """
+    if not any(tokens(seed.request) for seed in seeds):
+        raise ValueError("no seeds to learn from: judge traces first, or lower `judge.min_score`")
+    started = time.monotonic()
+    maker = _Maker(seeds, context, test, toolset, spec, teacher)
+    stopped = maker.run(progress)
+    made = Counter(row.cell for row in maker.accepted)
+    reasons = Counter(row.reason for row in maker.rejected)
+    report = SynthesisReport(
+        teacher=teacher.identity,
+        attempted=maker.attempted,
+        accepted=len(maker.accepted),
+        rejected={reason: reasons[reason] for reason in REASONS if reasons[reason]},
+        cells=[cell.coverage(made[cell.name]) for cell in maker.plan],
+        rounds=maker.rounds,
+        stopped=stopped,
+        prompt_tokens=maker.prompt_tokens,
+        completion_tokens=maker.completion_tokens,
+        seconds=round(time.monotonic() - started, 3),
+    )
+    return Synthetic(maker.accepted, maker.rejected), report
+
+
+class _Maker:
+    """One run of the loop and its state."""
+
+    def __init__(
+        self,
+        seeds: Sequence[Example],
+        context: Sequence[Case],
+        test: Sequence[Case],
+        toolset: Toolset,
+        spec: SynthesisSpec,
+        teacher: ChatModel,
+    ) -> None:
+        self._toolset, self._spec, self._teacher = toolset, spec, teacher
+        trusted = _canonical([*seeds, *(case for case in context if isinstance(case, Example))], toolset)
+        wrong = doubtful(trusted)
+        trusted = [case for case in trusted if case.id not in wrong]
+        words = [case.request for case in context if not isinstance(case, Example)]
+        self._labeller = Labeller(trusted)
+        self._vocabulary = _vocabulary(trusted, words, toolset, self._labeller, spec, teacher)
+        self._names = CellNames(trusted, self._vocabulary)
+        self._validator = Validator(trusted, test, toolset, self._vocabulary, self._labeller, spec)
+        self._mutators = directions(spec.mutators)
+        self.plan = draw_plan(trusted, self._names, spec.rows, spec.no_call_share)
+        self._cells = {cell.name: cell for cell in self.plan}
+        self._asking = {c.name: CallFirst(c, toolset, self._vocabulary, spec) for c in self.plan}
+        self._transplants = {c.name: Transplanter(c.cases, self._vocabulary) for c in self.plan}
+        self.accepted: list[Example] = []
+        self.rejected: list[Rejected] = []
+        self.attempted = self.rounds = self.prompt_tokens = self.completion_tokens = 0
+        self._tried: Counter[tuple[str, bool]] = Counter()
+        self._made: Counter[tuple[str, bool]] = Counter()
+        self._misses: Counter[tuple[str, bool]] = Counter()
+
+    def run(self, progress: Progress) -> str:
+        """Rounds until the set is full; returns `full`, or what ended it before."""
+        limit = round(self._spec.rows * self._spec.max_attempts_per_row)
+        while len(self.accepted) < self._spec.rows:
+            room = min(limit - self.attempted, self._spec.batch)
+            if room <= 0:
+                return f"{limit} attempts used up"
+            needs = self._needs()
+            asks = self._ask(needs[TEACHER], room)
+            transplants = self._transplant(needs[REFILL], min(room, limit - self.attempted))
+            if not asks and not transplants:
+                return "no cell yields new rows any more"
+            self.rounds += 1
+            self._judge(transplants)
+            self._judge(self._answered(asks))
+            progress(len(self.accepted), self._spec.rows, f"{self.attempted} attempts")
+        return "full"
+
+    def _needs(self) -> dict[str, dict[str, int]]:
+        """Rows still wanted from each maker, by cell."""
+        made = Counter(row.cell for row in self.accepted)
+        closed = frozenset(
+            name for name in self._cells if not self._open(name, True) and not self._open(name, False)
+        )
+        needs: dict[str, dict[str, int]] = {TEACHER: {}, REFILL: {}}
+        for name, missing in re_aim(self.plan, made, closed).items():
+            goal = round((1 - self._spec.transplant_share) * (made[name] + missing))
+            asked = min(missing, max(0, goal - self._made[(name, True)]))
+            if not self._open(name, True):
+                asked = 0
+            elif not self._open(name, False):
+                asked = missing
+            needs[TEACHER][name] = asked
+            needs[REFILL][name] = missing - asked
+        return needs
+
+    def _open(self, name: str, by_teacher: bool) -> bool:
+        possible = self._asking[name].possible if by_teacher else True
+        return possible and self._misses[(name, by_teacher)] < _PATIENCE
+
+    def _deal(self, needs: dict[str, int], by_teacher: bool, room: int) -> list[tuple[str, int]]:
+        """How many attempts each cell gets now: the neediest first, by the yield so far."""
+        dealt = []
+        for name in sorted(needs, key=lambda name: (-needs[name], name)):
+            key = (name, by_teacher)
+            share = max(0.2, (self._made[key] + 1) / (self._tried[key] + 1.5))
+            count = min(room, _GROUP, round(needs[name] / share + 0.5) if needs[name] else 0)
+            if count:
+                dealt.append((name, count))
+                room -= count
+        return dealt
+
+    def _ask(self, needs: dict[str, int], room: int) -> list[tuple[Candidate, Ask]]:
+        found = []
+        for name, count in self._deal(needs, True, room):
+            rng = random.Random(f"{self._spec.seed}:ask:{self.rounds}:{name}")
+            for ask in self._asking[name].asks(count, rng.choice(self._mutators), rng):
+                found.append((Candidate(self._next_id(TEACHER), ask.history, "", ask.calls, name), ask))
+        return found
+
+    def _answered(self, asks: Sequence[tuple[Candidate, Ask]]) -> list[Candidate]:
+        replies = self._teacher.generate([ask.prompt for _, ask in asks]) if asks else []
+        candidates = []
+        for (candidate, _), reply in zip(asks, replies, strict=True):
+            self.prompt_tokens += reply.prompt_tokens
+            self.completion_tokens += reply.completion_tokens
+            # A reply that ran out of tokens is half a request.
+            error = {"error": reply.error or "the teacher failed", "length": "ran out of tokens"}.get(
+                reply.finish, ""
+            )
+            candidates.append(
+                replace(candidate, request=self._validator.style.clean(reply.text), error=error)
+            )
+        return candidates
+
+    def _transplant(self, needs: dict[str, int], room: int) -> list[Candidate]:
+        found = []
+        for name, count in self._deal(needs, False, room):
+            source = self._transplants[name]
+            for _ in range(count):
+                rng = random.Random(f"{self._spec.seed}:transplant:{self.attempted}")
+                kind = CROSS if not source.can_refill or rng.random() < 0.5 else REFILL
+                made = source.cross(rng) if kind == CROSS else source.refill(rng)
+                if made is None:
+                    self._misses[(name, False)] += 1
+                    continue
+                before, request, calls = made
+                found.append(Candidate(self._next_id(kind), before, request, calls, name, _TRUST[kind]))
+        return found
+
+    def _next_id(self, kind: str) -> str:
+        self.attempted += 1
+        return f"{kind}-{self.attempted:06d}"
+
+    def _judge(self, candidates: Sequence[Candidate]) -> None:
+        for candidate, tools in zip(candidates, self._validator.read_tools(candidates), strict=True):
+            key = (candidate.cell, candidate.id.startswith(TEACHER))
+            self._tried[key] += 1
+            row, refusal = candidate, self._validator.refusal(candidate, tools)
+            if refusal is not None and refusal.reason in _REREAD:
+                again = self._validator.reread(candidate)
+                again = replace(again, cell=self._names(again.calls))
+                if again.calls != candidate.calls and again.cell in self._cells:
+                    row, refusal = again, self._validator.refusal(again, tools) and refusal
+            if refusal is None and len(self.accepted) < self._spec.rows:
+                self._misses[key] = 0
+                self._made[key] += 1
+                self._validator.accept(row)
+                self.accepted.append(row.example())
+            elif refusal is not None:
+                self._misses[key] += 1
+                self.rejected.append(_rejected(candidate, refusal))
+
+
+def _vocabulary(
+    trusted: Sequence[Example],
+    words: Sequence[str],
+    toolset: Toolset,
+    labeller: Labeller,
+    spec: SynthesisSpec,
+    teacher: ChatModel,
+) -> Vocabulary:
+    """Values of the trusted cases, hints from other requests, the schema's, and the teacher's."""
+    vocabulary = Vocabulary.learn(trusted, toolset)
+    for text, tools in zip(words, labeller.read_tools(words), strict=True):
+        tool = max(sorted(tools), key=lambda name: tools[name], default="")
+        if tool in toolset and tools[tool] >= _HINTS_FROM:
+            for name, value in (labeller.read_values(tool, text, _HINTS_FROM) or {}).items():
+                vocabulary.hint((tool, name), value.casefold())
+    fill_ranges(vocabulary)
+    if spec.widen:
+        vocabulary.widen(teacher, words, spec.seed)
+    return vocabulary
+
+
+def _canonical(cases: Sequence[Example], toolset: Toolset) -> list[Example]:
+    """Cases with canonical calls, without those that a plan could not use: no words, or against the schema."""
+    return [
+        case.model_copy(update={"calls": tuple(toolset.canonical(call) for call in case.calls)})
+        for case in cases
+        if tokens(case.request) and not any(toolset.problems(call) for call in case.calls)
+    ]
+
+
+def _rejected(candidate: Candidate, refusal: Refusal) -> Rejected:
+    return Rejected(
+        candidate.id, candidate.request, candidate.calls, candidate.cell, refusal.reason, refusal.detail
+    )

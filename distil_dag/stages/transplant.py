@@ -1,0 +1,132 @@
+"""New requests out of real ones, without a model: other values in the slots of a template, and
+the beginning of one request with the end of another of the same cell.
+
+Real carriers keep the conventions of the seeds (what belongs to a value, what users leave out), which
+a small teacher's own words often break.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from distil_dag.core.case import Example, Message
+from distil_dag.core.tool_call import ToolCall
+from distil_dag.stages.vocabulary import Vocabulary
+from distil_dag.stages.wording import Path, Template, delexicalise, tokens
+
+Made = tuple[tuple[Message, ...], str, tuple[ToolCall, ...]]
+"""The history in front of a request, the request, and its calls."""
+
+
+class Transplanter:
+    """Makes requests of one cell from its trusted cases."""
+
+    def __init__(self, cases: Sequence[Example], vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._templates = [delexicalise(case) for case in cases if tokens(case.request)]
+        self._used: Counter[str] = Counter()
+
+    @property
+    def can_refill(self) -> bool:
+        return any(template.slots for template in self._templates)
+
+    def refill(self, rng: random.Random) -> Made | None:
+        """A least used template with other values in its slots; None if the cell has no slots."""
+        open_ones = [template for template in self._templates if template.slots]
+        if not open_ones:
+            return None
+        template = self._least_used(open_ones, rng)
+        request, calls = template.fill(self._draw(template, rng))
+        return history(template.case), request, calls
+
+    def cross(self, rng: random.Random) -> Made | None:
+        """The beginning of a template and the end of another, joined at a word or slot of both."""
+        if len(self._templates) < 2:
+            return None
+        first = self._least_used(self._templates, rng)
+        others = [other for other in self._templates if other is not first]
+        rng.shuffle(others)
+        for other in others:
+            joined = _joined(first, other, rng)
+            if joined is not None:
+                request, calls = joined.fill(self._draw(joined, rng))
+                return history(first.case), request, calls
+        return None
+
+    def _least_used(self, templates: Sequence[Template], rng: random.Random) -> Template:
+        fewest = min(self._used[template.case.id] for template in templates)
+        chosen = rng.choice([t for t in templates if self._used[t.case.id] == fewest])
+        self._used[chosen.case.id] += 1
+        return chosen
+
+    def _draw(self, template: Template, rng: random.Random) -> dict[Path, Any]:
+        values: dict[Path, Any] = {}
+        for path in sorted(template.paths):
+            place, name = path
+            kind = self._vocabulary.kind(template.case.calls[place].name, name)
+            if kind is not None:
+                values[path] = kind.draw(rng, template.frame(path))
+        return values
+
+
+def history(case: Example) -> tuple[Message, ...]:
+    """What stands in front of a case's last request: system prompt and earlier turns."""
+    last = max((at for at, message in enumerate(case.messages) if message.role == "user"), default=0)
+    return case.messages[:last]
+
+
+def _joined(first: Template, other: Template, rng: random.Random) -> Template | None:
+    """A new template whose slots are those of `first`, each once; None if the two never meet."""
+    if len(first.case.calls) != 1 or history(first.case) != history(other.case):
+        return None
+    if first.paths != other.paths or _fixed(first) != _fixed(other):
+        return None
+    left, right = _units(first), _units(other)
+    meetings = [
+        (i, j)
+        for i, (word, _, _) in enumerate(left)
+        for j, (same, _, _) in enumerate(right)
+        if word == same and (i > 0 or j > 0) and (i < len(left) - 1 or j < len(right) - 1)
+    ]
+    rng.shuffle(meetings)
+    whole = sorted(f"[{name}]" for _, name in first.paths)
+    for i, j in meetings:
+        units = [word for word, _, _ in left[: i + 1]] + [word for word, _, _ in right[j + 1 :]]
+        if sorted(unit for unit in units if unit.startswith("[")) != whole:
+            continue
+        head, tail = first.case.request[: left[i][2]], other.case.request[right[j][2] :]
+        request = head + tail
+        if request in (first.case.request, other.case.request):
+            continue
+        shift = len(head) - right[j][2]
+        slots = [slot for slot in first.slots if slot[1][1] <= len(head)]
+        slots += [(path, (s + shift, e + shift)) for path, (s, e) in other.slots if s >= right[j][2]]
+        arguments: dict[str, Any] = dict(first.case.calls[0].arguments)
+        for (_, name), span in other.slots:
+            if span[0] >= right[j][2]:
+                arguments[name] = other.case.calls[0].arguments[name]
+        messages = (*history(first.case), Message(role="user", content=request))
+        call = ToolCall(name=first.case.calls[0].name, arguments=arguments)
+        case = first.case.model_copy(update={"messages": messages, "calls": (call,)})
+        return Template(case, tuple(slots))
+    return None
+
+
+def _units(template: Template) -> list[tuple[str, int, int]]:
+    """Words of the request with a slot as one unit, and their spans."""
+    units: list[tuple[str, int, int]] = []
+    for word, start, end in tokens(template.case.request):
+        slot = next(((n, s) for (_, n), s in template.slots if s[0] <= start and end <= s[1]), None)
+        if slot is None:
+            units.append((word, start, end))
+        elif not units or units[-1][1:] != slot[1]:
+            units.append((f"[{slot[0]}]", *slot[1]))
+    return units
+
+
+def _fixed(template: Template) -> Mapping[str, Any]:
+    slots = {name for _, name in template.paths}
+    return {k: v for k, v in template.case.calls[0].arguments.items() if k not in slots}

@@ -1,0 +1,318 @@
+"""Which synthetic rows may be learned from: checks in order of cost, each with its reason.
+
+The label was planned, so every check asks the same question from another side: do these words say
+this call, as the seeds would have labelled them?
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from distil_dag.core.case import Case, Example, Message
+from distil_dag.core.normalise import request_key
+from distil_dag.core.task import SynthesisSpec
+from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.labeller import OUTSIDE, Labeller, tools_key
+from distil_dag.stages.vocabulary import Vocabulary
+from distil_dag.stages.wording import Span, contains, locate, tokens
+
+# Reasons, in the order of the checks.
+UNANSWERED = "no answer"
+LANGUAGE = "language"
+SCHEMA = "schema"
+GROUNDING = "value not in words"
+BOUNDARY = "argument boundary"
+UNPLANNED = "unplanned argument"
+FUNCTION = "other function"
+ROUND_TRIP = "round trip"
+CONTRADICTION = "contradicts a row"
+SEED_COPY = "copies a seed"
+DUPLICATE = "duplicate"
+TEST_LEAK = "test leakage"
+REASONS = (
+    UNANSWERED, LANGUAGE, SCHEMA, GROUNDING, BOUNDARY, UNPLANNED, FUNCTION, ROUND_TRIP,
+    CONTRADICTION, SEED_COPY, DUPLICATE, TEST_LEAK,
+)  # fmt: skip
+
+# Probabilities of the seeds' labeller from which its word counts against the plan's.
+_SURE_ARGUMENT = 0.6
+_SURE_OUTSIDE = 0.9
+_SURE_READING = 0.75
+_MARKUP = re.compile(r"[{}<>\[\]|=\\`*#_]|->|https?:")
+_OPEN_QUOTE = "\"'“‘`"
+_CLOSE_QUOTE = "\"'”’`"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A generated row before its verdict. `trust` is how far its making vouches for the tool (0 to 1)."""
+
+    id: str
+    history: tuple[Message, ...]
+    request: str
+    calls: tuple[ToolCall, ...]
+    cell: str
+    trust: float = 0.0
+    error: str = ""
+
+    def example(self) -> Example:
+        """The row as a case to learn from."""
+        messages = (*self.history, Message(role="user", content=self.request))
+        return Example(id=self.id, messages=messages, calls=self.calls, origin="synthetic", cell=self.cell)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a candidate is none to learn from."""
+
+    reason: str
+    detail: str = ""
+
+
+class Style:
+    """How requests of this log look: case, final marks, characters, length."""
+
+    def __init__(self, requests: Sequence[str]) -> None:
+        texts = [text for text in requests if text.strip()]
+        lower = sum(text == text.lower() for text in texts)
+        marked = sum(text.rstrip()[-1] in ".!?" for text in texts)
+        self.lower = bool(texts) and lower >= 0.95 * len(texts)
+        self.unmarked = bool(texts) and marked <= 0.1 * len(texts)
+        self.characters = {char for text in texts for char in text.casefold()}
+        lengths = sorted(len(tokens(text)) for text in texts) or [1]
+        self.shortest = lengths[0]
+        self.longest = lengths[-1] + 2
+        self.doubles = {pair for text in texts for pair in _doubles(text)}
+
+    def clean(self, reply: str) -> str:
+        """The first line of a reply without quotes, in the look of the log."""
+        lines = [line.strip() for line in reply.strip().splitlines() if line.strip()]
+        text = " ".join(lines[0].split()) if lines else ""
+        if len(text) > 1 and text[0] in _OPEN_QUOTE and text[-1] in _CLOSE_QUOTE:
+            text = text[1:-1].strip()
+        text = text.lower() if self.lower else text
+        # "at six p.m." ends with an abbreviation, not with a sentence.
+        if self.unmarked and text[-1:] in (".", "!", "?") and not re.search(r"\b\w\.$", text):
+            text = text.rstrip(".!? ")
+        return text
+
+    def problem(self, text: str) -> str:
+        """What is wrong with the words as such; empty when nothing is."""
+        words = [word for word, _, _ in tokens(text)]
+        if not self.shortest <= len(words) <= self.longest or not any(word[0].isalnum() for word in words):
+            return f"{len(words)} words, the log has {self.shortest} to {self.longest}"
+        if not text.isprintable():
+            return "control characters"
+        strange = sorted(
+            set(text.casefold()) - self.characters - set("abcdefghijklmnopqrstuvwxyz0123456789 ',.?!-")
+        )
+        if strange:
+            return f"characters that the log never has: {strange[:5]}"
+        marks = _MARKUP.search(text)
+        if marks and not set(marks.group()) <= self.characters:
+            return f"markup {marks.group()!r}"
+        repeated = _doubles(text) - self.doubles
+        if repeated:
+            return f"repeats {sorted(repeated)[0]!r}"
+        return ""
+
+
+class Validator:
+    """Checks candidates against the seeds' conventions, the rows accepted so far, and the test."""
+
+    def __init__(
+        self,
+        trusted: Sequence[Example],
+        test: Sequence[Case],
+        toolset: Toolset,
+        vocabulary: Vocabulary,
+        labeller: Labeller,
+        spec: SynthesisSpec,
+    ) -> None:
+        self.style = Style([case.request for case in trusted])
+        self._toolset, self._vocabulary, self._labeller, self._spec = toolset, vocabulary, labeller, spec
+        self._seeds = _Requests(trusted)
+        self._test = _Requests(test)
+        self._accepted = _Requests([])
+        self._traces = _trace_terms(toolset)
+
+    def read_tools(self, candidates: Sequence[Candidate]) -> list[dict[str, float]]:
+        """The labeller's reading of many candidates at once, to be handed to :meth:`refusal`."""
+        return self._labeller.read_tools([candidate.request for candidate in candidates])
+
+    def refusal(self, candidate: Candidate, tools: Mapping[str, float]) -> Refusal | None:
+        """The first check that the candidate fails, or None."""
+        return (
+            self._language(candidate)
+            or self._schema(candidate)
+            or self._grounding(candidate)
+            or self._arguments(candidate)
+            or self._function(candidate, tools)
+            or self._novelty(candidate)
+            or self._leak(candidate)
+        )
+
+    def accept(self, candidate: Candidate) -> None:
+        """Remember a row, so that no later one repeats it."""
+        self._accepted.add(candidate.request, candidate.calls)
+
+    def reread(self, candidate: Candidate) -> Candidate:
+        """The candidate with the values that the labeller reads in its words, if it is sure of all.
+
+        Where a teacher wrote "smart plug socket" for a planned "smart plug", the longer value is the
+        right label, and the row is worth keeping under it. Otherwise the candidate as it is.
+        """
+        if len(candidate.calls) != 1:
+            return candidate
+        call = candidate.calls[0]
+        read = self._labeller.read_values(call.name, candidate.request, _SURE_READING)
+        if read is None:
+            return candidate
+        arguments = {
+            name: value
+            for name, value in call.arguments.items()
+            if not self._vocabulary.is_grounded(call.name, name)
+        }
+        for name, words in read.items():
+            planned = call.arguments.get(name)
+            if planned is not None and words.casefold() in {str(planned).casefold()}:
+                arguments[name] = planned
+                continue
+            value = self._vocabulary.known_value(call.name, name, words)
+            if value is None:
+                return candidate
+            arguments[name] = value
+        again = self._toolset.canonical(ToolCall(name=call.name, arguments=arguments))
+        return replace(candidate, calls=(again,))
+
+    def _language(self, candidate: Candidate) -> Refusal | None:
+        if candidate.error:
+            return Refusal(UNANSWERED, candidate.error)
+        if not candidate.request:
+            return Refusal(UNANSWERED, "empty reply")
+        text = candidate.request.casefold()
+        leaked = next((term for term in self._traces if term in text), "")
+        problem = f"names {leaked!r}" if leaked else self.style.problem(candidate.request)
+        return Refusal(LANGUAGE, problem) if problem else None
+
+    def _schema(self, candidate: Candidate) -> Refusal | None:
+        problems = [problem for call in candidate.calls for problem in self._toolset.problems(call)]
+        return Refusal(SCHEMA, problems[0]) if problems else None
+
+    def _grounding(self, candidate: Candidate) -> Refusal | None:
+        for call in candidate.calls:
+            for name, value in call.arguments.items():
+                if self._vocabulary.is_grounded(call.name, name) and not locate(value, candidate.request):
+                    return Refusal(GROUNDING, f"{name}={value!r}")
+        return None
+
+    def _arguments(self, candidate: Candidate) -> Refusal | None:
+        """Values end where seeds end them, and no word says an argument that the call lacks."""
+        if len(candidate.calls) != 1:
+            return None
+        call, text = candidate.calls[0], candidate.request
+        spans = {name: locate(value, text) for name, value in call.arguments.items()}
+        for name, found in spans.items():
+            longer = self._vocabulary.longer_value(call.name, name, call.arguments[name], text)
+            if found and longer:
+                return Refusal(BOUNDARY, f"{name}={call.arguments[name]!r}, the words hold {longer!r}")
+        for word, span, chances in self._labeller.read_arguments(call.name, text):
+            inside = [name for name, found in spans.items() if contains(span, found)]
+            if inside:
+                outside = chances.get(OUTSIDE, 0.0)
+                if self._labeller.knows(word) and outside >= _SURE_OUTSIDE:
+                    return Refusal(BOUNDARY, f"{word!r} belongs to no argument in the seeds")
+                continue
+            tag = max(sorted(chances), key=lambda name: chances[name])
+            if tag != OUTSIDE and chances[tag] >= _SURE_ARGUMENT:
+                touching = _adjacent(span, spans.get(tag, []), text)
+                reason = BOUNDARY if touching else UNPLANNED
+                return Refusal(reason, f"{word!r} reads as {tag} ({chances[tag]:.2f})")
+        return None
+
+    def _function(self, candidate: Candidate, tools: Mapping[str, float]) -> Refusal | None:
+        own = tools.get(tools_key(candidate.example()), 0.0)
+        other = max(sorted(tools), key=lambda name: tools[name], default="")
+        if other and tools[other] - own > candidate.trust:
+            return Refusal(FUNCTION, f"reads as {other or 'no call'} ({tools[other]:.2f} to {own:.2f})")
+        return None
+
+    def _novelty(self, candidate: Candidate) -> Refusal | None:
+        for known, reason in ((self._seeds, SEED_COPY), (self._accepted, DUPLICATE)):
+            if known.says_otherwise(candidate.request, candidate.calls):
+                return Refusal(CONTRADICTION, "the same words carry another call")
+            near = known.nearest(candidate.request, candidate.calls, self._spec.near_duplicate)
+            if near:
+                return Refusal(reason, near)
+        return None
+
+    def _leak(self, candidate: Candidate) -> Refusal | None:
+        if self._test.has(candidate.request):
+            return Refusal(TEST_LEAK, "a request of the test")
+        near = self._test.nearest(candidate.request, candidate.calls, self._spec.test_similarity)
+        return Refusal(TEST_LEAK, "close to a request of the test") if near else None
+
+
+class _Requests:
+    """Requests by normalised words and by call, to be searched for copies."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        self._calls: dict[str, set[tuple[str, ...]]] = {}
+        self._keys: dict[tuple[str, ...], list[str]] = {}
+        for case in cases:
+            self.add(case.request, case.calls)
+
+    def add(self, request: str, calls: Sequence[ToolCall]) -> None:
+        key = request_key(request)
+        self._calls.setdefault(key, set()).add(_calls_key(calls))
+        self._keys.setdefault(_calls_key(calls), []).append(key)
+
+    def has(self, request: str) -> bool:
+        return request_key(request) in self._calls
+
+    def says_otherwise(self, request: str, calls: Sequence[ToolCall]) -> bool:
+        known = self._calls.get(request_key(request))
+        return known is not None and _calls_key(calls) not in known
+
+    def nearest(self, request: str, calls: Sequence[ToolCall], similarity: float) -> str:
+        """A request with the same calls at least so similar, in order or with sorted words; else empty."""
+        from rapidfuzz import fuzz, process
+
+        known = self._keys.get(_calls_key(calls), [])
+        for scorer in (fuzz.ratio, fuzz.token_sort_ratio):
+            found = process.extractOne(
+                request_key(request), known, scorer=scorer, score_cutoff=100 * similarity
+            )
+            if found is not None:
+                return str(found[0])
+        return ""
+
+
+def _calls_key(calls: Sequence[ToolCall]) -> tuple[str, ...]:
+    return tuple(sorted(call.key() for call in calls))
+
+
+def _adjacent(span: Span, others: Sequence[Span], text: str) -> bool:
+    return any(not text[end : span[0]].strip() and end <= span[0] for _, end in others) or any(
+        not text[span[1] : start].strip() and span[1] <= start for start, _ in others
+    )
+
+
+def _doubles(text: str) -> set[str]:
+    """Words said twice in a row, pairs of words said twice, and words said three times."""
+    words = [word for word, _, _ in tokens(text) if word[0].isalnum()]
+    pairs = Counter(zip(words, words[1:], strict=False))
+    found = {f"{a} {b}" for (a, b), count in pairs.items() if a == b or count > 1}
+    return found | {word for word, count in Counter(words).items() if count > 2}
+
+
+def _trace_terms(toolset: Toolset) -> list[str]:
+    """What only a prompt says: tool and argument names with an underscore, and marks of a call."""
+    names = {tool.name for tool in toolset.tools} | {name for t in toolset.tools for name in t.properties}
+    return sorted(
+        {name.casefold() for name in names if "_" in name} | {"tool_call", "call:", "user:", "assistant:"}
+    )

@@ -1,0 +1,253 @@
+"""Which values an argument takes: seen in seeds, hinted at by other traces, proposed by the teacher.
+
+Arguments of one name share their values across tools where the seeds show that they do: a room is
+a room for every tool, while the device of a lamp tool is none of a coffee tool.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jsonschema
+
+from distil_dag.core.case import Case, Example, Message
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.ports import ChatModel, Prompt
+from distil_dag.stages.wording import contains, delexicalise, locate, surfaces, tokens
+
+# Two tools' arguments of one name hold the same kind of thing when the smaller set of values
+# shares at least this part with the larger.
+_SHARED_KIND = 0.3
+# From this share of seeds on that hold the value in the words, the argument is grounded.
+GROUNDED_FROM = 0.5
+_WIDEN_PROMPTS = 6
+_SEED_WEIGHT, _HINT_WEIGHT, _PROPOSED_WEIGHT = 1.0, 0.5, 0.35
+_VALUE = re.compile(r"[^\W_][\w'’.%+ -]*", re.UNICODE)
+_STOP = frozenset("it this that them something anything none nothing etc and or the a an".split())
+
+Slot = tuple[str, str]
+"""A tool's name and one of its arguments."""
+
+
+@dataclass
+class Kind:
+    """The values that some arguments share, each with its weight when one is drawn."""
+
+    name: str
+    slots: tuple[Slot, ...]
+    weights: dict[str, float] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    frames: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
+    origin: dict[str, str] = field(default_factory=dict)
+
+    def add(self, value: Any, weight: float, origin: str) -> None:
+        """Count a value; what seeds show first keeps its spelling and origin."""
+        key = _key(value)
+        self.values.setdefault(key, value)
+        self.origin.setdefault(key, origin)
+        self.weights[key] = self.weights.get(key, 0.0) + weight
+
+    def known(self, value: Any) -> bool:
+        return _key(value) in self.values
+
+    def draw(self, rng: random.Random, frame: tuple[str, str] | None = None) -> Any:
+        """A value, frequent ones and those that seeds show in the same frame more often."""
+        keys = sorted(self.values)
+        chances = [self._chance(key, frame) for key in keys]
+        return self.values[rng.choices(keys, chances)[0]]
+
+    def _chance(self, key: str, frame: tuple[str, str] | None) -> float:
+        # The root flattens the log's favourites without making a typo as likely as they are.
+        chance = self.weights[key] ** 0.5
+        if frame is None or key not in self.frames:
+            return chance
+        before = sum(n for (left, _), n in self.frames[key].items() if left == frame[0])
+        after = sum(n for (_, right), n in self.frames[key].items() if bool(right) == bool(frame[1]))
+        return chance * (1.0 if before else 0.3) * (1.0 if after else 0.5)
+
+
+class Vocabulary:
+    """Values by argument, and how far each argument is grounded in the words of requests."""
+
+    def __init__(self, toolset: Toolset, kinds: Sequence[Kind], grounded: Mapping[Slot, float]) -> None:
+        self.toolset = toolset
+        self.kinds = list(kinds)
+        self.grounded = dict(grounded)
+        self._by_slot = {slot: kind for kind in kinds for slot in kind.slots}
+
+    @classmethod
+    def learn(cls, seeds: Sequence[Example], toolset: Toolset) -> Vocabulary:
+        """The vocabulary of trusted cases: values found in their words, and frames around them."""
+        hits: Counter[Slot] = Counter()
+        total: Counter[Slot] = Counter()
+        found: dict[Slot, list[tuple[Any, tuple[str, str]]]] = defaultdict(list)
+        for seed in seeds:
+            template = delexicalise(seed)
+            for place, call in enumerate(seed.calls):
+                for name, value in call.arguments.items():
+                    slot = (call.name, name)
+                    total[slot] += 1
+                    hits[slot] += bool(locate(value, seed.request))
+                    if (place, name) in template.paths:
+                        found[slot].append((value, template.frame((place, name))))
+        kinds = []
+        for slots in _shared({slot: {_key(v) for v, _ in seen} for slot, seen in found.items()}):
+            kind = Kind(name=slots[0][1], slots=slots)
+            for slot in slots:
+                for value, frame in found[slot]:
+                    kind.add(value, _SEED_WEIGHT, "seed")
+                    kind.frames.setdefault(_key(value), Counter())[frame] += 1
+            kinds.append(kind)
+        return cls(toolset, kinds, {slot: hits[slot] / total[slot] for slot in sorted(total)})
+
+    def kind(self, tool: str, argument: str) -> Kind | None:
+        """The values of an argument; None where no seed holds one in its words."""
+        return self._by_slot.get((tool, argument))
+
+    def is_grounded(self, tool: str, argument: str) -> bool:
+        return self.grounded.get((tool, argument), 0.0) >= GROUNDED_FROM
+
+    def known_value(self, tool: str, argument: str, words: str) -> Any:
+        """The known value that these words say, or None."""
+        kind = self.kind(tool, argument)
+        plain = " ".join(words.casefold().split())
+        for key in sorted(kind.values) if kind else ():
+            assert kind is not None
+            if plain in (surface.casefold() for surface in surfaces(kind.values[key])):
+                return kind.values[key]
+        return None
+
+    def longer_value(self, tool: str, argument: str, value: Any, text: str) -> str:
+        """A known value of the argument that the text holds around this one; empty if there is none."""
+        kind = self.kind(tool, argument)
+        if kind is None or not isinstance(value, str):
+            return ""
+        spans = locate(value, text)
+        for key in sorted(kind.values):
+            other = kind.values[key]
+            if isinstance(other, str) and len(other) > len(value) and locate(value, other):
+                around = locate(other, text)
+                if any(contains(span, around) for span in spans):
+                    return other
+        return ""
+
+    def allowed(self, kind: Kind, value: Any) -> bool:
+        """Whether the schema of every argument that shares the kind takes the value."""
+        return all(
+            jsonschema.Draft202012Validator(self.toolset[tool].properties.get(name, {})).is_valid(value)
+            for tool, name in kind.slots
+        )
+
+    def hint(self, slot: Slot, value: str) -> None:
+        """Add a value that an untrusted trace shows, if its kind is open and the schema takes it."""
+        kind = self._by_slot.get(slot)
+        if kind and self._fits(kind, value):
+            kind.add(value, _HINT_WEIGHT, "hint")
+
+    def widen(self, teacher: ChatModel, requests: Iterable[str], seed: int) -> Counter[str]:
+        """Let the teacher continue each list of values; returns proposals by outcome.
+
+        A proposal stays if the schema takes it, it is short and plain, belongs to no other argument,
+        and either several samples or a real request agree on it.
+        """
+        outcome: Counter[str] = Counter()
+        texts = Counter(word for text in requests for word in _grams(text))
+        open_kinds = [kind for kind in self.kinds if self._is_open(kind)]
+        prompts = [self._ask(kind, seed, n) for kind in open_kinds for n in range(_WIDEN_PROMPTS)]
+        replies = teacher.generate(prompts) if prompts else []
+        for place, kind in enumerate(open_kinds):
+            votes: Counter[str] = Counter()
+            for reply in replies[place * _WIDEN_PROMPTS : (place + 1) * _WIDEN_PROMPTS]:
+                line = reply.text.split("\n")[0] if reply.finish != "error" else ""
+                # The last item of a reply that ran out of tokens is half a value.
+                items = line.split(",")[: None if reply.finish == "stop" else -1]
+                votes.update({" ".join(item.casefold().strip(" .\"'").split()) for item in items})
+            for value, count in sorted(votes.items()):
+                if kind.known(value) or not self._fits(kind, value):
+                    outcome["refused"] += 1
+                elif count < 2 and not texts[value]:
+                    outcome["unsupported"] += 1
+                else:
+                    kind.add(value, _PROPOSED_WEIGHT, "proposed")
+                    outcome["kept"] += 1
+        return outcome
+
+    def _ask(self, kind: Kind, seed: int, number: int) -> Prompt:
+        rng = random.Random(f"{seed}:widen:{kind.name}:{kind.slots}:{number}")
+        known = [str(kind.values[key]) for key in sorted(kind.values) if kind.origin[key] == "seed"]
+        shown = rng.sample(known, min(len(known), 8))
+        tool, name = kind.slots[0]
+        about = self.toolset[tool].properties.get(name, {}).get("description") or name
+        return Prompt(
+            messages=(Message(role="user", content=f"List different examples. {about} ({name}):"),),
+            prefill=", ".join(shown) + ",",
+            max_tokens=40,
+            temperature=0.8,
+            seed=rng.randrange(2**31),
+            stop=("\n",),
+        )
+
+    def _is_open(self, kind: Kind) -> bool:
+        strings = [value for value in kind.values.values() if isinstance(value, str)]
+        specs = [self.toolset[tool].properties.get(name, {}) for tool, name in kind.slots]
+        return len(strings) >= 3 and not any("enum" in spec or "pattern" in spec for spec in specs)
+
+    def _fits(self, kind: Kind, value: str) -> bool:
+        if not self._is_open(kind) or not _VALUE.fullmatch(value) or value in _STOP:
+            return False
+        longest = max(len(tokens(str(v))) for k, v in kind.values.items() if kind.origin[k] == "seed")
+        if len(tokens(value)) > longest or len(value) > 40 or len(set(value.split())) < len(value.split()):
+            return False
+        others = (other for other in self.kinds if other is not kind and other.name != kind.name)
+        return not any(other.known(value) for other in others) and self.allowed(kind, value)
+
+
+def fill_ranges(vocabulary: Vocabulary) -> None:
+    """Give enum and bounded whole-number arguments the values that their schema allows."""
+    for kind in vocabulary.kinds:
+        tool, name = kind.slots[0]
+        spec = vocabulary.toolset[tool].properties.get(name, {})
+        for value in spec.get("enum") or ():
+            if isinstance(value, (str, int, float)) and vocabulary.allowed(kind, value):
+                kind.add(value, _HINT_WEIGHT, "schema")
+        seen = [v for v in kind.values.values() if isinstance(v, int) and not isinstance(v, bool)]
+        if seen and len(seen) == len(kind.values):
+            # Between what users said: a schema's range may be far wider than what anyone asks for.
+            step = 5 if all(value % 5 == 0 for value in seen) else 1
+            for value in range(min(seen), max(seen) + 1, step)[:200]:
+                if vocabulary.allowed(kind, value):
+                    kind.add(value, _HINT_WEIGHT, "schema")
+
+
+def _shared(values: Mapping[Slot, set[str]]) -> list[tuple[Slot, ...]]:
+    """Slots grouped by argument name and overlap of their values."""
+    groups: list[list[Slot]] = []
+    for slot in sorted(values, key=lambda s: (-len(values[s]), s)):
+        for group in groups:
+            together = set().union(*(values[other] for other in group))
+            overlap = len(values[slot] & together) / max(1, min(len(values[slot]), len(together)))
+            if group[0][1] == slot[1] and overlap >= _SHARED_KIND:
+                group.append(slot)
+                break
+        else:
+            groups.append([slot])
+    return [tuple(group) for group in groups]
+
+
+def _key(value: Any) -> str:
+    return f"{type(value).__name__}:{' '.join(str(value).casefold().split())}"
+
+
+def _grams(text: str) -> set[str]:
+    found = [word for word, _, _ in tokens(text)]
+    return {" ".join(found[i : i + n]) for n in (1, 2, 3) for i in range(len(found) - n + 1)}
+
+
+def cases_with_words(cases: Iterable[Case]) -> list[Case]:
+    """The cases whose request holds any words, in their order."""
+    return [case for case in cases if tokens(case.request)]

@@ -1,0 +1,167 @@
+"""Where an argument's value stands in the words of a request, and how to put another there.
+
+A request whose grounded values are cut out is a template: real words of a real user that take
+other values (delexicalisation and its way back).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from distil_dag.core.case import Case
+from distil_dag.core.tool_call import ToolCall
+
+Span = tuple[int, int]
+Path = tuple[int, str]
+"""Which value: the place of the call in the case, and the argument's name."""
+
+_SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_TOKEN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+
+
+def tokens(text: str) -> list[tuple[str, int, int]]:
+    """Case-folded words and marks of a text with their character spans."""
+    return [(m.group().casefold(), m.start(), m.end()) for m in _TOKEN.finditer(text)]
+
+
+def number_words(number: int) -> str | None:
+    """English words of a whole number from -999 to 999, else None."""
+    if number < 0:
+        rest = number_words(-number)
+        return f"minus {rest}" if rest else None
+    if number < 20:
+        return _SMALL[number]
+    if number < 100:
+        tens, ones = divmod(number, 10)
+        return _TENS[tens - 2] + (f" {_SMALL[ones]}" if ones else "")
+    if number < 1000:
+        hundreds, rest_of_it = divmod(number, 100)
+        tail = f" {number_words(rest_of_it)}" if rest_of_it else ""
+        return ("one" if hundreds == 1 else _SMALL[hundreds]) + " hundred" + tail
+    return None
+
+
+def surfaces(value: Any) -> tuple[str, ...]:
+    """How users may write a value: a string as it is or with spaces for `_`, a number in digits or words.
+
+    Booleans, null, lists and objects have no words of their own.
+    """
+    if isinstance(value, bool) or value is None or isinstance(value, (list, dict)):
+        return ()
+    if isinstance(value, str):
+        text = " ".join(value.split())
+        return tuple(dict.fromkeys(form for form in (text, text.replace("_", " ")) if form))
+    number = int(value) if isinstance(value, float) and value.is_integer() else value
+    spoken = number_words(number) if isinstance(number, int) else None
+    return (str(number), spoken) if spoken else (str(number),)
+
+
+@lru_cache(maxsize=65536)
+def _pattern(surface: str) -> re.Pattern[str]:
+    # `20%` is 20, `20.5` and `120` are not.
+    body = r"[\s_-]+".join(re.escape(part) for part in surface.split())
+    guard = (r"(?<![\w.])", r"(?!\w|[.,]\d)") if surface[:1].isdigit() else (r"(?<!\w)", r"(?!\w)")
+    return re.compile(guard[0] + body + guard[1], re.IGNORECASE)
+
+
+def locate(value: Any, text: str) -> list[Span]:
+    """Every place where the words hold the value, as whole words, in order."""
+    for surface in surfaces(value):
+        found = [match.span() for match in _pattern(surface).finditer(text)]
+        if found:
+            return found
+    return []
+
+
+@dataclass(frozen=True)
+class Template:
+    """A case whose last request has slots: which value stands where. Other values are fixed."""
+
+    case: Case
+    slots: tuple[tuple[Path, Span], ...]
+
+    @property
+    def paths(self) -> frozenset[Path]:
+        return frozenset(path for path, _ in self.slots)
+
+    def frame(self, path: Path) -> tuple[str, str]:
+        """The words just before and after a slot; empty at the ends of the request."""
+        start, end = next(span for found, span in self.slots if found == path)
+        before, after = tokens(self.case.request[:start]), tokens(self.case.request[end:])
+        return (before[-1][0] if before else "", after[0][0] if after else "")
+
+    def fill(self, values: Mapping[Path, Any]) -> tuple[str, tuple[ToolCall, ...]]:
+        """The request with other values in its slots, and the calls that it then means."""
+        text, done = self.case.request, len(self.case.request) + 1
+        for path, (start, end) in sorted(self.slots, key=lambda slot: slot[1], reverse=True):
+            if path in values and end <= done:
+                surface = _like(text[start:end], values[path])
+                text = _article(text[:start], surface) + surface + text[end:]
+                done = start
+        calls = tuple(
+            ToolCall(
+                name=call.name,
+                arguments={
+                    name: values[(place, name)] if (place, name) in self.paths & values.keys() else value
+                    for name, value in call.arguments.items()
+                },
+            )
+            for place, call in enumerate(self.case.calls)
+        )
+        return text, calls
+
+    @property
+    def carrier(self) -> str:
+        """The words around the slots, each slot as its argument's name in brackets."""
+        text = self.case.request
+        for (_, name), (start, end) in sorted(self.slots, key=lambda slot: slot[1], reverse=True):
+            text = f"{text[:start]}[{name}]{text[end:]}"
+        return text
+
+
+def delexicalise(case: Case) -> Template:
+    """The case with a slot for each value that its request holds; overlapping values stay fixed."""
+    found: list[tuple[Path, Span]] = []
+    for place, call in enumerate(case.calls):
+        for name, value in call.arguments.items():
+            found += [((place, name), span) for span in locate(value, case.request)]
+    clashing = {
+        path
+        for path, span in found
+        for other, other_span in found
+        if path != other and span[0] < other_span[1] and other_span[0] < span[1]
+    }
+    slots = sorted((slot for slot in found if slot[0] not in clashing), key=lambda slot: slot[1])
+    return Template(case, tuple(slots))
+
+
+def contains(span: Span, spans: Sequence[Span]) -> bool:
+    """Whether a span lies inside one of others."""
+    return any(start <= span[0] and span[1] <= end for start, end in spans)
+
+
+def _like(old: str, value: Any) -> str:
+    """The value's surface in the manner of what it replaces: digits or words, capitals or none."""
+    forms = surfaces(value)
+    if not forms:
+        return str(value)
+    if not isinstance(value, str):
+        return forms[0] if old[:1].isdigit() else forms[-1]
+    return forms[0] if len(forms) == 1 or "_" in old else forms[-1]
+
+
+def _article(before: str, surface: str) -> str:
+    """`a` or `an` in front of a new value, where the old one had either."""
+    match = re.search(r"(?:^|\s)(an?)(\s+)$", before)
+    if not match or not surface[:1].isalpha():
+        return before
+    article = "an" if surface[0].casefold() in "aeio" else "a"
+    return before[: match.start(1)] + article + match.group(2)
