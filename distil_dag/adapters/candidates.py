@@ -21,6 +21,7 @@ from distil_dag.stages.evaluation import Answered
 from distil_dag.stages.lookup import SIMILARITY, nearest_calls
 from distil_dag.stages.ports import ChatModel, Progress, Prompt, Reply, quiet
 from distil_dag.stages.student_prompt import render_prompt, student_messages
+from distil_dag.stages.tool_signatures import instructions
 
 Asked = TypeVar("Asked")
 
@@ -60,8 +61,10 @@ class ChatCandidate:
     """A chat model that reads the tools in its prompt: base student, teacher, any endpoint.
 
     Its prompt is the task's description, the tools, exemplars if any, and the case without
-    production's own system prompt. With `alone`, one request is made at a time and timed;
-    otherwise batches go out, whose latencies would say nothing about one answer.
+    production's own system prompt. Tools go in the model's own form, or with `signatures` as a
+    line each, for small models that were never taught a form. With `alone`, one request is made
+    at a time and timed; otherwise batches go out, whose latencies would say nothing about one
+    answer.
     """
 
     name: str
@@ -70,6 +73,7 @@ class ChatCandidate:
     max_tokens: int
     description: str = ""
     exemplars: Exemplars = field(default_factory=Exemplars)
+    signatures: bool = False
     alone: bool = False
     bytes: int = 0
     model: str = ""
@@ -84,7 +88,7 @@ class ChatCandidate:
                 messages=self._messages(case),
                 max_tokens=self.max_tokens,
                 stop=stop,
-                tools=tuple(self.toolset.openai()),
+                tools=() if self.signatures else tuple(self.toolset.openai()),
             )
             for case in cases
         ]
@@ -99,8 +103,9 @@ class ChatCandidate:
             return found
 
     def _messages(self, case: Case) -> tuple[Message, ...]:
-        turns = student_messages(case, self.description)
-        system = 1 if self.description else 0
+        prompt = instructions(self.toolset, self.description) if self.signatures else self.description
+        turns = student_messages(case, prompt)
+        system = 1 if prompt else 0
         return (*turns[:system], *self.exemplars.turns, *turns[system:])
 
 
@@ -150,6 +155,7 @@ class GgufCandidate:
             toolset=self.toolset,
             max_tokens=self.max_tokens,
             description=self.description,
+            signatures="tools" not in chat.chat_template,
             alone=True,
         )
 
@@ -240,7 +246,7 @@ def _one_by_one(
     prompts: Sequence[Asked], ask: Callable[[Asked], Reply], progress: Progress
 ) -> list[Answered | None]:
     """Each prompt alone, with its wall-clock time."""
-    if prompts:
+    if len(prompts) > 1:
         ask(prompts[0])  # the first request reads the weights from disk
     found: list[Answered | None] = []
     for prompt in prompts:

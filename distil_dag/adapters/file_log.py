@@ -28,6 +28,7 @@ _SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet")
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 _MAGIC = re.compile(r"[*?\[]")
 _BATCH = 500
+_PAGE_RECORDS, _PAGE_BYTES = 1000, 2**24
 _BUFFER = 2**20
 
 
@@ -47,17 +48,39 @@ class FileLog:
         self._needed = {name for name in named if name}
 
     def resource(self) -> Any:
-        """A dlt resource of one page with all files."""
+        """A dlt resource of pages of records, of all files in the order of their paths.
+
+        Raises SourceError if there is no file.
+        """
+        import dlt
         from dlt.sources.filesystem import filesystem
 
         # One page: the order in which a file system lists is not the same everywhere.
-        return filesystem(bucket_url=self._base, file_glob=self._glob, files_per_page=2**31)
+        found = filesystem(bucket_url=self._base, file_glob=self._glob, files_per_page=2**31)
+        if not any(True for _ in found):
+            raise SourceError(self._nothing_found())
+        return found | dlt.transformer(lambda files: self._pages_of(files), name="read_files")
 
-    def records(self, page: Iterable[Any]) -> Iterator[RawRecord]:
-        """The records of all files in the order of their paths; SourceError if there is no file."""
+    def records(self, page: Iterable[RawRecord]) -> Iterable[RawRecord]:
+        """The records of a page."""
+        return page
+
+    def _pages_of(self, files: list[Any]) -> Iterator[list[RawRecord]]:
+        page: list[RawRecord] = []
+        size = 0
+        for record in self._records_of(files):
+            page.append(record)
+            size += len(record.raw or b"")
+            if len(page) == _PAGE_RECORDS or size > _PAGE_BYTES:
+                yield page
+                page, size = [], 0
+        if page:
+            yield page
+
+    def _records_of(self, page: list[Any]) -> Iterator[RawRecord]:
         files = [item for item in page if self._every_file or _has_suffix(item["relative_path"])]
         if not files:
-            raise SourceError(self.nothing_found())
+            raise SourceError(self._nothing_found())
         for item in sorted(files, key=lambda item: item["relative_path"]):
             with _opened(item) as file:
                 magic, name = file.peek(4)[:4], item["relative_path"]
@@ -69,8 +92,7 @@ class FileLog:
                 else:
                     yield from _lines(file, name)
 
-    def nothing_found(self) -> str:
-        """The message for a path that matches no file."""
+    def _nothing_found(self) -> str:
         return f"traces.path: no JSONL or Parquet file at {self._path}"
 
     def _rows(self, file: io.BufferedReader, name: str) -> Iterator[RawRecord]:

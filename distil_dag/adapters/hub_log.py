@@ -31,7 +31,7 @@ class HubLog:
         """A dlt resource of pages of numbered rows."""
         import dlt
 
-        return dlt.resource(self._pages, name="dataset")()
+        return dlt.resource(self._pages(), name="dataset")
 
     def records(self, page: Iterable[dict[str, Any]]) -> Iterator[RawRecord]:
         """The rows of a page as records."""

@@ -94,8 +94,8 @@ class SqlLog:
             if self._is_moment() or self._is_number():
                 return read_time(connection.scalar(newest))
             latest = time_or_none(connection.scalar(newest.where(column.like(_LOOKS_LIKE_A_DATE))))
-            if latest is None:
-                return None
+            if latest is None:  # an empty table, or Unix times as text
+                return time_or_none(connection.scalar(newest))
             # Text sorts by the clock of each row's own zone: the last days decide.
             near = sa.select(column).where(*self._where(), column >= _day(latest - 2 * _ZONES))
             times = (time_or_none(value) for value in connection.execute(near).scalars())

@@ -40,7 +40,7 @@ def _from_hub(student: StudentSpec) -> tuple[Path, str]:
     except Exception as error:  # the hub's client has a class for every way to fail, and all end here
         raise FileNotFoundError(
             f"student.model: {student.model!r} is neither a folder nor a model that the Hugging Face Hub "
-            f"hands out here ({type(error).__name__}: {error}). Check the name, student.revision and HF_TOKEN; "
-            "without a network, download the model elsewhere and name its folder"
+            f"hands out here ({type(error).__name__}: {error}). Check the name, student.revision and "
+            "HF_TOKEN; without a network, download the model elsewhere and name its folder"
         ) from error
     return folder, f"{student.model}@{folder.name}"

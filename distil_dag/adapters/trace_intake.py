@@ -1,6 +1,6 @@
-"""Raw records of any source -> pages of two tables: traces, and what could not be read.
+"""Raw records of any source -> rows of two tables: traces, and what could not be read.
 
-Memory stays flat: rows leave in pages, and the ids that have been seen are kept on disk.
+Memory stays flat: rows leave page by page, and the ids that have been seen are kept on disk.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import hashlib
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -36,7 +36,6 @@ SCHEMAS = {
 }
 NO_CALL, UNKNOWN_TOOL = "(no call)", "(unknown tool)"
 
-_PAGE_ROWS, _PAGE_TEXT = 5000, 2**24
 _PREVIEW = 10
 _MAX_ID = 200
 
@@ -63,8 +62,7 @@ class Intake:
         self._toolset = task.toolset
         self._reader = RecordReader(self._toolset, self._source.format)
         self._seen = _SeenIds()
-        self._rows: dict[str, list[dict[str, Any]]] = {TRACES: [], QUARANTINE: []}
-        self._text = 0
+        self._rows = _no_rows()
         self._digest = hashlib.sha256()
         self._quarantined: Counter[str] = Counter()
         self._redacted: Counter[str] = Counter()
@@ -89,23 +87,12 @@ class Intake:
             calls_per_tool=dict(self._calls.most_common()),
         )
 
-    def pages(self, records: Iterable[RawRecord]) -> Iterator[tuple[str, pa.Table]]:
-        """(table, page of its rows) for all records, in their order."""
-        for record in records:
+    def read(self, page: Iterable[RawRecord]) -> dict[str, pa.Table]:
+        """Table -> the rows that a page of records adds to it, in their order; no table without rows."""
+        for record in page:
             self._take(record)
-            if (
-                len(self._rows[TRACES]) + len(self._rows[QUARANTINE]) >= _PAGE_ROWS
-                or self._text >= _PAGE_TEXT
-            ):
-                yield from self._flush()
-        yield from self._flush()
-
-    def _flush(self) -> Iterator[tuple[str, pa.Table]]:
-        for table, rows in self._rows.items():
-            if rows:
-                yield table, pa.Table.from_pylist(rows, schema=SCHEMAS[table])
-            self._rows[table] = []
-        self._text = 0
+        rows, self._rows = self._rows, _no_rows()
+        return {name: pa.Table.from_pylist(new, schema=SCHEMAS[name]) for name, new in rows.items() if new}
 
     def _take(self, record: RawRecord) -> None:
         try:
@@ -137,7 +124,8 @@ class Intake:
             raise Unreadable("duplicate id", f"{identity} has been read before; the first one stays")
         self._read += 1
         self._passed_over += not reading.traces and not reading.problem
-        self._redacted.update(reading.redacted)
+        if reading.traces:
+            self._redacted.update(reading.redacted)
         for trace in reading.traces:
             self._keep(trace)
         if reading.problem:
@@ -167,7 +155,6 @@ class Intake:
         row = trace.row()
         self._digest.update(json.dumps(row, sort_keys=True, ensure_ascii=False, default=str).encode() + b"\n")
         self._rows[TRACES].append(row)
-        self._text += len(row["messages"])
         self._kept += 1
         self._marked += bool(trace.problems)
         # The log may name tools without end; only those of the task are told apart.
@@ -213,6 +200,10 @@ class _SeenIds:
             return False
         self._database.executemany("INSERT INTO seen VALUES (?)", ((key,) for key in keys))
         return True
+
+
+def _no_rows() -> dict[str, list[dict[str, Any]]]:
+    return {TRACES: [], QUARANTINE: []}
 
 
 def _canonical(value: Any) -> bytes:

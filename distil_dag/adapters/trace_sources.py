@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -37,22 +38,32 @@ def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey
     """The dlt source of one run; without arguments, one that reads nothing and only describes itself."""
     import dlt
 
+    waiting: deque[tuple[str, Any]] = deque()
+
     def empty_tables() -> Iterator[Any]:
         # A table without rows is a table all the same, and replaces the one before it.
         for table, schema in SCHEMAS.items():
             yield dlt.mark.with_table_name(schema.empty_table(), table)
 
     def traces(page: Any) -> Iterator[Any]:
+        # dlt runs generators in turns. A page is read when it comes, for the first of two ids must
+        # win, and whichever generator has its turn hands over what has waited longest.
         if intake is not None and log is not None:
-            for table, rows in intake.pages(log.records(page)):
-                yield dlt.mark.with_table_name(rows, table)
+            waiting.extend(intake.read(log.records(page)).items())
+        return landing()
+
+    def landing() -> Iterator[Any]:
+        while waiting:
+            table, rows = waiting.popleft()
+            yield dlt.mark.with_table_name(rows, table)
 
     def production_log() -> Any:
-        nothing = dlt.resource(empty_tables, name="empty_tables", write_disposition="replace")
         reading = dlt.transformer(traces, name=TRACES, write_disposition="replace")
         if log is None or key is None:
             return dlt.resource([], name="log") | reading
-        return nothing, (log.resource(key) if isinstance(log, SqlLog) else log.resource()) | reading
+        upstream = log.resource(key) if isinstance(log, SqlLog) else log.resource()
+        empty = dlt.resource(empty_tables, name="empty_tables", write_disposition="replace")
+        return empty, upstream | reading
 
     return dlt.source(production_log, name="production_log", max_table_nesting=0)()
 

@@ -30,7 +30,10 @@ def leaderboard(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
     own test.
     """
     rows = standings(store.open())
-    metadata: dict[str, dg.RawMetadataValue] = {"runs": table(rows, limit=100), "dagster/row_count": len(rows)}
+    metadata: dict[str, dg.RawMetadataValue] = {
+        "runs": table(rows, limit=100),
+        "dagster/row_count": len(rows),
+    }
     return dg.MaterializeResult(data_version=dg.DataVersion(digest(rows)), metadata=metadata)
 
 

@@ -42,7 +42,7 @@ def traces(
         intake, log = Intake(task, key), open_log(task)
         source = log_source(intake, log, key)
         with log_pipeline(files, run) as pipeline:
-            loaded = list(dlt.run(context, source, pipeline, loader_file_format="parquet"))
+            list(dlt.run(context, source, pipeline, loader_file_format="parquet"))
     except Exception as error:
         told = source_error(error) or (error if isinstance(error, ValueError) else None)
         if told is None:
@@ -56,5 +56,5 @@ def traces(
     yield dg.MaterializeResult(
         asset_key="traces",
         data_version=dg.DataVersion(intake.digest),
-        metadata=traces_metadata(task, key, intake, files.folder(run, "traces"), loaded[0].metadata or {}),
+        metadata=traces_metadata(task, key, intake, files.folder(run, "traces")),
     )

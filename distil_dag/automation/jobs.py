@@ -13,7 +13,9 @@ step_processes = dg.multiprocess_executor.configured(
     {
         "max_concurrent": 2,
         "start_method": {
-            "forkserver": {"preload_modules": ["distil_dag.definitions", "distil_dag.automation.step_process"]}
+            "forkserver": {
+                "preload_modules": ["distil_dag.definitions", "distil_dag.automation.step_process"]
+            }
         },
     },
     name="step_processes",
@@ -29,5 +31,6 @@ distil_run = dg.define_asset_job(
 refresh_leaderboard = dg.define_asset_job(
     "refresh_leaderboard",
     selection=dg.AssetSelection.assets("leaderboard"),
+    executor_def=dg.in_process_executor,
     description="Reads the reports of all runs again.",
 )

@@ -4,6 +4,7 @@ import dagster as dg
 
 from distil_dag.adapters.trace_sources import count_since
 from distil_dag.automation.jobs import distil_run
+from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import trailing_window
 from distil_dag.resources.conventions import RUNS
 from distil_dag.resources.tasks import TasksResource
@@ -25,19 +26,21 @@ def retrain_weekly(
     reasons: list[str] = []
     for name in tasks.names():
         try:
-            settings = tasks.task(name).settings
-            key = trailing_window(name, settings.automation.window_days, context.scheduled_execution_time)
-            if settings.traces.time_column is None:
+            task = tasks.task(name)
+            days = task.settings.automation.window_days
+            since, until = trailing_window(days, context.scheduled_execution_time)
+            if task.settings.traces.time_column is None:
                 reasons.append(f"{name}: its log has no time column, so its last days can't be told")
                 continue
-            count = count_since(tasks.task(name), key.since)
+            count = count_since(task, since)
         except Exception as error:  # one broken folder or unreachable log must not hold up the others
             reasons.append(f"{name}: can't be read ({error})")
             continue
-        if count < settings.gates.min_traces:
-            reasons.append(f"{name}: {count} traces in {settings.automation.window_days} days")
+        if count < task.settings.gates.min_traces:
+            reasons.append(f"{name}: {count} traces in {days} days")
             continue
+        key = str(RunKey(task=name, since=since, until=until))
         # A schedule can't ask for a partition the way a sensor can; adding one twice does no harm.
-        context.instance.add_dynamic_partitions(str(RUNS.name), [str(key)])
-        requests.append(dg.RunRequest(run_key=str(key), partition_key=str(key)))
+        context.instance.add_dynamic_partitions(str(RUNS.name), [key])
+        requests.append(dg.RunRequest(run_key=key, partition_key=key))
     return requests or dg.SkipReason("; ".join(reasons) or "no task is known")

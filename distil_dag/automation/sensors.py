@@ -23,6 +23,14 @@ _IN_FLIGHT = frozenset(
     }
 )
 
+# On from the start: it is cheap, and a leaderboard that nobody refreshes misleads.
+leaderboard_follows = dg.AutomationConditionSensorDefinition(
+    "leaderboard_follows",
+    target=dg.AssetSelection.assets("leaderboard"),
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Refreshes the leaderboard when a run was evaluated.",
+)
+
 
 @dg.sensor(
     job=distil_run,
@@ -63,7 +71,9 @@ def new_traces(context: dg.SensorEvaluationContext, tasks: TasksResource) -> dg.
 
 def past_runs(instance: dg.DagsterInstance, task: str) -> list[PastRun]:
     """Every run of a task that the instance remembers, by whatever started it."""
-    partitions = [key for key in instance.get_dynamic_partitions(str(RUNS.name)) if key.startswith(f"{task}.")]
+    partitions = [
+        key for key in instance.get_dynamic_partitions(str(RUNS.name)) if key.startswith(f"{task}.")
+    ]
     if not partitions:
         return []
     found = []

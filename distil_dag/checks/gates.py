@@ -14,16 +14,20 @@ from pydantic import Field, ValidationError
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core import gates
 from distil_dag.core.case import Case, Example, HeldOut
-from distil_dag.core.reports import EvalReport, GgufReport, JudgeReport, SynthesisReport, TracesReport, TrainReport
+from distil_dag.core.reports import (
+    EvalReport,
+    GgufReport,
+    JudgeReport,
+    SynthesisReport,
+    TracesReport,
+    TrainReport,
+)
 from distil_dag.core.task import GateName, GateSpec, Task
 from distil_dag.resources.metadata import table
 from distil_dag.resources.store import StoreResource
+from distil_dag.stages.evaluation import BASE, LOOKUP
 
 Judge = Callable[[RunStore, str, Task, GateSpec], list[gates.Finding]]
-
-# Names of candidates in the evaluation, see stages/evaluation.py.
-BASE = "base"
-LOOKUP = "lookup"
 
 
 class GateConfig(dg.Config):
@@ -40,10 +44,10 @@ def run_under_check(context: dg.AssetCheckExecutionContext, asset: str) -> str:
     Checks that are started by themselves carry no partition.
     """
     if context.has_partition_key:
-        return context.partition_key
+        return str(context.partition_key)
     found = context.instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
     run = found[0].partition_key if found else None
-    if run is None:
+    if not isinstance(run, str):
         raise dg.Failure(f"`{asset}` was never materialized: there is nothing to check", allow_retries=False)
     return run
 
@@ -62,7 +66,9 @@ def gates_of(asset: str, judge: Judge, descriptions: dict[GateName, str]) -> dg.
         run = run_under_check(context, asset)
         task = store.task(run)
         for finding in judge(store.open(), run, task, _thresholds(task, config)):
-            context.log.info(f"gate {finding.gate} {'passed' if finding.passed else 'FAILED'}: {finding.message}")
+            context.log.info(
+                f"gate {finding.gate} {'passed' if finding.passed else 'FAILED'}: {finding.message}"
+            )
             yield _result(asset, run, finding)
 
     return review
@@ -72,7 +78,9 @@ def _thresholds(task: Task, config: GateConfig) -> GateSpec:
     try:
         return GateSpec.model_validate({**task.settings.gates.model_dump(), **config.thresholds})
     except ValidationError as error:
-        raise dg.Failure(f"The thresholds in the check's config are wrong: {error}", allow_retries=False) from None
+        raise dg.Failure(
+            f"The thresholds in the check's config are wrong: {error}", allow_retries=False
+        ) from None
 
 
 def _result(asset: str, run: str, finding: gates.Finding) -> dg.AssetCheckResult:
@@ -176,8 +184,8 @@ GATES = [
         "eval_report",
         _student,
         {
-            "beats_base": "The student's paired lead over its base has its interval above zero.",
-            "beats_lookup": "The student's paired lead over a nearest-trace lookup has its interval above zero.",
+            "beats_base": "The student's paired lead over its base is above zero with its interval.",
+            "beats_lookup": "So is its paired lead over a lookup of the nearest trace.",
         },
     ),
 ]

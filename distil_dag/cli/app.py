@@ -31,7 +31,9 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
-TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="A task folder, or the name of a known task.")]
+TaskArgument = Annotated[
+    str, typer.Argument(metavar="TASK", help="A task folder, or the name of a known task.")
+]
 
 
 @app.command()
@@ -87,7 +89,9 @@ def run(
 @app.command("eval")
 def evaluate(
     cases: Annotated[Path, typer.Argument(metavar="CASES", help="JSONL of cases with their right calls.")],
-    task: Annotated[str, typer.Option("--task", metavar="TASK", help="A task folder, or a known task's name.")],
+    task: Annotated[
+        str, typer.Option("--task", metavar="TASK", help="A task folder, or a known task's name.")
+    ],
     model: Annotated[Path | None, typer.Option("--model", metavar="FILE.gguf", help="A GGUF file.")] = None,
     endpoint: Annotated[
         str | None, typer.Option("--endpoint", metavar="URL", help="An OpenAI-compatible server.")
@@ -97,7 +101,9 @@ def evaluate(
     ] = None,
     closed_book: Annotated[
         bool,
-        typer.Option("--closed-book", help="Ask the server's model as a student of this project: no tools named."),
+        typer.Option(
+            "--closed-book", help="Ask the server's model as a student of this project: no tools named."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -112,7 +118,8 @@ def predict(
     model: Annotated[Path, typer.Option("--model", metavar="FILE.gguf", help="A student's GGUF file.")],
     words: Annotated[str, typer.Argument(metavar="WORDS", help="What a user says.")],
     task: Annotated[
-        str | None, typer.Option("--task", metavar="TASK", help="Puts the task's tools before a foreign model.")
+        str | None,
+        typer.Option("--task", metavar="TASK", help="Puts the task's tools before a foreign model."),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -59,9 +59,15 @@ def report(json: bool) -> int:
         print(json_format.dumps({"ready": ready, "checks": [asdict(c) for c in checks]}, indent=2))
         return 0 if ready else 1
     console = Console()
-    marks = {"ok": "[green]ok[/green]     ", "warning": "[yellow]warning[/yellow]", "missing": "[red]missing[/red]"}
+    marks = {
+        "ok": "[green]ok[/green]     ",
+        "warning": "[yellow]warning[/yellow]",
+        "missing": "[red]missing[/red]",
+    }
     for check in checks:
-        console.print(f"{marks[check.state]} {check.name}: {escape(check.found)}", highlight=False, soft_wrap=True)
+        console.print(
+            f"{marks[check.state]} {check.name}: {escape(check.found)}", highlight=False, soft_wrap=True
+        )
         if check.fix:
             console.print(f"        {escape(check.fix)}", highlight=False, soft_wrap=True)
     console.print("ready for `distil-dag run`" if ready else "not ready: get what is missing first")
@@ -88,10 +94,14 @@ def _python() -> Check:
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     if (3, 11) <= sys.version_info[:2] <= (3, 13):
         return Check("Python", "ok", found)
-    return Check("Python", "missing", found, "Install Python 3.11, 3.12 or 3.13 and make the environment with it.")
+    return Check(
+        "Python", "missing", found, "Install Python 3.11, 3.12 or 3.13 and make the environment with it."
+    )
 
 
-def _extra(name: str, purpose: str, modules: tuple[str, ...], otherwise: Literal["missing", "warning"]) -> Check:
+def _extra(
+    name: str, purpose: str, modules: tuple[str, ...], otherwise: Literal["missing", "warning"]
+) -> Check:
     lacking = [module for module in modules if importlib.util.find_spec(module) is None]
     if lacking:
         fix = f"To {purpose}: pip install 'distil_dag[{name}]'"
@@ -125,7 +135,9 @@ def _weights() -> Check:
     return _found("embedded model", embedded_gguf, "warning")
 
 
-def _found(name: str, find: Callable[[], Path], otherwise: Literal["missing", "warning"] = "missing") -> Check:
+def _found(
+    name: str, find: Callable[[], Path], otherwise: Literal["missing", "warning"] = "missing"
+) -> Check:
     try:
         return Check(name, "ok", str(find()))
     except (FileNotFoundError, ImportError) as error:

@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dagster as dg
@@ -42,11 +42,10 @@ def execute(
     instance: dg.DagsterInstance,
     places: Deployment,
     key: str,
-    job_name: str,
     run_config: Mapping[str, object],
     watch: Watch,
 ) -> dg.DagsterRun:
-    """Run a job to its end and return the finished run; `watch` gets its events as they come.
+    """Run the chain to its end and return the finished run; `watch` gets its events as they come.
 
     An interrupt ends the run's steps and marks it as canceled. Raises CommandError when
     the same key is already under way.
@@ -55,25 +54,43 @@ def execute(
         _bury_the_dead(instance, held)
         _refuse_second(instance, key)
         instance.add_dynamic_partitions(str(RUNS.name), [key])
-        job = _job(job_name)
-        run = instance.create_run_for_job(
-            job_def=job.get_definition(),
-            run_config={**run_config, **_QUIET},
-            # Whoever started it here will start it again; the daemon need not.
-            tags={_PARTITION: key, _LOCK: held, "dagster/max_retries": "0"},
-            remote_job_origin=_origin(job_name),
-            job_code_origin=job.get_python_origin(),
-        )
-        with _interrupts() as interrupts, _watching(instance, run.run_id, watch, interrupts):
-            try:
-                execute_run(job, run, instance)
-            except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
-                pass  # the run says so itself
+        job = _job("distil_run")
+        # Whoever started it here will start it again; the daemon need not.
+        tags = {_PARTITION: key, _LOCK: held, "dagster/max_retries": "0"}
+        run = _create(instance, job, run_config, tags)
+        with (
+            _interrupts() as interrupts,
+            _watching(instance, run.run_id, watch, interrupts),
+            # An interrupt shows in the run's own status.
+            suppress(KeyboardInterrupt, dg.DagsterExecutionInterruptedError),
+        ):
+            execute_run(job, run, instance)
         finished = instance.get_run_by_id(run.run_id)
         assert finished is not None
         if finished.status not in _ENDED:
             instance.report_run_canceled(finished, message="interrupted")
         return finished
+
+
+def refresh_leaderboard(instance: dg.DagsterInstance) -> None:
+    """Materialize the leaderboard: without a daemon nobody else would."""
+    job = _job("refresh_leaderboard")
+    execute_run(job, _create(instance, job, {}, {}), instance)
+
+
+def _create(
+    instance: dg.DagsterInstance,
+    job: ReconstructableJob,
+    run_config: Mapping[str, object],
+    tags: Mapping[str, str],
+) -> dg.DagsterRun:
+    return instance.create_run_for_job(
+        job_def=job.get_definition(),
+        run_config={**run_config, **_QUIET},
+        tags=tags,
+        remote_job_origin=_origin(job.job_name),
+        job_code_origin=job.get_python_origin(),
+    )
 
 
 def _job(name: str) -> ReconstructableJob:

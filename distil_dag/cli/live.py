@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 from rich.console import Console
 from rich.markup import escape
 
@@ -37,8 +39,9 @@ class Story:
         for event in events:
             if event.is_dagster_event:
                 self._event(event)
-            elif event.level >= 20 and event.step_key:
-                self._line(event.step_key, event.user_message, important=event.level >= 30)
+            elif event.step_key and int(event.level) >= logging.INFO:
+                important = int(event.level) >= logging.WARNING
+                self._line(event.step_key, event.user_message, important)
 
     def _event(self, entry: dg.EventLogEntry) -> None:
         event = entry.get_dagster_event()
@@ -99,21 +102,26 @@ def _is_gate(step: str) -> bool:
 
 
 def _is_interrupt(event: dg.DagsterEvent) -> bool:
-    error = event.step_failure_data.error
-    while error and error.cause:
-        error = error.cause
-    return bool(error) and error.cls_name in ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
+    cause = _cause(event.step_failure_data.error)
+    return cause is not None and cause.cls_name in ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
 
 def _reason(event: dg.DagsterEvent) -> str:
     """The innermost cause, without Dagster's own words around it."""
-    data = event.step_failure_data if event.is_step_failure else event.step_retry_data
-    error = data.error
-    if event.is_step_failure and data.user_failure_data and data.user_failure_data.description:
-        return str(data.user_failure_data.description)
+    if event.is_step_failure:
+        told = event.step_failure_data.user_failure_data
+        if told and told.description:
+            return told.description
+        cause = _cause(event.step_failure_data.error)
+    else:
+        cause = _cause(event.step_retry_data.error)
+    return cause.message.strip() if cause else (event.message or "")
+
+
+def _cause(error: SerializableErrorInfo | None) -> SerializableErrorInfo | None:
     while error and error.cause:
         error = error.cause
-    return error.message.strip() if error else (event.message or "")
+    return error
 
 
 def _duration(seconds: float) -> str:

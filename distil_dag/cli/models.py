@@ -45,13 +45,17 @@ def evaluate_cases(
     )
     console = Console(stderr=True)
     with console.status("asking …") as status:
+
+        def progress(done: int, total: int, note: str = "") -> None:
+            status.update(f"{done / max(total, 1):.0%} {note}")
+
         try:
             result = evaluate_model(
                 cases,
                 task.toolset,
                 candidate,
                 task.settings.evaluation,
-                lambda done, total, note="": status.update(f"{done / total:.0%}"),
+                progress,
             )
         except (FileNotFoundError, ValueError) as error:
             raise CommandError(str(error)) from None
@@ -138,9 +142,13 @@ def _only_model(url: str, key_env: str) -> str:
     try:
         served = [m.id for m in OpenAI(base_url=url, api_key=os.environ.get(key_env) or "none").models.list()]
     except (OpenAIError, ValueError) as error:
-        raise CommandError(f"{url} does not answer ({error}); is the server up, and does its URL end in /v1?") from None
+        raise CommandError(
+            f"{url} does not answer ({error}); is the server up, and does its URL end in /v1?"
+        ) from None
     if len(served) != 1:
-        raise CommandError(f"{url} serves {', '.join(served) or 'nothing'}: choose with --endpoint-model NAME")
+        raise CommandError(
+            f"{url} serves {', '.join(served) or 'nothing'}: choose with --endpoint-model NAME"
+        )
     return served[0]
 
 
@@ -153,7 +161,9 @@ def _show(result: dict[str, Any], console: Console) -> None:
         table.add_row(name, f"{found['value']:.1%}", f"{found['low']:.1%} to {found['high']:.1%}")
     console.print(table)
     if latency := result["latency_ms"]:
-        console.print(f"one answer: p50 {latency['p50']:.0f} ms, p95 {latency['p95']:.0f} ms", highlight=False)
+        console.print(
+            f"one answer: p50 {latency['p50']:.0f} ms, p95 {latency['p95']:.0f} ms", highlight=False
+        )
     for failure in result["failures"][:_SHOWN_MISTAKES]:
         console.print(f"{failure['request']!r}: {failure['why']}", highlight=False, markup=False)
     if len(result["failures"]) > _SHOWN_MISTAKES:

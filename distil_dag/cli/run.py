@@ -18,7 +18,7 @@ from rich.table import Table
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.cli.errors import CommandError
-from distil_dag.cli.execution import execute
+from distil_dag.cli.execution import execute, refresh_leaderboard
 from distil_dag.cli.live import Story
 from distil_dag.cli.task_folders import find_task, parse_overrides
 from distil_dag.core.reports import EvalReport, GgufReport
@@ -45,10 +45,11 @@ def run_task(task_text: str, key_text: str | None, settings: list[str], json: bo
         story = Story(console)
         config = {"ops": {"traces": {"config": {"overrides": overrides}}}} if overrides else {}
         try:
-            run = execute(instance, places, key, "distil_run", config, story.tell)
+            run = execute(instance, places, key, config, story.tell)
         finally:
             story.close()
-        _refresh_leaderboard(instance)
+        if run.status is not dg.DagsterRunStatus.CANCELED:
+            refresh_leaderboard(instance)
     result = _result(task, key, run, story, RunStore(places.store), time.monotonic() - began)
     if json:
         print(json_format.dumps(result, ensure_ascii=False, indent=2))
@@ -95,14 +96,6 @@ def _own_terminal(places: Deployment, key: str) -> Iterator[TextIO]:
             for descriptor, original in zip((1, 2), kept, strict=True):
                 os.dup2(original, descriptor)
                 os.close(original)
-
-
-def _refresh_leaderboard(instance: dg.DagsterInstance) -> None:
-    """Without a daemon nobody else would; one that fails takes nothing from the run."""
-    from distil_dag.build import build_defs
-
-    job = build_defs().resolve_job_def("refresh_leaderboard")
-    job.execute_in_process(instance=instance, raise_on_error=False)
 
 
 def _result(

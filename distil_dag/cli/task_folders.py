@@ -48,9 +48,9 @@ def write_template(folder: Path, force: bool) -> None:
     files = task_template(name.lstrip("_-") or "my_task")
     if folder.exists() and not folder.is_dir():
         raise CommandError(f"{folder} is a file; name a folder")
-    if standing := [file for file in files if (folder / file).exists()]:
-        if not force:
-            raise CommandError(f"{folder} already holds {', '.join(standing)}; --force overwrites them")
+    standing = [file for file in files if (folder / file).exists()]
+    if standing and not force:
+        raise CommandError(f"{folder} already holds {', '.join(standing)}; --force overwrites them")
     for file, text in files.items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text(text, encoding="utf-8")

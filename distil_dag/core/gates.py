@@ -1,4 +1,4 @@
-"""Verdicts of the gates: may this run go on?
+"""Verdicts of the gates: whether a run may go on.
 
 Each function reads what a stage reported (and, for leaks and validity, its rows) against the
 thresholds of the task and returns one finding a gate, all of them, whether passed or not.
@@ -14,7 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from distil_dag.core.case import Case
 from distil_dag.core.leaks import Leak, find_copies, find_leaks
-from distil_dag.core.reports import EvalReport, GgufReport, JudgeReport, SynthesisReport, TracesReport, TrainReport
+from distil_dag.core.reports import (
+    EvalReport,
+    GgufReport,
+    JudgeReport,
+    SynthesisReport,
+    TracesReport,
+    TrainReport,
+)
 from distil_dag.core.task import GateName, GateSpec
 from distil_dag.core.toolset import Toolset
 
@@ -33,7 +40,7 @@ class Finding(BaseModel):
 
 
 def judge_traces(report: TracesReport, spec: GateSpec) -> list[Finding]:
-    """Is there enough to distil from, and was the log readable?"""
+    """Whether there is enough to distil from, and the log was readable."""
     share = report.quarantined_total / report.read if report.read else 0.0
     reasons = [{"reason": reason, "rows": n} for reason, n in _largest_first(report.quarantined)]
     return _stamp(
@@ -64,7 +71,7 @@ def judge_seeds(
     toolset: Toolset,
     spec: GateSpec,
 ) -> list[Finding]:
-    """Did enough traces pass a judge who could be read, and is none of them a test case?
+    """Whether enough traces passed a judge who could be read, and none of them is a test case.
 
     `labelled` and `unlabelled` are all that later stages may see: seeds and context, and the rest.
     """
@@ -101,7 +108,7 @@ def judge_seeds(
 def judge_synthetic(
     report: SynthesisReport, rows: Sequence[Case], test: Sequence[Case], toolset: Toolset, spec: GateSpec
 ) -> list[Finding]:
-    """Are the synthetic rows valid, do they cover the plan, and is none of them a test case?"""
+    """Whether the synthetic rows are valid and cover the plan, and none of them is a test case."""
     broken = [
         {"id": row.id, "request": row.request, "problems": "; ".join(problems)}
         for row in rows
@@ -117,8 +124,8 @@ def judge_synthetic(
         Finding(
             gate="calls_valid",
             passed=validity >= spec.min_synthetic_validity if rows else not wanted,
-            message=f"{len(rows) - len(broken)} of {len(rows)} synthetic rows hold calls that the tools allow "
-            f"({validity:.1%}; {spec.min_synthetic_validity:.1%} needed).",
+            message=f"{len(rows) - len(broken)} of {len(rows)} rows hold calls that the tools allow"
+            f" ({validity:.1%}; {spec.min_synthetic_validity:.1%} needed).",
             numbers={"validity": validity, "rows": len(rows), "broken": len(broken)},
             rows=broken[:20],
         ),
@@ -141,7 +148,7 @@ def judge_synthetic(
 
 
 def judge_training(report: TrainReport, spec: GateSpec) -> list[Finding]:
-    """Was the right thing supervised, and did the model learn from it?"""
+    """Whether the right thing was supervised, and the model learned from it."""
     losses = [loss for _, loss in report.loss]
     finite = bool(losses) and all(math.isfinite(loss) for loss in losses)
     drop = _loss_drop(losses) if finite else 0.0
@@ -180,7 +187,7 @@ def judge_training(report: TrainReport, spec: GateSpec) -> list[Finding]:
 
 
 def judge_export(report: GgufReport, spec: GateSpec) -> list[Finding]:
-    """Does every exported file tokenize, prompt and answer as the checkpoint does?"""
+    """Whether every exported file tokenizes, prompts and answers as the checkpoint does."""
     table = [
         {
             "format": file.format,
@@ -194,8 +201,7 @@ def judge_export(report: GgufReport, spec: GateSpec) -> list[Finding]:
     bad = [
         file.format
         for file in report.files
-        if not (file.tokens_equal and file.template_equal and file.probes)
-        or file.agreement < spec.min_parity
+        if not (file.tokens_equal and file.template_equal and file.probes) or file.agreement < spec.min_parity
     ]
     lowest = min((file.agreement for file in report.files), default=0.0)
     return _stamp(
@@ -214,7 +220,7 @@ def judge_export(report: GgufReport, spec: GateSpec) -> list[Finding]:
 
 
 def judge_student(report: EvalReport, spec: GateSpec, base: str, lookup: str) -> list[Finding]:
-    """Does the student beat its own base and a lookup of the nearest trace, beyond chance?"""
+    """Whether the student beats its own base and a lookup of the nearest trace, beyond chance."""
     return _stamp(
         spec,
         _paired_finding("beats_base", report, base, "the model that it was trained from"),

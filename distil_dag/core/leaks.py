@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -27,10 +27,8 @@ class Leak(BaseModel):
     similarity: float
 
 
-def find_leaks(
-    test: Sequence[Case], rows: Iterable[Case], toolset: Toolset, similarity: float
-) -> list[Leak]:
-    """The rows that repeat a test case, in their order.
+def find_leaks(test: Sequence[Case], rows: Sequence[Case], toolset: Toolset, similarity: float) -> list[Leak]:
+    """The rows that repeat a test case, those with the same words first.
 
     A row repeats a test case when both have one normalised request (`request_key`), whatever
     they answer, or when both give the same calls and their keys are at least `similarity` alike:
@@ -38,22 +36,22 @@ def find_leaks(
     Similar words with different calls ("turn it on", "turn it off") are what a test is for, and
     no leak.
     """
-    leaks = find_copies(test, rows := list(rows))
-    found = {leak.row for leak in leaks}
+    leaks = find_copies(test, rows)
+    test_keys = {request_key(case.request) for case in test}
     cases_of: dict[str, list[Case]] = defaultdict(list)
     for case in test:
         cases_of[_label(case, toolset)].append(case)
     keys_of = {label: [request_key(case.request) for case in cases] for label, cases in cases_of.items()}
     for row in rows:
-        label = _label(row, toolset)
-        if label in keys_of and row.id not in found:
-            score, place = _nearest(request_key(row.request), keys_of[label])
+        key, label = request_key(row.request), _label(row, toolset)
+        if label in keys_of and key not in test_keys:
+            score, place = _nearest(key, keys_of[label])
             if score >= similarity:
                 leaks.append(_leak(row, cases_of[label][place], "similar words, same call", score))
     return leaks
 
 
-def find_copies(test: Sequence[Case], rows: Iterable[Case]) -> list[Leak]:
+def find_copies(test: Sequence[Case], rows: Sequence[Case]) -> list[Leak]:
     """The rows whose normalised request is one of the test, in their order."""
     by_key = {request_key(case.request): case for case in reversed(test)}
     pairs = ((row, by_key.get(request_key(row.request))) for row in rows)
@@ -62,7 +60,9 @@ def find_copies(test: Sequence[Case], rows: Iterable[Case]) -> list[Leak]:
 
 def _nearest(key: str, others: Sequence[str]) -> tuple[float, int]:
     """The largest similarity to any of the others (0 to 1), and whose it is."""
-    scored = (process.extractOne(key, others, scorer=scorer) for scorer in (fuzz.ratio, fuzz.token_sort_ratio))
+    scored = (
+        process.extractOne(key, others, scorer=scorer) for scorer in (fuzz.ratio, fuzz.token_sort_ratio)
+    )
     return max((score / 100, place) for _, score, place in scored)
 
 

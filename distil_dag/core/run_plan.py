@@ -60,7 +60,7 @@ def plan_run(
     return RunKey(task=task, since=done, until=until)
 
 
-def trailing_window(task: str, days: int, now: datetime) -> RunKey:
-    """The key of the run over the last `days` days."""
+def trailing_window(days: int, now: datetime) -> tuple[datetime, datetime]:
+    """The last `days` days in whole seconds: since (inclusive) and until (exclusive)."""
     until = now.astimezone(UTC).replace(microsecond=0)
-    return RunKey(task=task, since=until - timedelta(days=days), until=until)
+    return until - timedelta(days=days), until

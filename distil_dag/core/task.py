@@ -160,6 +160,9 @@ class ExportSpec(_Section):
     primary: str = Field(
         default="Q8_0", description="the file that the model card and lineage call the model"
     )
+    probes: Positive = Field(
+        default=48, description="requests on which every file must answer like the checkpoint"
+    )
 
 
 class EvaluationSpec(_Section):

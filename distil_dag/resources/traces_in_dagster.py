@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 from dagster_dlt import DagsterDltTranslator
 from upath import UPath
 
-from distil_dag.adapters.trace_intake import Intake
+from distil_dag.adapters.trace_intake import SCHEMAS, TRACES, Intake
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
 from distil_dag.resources.conventions import OWNERS
@@ -37,17 +36,14 @@ class TracesTranslator(DagsterDltTranslator):
         )
 
 
-def traces_metadata(
-    task: Task, key: RunKey, intake: Intake, folder: UPath, loaded: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Numbers, tables and a preview; of what dlt says (`loaded`), the columns.
-
-    Nothing of the source's URL, which may hold a password.
-    """
+def traces_metadata(task: Task, key: RunKey, intake: Intake, folder: UPath) -> dict[str, Any]:
+    """Numbers, tables and a preview; nothing of the source's URL, which may hold a password."""
     report = intake.report()
     window = f"{key.since:%Y-%m-%d %H:%M} to {key.until:%Y-%m-%d %H:%M} UTC" if key.since else "the whole log"
     return {
-        **{name: value for name, value in loaded.items() if name == "dagster/column_schema"},
+        "dagster/column_schema": dg.TableSchema(
+            columns=[dg.TableColumn(field.name, str(field.type)) for field in SCHEMAS[TRACES]]
+        ),
         "dagster/row_count": report.kept,
         "dagster/uri": dg.MetadataValue.path(str(folder)),
         "task": task.name,

@@ -6,7 +6,7 @@ quotas follow the log, smoothed towards the same number for every cell.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -129,7 +129,3 @@ def _quotas(sizes: Mapping[str, int], rows: int, no_call_share: float | None) ->
     }
     return largest_remainder(weights, rows)
 
-
-def accepted_by_cell(rows: Sequence[Example]) -> Counter[str]:
-    """How many accepted rows each cell holds."""
-    return Counter(row.cell for row in rows)

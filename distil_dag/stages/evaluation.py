@@ -230,7 +230,7 @@ def _failures(student: str, scored: dict[str, dict[int, Scored]]) -> list[dict[s
     """What the student got wrong, in the order of the test, and who got it right."""
     return [
         {
-            "case": item.case.id,
+            "case": _writable(item.case.id),
             "request": _writable(item.case.request),
             "expected": _calls(item.case.calls),
             "got": _calls(item.parsed.calls),
@@ -247,7 +247,7 @@ def _answer_row(name: str, item: Scored) -> dict[str, Any]:
     """One answer as a flat row. Without its latency: rows must come out equal when a run is repeated."""
     return {
         "candidate": name,
-        "case_id": item.case.id,
+        "case_id": _writable(item.case.id),
         "request": _writable(item.case.request),
         "expected": json.dumps(_calls(item.case.calls), ensure_ascii=False),
         "answer": _writable(item.answered.text),

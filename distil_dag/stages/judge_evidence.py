@@ -15,12 +15,11 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from distil_dag.core.case import Trace
 from distil_dag.core.normalise import request_key
 from distil_dag.core.tool_call import ToolCall
-from distil_dag.core.toolset import Toolset
+from distil_dag.core.toolset import Tool, Toolset
 from distil_dag.stages.sampling import pattern
 from distil_dag.stages.slot_tagger import FLOOR, FOLDS, OUTSIDE, Floats, Words, leaves, tag, tag_probabilities
 from distil_dag.stages.wording import surfaces
@@ -58,56 +57,64 @@ class Requests:
         ranks = {key: n for n, key in enumerate(sorted(set(self.keys)))}
         self.folds = np.array([ranks[key] % FOLDS for key in self.keys], dtype=np.int64)
         step = max(1, math.ceil(len(traces) / _VOTERS))
+        step = max(1, math.ceil(len(traces) / _VOTERS))
         self.voters = np.arange(0, len(traces), step)
-        self._vectors = self._read()
-        self.similarity = self._kernel(self.voters)
-        places = {int(n): place for place, n in enumerate(self.voters)}
-        self.others = [n for n in range(len(traces)) if n not in places]
+        self.texts = [_marked(trace, words.words) for trace, words in zip(traces, self.words, strict=True)]
+        self.tool_texts = [_tool_text(tool) for tool in toolset.tools]
 
-    def _read(self) -> Any:
+
+class Votes:
+    """What similar requests predict. Three views of a request, each a third of the similarity.
+
+    Words carry the meaning and letters the forms and typos. In the third the words of arguments
+    are replaced by the argument's name, which leaves the words that choose the tool: two rooms
+    are alike there, "on" and "off" are not.
+    """
+
+    def __init__(self, requests: Requests, masked: Sequence[str], weights: Floats) -> None:
         from scipy.sparse import hstack
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        texts = [_marked(trace, words) for trace, words in zip(self.traces, self.words, strict=True)]
-        for tool in self.toolset.tools:
-            about = f"{tool.name} {tool.description}".replace("_", " ")
-            texts.append(" ".join(Words(about).words) or tool.name)
-        # Words carry the meaning, letters carry forms and typos; each is half of the similarity.
-        words = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True)
+        texts = requests.texts + requests.tool_texts
+        share = math.sqrt(1 / 3)
+        parts = r"\S+"
+        words = TfidfVectorizer(token_pattern=parts, ngram_range=(1, 2), sublinear_tf=True)
         letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
-        half = math.sqrt(0.5)
-        return hstack([words.fit_transform(texts) * half, letters.fit_transform(texts) * half]).tocsr()
+        plain = TfidfVectorizer(token_pattern=parts, ngram_range=(1, 2), use_idf=False)
+        views = (
+            words.fit_transform(texts),
+            letters.fit_transform(texts),
+            plain.fit_transform([*masked, *requests.tool_texts]),
+        )
+        vectors = hstack([view * share for view in views]).tocsr()
+        count = len(requests.traces)
+        self._voters = requests.voters
+        self._rows = vectors[:count]
+        self._electorate = vectors[np.concatenate([self._voters, np.arange(count, len(texts))])]
+        self._trust = np.concatenate(
+            [
+                np.maximum(weights[self._voters], _LEAST_WEIGHT),
+                np.full(len(requests.tool_texts), _TOOL_TEXT_WEIGHT),
+            ]
+        )
+        similarity = (self._electorate @ self._electorate.T).toarray()
+        self._inverse = np.linalg.inv(similarity + _RIDGE * np.diag(1 / self._trust))
 
-    @property
-    def _columns(self) -> NDArray[np.int64]:
-        tools = np.arange(len(self.traces), len(self.traces) + len(self.toolset.tools))
-        return np.concatenate([self.voters, tools])
-
-    def _kernel(self, rows: Any) -> Floats:
-        left = self._vectors[np.concatenate([rows, self._columns[len(self.voters) :]])]
-        table: Floats = (left @ self._vectors[self._columns].T).toarray()
-        return table
-
-    def vote(self, labels: Floats, tools: Floats, weights: Floats) -> Floats:
+    def predict(self, labels: Floats, tools: Floats) -> Floats:
         """For each trace what the others predict for each label (columns), about 0 to 1.
 
-        `labels` holds a row a trace, `tools` a row a tool; `weights` is the trust in each trace.
+        `labels` holds a row a trace, `tools` a row a tool.
         """
-        voters = self.voters
-        targets = np.vstack([labels[voters], tools])
-        trust = np.concatenate(
-            [np.maximum(weights[voters], _LEAST_WEIGHT), np.full(len(tools), _TOOL_TEXT_WEIGHT)]
-        )
-        mean = (trust @ targets) / trust.sum()
-        inverse = np.linalg.inv(self.similarity + _RIDGE * np.diag(1 / trust))
-        dual = inverse @ (targets - mean)
+        targets = np.vstack([labels[self._voters], tools])
+        mean = (self._trust @ targets) / self._trust.sum()
+        dual = self._inverse @ (targets - mean)
         found = np.empty_like(labels)
-        left_out = targets - dual / np.diag(inverse)[:, None]
-        found[voters] = left_out[: len(voters)]
-        for start in range(0, len(self.others), _CHUNK):
-            rows = np.array(self.others[start : start + _CHUNK])
-            table = (self._vectors[rows] @ self._vectors[self._columns].T).toarray()
-            found[rows] = table @ dual + mean
+        others = np.setdiff1d(np.arange(len(labels)), self._voters)
+        for start in range(0, len(others), _CHUNK):
+            rows = others[start : start + _CHUNK]
+            found[rows] = (self._rows[rows] @ self._electorate.T).toarray() @ dual + mean
+        left_out = targets - dual / np.diag(self._inverse)[:, None]
+        found[self._voters] = left_out[: len(self._voters)]
         return np.clip(found, _LEAST, 1.0)
 
 
@@ -125,8 +132,6 @@ class Evidence:
         tools = [[("tools", tool.name), ("tool", tool.name)] for tool in requests.toolset.tools]
         for label in sorted({label for row in rows + tools for label in row}):
             self._labels[label] = len(self._labels)
-        votes = requests.vote(self._table(rows), self._table(tools), weights)
-        self._votes = votes
         self._kinds = {
             kind: {label[1]: n for label, n in self._labels.items() if label[0] == kind}  # type: ignore[index]
             for kind in ("tools", "tool", "argument", "pattern")
@@ -134,6 +139,8 @@ class Evidence:
         self._columns, self._tags = tag_probabilities(
             requests.words, [trace.calls for trace in traces], weights, requests.folds
         )
+        votes = Votes(requests, self._masked(), weights)
+        self._votes = votes.predict(self._table(rows), self._table(tools))
         self._values: dict[str, Counter[str]] = defaultdict(Counter)
         self._same: dict[str, Counter[str]] = defaultdict(Counter)
         for trace, key, weight in zip(traces, requests.keys, weights, strict=True):
@@ -186,6 +193,12 @@ class Evidence:
         tool = self._kinds["tool"]
         return sorted(tool, key=lambda name: (-self._votes[n][tool[name]], name))
 
+    def likeliest(self, n: int, most: int = 2) -> list[tuple[str, float]]:
+        """The likeliest tools of a whole answer (`a + b` for two calls, empty for none) with their votes."""
+        tools = self._kinds["tools"]
+        order = sorted(tools, key=lambda name: (-self._votes[n][tools[name]], name))
+        return [(name, float(self._votes[n][tools[name]])) for name in order[:most]]
+
     def values(self) -> dict[str, Counter[str]]:
         """Argument -> its values as JSON, with the trust in the traces that hold them."""
         found: dict[str, Counter[str]] = defaultdict(Counter)
@@ -194,6 +207,20 @@ class Evidence:
                 for name, value in call.arguments.items():
                     found[name][json.dumps(value, ensure_ascii=False, sort_keys=True)] += weight
         return found
+
+    def _masked(self) -> list[str]:
+        """The texts with words that the tagger takes for an argument's replaced by its name."""
+        names = sorted(self._columns, key=lambda name: self._columns[name])
+        texts = []
+        for trace, words, table in zip(self._requests.traces, self._requests.words, self._tags, strict=True):
+            tags = [names[column] for column in table.argmax(axis=1)]
+            kept = [
+                f"[{name}]" if name else word
+                for n, (word, name) in enumerate(zip(words.words, tags, strict=True))
+                if not name or n == 0 or tags[n - 1] != name
+            ]
+            texts.append(_marked(trace, kept))
+        return texts
 
     def _inferred(self) -> list[list[str]]:
         """For each trace its values that the words do not hold, where the log repeats them."""
@@ -234,15 +261,15 @@ class Evidence:
 
     def _count_values(self) -> dict[tuple[str, str], tuple[float, float]]:
         """(argument, value) -> trust in requests that hold the words, and in those that use them."""
-        held: Counter[str] = Counter()
-        used: Counter[tuple[str, str]] = Counter()
+        held: dict[str, float] = defaultdict(float)
+        used: dict[tuple[str, str], float] = defaultdict(float)
         for n, trace in enumerate(self._requests.traces):
             weight = float(self._weights[n])
             for gram in {gram for gram, _, _ in self._grams(n)}:
                 held[gram] += weight
             for pair in {(name, _plain(value)) for name, value in _values(trace.calls)}:
                 used[pair] += weight
-        return {(name, value): (held[value], count) for (name, value), count in used.items() if held[value]}
+        return {(name, value): (held[value], count) for (name, value), count in used.items() if value in held}
 
     def _grams(self, n: int) -> list[tuple[str, int, int]]:
         words = self._requests.words[n].words
@@ -290,7 +317,9 @@ def _most(item: tuple[str, int]) -> tuple[int, str]:
 
 
 def _values(calls: Calls) -> list[tuple[str, Any]]:
-    return [(name, leaf) for call in calls for name, value in call.arguments.items() for leaf in leaves(value)]
+    return [
+        (name, leaf) for call in calls for name, value in call.arguments.items() for leaf in leaves(value)
+    ]
 
 
 def _pair(item: tuple[str, Any]) -> str:
@@ -320,8 +349,13 @@ def _before(trace: Trace) -> list[Any]:
     return [m for n, m in enumerate(trace.messages) if n != last and m.role != "system"]
 
 
-def _marked(trace: Trace, words: Words) -> str:
-    """The request's words, with a mark for what came before: an answer to it, or a conversation."""
+def _marked(trace: Trace, words: Sequence[str]) -> str:
+    """Words with a mark for what came before the request: an answer to it, or a conversation."""
     marks = [f"<{m.role}>" for m in trace.messages[-1:] if m.role != "user"]
     marks += ["<history>"] if any(m.role == "assistant" for m in trace.messages) else []
-    return " ".join([*words.words, *marks]) or "<empty>"
+    return " ".join([*words, *marks]) or "<empty>"
+
+
+def _tool_text(tool: Tool) -> str:
+    about = Words(f"{tool.name} {tool.description}".replace("_", " "))
+    return " ".join(about.words) or tool.name

@@ -17,6 +17,8 @@ from distil_dag.core.toolset import Toolset
 Calls = tuple[ToolCall, ...]
 
 _TRIES = 12
+# How much more likely a tool with exactly the same arguments replaces another.
+_ALIKE = 3.0
 
 
 class FaultMaker:
@@ -26,9 +28,7 @@ class FaultMaker:
     log's own answers.
     """
 
-    def __init__(
-        self, toolset: Toolset, values: Mapping[str, Counter[str]], donors: Sequence[Calls]
-    ) -> None:
+    def __init__(self, toolset: Toolset, values: Mapping[str, Counter[str]], donors: Sequence[Calls]) -> None:
         self._toolset = toolset
         self._values = {name: (sorted(counts), counts) for name, counts in sorted(values.items())}
         self._donors = [calls for calls in donors if calls]
@@ -60,9 +60,12 @@ class FaultMaker:
     def _other_tool(self, rng: random.Random, calls: Calls) -> Calls | None:
         place = rng.randrange(len(calls))
         names = [name for name in self._toolset.names if name != calls[place].name]
-        if not names:
+        if not names or calls[place].name not in self._toolset:
             return None
-        tool = self._toolset[rng.choice(names)]
+        # A tool that takes the same arguments is taken for another more easily.
+        own = set(self._toolset[calls[place].name].properties)
+        alike = [1 + _ALIKE * _overlap(own, set(self._toolset[name].properties)) for name in names]
+        tool = self._toolset[rng.choices(names, alike)[0]]
         kept = {name: v for name, v in calls[place].arguments.items() if name in tool.properties}
         for name in tool.required:
             if name not in kept:
@@ -138,6 +141,10 @@ class FaultMaker:
 
 def _replaced(calls: Calls, place: int, call: ToolCall) -> Calls:
     return (*calls[:place], call, *calls[place + 1 :])
+
+
+def _overlap(left: set[str], right: set[str]) -> float:
+    return len(left & right) / len(left | right) if left | right else 1.0
 
 
 def _any(rng: random.Random, names: Mapping[str, object]) -> str | None:

@@ -29,6 +29,8 @@ def nearest_calls(requests: Sequence[str], log: Sequence[Case]) -> list[tuple[To
     import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
 
+    if not requests:
+        return []
     kinds = [tuple(sorted(call.key() for call in case.calls)) for case in log]
     if not any(words(case.request) for case in log):
         return [log[_most_frequent(range(len(log)), kinds)].calls for _ in requests]

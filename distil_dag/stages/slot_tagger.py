@@ -63,7 +63,9 @@ def tag(words: Words, calls: Iterable[ToolCall]) -> tuple[list[str], list[tuple[
     """
     tags = [OUTSIDE] * len(words.words)
     absent: list[tuple[str, Any]] = []
-    pairs = [(name, leaf) for call in calls for name, value in call.arguments.items() for leaf in leaves(value)]
+    pairs = [
+        (name, leaf) for call in calls for name, value in call.arguments.items() for leaf in leaves(value)
+    ]
     for name, value in sorted(pairs, key=lambda pair: -len(str(pair[1]))):
         free = [place for place in words.places(value) if all(tags[n] == OUTSIDE for n in place)]
         if not free:

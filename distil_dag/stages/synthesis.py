@@ -9,12 +9,13 @@ still missing until the set is full or the attempts are used up.
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from distil_dag.core.case import Case, Example
 from distil_dag.core.reports import SynthesisReport
@@ -22,7 +23,7 @@ from distil_dag.core.task import SynthesisSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.call_first import Ask, CallFirst
-from distil_dag.stages.coverage_plan import Cell, CellNames, draw_plan, re_aim
+from distil_dag.stages.coverage_plan import CellNames, draw_plan, re_aim
 from distil_dag.stages.labeller import Labeller, doubtful
 from distil_dag.stages.mutators import directions
 from distil_dag.stages.ports import ChatModel, Progress, quiet
@@ -39,6 +40,8 @@ from distil_dag.stages.validation import (
 from distil_dag.stages.vocabulary import Vocabulary, fill_ranges
 from distil_dag.stages.wording import tokens
 
+CaseType = TypeVar("CaseType", bound=Case)
+
 TEACHER, REFILL, CROSS = "teacher", "refill", "cross"
 # How far each maker vouches for the tool: a refilled request keeps a real user's verb.
 _TRUST = {TEACHER: 0.0, REFILL: 0.6, CROSS: 0.2}
@@ -46,7 +49,7 @@ _TRUST = {TEACHER: 0.0, REFILL: 0.6, CROSS: 0.2}
 _PATIENCE = 16
 # Prompts of one cell that are sent together share a beginning.
 _GROUP = 16
-_HINTS_FROM = 0.8
+_HINTS_FROM = 0.6
 _REREAD = frozenset({BOUNDARY, UNPLANNED, GROUNDING})
 
 
@@ -98,14 +101,13 @@ def synthesize(
     started = time.monotonic()
     maker = _Maker(seeds, context, test, toolset, spec, teacher)
     stopped = maker.run(progress)
-    made = Counter(row.cell for row in maker.accepted)
     reasons = Counter(row.reason for row in maker.rejected)
     report = SynthesisReport(
         teacher=teacher.identity,
-        attempted=maker.attempted,
+        attempted=len(maker.accepted) + len(maker.rejected),
         accepted=len(maker.accepted),
         rejected={reason: reasons[reason] for reason in REASONS if reasons[reason]},
-        cells=[cell.coverage(made[cell.name]) for cell in maker.plan],
+        cells=[cell.coverage(maker.filled[cell.name]) for cell in maker.plan],
         rounds=maker.rounds,
         stopped=stopped,
         prompt_tokens=maker.prompt_tokens,
@@ -128,14 +130,13 @@ class _Maker:
         teacher: ChatModel,
     ) -> None:
         self._toolset, self._spec, self._teacher = toolset, spec, teacher
-        trusted = _canonical([*seeds, *(case for case in context if isinstance(case, Example))], toolset)
-        wrong = doubtful(trusted)
-        trusted = [case for case in trusted if case.id not in wrong]
+        trusted = _usable([*seeds, *(case for case in context if isinstance(case, Example))], toolset)
         words = [case.request for case in context if not isinstance(case, Example)]
         self._labeller = Labeller(trusted)
         self._vocabulary = _vocabulary(trusted, words, toolset, self._labeller, spec, teacher)
         self._names = CellNames(trusted, self._vocabulary)
-        self._validator = Validator(trusted, test, toolset, self._vocabulary, self._labeller, spec)
+        hidden = _canonical(test, toolset)
+        self._validator = Validator(trusted, hidden, toolset, self._vocabulary, self._labeller, spec)
         self._mutators = directions(spec.mutators)
         self.plan = draw_plan(trusted, self._names, spec.rows, spec.no_call_share)
         self._cells = {cell.name: cell for cell in self.plan}
@@ -147,6 +148,7 @@ class _Maker:
         self._tried: Counter[tuple[str, bool]] = Counter()
         self._made: Counter[tuple[str, bool]] = Counter()
         self._misses: Counter[tuple[str, bool]] = Counter()
+        self.filled: Counter[str] = Counter()
 
     def run(self, progress: Progress) -> str:
         """Rounds until the set is full; returns `full`, or what ended it before."""
@@ -156,19 +158,20 @@ class _Maker:
             if room <= 0:
                 return f"{limit} attempts used up"
             needs = self._needs()
+            if not any(count for wanted in needs.values() for count in wanted.values()):
+                return "no cell yields new rows any more"
             asks = self._ask(needs[TEACHER], room)
             transplants = self._transplant(needs[REFILL], min(room, limit - self.attempted))
-            if not asks and not transplants:
-                return "no cell yields new rows any more"
             self.rounds += 1
             self._judge(transplants)
-            self._judge(self._answered(asks))
+            if len(self.accepted) < self._spec.rows:
+                self._judge(self._answered(asks))
             progress(len(self.accepted), self._spec.rows, f"{self.attempted} attempts")
         return "full"
 
     def _needs(self) -> dict[str, dict[str, int]]:
         """Rows still wanted from each maker, by cell."""
-        made = Counter(row.cell for row in self.accepted)
+        made = self.filled
         closed = frozenset(
             name for name in self._cells if not self._open(name, True) and not self._open(name, False)
         )
@@ -188,13 +191,18 @@ class _Maker:
         possible = self._asking[name].possible if by_teacher else True
         return possible and self._misses[(name, by_teacher)] < _PATIENCE
 
+    def _wants(self, name: str) -> bool:
+        quota = self._cells[name].quota if name in self._cells else 0
+        return self.filled[name] < quota
+
     def _deal(self, needs: dict[str, int], by_teacher: bool, room: int) -> list[tuple[str, int]]:
         """How many attempts each cell gets now: the neediest first, by the yield so far."""
         dealt = []
+        group = max(1, min(_GROUP, self._spec.batch // 4))
         for name in sorted(needs, key=lambda name: (-needs[name], name)):
             key = (name, by_teacher)
-            share = max(0.2, (self._made[key] + 1) / (self._tried[key] + 1.5))
-            count = min(room, _GROUP, round(needs[name] / share + 0.5) if needs[name] else 0)
+            share = max(0.2, (self._made[key] + 1) / (self._tried[key] + 1))
+            count = min(room, group, math.ceil(needs[name] / share))
             if count:
                 dealt.append((name, count))
                 room -= count
@@ -215,9 +223,8 @@ class _Maker:
             self.prompt_tokens += reply.prompt_tokens
             self.completion_tokens += reply.completion_tokens
             # A reply that ran out of tokens is half a request.
-            error = {"error": reply.error or "the teacher failed", "length": "ran out of tokens"}.get(
-                reply.finish, ""
-            )
+            errors = {"error": reply.error or "the teacher failed", "length": "ran out of tokens"}
+            error = errors.get(reply.finish, "")
             candidates.append(
                 replace(candidate, request=self._validator.style.clean(reply.text), error=error)
             )
@@ -244,20 +251,23 @@ class _Maker:
 
     def _judge(self, candidates: Sequence[Candidate]) -> None:
         for candidate, tools in zip(candidates, self._validator.read_tools(candidates), strict=True):
+            if len(self.accepted) == self._spec.rows:
+                return
             key = (candidate.cell, candidate.id.startswith(TEACHER))
             self._tried[key] += 1
             row, refusal = candidate, self._validator.refusal(candidate, tools)
             if refusal is not None and refusal.reason in _REREAD:
                 again = self._validator.reread(candidate)
                 again = replace(again, cell=self._names(again.calls))
-                if again.calls != candidate.calls and again.cell in self._cells:
+                if again.calls != candidate.calls and self._wants(again.cell):
                     row, refusal = again, self._validator.refusal(again, tools) and refusal
-            if refusal is None and len(self.accepted) < self._spec.rows:
+            if refusal is None:
                 self._misses[key] = 0
                 self._made[key] += 1
                 self._validator.accept(row)
+                self.filled[row.cell] += 1
                 self.accepted.append(row.example())
-            elif refusal is not None:
+            else:
                 self._misses[key] += 1
                 self.rejected.append(_rejected(candidate, refusal))
 
@@ -272,24 +282,37 @@ def _vocabulary(
 ) -> Vocabulary:
     """Values of the trusted cases, hints from other requests, the schema's, and the teacher's."""
     vocabulary = Vocabulary.learn(trusted, toolset)
+    read: dict[str, list[str]] = {}
     for text, tools in zip(words, labeller.read_tools(words), strict=True):
         tool = max(sorted(tools), key=lambda name: tools[name], default="")
         if tool in toolset and tools[tool] >= _HINTS_FROM:
+            read.setdefault(tool, []).append(text)
             for name, value in (labeller.read_values(tool, text, _HINTS_FROM) or {}).items():
                 vocabulary.hint((tool, name), value.casefold())
+    vocabulary.mine(trusted, read)
     fill_ranges(vocabulary)
     if spec.widen:
         vocabulary.widen(teacher, words, spec.seed)
     return vocabulary
 
 
-def _canonical(cases: Sequence[Example], toolset: Toolset) -> list[Example]:
-    """Cases with canonical calls, without those that a plan could not use: no words, or against the schema."""
+def _canonical(cases: Iterable[CaseType], toolset: Toolset) -> list[CaseType]:
+    """The cases with canonical calls."""
     return [
         case.model_copy(update={"calls": tuple(toolset.canonical(call) for call in case.calls)})
         for case in cases
+    ]
+
+
+def _usable(cases: Sequence[Example], toolset: Toolset) -> list[Example]:
+    """The cases that a plan can use: with words, within the schema, and not doubtful among the others."""
+    fit = [
+        case
+        for case in _canonical(cases, toolset)
         if tokens(case.request) and not any(toolset.problems(call) for call in case.calls)
     ]
+    wrong = doubtful(fit)
+    return [case for case in fit if case.id not in wrong]
 
 
 def _rejected(candidate: Candidate, refusal: Refusal) -> Rejected:

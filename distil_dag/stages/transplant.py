@@ -12,10 +12,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from distil_dag.core.case import Example, Message
+from distil_dag.core.case import Case, Example, Message
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.stages.vocabulary import Vocabulary
 from distil_dag.stages.wording import Path, Template, delexicalise, tokens
+
+# A joined request shorter than this part of its shorter parent has lost what it meant.
+_KEPT_LENGTH = 0.75
+# Draws of values before a refill that only repeats its seed is given up.
+_REDRAWS = 4
 
 Made = tuple[tuple[Message, ...], str, tuple[ToolCall, ...]]
 """The history in front of a request, the request, and its calls."""
@@ -39,7 +44,10 @@ class Transplanter:
         if not open_ones:
             return None
         template = self._least_used(open_ones, rng)
-        request, calls = template.fill(self._draw(template, rng))
+        for _ in range(_REDRAWS):
+            request, calls = template.fill(self._draw(template, rng))
+            if request != template.case.request:
+                break
         return history(template.case), request, calls
 
     def cross(self, rng: random.Random) -> Made | None:
@@ -72,7 +80,7 @@ class Transplanter:
         return values
 
 
-def history(case: Example) -> tuple[Message, ...]:
+def history(case: Case) -> tuple[Message, ...]:
     """What stands in front of a case's last request: system prompt and earlier turns."""
     last = max((at for at, message in enumerate(case.messages) if message.role == "user"), default=0)
     return case.messages[:last]
@@ -100,6 +108,8 @@ def _joined(first: Template, other: Template, rng: random.Random) -> Template | 
         head, tail = first.case.request[: left[i][2]], other.case.request[right[j][2] :]
         request = head + tail
         if request in (first.case.request, other.case.request):
+            continue
+        if len(units) < _KEPT_LENGTH * min(len(left), len(right)):
             continue
         shift = len(head) - right[j][2]
         slots = [slot for slot in first.slots if slot[1][1] <= len(head)]

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from distil_dag.core.case import Case, Example, Message
 from distil_dag.core.normalise import request_key
@@ -43,8 +44,8 @@ _SURE_ARGUMENT = 0.6
 _SURE_OUTSIDE = 0.9
 _SURE_READING = 0.75
 _MARKUP = re.compile(r"[{}<>\[\]|=\\`*#_]|->|https?:")
-_OPEN_QUOTE = "\"'“‘`"
-_CLOSE_QUOTE = "\"'”’`"
+_OPEN_QUOTE = "\"'\u201c\u2018`"
+_CLOSE_QUOTE = "\"'\u201d\u2019`"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Style:
         self.characters = {char for text in texts for char in text.casefold()}
         lengths = sorted(len(tokens(text)) for text in texts) or [1]
         self.shortest = lengths[0]
-        self.longest = lengths[-1] + 2
+        self.longest = lengths[-1] * 3 // 2 + 2
         self.doubles = {pair for text in texts for pair in _doubles(text)}
 
     def clean(self, reply: str) -> str:
@@ -305,7 +306,7 @@ def _adjacent(span: Span, others: Sequence[Span], text: str) -> bool:
 def _doubles(text: str) -> set[str]:
     """Words said twice in a row, pairs of words said twice, and words said three times."""
     words = [word for word, _, _ in tokens(text) if word[0].isalnum()]
-    pairs = Counter(zip(words, words[1:], strict=False))
+    pairs = Counter(pairwise(words))
     found = {f"{a} {b}" for (a, b), count in pairs.items() if a == b or count > 1}
     return found | {word for word, count in Counter(words).items() if count > 2}
 

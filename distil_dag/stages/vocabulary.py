@@ -6,6 +6,7 @@ a room for every tool, while the device of a lamp tool is none of a coffee tool.
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections import Counter, defaultdict
@@ -15,7 +16,8 @@ from typing import Any
 
 import jsonschema
 
-from distil_dag.core.case import Case, Example, Message
+from distil_dag.core.case import Example, Message
+from distil_dag.core.normalise import request_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.ports import ChatModel, Prompt
 from distil_dag.stages.wording import contains, delexicalise, locate, surfaces, tokens
@@ -27,8 +29,10 @@ _SHARED_KIND = 0.3
 GROUNDED_FROM = 0.5
 _WIDEN_PROMPTS = 6
 _SEED_WEIGHT, _HINT_WEIGHT, _PROPOSED_WEIGHT = 1.0, 0.5, 0.35
-_VALUE = re.compile(r"[^\W_][\w'’.%+ -]*", re.UNICODE)
-_STOP = frozenset("it this that them something anything none nothing etc and or the a an".split())
+_VALUE = re.compile(r"[^\W_][\w'\u2019.%+ -]*", re.UNICODE)
+_STOP = frozenset(
+    ("it", "this", "that", "them", "something", "anything", "none", "nothing", "etc", "and", "or", "the")
+)
 
 Slot = tuple[str, str]
 """A tool's name and one of its arguments."""
@@ -63,7 +67,7 @@ class Kind:
 
     def _chance(self, key: str, frame: tuple[str, str] | None) -> float:
         # The root flattens the log's favourites without making a typo as likely as they are.
-        chance = self.weights[key] ** 0.5
+        chance = math.sqrt(self.weights[key])
         if frame is None or key not in self.frames:
             return chance
         before = sum(n for (left, _), n in self.frames[key].items() if left == frame[0])
@@ -149,6 +153,26 @@ class Vocabulary:
         if kind and self._fits(kind, value):
             kind.add(value, _HINT_WEIGHT, "hint")
 
+    def mine(self, trusted: Sequence[Example], requests: Mapping[str, Sequence[str]]) -> None:
+        """Add the values that a tool's requests hold where a trusted one of the same words has its slot.
+
+        "turn off the lights in the [room]" finds the guest room in "please turn off the lights in the
+        guest room", whoever answered that how.
+        """
+        plain = {tool: [" ".join(_content(text)) for text in texts] for tool, texts in requests.items()}
+        carrier_words = Counter(word for case in trusted for word in _content(delexicalise(case).carrier))
+        for case in trusted:
+            template = delexicalise(case)
+            if len(template.slots) != 1 or len(_content(template.carrier)) < 4:
+                continue
+            (place, name), (start, end) = template.slots[0]
+            left, right = (" ".join(_content(part)) for part in (case.request[:start], case.request[end:]))
+            pattern = re.compile(f"{re.escape(left)} ?(.+?) ?{re.escape(right)}")
+            for text in plain.get(case.calls[place].name, ()):
+                found = pattern.fullmatch(text)
+                if found and not any(carrier_words[word] > 1 for word in found[1].split()):
+                    self.hint((case.calls[place].name, name), found[1])
+
     def widen(self, teacher: ChatModel, requests: Iterable[str], seed: int) -> Counter[str]:
         """Let the teacher continue each list of values; returns proposals by outcome.
 
@@ -198,7 +222,7 @@ class Vocabulary:
         return len(strings) >= 3 and not any("enum" in spec or "pattern" in spec for spec in specs)
 
     def _fits(self, kind: Kind, value: str) -> bool:
-        if not self._is_open(kind) or not _VALUE.fullmatch(value) or value in _STOP:
+        if len(value) < 2 or not self._is_open(kind) or not _VALUE.fullmatch(value) or value in _STOP:
             return False
         longest = max(len(tokens(str(v))) for k, v in kind.values.items() if kind.origin[k] == "seed")
         if len(tokens(value)) > longest or len(value) > 40 or len(set(value.split())) < len(value.split()):
@@ -243,11 +267,10 @@ def _key(value: Any) -> str:
     return f"{type(value).__name__}:{' '.join(str(value).casefold().split())}"
 
 
+def _content(text: str) -> list[str]:
+    return request_key(text).split()
+
+
 def _grams(text: str) -> set[str]:
     found = [word for word, _, _ in tokens(text)]
     return {" ".join(found[i : i + n]) for n in (1, 2, 3) for i in range(len(found) - n + 1)}
-
-
-def cases_with_words(cases: Iterable[Case]) -> list[Case]:
-    """The cases whose request holds any words, in their order."""
-    return [case for case in cases if tokens(case.request)]

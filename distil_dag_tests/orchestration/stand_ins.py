@@ -141,7 +141,9 @@ EVAL_REPORT = EvalReport(
 )
 
 
-def stand_in_chain(replaced: dict[str, BaseModel] | None = None, **settings: Any) -> list[dg.AssetsDefinition]:
+def stand_in_chain(
+    replaced: dict[str, BaseModel] | None = None, **settings: Any
+) -> list[dg.AssetsDefinition]:
     """The six assets; `replaced` swaps the report of some of them, `settings` go to the task."""
     reports: dict[str, BaseModel] = {
         "traces": TRACES_REPORT,

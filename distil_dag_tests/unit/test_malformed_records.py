@@ -35,10 +35,12 @@ def read_log(path, **source):
     """(rows of traces, rows of quarantine, report) of the files at `path`."""
     task = task_of(path, **source)
     intake, log = Intake(task, RunKey.parse("t.all")), FileLog(task.settings.traces)
-    rows = {TRACES: [], QUARANTINE: []}
-    for table, page in intake.pages(log.records(list(log.resource()))):
-        rows[table] += page.to_pylist()
-    return rows[TRACES], rows[QUARANTINE], intake.report()
+    traces, quarantine = rows_of(intake.read(log.resource()))
+    return traces, quarantine, intake.report()
+
+
+def rows_of(tables):
+    return [tables[name].to_pylist() if name in tables else [] for name in (TRACES, QUARANTINE)]
 
 
 def calling(arguments='{"room": "hall"}', name="on"):
@@ -257,15 +259,13 @@ records = st.dictionaries(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(records)
 def test_no_record_can_stop_the_intake(record):
     intake = Intake(task_of("log.jsonl", time_column="at"), RunKey.parse("t.all"))
     values = [json.loads(BEFORE), record, json.loads(AFTER)]
     found = [RawRecord("log.jsonl", f"line {n}", value) for n, value in enumerate(values, start=1)]
-    pages = dict(intake.pages(found))
-    traces = pages[TRACES].to_pylist()
-    quarantine = pages[QUARANTINE].to_pylist() if QUARANTINE in pages else []
+    traces, quarantine = rows_of(intake.read(found))
     report = intake.report()
     assert traces[0]["id"] == "before"
     assert traces[-1]["id"] == "after"

@@ -1,0 +1,194 @@
+"""From what a run has stored to the candidates of its evaluation."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from distil_dag.adapters.candidates import (
+    ChatCandidate,
+    CheckpointCandidate,
+    Exemplars,
+    GgufCandidate,
+    LookupCandidate,
+    ProductionCandidate,
+)
+from distil_dag.adapters.embedded_weights import embedded_gguf
+from distil_dag.adapters.run_store import RunStore
+from distil_dag.core.case import Case, Example, HeldOut, Message, Trace
+from distil_dag.core.reports import GgufReport, JudgeReport
+from distil_dag.core.task import ModelSpec, Task
+from distil_dag.stages import evaluation
+from distil_dag.stages.evaluation import Candidate
+from distil_dag.stages.holdout import hold_out
+from distil_dag.stages.lookup import SIMILARITY
+from distil_dag.stages.ports import ChatModel
+
+OpenChat = Callable[[ModelSpec], AbstractContextManager[ChatModel]]
+# Folder and identity of the student's base weights.
+FindBase = Callable[[Task], tuple[Path, str]]
+
+_PACKAGES = ("distil_dag", "llama-cpp-python", "transformers", "torch")
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The frozen test of a run, everyone who takes it, who ships, and what a reader must know."""
+
+    test: list[HeldOut]
+    test_labels: str
+    candidates: list[Candidate]
+    student: str
+    student_file: str
+    measured: dict[str, str]
+
+
+@contextmanager
+def contest_of_run(
+    store: RunStore, run: str, task: Task, open_chat: OpenChat, find_base: FindBase
+) -> Iterator[Contest]:
+    """All candidates of a run, for the length of a `with` block; models load when they are asked.
+
+    Raises FileNotFoundError that names the asset which has to be materialized first.
+    """
+    test = store.read_cases(run, "judged_seeds", "test", HeldOut)
+    seeds = store.read_cases(run, "judged_seeds", "seeds", Example)
+    labels = store.read_report(run, "judged_seeds", JudgeReport).holdout.test_labels
+    rest = hold_out(store.read_cases(run, "traces", "traces", Trace), task.test, task.settings.test)[0].rest
+    exemplars = Exemplars.choose(seeds, task.settings.evaluation.few_shot, task.toolset)
+    # Where the log itself is the only judge of the test, production is right by definition.
+    judged = any(case.production is not None and case.production != case.calls for case in test)
+    with ExitStack() as stack:
+        files = stack.enter_context(store.local_folder(run, "gguf", "files"))
+        weights = stack.enter_context(store.local_folder(run, "checkpoint", "model"))
+        students = _ggufs(store.read_report(run, "gguf", GgufReport), files, task)
+        candidates: list[Candidate] = [
+            *students,
+            CheckpointCandidate(
+                evaluation.CHECKPOINT,
+                weights,
+                task.toolset,
+                _longest(task),
+                task.settings.student.system_prompt,
+            ),
+            _base(task, open_chat, find_base),
+            _teacher(evaluation.TEACHER, task, open_chat, Exemplars()),
+            *([_teacher(evaluation.TEACHER_FEW_SHOT, task, open_chat, exemplars)] if exemplars.turns else []),
+            *([ProductionCandidate(_production_model(test, rest))] if judged else []),
+            LookupCandidate(rest),
+        ]
+        yield Contest(
+            test=test,
+            test_labels=labels,
+            candidates=candidates,
+            student=students[0].name,
+            student_file=students[0].path.name,
+            measured=_measured(task, exemplars, judged, len(rest)),
+        )
+
+
+def cases_as_jsonl(cases: Sequence[Case]) -> bytes:
+    """Cases as JSON lines, for `distil-dag eval` or anyone else's tool.
+
+    A row is a request and its response, so that assistant turns before the last stay history.
+    """
+    rows = []
+    for case in cases:
+        said = Message(role="assistant", content=case.text, tool_calls=case.calls).openai()
+        row = {
+            "id": case.id,
+            "request": {"messages": [message.openai() for message in case.messages]},
+            "response": {"choices": [{"message": {"tool_calls": [], **said}}]},
+        }
+        rows.append(json.dumps(row, ensure_ascii=False))
+    return "".join(row + "\n" for row in rows).encode()
+
+
+def _ggufs(report: GgufReport, folder: Path, task: Task) -> list[GgufCandidate]:
+    """A candidate for each file, the primary one first."""
+    primary = task.settings.export.primary
+    ordered = sorted(report.files, key=lambda file: file.format != primary)
+    return [
+        GgufCandidate(
+            path=folder / Path(file.path).name,
+            toolset=task.toolset,
+            max_tokens=_longest(task),
+            name=evaluation.gguf_name(file.format),
+            system_prompt=task.settings.student.system_prompt,
+        )
+        for file in ordered
+    ]
+
+
+def _base(task: Task, open_chat: OpenChat, find_base: FindBase) -> Candidate:
+    """The student's weights before training, with the tools in the prompt, which it needs."""
+    if task.settings.student.model != "embedded":
+        folder, identity = find_base(task)
+        return CheckpointCandidate(
+            evaluation.BASE, folder, task.toolset, _longest(task), task.description, True, identity
+        )
+    spec = ModelSpec(kind="embedded")
+    return ChatCandidate(
+        name=evaluation.BASE,
+        open=lambda: open_chat(spec),
+        toolset=task.toolset,
+        max_tokens=_longest(task),
+        description=task.description,
+        signatures=True,
+        bytes=embedded_gguf().stat().st_size,
+    )
+
+
+def _teacher(name: str, task: Task, open_chat: OpenChat, exemplars: Exemplars) -> ChatCandidate:
+    embedded = task.settings.teacher.kind == "embedded"
+    return ChatCandidate(
+        name=name,
+        open=lambda: open_chat(task.settings.teacher),
+        toolset=task.toolset,
+        max_tokens=_longest(task),
+        description=task.description,
+        exemplars=exemplars,
+        signatures=embedded,
+        bytes=embedded_gguf().stat().st_size if embedded else 0,
+    )
+
+
+def _longest(task: Task) -> int:
+    return task.settings.evaluation.max_new_tokens
+
+
+def _production_model(test: Sequence[HeldOut], rest: Sequence[Trace]) -> str:
+    models = sorted({trace.model for trace in rest if trace.model})
+    return f"production log ({', '.join(models[:3])})" if models else "production log"
+
+
+def _measured(task: Task, exemplars: Exemplars, judged: bool, log: int) -> dict[str, str]:
+    """What a reader must know to trust the numbers, label -> text."""
+    spec = task.settings.evaluation
+    told = {
+        "Confidence": f"{100 * spec.confidence:g} %",
+        "Student": "greedy; each GGUF file by llama.cpp, one request at a time, which gives the latencies; "
+        "the checkpoint by transformers, in batches",
+        "Base": "the student's weights before training, with the task's description and tools in its prompt",
+        "Teacher": "the task's description and tools in its prompt, zero-shot and with "
+        f"{len(exemplars.turns) // 2} seeds as examples, the same for every case",
+        "Lookup": f"production's calls for the nearest of {log} traces that remained after the hold-out; "
+        f"similarity fixed in advance: {SIMILARITY}",
+        "Statistics": "Wilson intervals of shares, bootstrap percentiles of the staged score; Tango's "
+        "paired score interval and McNemar's exact test of differences; detectable: Connor, 80 % power",
+        "Versions": ", ".join(_version(name) for name in _PACKAGES),
+    }
+    if not judged:
+        told["Production"] = "not a candidate: its own answers are the labels of this test"
+    return told
+
+
+def _version(package: str) -> str:
+    try:
+        return f"{package} {importlib.metadata.version(package)}"
+    except importlib.metadata.PackageNotFoundError:
+        return f"{package} (not installed)"

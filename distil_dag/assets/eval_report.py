@@ -1,0 +1,58 @@
+"""How good the student is, and why to believe it."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from distil_dag.adapters.run_candidates import cases_as_jsonl, contest_of_run
+from distil_dag.resources.conventions import OWNERS, RELEASE, RUNS, TEACHER_POOL, TEACHER_RETRY
+from distil_dag.resources.evaluation import evaluation_metadata, write_report
+from distil_dag.resources.progress import logged
+from distil_dag.resources.store import StoreResource
+from distil_dag.resources.teacher import TeacherResource
+from distil_dag.resources.trainer import TrainerResource
+from distil_dag.stages.evaluation import evaluate
+
+
+@dg.asset(
+    partitions_def=RUNS,
+    deps=["traces", "judged_seeds", "checkpoint", "gguf"],
+    code_version="1",
+    pool=TEACHER_POOL,
+    retry_policy=TEACHER_RETRY,
+    kinds={"python", "html"},
+    owners=OWNERS,
+    group_name=RELEASE,
+)
+def eval_report(
+    context: dg.AssetExecutionContext,
+    store: StoreResource,
+    teacher: TeacherResource,
+    trainer: TrainerResource,
+) -> dg.MaterializeResult[None]:
+    """The student on the frozen test, beside everything that it has to beat.
+
+    The checkpoint and each GGUF file; the same weights before training; the teacher without and with
+    examples; what production answered; a lookup of the nearest trace. Every answer is scored for the
+    same function with the same arguments, and differences are paired, with their intervals. The page
+    `report.html` shows it all, with each failure.
+    """
+    run, runs = context.partition_key, store.open()
+    task = store.task(run)
+    with contest_of_run(runs, run, task, teacher.chat, trainer.base) as contest:
+        report, answers = evaluate(
+            contest.test,
+            task.toolset,
+            contest.candidates,
+            task.settings.evaluation,
+            logged(context.log, "evaluating"),
+            student=contest.student,
+            test_labels=contest.test_labels,
+            measured=contest.measured,
+        )
+    version = runs.write_rows(run, "eval_report", "answers", answers)
+    runs.write_bytes(run, "eval_report", "test.jsonl", cases_as_jsonl(contest.test))
+    page = write_report(runs, run, task.name, report, contest.student_file)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(version), metadata=evaluation_metadata(report, page)
+    )

@@ -1,0 +1,48 @@
+"""The student, ready to be served."""
+
+import dagster as dg
+
+from distil_dag.adapters.gguf_export import export
+from distil_dag.adapters.run_store import digest
+from distil_dag.core.case import Case
+from distil_dag.core.reports import TrainReport
+from distil_dag.resources.conventions import OWNERS, RELEASE, RUNS, TRAINING_POOL
+from distil_dag.resources.lineage import ancestors
+from distil_dag.resources.model_metadata import gguf_metadata
+from distil_dag.resources.progress import logged
+from distil_dag.resources.store import StoreResource
+
+
+@dg.asset(
+    partitions_def=RUNS, deps=["checkpoint", "judged_seeds"], code_version="1", pool=TRAINING_POOL,
+    kinds={"llamacpp", "gguf"}, owners=OWNERS, group_name=RELEASE,
+)  # fmt: skip
+def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[None]:
+    """The student as files for llama.cpp and Ollama: f16 and quantised, each compared with the checkpoint.
+
+    Every file must split the golden texts into the same tokens, carry the same chat template, and
+    answer requests of the log like the checkpoint. Beside them lie an Ollama Modelfile, the model card
+    and `lineage.json`, which also travels in the key-values of each file.
+    """
+    run, runs = context.partition_key, store.open()
+    task = store.task(run)
+    probes = runs.read_cases(run, "judged_seeds", "unlabelled", Case)
+    probes = probes or runs.read_cases(run, "judged_seeds", "seeds", Case)
+    training = runs.read_report(run, "checkpoint", TrainReport)
+    behind = ancestors(context.instance, "checkpoint", run)
+    with (
+        runs.local_folder(run, "checkpoint", "model") as model,
+        runs.new_folder(run, "gguf", "files") as folder,
+    ):
+        try:
+            report, parity = export(
+                model, folder, task, run, probes, training, behind, logged(context.log, "export")
+            )
+        except (FileNotFoundError, ImportError, RuntimeError, ValueError) as error:
+            raise dg.Failure(description=str(error), allow_retries=False) from error
+        card = (folder / report.model_card).read_text(encoding="utf-8")
+    runs.write_report(run, "gguf", report)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(digest([{file.path: file.sha256} for file in report.files])),
+        metadata=gguf_metadata(report, parity, card, str(runs.folder(run, "gguf") / "files")),
+    )

@@ -1,0 +1,57 @@
+"""Training rows that the teacher and real requests make together."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from distil_dag.core.case import Case, Example, HeldOut
+from distil_dag.resources.conventions import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
+from distil_dag.resources.progress import logged
+from distil_dag.resources.store import StoreResource
+from distil_dag.resources.synthesis_metadata import synthesis_metadata
+from distil_dag.resources.teacher import TeacherResource
+from distil_dag.stages.synthesis import synthesize
+
+
+@dg.asset(
+    partitions_def=RUNS,
+    deps=["judged_seeds"],
+    code_version="1",
+    pool=TEACHER_POOL,
+    retry_policy=TEACHER_RETRY,
+    kinds={"llamacpp", "parquet"},
+    owners=OWNERS,
+    group_name=DATA,
+)
+def synthetic_set(
+    context: dg.AssetExecutionContext, store: StoreResource, teacher: TeacherResource
+) -> dg.MaterializeResult[None]:
+    """Synthetic requests whose tool call was planned first, checked against the seeds' conventions.
+
+    For each cell (tool × argument pattern) calls are planned with values that users say, and the
+    teacher writes the words; other rows are real requests with other values. Table `accepted` is what
+    the student learns from; table `rejected` keeps every other row with its reason.
+    """
+    run, runs = context.partition_key, store.open()
+    task = store.task(run)
+    seeds = runs.read_cases(run, "judged_seeds", "seeds", Example)
+    others: list[Case] = [
+        *runs.read_cases(run, "judged_seeds", "context", Example),
+        *runs.read_cases(run, "judged_seeds", "unlabelled", Case),
+    ]
+    test = runs.read_cases(run, "judged_seeds", "test", HeldOut)
+    spec = task.settings.synthesis
+    try:
+        with teacher.chat(task.settings.teacher) as chat:
+            made, report = synthesize(
+                seeds, others, test, task.toolset, spec, chat, logged(context.log, "synthetic rows")
+            )
+    except ValueError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+    version = runs.write_cases(run, "synthetic_set", "accepted", made.accepted)
+    runs.write_rows(run, "synthetic_set", "rejected", [row.row() for row in made.rejected])
+    runs.write_report(run, "synthetic_set", report)
+    folder = runs.folder(run, "synthetic_set")
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(version), metadata=synthesis_metadata(made, report, str(folder))
+    )

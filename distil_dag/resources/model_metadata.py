@@ -1,0 +1,67 @@
+"""What the Dagster UI shows of a trained model and of its exported files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from distil_dag.core.reports import GgufReport, TrainReport
+from distil_dag.core.task import TrainingSpec
+from distil_dag.resources.metadata import image, table
+from distil_dag.stages.export import Parity
+from distil_dag.stages.loss_plot import loss_plot
+
+
+def checkpoint_metadata(report: TrainReport, spec: TrainingSpec, folder: str) -> dict[str, Any]:
+    """The loss curve, what was supervised, what it was trained on, and how fast."""
+    return {
+        "dagster/row_count": report.rows,
+        "dagster/uri": folder,
+        "loss": image(loss_plot(report.loss, spec.batch_size), "training loss"),
+        "supervised": table(report.audit, ["prompt", "supervised"]),
+        "rows by origin": table([report.rows_by_origin]),
+        "base": report.base,
+        "method": f"{report.method}, {f'the last {spec.layers}' if spec.layers else 'all'} layers",
+        "steps": report.steps,
+        "epochs": report.epochs,
+        "first loss": report.loss[0][1],
+        "last loss": report.loss[-1][1],
+        "tokens": report.tokens,
+        "supervised tokens": report.supervised_tokens,
+        "truncated rows": report.truncated,
+        "stop token trained": report.stop_token_trained,
+        "seconds": round(report.seconds, 1),
+        "tokens per second": round(report.tokens * report.epochs / max(report.seconds, 1e-9), 1),
+        "resumed from step": report.resumed_from_step,
+    }
+
+
+def gguf_metadata(report: GgufReport, found: Mapping[str, Parity], card: str, folder: str) -> dict[str, Any]:
+    """The files with their parity, and the answers in which a file differs from the checkpoint."""
+    files = [
+        {
+            "file": file.path,
+            "MB": round(file.bytes / 1e6, 1),
+            "same answers": f"{file.agreement:.1%} of {file.probes}",
+            "same tokens": file.tokens_equal,
+            "same template": file.template_equal,
+            "sha256": file.sha256[:16],
+        }
+        for file in report.files
+    ]
+    differing = [
+        {"file": name, "prompt": prompt, "checkpoint": ours, "answer": theirs}
+        for name, parity in found.items()
+        for prompt, ours, theirs in parity.differing
+    ]
+    return {
+        "dagster/uri": folder,
+        "files": table(files),
+        "different answers": table(differing),
+        "model card": dg.MetadataValue.md(card.split("---\n", 2)[-1]),
+        "ships": report.primary,
+        "probes": max((file.probes for file in report.files), default=0),
+        "lowest agreement": min((file.agreement for file in report.files), default=0.0),
+    }

@@ -1,0 +1,204 @@
+"""From suspects to seeds: validity first, then a judge, then the best of every kind."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from distil_dag.core.case import Case, Example, Trace
+from distil_dag.core.normalise import request_key
+from distil_dag.core.reports import HoldoutReport, JudgeReport
+from distil_dag.core.task import JudgeSpec
+from distil_dag.core.toolset import Toolset
+from distil_dag.core.verdict import Verdict
+from distil_dag.stages.judge_port import Judge, Judgement
+from distil_dag.stages.likelihood_judge import LikelihoodJudge
+from distil_dag.stages.ports import ChatModel, Progress, quiet
+from distil_dag.stages.relabelling import relabel
+from distil_dag.stages.rubric_judge import RubricJudge
+from distil_dag.stages.sampling import fair_shares, pattern, stratified
+
+PASSED = "passed"
+VALIDITY = "validity"
+
+# Examples that labellers see.
+_EXAMPLES = 64
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What judging leaves: examples to trust, the rest without its calls, and every verdict."""
+
+    seeds: list[Example]
+    context: list[Example]
+    unlabelled: list[Case]
+    verdicts: list[Verdict]
+
+
+def judge(
+    traces: Sequence[Trace],
+    toolset: Toolset,
+    spec: JudgeSpec,
+    model: ChatModel,
+    committee: Sequence[ChatModel] = (),
+    progress: Progress = quiet,
+    holdout: HoldoutReport | None = None,
+) -> tuple[Judged, JudgeReport]:
+    """Split traces into seeds, context and unlabelled requests, with a verdict for each judged one.
+
+    Traces that are invalid under the tools or hold no request are rejected without a judge. Of
+    the others `spec.sample` are judged (all if unset). Those that reach `spec.min_score` pass; at
+    most `spec.seeds` of them become seeds, one for each request, spread over tools and argument
+    patterns. With `spec.relabel` the committee, or the judging model where there is none, may
+    correct rejected traces. What passed otherwise is context, and all other requests stay
+    unlabelled. Nothing depends on the order of the traces.
+    """
+    ordered = sorted(traces, key=lambda trace: trace.id)
+    invalid = {trace.id: why for trace in ordered if (why := _invalid(trace, toolset))}
+    valid = [trace for trace in ordered if trace.id not in invalid]
+    chosen = stratified(valid, spec.sample, spec.seed) if spec.sample else valid
+    judging: Judge = (
+        RubricJudge(toolset, model)
+        if spec.kind == "rubric"
+        else LikelihoodJudge(valid, toolset, model, spec.seed, progress)
+    )
+    judgements = judging.assess([(trace, trace.calls) for trace in chosen], progress)
+    verdicts = {
+        trace.id: _verdict(trace, judgement, spec.min_score, judging.identity)
+        for trace, judgement in zip(chosen, judgements, strict=True)
+    }
+    if spec.relabel:
+        verdicts |= _relabelled(chosen, verdicts, toolset, judging, committee or (model,), spec, progress)
+    for trace in ordered:
+        if trace.id in invalid:
+            verdicts[trace.id] = _rejection(trace, *invalid[trace.id])
+    passed = [trace for trace in chosen if verdicts[trace.id].passed]
+    seeds = choose_seeds(passed, verdicts, spec.seeds, spec.seed)
+    labelled = {trace.id for trace in passed}
+    judged = Judged(
+        seeds=[_example(trace, verdicts[trace.id], "seed") for trace in passed if trace.id in seeds],
+        context=[_example(trace, verdicts[trace.id], "context") for trace in passed if trace.id not in seeds],
+        unlabelled=[
+            Case(id=trace.id, messages=trace.messages) for trace in ordered if trace.id not in labelled
+        ],
+        verdicts=[verdicts[trace.id] for trace in ordered if trace.id in verdicts],
+    )
+    return judged, _report(judged, spec, judging.identity, holdout, len(ordered))
+
+
+def choose_seeds(passed: Sequence[Trace], verdicts: dict[str, Verdict], size: int, seed: int) -> set[str]:
+    """Ids of at most `size` traces, one a request, rare cells of tool and argument pattern first.
+
+    Within a cell higher scores go first, by tenths and in random order within a tenth: beyond
+    that the score says more of how usual a request is than of whether its call is right.
+    """
+    best: dict[str, Trace] = {}
+    for trace in passed:
+        key = request_key(trace.request)
+        rival = best.get(key)
+        if rival is None or (verdicts[rival.id].score or 0) < (verdicts[trace.id].score or 0):
+            best[key] = trace
+    cells: dict[str, list[Trace]] = defaultdict(list)
+    for trace in sorted(best.values(), key=lambda trace: trace.id):
+        cells[pattern(verdicts[trace.id].trusted_calls)].append(trace)
+    shares = fair_shares({cell: len(rows) for cell, rows in cells.items()}, size)
+    chosen: set[str] = set()
+    for cell, rows in sorted(cells.items()):
+        random.Random(f"{seed}:seeds:{cell}").shuffle(rows)
+        rows.sort(key=lambda trace: -round(verdicts[trace.id].score or 0.0, 1))
+        chosen |= {trace.id for trace in rows[: shares[cell]]}
+    return chosen
+
+
+def _invalid(trace: Trace, toolset: Toolset) -> tuple[str, str] | None:
+    """Reason and explanation for a trace that needs no judge; None for the others."""
+    if not trace.request.strip():
+        return "no request", "the trace has no words of a user"
+    unknown = [call.name for call in trace.calls if call.name not in toolset]
+    if unknown:
+        return "unknown tool", f"calls {', '.join(unknown)}, which the task does not have"
+    problems = [text for call in trace.calls for text in toolset.problems(call)]
+    if problems:
+        return "arguments violate the schema", "; ".join(problems)[:500]
+    return ("marked at intake", "; ".join(trace.problems)[:500]) if trace.problems else None
+
+
+def _verdict(trace: Trace, judgement: Judgement, min_score: float, identity: str) -> Verdict:
+    passes = judgement.score is not None and judgement.score >= min_score
+    return Verdict(
+        trace_id=trace.id,
+        request=trace.request,
+        calls=trace.calls,
+        outcome="unjudged" if judgement.score is None else "passed" if passes else "rejected",
+        score=judgement.score,
+        reason=PASSED if passes else judgement.reason,
+        explanation=judgement.explanation,
+        judge=identity,
+        details=judgement.details,
+    )
+
+
+def _rejection(trace: Trace, reason: str, explanation: str) -> Verdict:
+    return Verdict(
+        trace_id=trace.id,
+        request=trace.request,
+        calls=trace.calls,
+        outcome="rejected",
+        score=0.0,
+        reason=reason,
+        explanation=explanation,
+        judge=VALIDITY,
+    )
+
+
+def _relabelled(
+    traces: Sequence[Trace],
+    verdicts: dict[str, Verdict],
+    toolset: Toolset,
+    judging: Judge,
+    labellers: Sequence[ChatModel],
+    spec: JudgeSpec,
+    progress: Progress,
+) -> dict[str, Verdict]:
+    rejected = [(t, verdicts[t.id]) for t in traces if verdicts[t.id].outcome == "rejected"]
+    trusted = [_example(trace, verdicts[trace.id], "seed") for trace in traces if verdicts[trace.id].passed]
+    best = sorted(trusted, key=lambda case: (-(verdicts[case.id].score or 0.0), case.id))[:_EXAMPLES]
+    return relabel(rejected, best, toolset, judging, labellers, spec.min_score, spec.seed, progress)
+
+
+def _example(trace: Trace, verdict: Verdict, origin: str) -> Example:
+    return Example.model_validate(
+        {
+            "id": trace.id,
+            "messages": trace.messages,
+            "calls": verdict.trusted_calls,
+            "text": trace.text,
+            "origin": origin,
+            "cell": pattern(verdict.trusted_calls),
+        }
+    )
+
+
+def _report(
+    judged: Judged, spec: JudgeSpec, identity: str, holdout: HoldoutReport | None, traces: int
+) -> JudgeReport:
+    outcomes = Counter(verdict.outcome for verdict in judged.verdicts)
+    bins = Counter(min(9, int(10 * v.score)) for v in judged.verdicts if v.score is not None)
+    reasons = Counter(v.reason for v in judged.verdicts)
+    return JudgeReport(
+        kind=spec.kind,
+        judge=identity,
+        judged=len(judged.verdicts),
+        seeds=len(judged.seeds),
+        passed_context=len(judged.context),
+        rejected=outcomes["rejected"],
+        unjudged=outcomes["unjudged"],
+        relabelled=sum(v.relabelled_from is not None for v in judged.verdicts),
+        min_score=spec.min_score,
+        score_histogram=[bins[n] for n in range(10)],
+        reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        holdout=holdout
+        or HoldoutReport(test=0, removed_near_copies=0, remaining=traces, test_labels="none held out"),
+    )

@@ -1,0 +1,215 @@
+"""The judge for small teachers: how likely a call is, by the log itself and by the model.
+
+A small model can't rate an answer, but it can say how probable it is, and a log says even more
+about itself. Evidence of both kinds (`judge_evidence`, `judge_listener`) is weighed by what tells
+the log's calls from faults of our own making (`judge_faults`, `judge_calibration`), so the judge
+needs no label and fits itself to any log. The model is asked where the log leaves doubt.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distil_dag.core.case import Trace
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.judge_calibration import Calibration, calibrate
+from distil_dag.stages.judge_evidence import FEATURES, Evidence, Requests
+from distil_dag.stages.judge_faults import FaultMaker
+from distil_dag.stages.judge_listener import Item, Listener
+from distil_dag.stages.judge_port import Calls, Judgement
+from distil_dag.stages.ports import ChatModel, Progress, quiet
+from distil_dag.stages.sampling import NO_CALL, pattern
+from distil_dag.stages.slot_tagger import Floats
+
+METHOD = "likelihood-1"
+
+# Below this many traces there is no log to speak of.
+_FEWEST = 8
+_ROUNDS = 2
+_FAULTS_EACH = 3
+_MOST_FAULTS = 6000
+# Traces and faults on which the model is heard: the most doubtful, in log odds of the log's evidence.
+_HEARD_TRACES, _HEARD_FAULTS = 300, 150
+_DOUBT = 3.0
+_LEAST_WEIGHT = 0.02
+
+_GROUPS = {
+    "another tool is likelier": ("tool", "tool_margin", "weakest_tool", "missing_tool"),
+    "an argument seems to be missing": ("missing_argument", "outside", "known_value_left_out"),
+    "a value does not fit the words": (
+        "weakest_argument", "inside", "values_not_in_words", "weakest_value", "value_words_found",
+        "value_belongs",
+    ),
+    "unusual arguments for such a request": ("pattern", "words", "calls", "arguments"),
+    "the same request was answered otherwise": ("same_request",),
+}  # fmt: skip
+_MODEL_REASON = "the model finds the call unlikely"
+
+
+class LikelihoodJudge:
+    """Fitted to a log; scores calls for its requests.
+
+    A score of 0.5 says that a call looks as much like a fault as like a good call of the log, or
+    that the log is so poor that one of its calls with this look is as often wrong as right.
+    """
+
+    def __init__(
+        self,
+        traces: Sequence[Trace],
+        toolset: Toolset,
+        model: ChatModel,
+        seed: int = 0,
+        progress: Progress = quiet,
+    ) -> None:
+        self.identity = f"{METHOD} {model.identity}"
+        self._places = {trace.id: n for n, trace in enumerate(traces)}
+        self._known: dict[tuple[int, str], tuple[float, float]] = {}
+        self._hearing: Calibration | None = None
+        self._calibration: Calibration | None = None
+        if len(traces) < _FEWEST:
+            return
+        self._requests = Requests(traces, toolset)
+        count = len(traces)
+        trust = np.ones(count)
+        own: list[Item] = [(n, trace.calls) for n, trace in enumerate(traces)]
+        for attempt in range(_ROUNDS):
+            progress(attempt, _ROUNDS + 1, "reading the log")
+            self._evidence = Evidence(self._requests, trust)
+            faults = self._make_faults(toolset, trust, seed)
+            if len(faults) < 2:
+                return
+            logged, spoiled = self._features(own), self._features(faults)
+            self._calibration, right = calibrate(logged, spoiled, self._folds(own), self._folds(faults))
+            trust = np.clip(right, _LEAST_WEIGHT, 1.0)
+        progress(_ROUNDS, _ROUNDS + 1, "hearing the model")
+        self._usual = np.average(logged, axis=0, weights=trust)
+        self._listener = Listener(self._requests, self._evidence, trust, toolset, model)
+        self._listen(own, faults, logged, spoiled)
+
+    def assess(self, items: Sequence[tuple[Trace, Calls]], progress: Progress = quiet) -> list[Judgement]:
+        """A judgement an item; each trace must be one of the log that the judge was fitted to."""
+        if self._calibration is None:
+            text = f"fewer than {_FEWEST} traces that can be judged, or none that can be told from others"
+            return [Judgement(None, "the log is too small to judge by", text) for _ in items]
+        places: list[Item] = [(self._places[trace.id], calls) for trace, calls in items]
+        features = self._features(places)
+        folds = self._folds(places)
+        odds = self._calibration.odds(features, folds)
+        heard = self._hear(places, odds)
+        found = []
+        for n, (item, row, log_odds) in enumerate(zip(places, features, odds, strict=True)):
+            prior = np.log((1 - self._wrong) / self._wrong)
+            own = heard.get(n)
+            final = float(own[0] if own else log_odds)
+            score = float(1 / (1 + np.exp(-(final + prior))))
+            reason, explanation = self._why(item, row, int(folds[n]), float(log_odds), final)
+            details: dict[str, float | str] = {
+                name: round(float(value), 3) for name, value in zip(FEATURES, row, strict=True)
+            }
+            details["log_evidence"] = round(float(log_odds), 3)
+            if own:
+                details |= {"with_model": round(own[0], 3), "model_contrast": round(own[1], 3)}
+            found.append(Judgement(round(score, 6), reason, explanation, details))
+            progress(n + 1, len(items), "judged")
+        return found
+
+    @property
+    def _wrong(self) -> float:
+        # A seed is worth more than a lost trace: the judge never takes a log for better than even.
+        assert self._calibration is not None
+        return max(0.5, self._calibration.wrong)
+
+    def _features(self, items: Sequence[Item]) -> Floats:
+        return np.array([self._evidence.features(n, calls) for n, calls in items], dtype=np.float64)
+
+    def _folds(self, items: Sequence[Item]) -> NDArray[np.int64]:
+        return self._requests.folds[[n for n, _ in items]]
+
+    def _make_faults(self, toolset: Toolset, trust: Floats, seed: int) -> list[Item]:
+        """Faults of traces, those of the trusted ones more often: a fault of a fault is too plain."""
+        traces = self._requests.traces
+        maker = FaultMaker(toolset, self._evidence.values(), [trace.calls for trace in traces])
+        rng = random.Random(f"{seed}:faults")
+        base = trust * (trust > 0.5) if (trust > 0.5).any() else trust
+        wanted = min(_FAULTS_EACH * len(traces), _MOST_FAULTS)
+        faults = []
+        for n in rng.choices(range(len(traces)), base.tolist(), k=wanted):
+            spoiled = maker.spoil(rng, traces[n].calls)
+            if spoiled is not None:
+                faults.append((n, spoiled))
+        return faults
+
+    def _listen(self, own: Sequence[Item], faults: Sequence[Item], logged: Floats, spoiled: Floats) -> None:
+        """Learn how much the model's word weighs; nothing where it does not tell faults better."""
+        assert self._calibration is not None
+        calls = _doubtful(own, self._calibration.odds(logged, self._folds(own)), _HEARD_TRACES)
+        wrong = _doubtful(faults, self._calibration.odds(spoiled, self._folds(faults)), _HEARD_FAULTS)
+        if len(calls) < 2 * _FEWEST or len(wrong) < _FEWEST:
+            return
+        items = [item for item, _ in calls + wrong]
+        odds = np.array([value for _, value in calls + wrong])
+        heard = self._listener.contrast(items)
+        self._known = {
+            (n, _key(said)): (float(row[0]), float(row[1]))
+            for (n, said), row in zip(items[: len(calls)], heard, strict=False)
+        }
+        table = np.column_stack([odds, heard])
+        folds = self._folds(items)
+        split = len(calls)
+        losses = []
+        for columns in (table[:, :1], table):
+            fitted, _ = calibrate(columns[:split], columns[split:], folds[:split], folds[split:])
+            losses.append(_loss(fitted.odds(columns, folds), split))
+        if losses[1] < losses[0]:
+            self._hearing = fitted
+
+    def _hear(self, items: Sequence[Item], odds: Floats) -> dict[int, tuple[float, float]]:
+        """Position -> log odds with the model's word and its contrast, for doubtful items."""
+        if self._hearing is None:
+            return {}
+        known = {n: self._known.get((item[0], _key(item[1]))) for n, item in enumerate(items)}
+        places = [n for n, values in known.items() if values is not None]
+        if not places:
+            return {}
+        table = np.array([[odds[n], *known[n]] for n in places])  # type: ignore[misc]
+        folds = self._folds([items[n] for n in places])
+        combined = self._hearing.odds(table, folds)
+        return {
+            n: (float(value), float(table[m, 1]))
+            for m, (n, value) in enumerate(zip(places, combined, strict=True))
+        }
+
+    def _why(self, item: Item, row: Floats, fold: int, by_log: float, final: float) -> tuple[str, str]:
+        """The reason that weighs most against the calls, and what can be said about it."""
+        assert self._calibration is not None
+        n, calls = item
+        if by_log >= 0 > final:
+            return (
+                _MODEL_REASON,
+                f"behind examples of the log the model prefers another call to {pattern(calls)}",
+            )
+        parts = self._calibration.contributions(np.vstack([row, self._usual]), fold)
+        loss = dict(zip(FEATURES, parts[0] - parts[1], strict=True))
+        totals = {reason: sum(loss[name] for name in names) for reason, names in _GROUPS.items()}
+        reason = min(totals, key=lambda name: (totals[name], name))
+        likely = self._evidence.likeliest(n)
+        said = ", ".join(f"{name or NO_CALL} {chance:.2f}" for name, chance in likely)
+        return reason, f"logged {pattern(calls)}; similar requests of the log: {said}"
+
+
+def _doubtful(items: Sequence[Item], odds: Floats, most: int) -> list[tuple[Item, float]]:
+    order = sorted(range(len(items)), key=lambda n: (abs(odds[n]), n))
+    return [(items[n], float(odds[n])) for n in order[:most] if abs(odds[n]) < _DOUBT]
+
+
+def _loss(odds: Floats, split: int) -> float:
+    """Mean logistic loss of telling logged calls (the first) from faults, both sides equal."""
+    return float(np.logaddexp(0, -odds[:split]).mean() + np.logaddexp(0, odds[split:]).mean())
+
+
+def _key(calls: Calls) -> str:
+    return "\n".join(sorted(call.key() for call in calls))

@@ -1,0 +1,185 @@
+"""The README that travels with a model: what it is for, what made it, how to run it, where it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from distil_dag.core.reports import GgufFile, TrainReport
+from distil_dag.core.task import Task
+from distil_dag.core.tool_call import NO_CALL_TEXT
+
+# Only of the embedded base is the licence known here.
+_EMBEDDED_LICENCE = "apache-2.0"
+_ORIGINS = {
+    "synthetic": "requests that a teacher wrote for planned calls",
+    "seed": "logged requests whose calls a judge accepted",
+    "context": "further logged requests that passed the judge",
+}
+
+
+def base_licence(task: Task) -> str | None:
+    """The licence of the base model as a Hub identifier; None where the base itself must say."""
+    return _EMBEDDED_LICENCE if task.settings.student.model == "embedded" else None
+
+
+def model_card(task: Task, run: str, training: TrainReport, files: Sequence[GgufFile], primary: str) -> str:
+    """The card as Markdown with the Hub's front matter. It quotes nothing of the log."""
+    sections = [
+        _front_matter(task, training),
+        _summary(task, run, primary),
+        _tools(task),
+        _use(task, primary),
+        _files(files),
+        _training(task, training),
+        _evaluation(run),
+        _limits(task),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _front_matter(task: Task, training: TrainReport) -> str:
+    lines = ["---", "library_name: gguf", "pipeline_tag: text-generation"]
+    if licence := base_licence(task):
+        lines.append(f"license: {licence}")
+    base = task.settings.student.model
+    if base.count("/") == 1 and not base.startswith(("/", ".")):
+        lines.append(f"base_model: {base}")
+    return "\n".join([*lines, "tags: [tool-calling, function-calling, distillation]", "---"])
+
+
+def _summary(task: Task, run: str, primary: str) -> str:
+    about = " ".join((task.settings.description or task.description).split())
+    return (
+        f"# {task.name}\n\n"
+        "A small model that answers a request with calls of a fixed set of tools. It was distilled by "
+        f"distil_dag, run `{run}`, and `{primary}` is the file to use.\n\n"
+        f"The task: {about or 'see the tools'}"
+    )
+
+
+def _tools(task: Task) -> str:
+    rows = [
+        f"| `{tool.name}` | {', '.join(_argument(name, tool.required) for name in tool.properties) or '-'} "
+        f"| {_cell(tool.description)} |"
+        for tool in task.toolset.tools
+    ]
+    seen = (
+        "The tools stand in the prompt, as the chat template renders them."
+        if task.settings.student.tools_in_prompt
+        else "The model knows the tools by heart: they are not part of its prompt, and it knows no others."
+    )
+    head = ["| tool | arguments (required in bold) | what it does |", "|---|---|---|"]
+    return "\n".join(["## Tools", "", seen, "", *head, *rows, "", f"Tools: `{task.toolset.digest}`"])
+
+
+def _use(task: Task, primary: str) -> str:
+    name = task.name.lower()
+    return f"""## Use
+
+The answer is text: `<tool_call>{{"name":"…","arguments":{{…}}}}</tool_call>`, one such element a call,
+or `{NO_CALL_TEXT}` when no tool fits. Decode greedily.
+
+```sh
+# distil_dag
+distil-dag predict --model {primary} "…"
+
+# Ollama
+ollama create {name} -f Modelfile && ollama run {name} "…"
+
+# llama.cpp, an OpenAI-compatible server
+llama-server -m {primary} --jinja --temp 0
+
+# vLLM, from the checkpoint of the same run
+vllm serve CHECKPOINT_FOLDER --served-model-name {name} --enable-auto-tool-choice --tool-call-parser hermes
+```
+
+A request that spells a control token (`<|im_end|>`) was trained with a space behind its bracket;
+do the same to untrusted text before it enters a prompt, as `distil-dag predict` does."""
+
+
+def _files(files: Sequence[GgufFile]) -> str:
+    rows = [
+        f"| `{file.path}` | {file.bytes / 1e6:.0f} MB | {file.agreement:.1%} of {file.probes} "
+        f"| `{file.sha256}` |"
+        for file in files
+    ]
+    note = "Agreement: greedy answers that are, letter by letter, those of the unquantised checkpoint."
+    head = ["| file | size | agreement | sha256 |", "|---|---|---|---|"]
+    return "\n".join(["## Files", "", *head, *rows, "", note])
+
+
+def _training(task: Task, training: TrainReport) -> str:
+    spec = task.settings.training
+    rows = [
+        f"- {count} rows: {_ORIGINS.get(origin, origin)}"
+        for origin, count in sorted(training.rows_by_origin.items())
+    ]
+    settings = {
+        "method": spec.method,
+        "layers": spec.layers or "all",
+        "epochs": spec.epochs,
+        "learning rate": spec.learning_rate,
+        "batch size": spec.batch_size,
+        "seed": spec.seed,
+    }
+    told = ", ".join(f"{name} {value}" for name, value in settings.items())
+    return "\n".join(
+        [
+            "## Training",
+            "",
+            f"Base model: `{training.base}`. "
+            + (
+                f"Its licence ({base_licence(task)}) holds for this model too."
+                if base_licence(task)
+                else "Its licence holds for this model too; read it before passing the model on."
+            ),
+            "",
+            *rows,
+            "",
+            f"Supervised fine-tuning, loss on the answer only: {told}. "
+            f"Rows: `{training.dataset_digest}`. `lineage.json`, and the key `distil_dag.lineage` in each "
+            "GGUF file, name every ancestor with its data version, code version and run.",
+        ]
+    )
+
+
+def _evaluation(run: str) -> str:
+    return (
+        "## Evaluation\n\n"
+        "Measured on a test that neither judge, teacher nor trainer saw: `eval_report/report.md` of run "
+        f"`{run}`, beside this folder, compares it with its base, its teacher and a lookup."
+    )
+
+
+def _limits(task: Task) -> str:
+    lines = [
+        "It answers requests of the kind that the log held, and knows the tools as they were then.",
+        "It can name a wrong tool or argument; check calls against the tools' schemas, and ask a person "
+        "before an action that can't be undone.",
+        "It is no chat partner: whatever it is told, it answers with calls.",
+    ]
+    if not task.settings.student.tools_in_prompt:
+        lines.insert(1, "A tool that was added or renamed later needs a new run.")
+    return "\n".join(["## Limits", "", *(f"- {line}" for line in lines)])
+
+
+def _argument(name: str, required: Sequence[str]) -> str:
+    return f"**`{name}`**" if name in required else f"`{name}`"
+
+
+def _cell(text: str) -> str:
+    short = " ".join(text.split()).replace("|", "\\|")
+    return short if len(short) <= 120 else short[:119] + "…"
+
+
+def lineage_document(task: Task, run: str, files: Sequence[GgufFile], ancestors: Sequence[object]) -> str:
+    """`lineage.json`: the run, its files by content, and every ancestor of the model."""
+    body = {
+        "run": run,
+        "task": task.name,
+        "tools": task.toolset.digest,
+        "files": {file.path: file.sha256 for file in files},
+        "ancestors": list(ancestors),
+    }
+    return json.dumps(body, ensure_ascii=False, indent=2) + "\n"

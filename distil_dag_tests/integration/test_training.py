@@ -1,0 +1,329 @@
+"""Training the real student for a few steps: what is learned from, killed and resumed, exported."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from distil_dag.adapters.checkpoint_model import CheckpointModel
+from distil_dag.adapters.embedded_weights import embedded_checkpoint
+from distil_dag.adapters.gguf_export import export
+from distil_dag.adapters.gguf_tools import find_converter, read_metadata
+from distil_dag.adapters.llama_cpp_chat import LlamaCppChat
+from distil_dag.adapters.run_store import file_digest
+from distil_dag.adapters.student_base import base_checkpoint
+from distil_dag.core.case import Example, Message
+from distil_dag.core.reports import TrainReport
+from distil_dag.core.task import ExportSpec, Settings, SqlSource, StudentSpec, Task, TrainingSpec
+from distil_dag.core.tool_call import ToolCall
+from distil_dag.entrypoints.train import JOB_FILE, ROWS_FILE, TrainingJob
+from distil_dag.resources.trainer import TrainerResource
+from distil_dag.stages.export import golden_texts
+from distil_dag.stages.sft import train
+from distil_dag.stages.student_prompt import CLOSED_BOOK_TEMPLATE, render_prompt
+
+pytest.importorskip("torch")
+pytest.importorskip("trl")
+pytestmark = pytest.mark.slow
+
+TOOLS = tuple(
+    {
+        "type": "function",
+        "function": {"name": name, "parameters": {"properties": {"room": {"type": "string"}}}},
+    }
+    for name in ("light_on", "light_off")
+)
+SPEC = TrainingSpec(batch_size=4, epochs=1.5, layers=1, learning_rate=1e-3, save_every_steps=1)
+ROWS = [
+    Example(
+        id=f"{room}-{word}",
+        messages=(Message(role="user", content=f"light {word} in the {room}"),),
+        calls=(ToolCall(name=f"light_{word}", arguments={"room": room}),),
+        origin="seed" if word == "on" else "synthetic",
+    )
+    for room in ("attic", "kitchen", "hall", "cellar", "garage", "blue room", "bath", "loft")
+    for word in ("on", "off")
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("training")
+
+
+@pytest.fixture(scope="module")
+def base(place):
+    """The first two of the student's layers: the same tokenizer and embeddings, a tenth of the work."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    whole = embedded_checkpoint(place / "embedded")
+    model = AutoModelForCausalLM.from_pretrained(whole, num_hidden_layers=2)
+    model.save_pretrained(place / "base")
+    AutoTokenizer.from_pretrained(whole).save_pretrained(place / "base")
+    return place / "base"
+
+
+def make_task(spec: TrainingSpec = SPEC, **student: str) -> Task:
+    settings = Settings(
+        name="lights",
+        traces=SqlSource(kind="sql", url="sqlite://", table="t"),
+        student=StudentSpec(**student),
+        training=spec,
+        export=ExportSpec(quantizations=("Q8_0",), probes=4),
+        evaluation={"max_new_tokens": 8},
+    )
+    return Task(settings=settings, description="Lights", tools=TOOLS)
+
+
+def train_once(base: Path, out: Path, rows: list[Example] = ROWS, spec: TrainingSpec = SPEC) -> TrainReport:
+    task = make_task(spec)
+    return train(rows, task.toolset, task.settings.student, spec, base, out)
+
+
+@pytest.fixture(scope="module")
+def trained(place, base):
+    """A training that nothing interrupted."""
+    return place / "whole", train_once(base, place / "whole")
+
+
+def weights(folder: Path) -> str:
+    return file_digest(folder / "model" / "model.safetensors")
+
+
+def test_only_the_answer_and_its_stop_token_are_supervised(trained):
+    _, report = trained
+    assert (report.rows, report.steps, report.rows_by_origin) == (16, 6, {"seed": 8, "synthetic": 8})
+    assert (report.truncated, report.unsupervised_rows, report.stop_token_trained) == (0, 0, True)
+    assert report.loss[-1][1] < report.loss[0][1]
+    for row in report.audit:
+        assert row["prompt"].startswith("<|im_start|>user\nlight ")
+        assert row["prompt"].endswith("<|im_end|>\n<|im_start|>assistant\n")
+        assert row["supervised"].startswith('<tool_call>{"name":"light_')
+        assert row["supervised"].endswith("}}</tool_call><|im_end|>")
+
+
+def test_the_tokenizer_renders_what_the_student_was_trained_on(trained):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(trained[0] / "model")
+    call = ToolCall(name="light_on", arguments={"room": "attic", "deep": {"a": [1, True, None]}})
+    messages = [
+        Message(role="system", content="Be brief."),
+        Message(role="user", content="hi 👋"),
+        Message(role="assistant", tool_calls=(call,)),
+        Message(role="tool", content="ok"),
+        Message(role="user", content="again"),
+    ]
+    plain = [
+        {"role": m.role, "content": m.content, "tool_calls": [c.model_dump() for c in m.tool_calls]}
+        for m in messages
+    ]
+    rendered = tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=True)
+    assert rendered == render_prompt(CLOSED_BOOK_TEMPLATE, messages)
+    assert tokenizer.eos_token == "<|im_end|>"
+
+
+def test_a_finished_training_is_not_done_again(trained, base, monkeypatch):
+    folder, report = trained
+    monkeypatch.setattr("distil_dag.stages.sft.load_base", lambda *_: pytest.fail("trained again"))
+    assert train_once(base, folder) == report
+
+
+def job_folder(base: Path, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    job = TrainingJob(
+        student=StudentSpec(), training=SPEC, tools=list(TOOLS), base=str(base), base_name=str(base)
+    )
+    (folder / JOB_FILE).write_text(job.model_dump_json())
+    pq.write_table(pa.Table.from_pylist([row.row() for row in ROWS]), folder / ROWS_FILE)
+    return folder
+
+
+@pytest.fixture
+def start():
+    """Starts trainings in processes of their own; none outlives its test."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def run(folder: Path, **environment: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "distil_dag.entrypoints.train", str(folder)]
+        started.append(
+            subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
+        )
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def wait_for(path: Path, process: subprocess.Popen[bytes], seconds: float = 50) -> None:
+    until = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, f"the training ended before {path.name}"
+        assert time.monotonic() < until, f"{path} did not come"
+        time.sleep(0.02)
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(place, base, trained, start):
+    folder = job_folder(base, place / "killed")
+    process = start(folder)
+    wait_for(folder / "checkpoints" / "checkpoint-2" / "whole", process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    # What a kill while writing leaves: the newest checkpoint without its end.
+    (folder / "checkpoints" / "checkpoint-5").mkdir(exist_ok=True)
+    report = train_once(base, folder)
+    assert report.resumed_from_step in (2, 3, 4)
+    assert report.steps == 6
+    assert weights(folder) == weights(trained[0])
+    assert not (folder / "checkpoints").exists()
+
+
+def test_the_training_ends_with_the_process_that_wanted_it(place, base, start):
+    folder = job_folder(base, place / "orphan")
+    parent = subprocess.Popen(["sleep", "60"])
+    process = start(folder, DISTIL_DAG_TRAIN_FOR=str(parent.pid))
+    wait_for(folder / "checkpoints", process)
+    parent.kill()  # and nobody waits for it: it stays as a zombie
+    assert process.wait(timeout=10) == 128 + signal.SIGTERM
+    parent.wait()
+    assert not (folder / "report.json").exists()
+
+
+def test_a_signal_ends_it_with_the_last_checkpoint_kept(place, base, start):
+    folder = job_folder(base, place / "stopped")
+    process = start(folder)
+    wait_for(folder / "checkpoints" / "checkpoint-1" / "whole", process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 128 + signal.SIGTERM
+    assert list((folder / "checkpoints").glob("checkpoint-*/whole"))
+
+
+def test_another_training_in_the_folder_is_discarded(place, base):
+    out = place / "reused"
+    (out / "checkpoints" / "checkpoint-9").mkdir(parents=True)
+    (out / "checkpoints" / "checkpoint-9" / "whole").touch()
+    (out / "fingerprint").write_text("of something else")
+    assert train_once(base, out, ROWS[:4], SPEC.model_copy(update={"epochs": 1})).resumed_from_step == 0
+
+
+def test_adapters_are_merged_into_the_weights(place, base):
+    spec = SPEC.model_copy(update={"method": "lora", "lora_rank": 4, "epochs": 1, "layers": 1})
+    report = train_once(base, place / "lora", ROWS[:8], spec)
+    assert report.method == "lora"
+    names = {path.name for path in (place / "lora" / "model").iterdir()}
+    assert "model.safetensors" in names
+    assert not any(name.startswith("adapter") for name in names)
+    config = json.loads((place / "lora" / "model" / "config.json").read_text())
+    assert config["architectures"] == ["LlamaForCausalLM"]
+    from safetensors import safe_open
+
+    with (
+        safe_open(base / "model.safetensors", "pt") as before,
+        safe_open(place / "lora" / "model" / "model.safetensors", "pt") as after,
+    ):
+        names = before.keys()
+        assert set(names) == set(after.keys())
+        changed = [name for name in names if not before.get_tensor(name).equal(after.get_tensor(name))]
+    assert changed
+    assert all(name.startswith("model.layers.1.") for name in changed)
+
+
+def test_rows_that_do_not_fit_are_counted(place, base):
+    long = ROWS[0].model_copy(update={"messages": (Message(role="user", content="word " * 100),)})
+    spec = SPEC.model_copy(update={"max_length": 30, "epochs": 1})
+    report = train_once(base, place / "long", [*ROWS[:4], long], spec)
+    assert report.unsupervised_rows == 1
+    assert report.truncated >= 1
+    assert not (report.truncated == 5 and report.stop_token_trained)
+    with pytest.raises(ValueError, match="none of 1 rows has a supervised token"):
+        train_once(base, place / "nothing", [long], spec)
+
+
+def test_the_exported_files_are_the_checkpoint(trained, place):
+    try:
+        find_converter()
+    except FileNotFoundError as missing:
+        pytest.skip(str(missing))
+    folder = place / "files"
+    folder.mkdir()
+    ancestors = [{"asset": "checkpoint", "storage_id": 7, "parents": []}]
+    report, _ = export(trained[0] / "model", folder, make_task(), "lights.all", ROWS, trained[1], ancestors)
+    assert [file.path for file in report.files] == ["model-f16.gguf", "model-Q8_0.gguf"]
+    assert all(file.tokens_equal and file.template_equal and file.probes == 4 for file in report.files)
+    assert report.files[0].agreement == 1.0
+    found = read_metadata(folder / "model-Q8_0.gguf")
+    assert found["general.name"] == "lights"
+    assert json.loads(found["distil_dag.lineage"]) == ancestors
+    assert json.loads(found["distil_dag.tools"]) == list(TOOLS)
+    assert found["tokenizer.chat_template"] == CLOSED_BOOK_TEMPLATE
+    assert "FROM ./model-Q8_0.gguf" in (folder / report.modelfile).read_text()
+    for file in report.files:
+        assert "sha256:" + file.sha256 == file_digest(folder / file.path)
+
+
+def test_the_golden_texts_find_another_tokenizer(trained, place, base):
+    """The word boundaries that a GGUF loader guesses for this model differ on digits behind spaces."""
+    from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import AutoTokenizer
+
+    guessed = AutoTokenizer.from_pretrained(base)
+    guessed.backend_tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    model = CheckpointModel(trained[0] / "model")
+    assert any(
+        guessed(text, add_special_tokens=False)["input_ids"] != model.tokenize(text)
+        for text in golden_texts()
+    )
+    if (place / "files" / "model-f16.gguf").exists():
+        with LlamaCppChat(place / "files" / "model-f16.gguf", parallel=1) as file:
+            assert [file.tokenize(text) for text in golden_texts()] == [
+                model.tokenize(text) for text in golden_texts()
+            ]
+
+
+def test_it_runs_as_a_step_of_dagster(place, base):
+    told: list[str] = []
+
+    @dg.asset
+    def step(context: dg.AssetExecutionContext, trainer: TrainerResource) -> None:
+        report, model = trainer.train(context, ROWS, make_task(model=str(base)))
+        assert (model / "model.safetensors").exists()
+        told.append(f"{report.steps} {report.base.split('@')[0]}")
+
+    with dg.instance_for_test() as instance:
+        trainer = TrainerResource(work_root=str(place / "work"))
+        result = dg.materialize([step], resources={"trainer": trainer}, instance=instance)
+        logs = [entry.user_message for entry in instance.all_logs(result.run_id)]
+    assert told == ["6 base"]
+    assert any("step 6/6, loss " in line for line in logs)
+
+
+def test_a_training_that_fails_says_where_to_look(place, base):
+    @dg.asset
+    def step(context: dg.AssetExecutionContext, trainer: TrainerResource) -> None:
+        spec = SPEC.model_copy(update={"max_length": 3})
+        trainer.train(context, ROWS, make_task(spec, model=str(base)))
+
+    trainer = TrainerResource(work_root=str(place / "work"))
+    result = dg.materialize([step], resources={"trainer": trainer}, raise_on_error=False)
+    failure = result.failure_data_for_node("step")
+    assert failure is not None
+    assert "training process failed" in str(failure.user_failure_data or failure.error)
+
+
+def test_a_base_that_is_not_there_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(FileNotFoundError, match="neither a folder nor a model"):
+        base_checkpoint(StudentSpec(model="nobody/no-such-model"), tmp_path)
+    (tmp_path / "adapter").mkdir()
+    with pytest.raises(FileNotFoundError, match="has to be merged first"):
+        base_checkpoint(StudentSpec(model=str(tmp_path / "adapter")), tmp_path)

@@ -1,0 +1,152 @@
+"""The sensor and the schedule, against a real log of files and real run records."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from distil_dag.automation.schedules import retrain_weekly
+from distil_dag.automation.sensors import new_traces
+from distil_dag.core.run_key import RunKey
+from distil_dag.resources.tasks import TasksResource
+from distil_dag_tests.orchestration import stand_ins as good
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """On disk: a tick of the daemon needs an instance that another process could open."""
+    folder = tmp_path / "instance"
+    folder.mkdir()
+    with dg.DagsterInstance.local_temp(str(folder)) as temporary:
+        yield temporary
+
+
+def write_task(folder: Path, name: str, logged: int, **settings: Any) -> None:
+    """A task whose log has one trace an hour, up to now."""
+    folder.mkdir(parents=True)
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "id": str(n),
+            "at": (now - n * HOUR - timedelta(minutes=1)).isoformat(),
+            "messages": [
+                {"role": "user", "content": f"turn on lamp {n}"},
+                {"role": "assistant", "content": "", "tool_calls": [good.turn_on(f"lamp {n}").model_dump()]},
+            ],
+        }
+        for n in range(logged)
+    ]
+    (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = {"kind": "files", "path": "log.jsonl", "id_column": "id", "time_column": "at"}
+    (folder / "task.yaml").write_text(json.dumps({"name": name, "traces": source, **settings}))
+    job = {"task_description": "Controls the devices of a home.", "tools": good.TOOLS}
+    (folder / "job_description.json").write_text(json.dumps(job))
+
+
+def tick(instance: dg.DagsterInstance, folder: Path) -> dg.SensorResult:
+    context = dg.build_sensor_context(instance=instance)
+    result = new_traces(context, tasks=TasksResource(folders=[str(folder)]))
+    assert isinstance(result, dg.SensorResult)
+    return result
+
+
+def requested(instance: dg.DagsterInstance, result: dg.SensorResult, status: dg.DagsterRunStatus) -> str:
+    """Do what the daemon would do with the request, and let the run end so."""
+    for addition in result.dynamic_partitions_requests or []:
+        assert isinstance(addition, dg.AddDynamicPartitionsRequest)
+        instance.add_dynamic_partitions(addition.partitions_def_name, addition.partition_keys)
+    request = (result.run_requests or [])[0]
+    key = str(request.partition_key)
+    instance.add_run(
+        dg.DagsterRun(
+            job_name="distil_run",
+            run_id=str(uuid.uuid4()),
+            status=status,
+            tags={"dagster/partition": key},
+        )
+    )
+    return key
+
+
+def reason(result: dg.SensorResult) -> str:
+    assert result.skip_reason is not None
+    return str(result.skip_reason.skip_message)
+
+
+def test_a_run_is_requested_when_enough_has_come_in(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    write_task(tmp_path / "tasks" / "home", "home", 20, automation={"new_traces": 20})
+    result = tick(instance, tmp_path / "tasks")
+    assert [request.run_key for request in result.run_requests or []] == [
+        f"{request.partition_key}#0" for request in result.run_requests or []
+    ]
+    key = RunKey.parse(requested(instance, result, dg.DagsterRunStatus.SUCCESS))
+    assert key.task == "home"
+    assert instance.get_dynamic_partitions("distil_runs") == [str(key)]
+    assert "0 of 20 new traces" in reason(tick(instance, tmp_path / "tasks"))
+
+
+def test_too_few_is_a_reason(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    write_task(tmp_path / "tasks" / "home", "home", 19, automation={"new_traces": 20})
+    assert reason(tick(instance, tmp_path / "tasks")) == "home: 19 of 20 new traces so far"
+
+
+def test_it_waits_for_the_run_under_way(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    write_task(tmp_path / "tasks" / "home", "home", 20, automation={"new_traces": 1})
+    key = requested(instance, tick(instance, tmp_path / "tasks"), dg.DagsterRunStatus.STARTED)
+    assert reason(tick(instance, tmp_path / "tasks")) == f"home: {key} is under way"
+
+
+def test_broken_folders_and_logs_hold_nothing_up(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    tasks = tmp_path / "tasks"
+    write_task(tasks / "home", "home", 20, automation={"new_traces": 20})
+    write_task(tasks / "gone", "gone", 0)
+    (tasks / "gone" / "log.jsonl").unlink()
+    write_task(tasks / "bad", "bad", 0, epochs=3)
+    result = tick(instance, tasks)
+    assert [RunKey.parse(str(r.partition_key)).task for r in result.run_requests or []] == ["home"]
+    (tasks / "home" / "log.jsonl").unlink()
+    said = reason(tick(instance, tasks))
+    assert all(f"{name}: can't be read" in said for name in ("home", "gone", "bad"))
+
+
+def test_a_log_without_times_is_left_to_its_user(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    write_task(tmp_path / "home", "home", 20)
+    settings = json.loads((tmp_path / "home" / "task.yaml").read_text())
+    del settings["traces"]["time_column"]
+    (tmp_path / "home" / "task.yaml").write_text(json.dumps(settings))
+    assert "no time column" in reason(tick(instance, tmp_path / "home"))
+
+
+def test_the_schedule_takes_the_last_days(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    write_task(tmp_path / "home", "home", 100, gates={"min_traces": 24}, automation={"window_days": 2})
+    write_task(tmp_path / "small", "small", 100, gates={"min_traces": 49}, automation={"window_days": 2})
+    now = datetime.now(UTC)
+    context = dg.build_schedule_context(instance=instance, scheduled_execution_time=now)
+    tasks = TasksResource(folders=[str(tmp_path / "home"), str(tmp_path / "small")])
+    requests = retrain_weekly(context, tasks=tasks)
+    assert isinstance(requests, list)
+    assert [request.run_key for request in requests] == [request.partition_key for request in requests]
+    key = RunKey.parse(str(requests[0].partition_key))
+    assert len(requests) == 1
+    assert key.task == "home"
+    assert key.since is not None
+    assert key.until == now.replace(microsecond=0)
+    assert key.until - key.since == timedelta(days=2)
+    assert instance.get_dynamic_partitions("distil_runs") == [str(key)]
+
+
+def test_the_schedule_says_why_it_skips(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    write_task(tmp_path / "small", "small", 10)
+    context = dg.build_schedule_context(instance=instance, scheduled_execution_time=datetime.now(UTC))
+    skipped = retrain_weekly(context, tasks=TasksResource(folders=[str(tmp_path / "small")]))
+    assert isinstance(skipped, dg.SkipReason)
+    assert skipped.skip_message == "small: 10 traces in 7 days"

@@ -1,0 +1,167 @@
+"""The `traces` asset in Dagster: materialized twice it gives the same, and it says what is wrong."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster_dlt import DagsterDltResource
+
+from distil_dag.adapters.run_store import RunStore
+from distil_dag.assets.traces import traces
+from distil_dag.core.reports import TracesReport
+from distil_dag.core.task import Task
+from distil_dag.resources.conventions import RUNS
+from distil_dag.resources.store import StoreResource
+from distil_dag.resources.tasks import TasksResource
+
+JOB = {
+    "task_description": "Run the lights.",
+    "tools": [
+        {
+            "type": "function",
+            "function": {
+                "name": "light",
+                "description": "Switch a light.",
+                "parameters": {"type": "object", "properties": {"to": {"type": "string"}}},
+            },
+        }
+    ],
+}
+
+
+def write_task(folder: Path, name: str, **source: str) -> None:
+    folder.mkdir(parents=True)
+    (folder / "job_description.json").write_text(json.dumps(JOB))
+    lines = [f"name: {name}", "traces:", *(f"  {key}: {value}" for key, value in source.items())]
+    (folder / "task.yaml").write_text("\n".join(lines) + "\n")
+
+
+def write_log(path: Path) -> None:
+    database = sqlite3.connect(path)
+    database.execute("CREATE TABLE log (id INTEGER PRIMARY KEY, created_at TEXT, question TEXT, answer TEXT)")
+    answer = json.dumps({"name": "light", "arguments": {"to": "bob@example.com"}})
+    rows = [(n, f"2026-11-{n:02}T12:00:00Z", f"light {n} for bob@example.com", answer) for n in range(1, 29)]
+    rows += [
+        (90, "2026-11-10T13:00:00Z", "tell a joke", "I can't."),
+        (91, "2026-11-10T14:00:00Z", "broken for al@example.com", "{"),
+        (92, "2026-11-10T15:00:00Z", "door", '{"name": "open_door", "arguments": {}}'),
+    ]
+    database.executemany("INSERT INTO log VALUES (?, ?, ?, ?)", rows)
+    database.commit()
+
+
+@pytest.fixture
+def home(tmp_path):
+    write_log(tmp_path / "log.db")
+    write_task(
+        tmp_path / "tasks/lights", "lights", kind="sql", url=f"sqlite:///{tmp_path}/log.db", table="log"
+    )
+    (tmp_path / "dagster").mkdir()
+    return tmp_path
+
+
+def materialize(home, run, overrides=None):
+    with dg.DagsterInstance.local_temp(str(home / "dagster")) as instance:
+        instance.add_dynamic_partitions(RUNS.name, [run])
+        result = dg.materialize(
+            [traces],
+            instance=instance,
+            partition_key=run,
+            raise_on_error=False,
+            run_config={"ops": {"traces": {"config": {"overrides": overrides or {}}}}},
+            resources={
+                "store": StoreResource(root=str(home / "store")),
+                "tasks": TasksResource(folders=[str(home / "tasks")]),
+                "dlt": DagsterDltResource(),
+            },
+        )
+        logged = "".join(str(event) for event in instance.all_logs(result.run_id))
+    return result, logged
+
+
+def test_twice_gives_the_same_rows_and_data_version(home):
+    run = "lights.20261113T000000Z_20261108T000000Z"
+    store = RunStore(home / "store")
+    seen = []
+    for _ in range(2):
+        result, logged = materialize(home, run)
+        assert result.success
+        (event,) = result.asset_materializations_for_node("traces")
+        tables = [store.read_rows(run, "traces", table) for table in ("traces", "quarantine")]
+        seen.append((event.tags["dagster/data_version"], tables))
+        assert "example.com" not in json.dumps(tables) + logged
+    assert seen[0] == seen[1]
+    rows, quarantine = tables
+    assert [row["id"] for row in rows] == ["8", "9", "10", "11", "12", "90", "92"]
+    assert rows[0]["request"] == "light 8 for <EMAIL_1>"
+    assert json.loads(rows[0]["calls"]) == [{"name": "light", "arguments": {"to": "<EMAIL_1>"}}]
+    assert [row["position"] for row in quarantine] == ["id 91"]
+    assert store.read_report(run, "traces", TracesReport) == TracesReport(
+        read=8, kept=7, marked=1, quarantined={"unreadable call": 1}, redacted={"EMAIL": 5},
+        calls_per_tool={"light": 5, "(no call)": 1, "(unknown tool)": 1},
+    )  # fmt: skip
+    metadata = event.metadata
+    assert metadata["dagster/row_count"].value == 7
+    assert metadata["window"].value == "2026-11-08 00:00 to 2026-11-13 00:00 UTC"
+    assert "| unreadable call | 1 |" in metadata["quarantined by reason"].value
+    assert "| light | 5 |" in metadata["calls per tool"].value
+
+
+def test_overrides_are_frozen_with_the_run(home):
+    result, _ = materialize(home, "lights.a", {"judge.seeds": "7"})
+    assert result.success
+    task = RunStore(home / "store").read_report("lights.a", "traces", Task, name="task")
+    assert task.settings.judge.seeds == 7
+    assert task.toolset.names == ("light",)
+
+
+def test_a_table_without_rows_is_a_table(home):
+    run = "lights.20200102T000000Z_20200101T000000Z"
+    assert materialize(home, run)[0].success
+    store = RunStore(home / "store")
+    assert store.read_rows(run, "traces", "traces") == store.read_rows(run, "traces", "quarantine") == []
+
+
+@pytest.mark.parametrize(
+    ("run", "overrides", "said"),
+    [
+        ("lamps.a", {}, "no task is called 'lamps'; known tasks: lights"),
+        ("lights.a", {"traces.table": "logs"}, "no table 'logs'; it has log"),
+        ("lights.a", {"judge.seeds": "many"}, "judge.seeds"),
+        ("lights.a", {"traces.url": "postgresql+psycopg2://me:hunter2@127.0.0.1:9/x"}, "can't be read"),
+    ],
+)
+def test_what_can_not_work_fails_at_once_and_says_why(home, run, overrides, said):
+    result, _ = materialize(home, run, overrides)
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
+    data = failure.event_specific_data
+    assert said in (data.user_failure_data.description or "")
+    assert not [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
+    assert "hunter2" not in str(data)
+
+
+def test_the_spec_reads_well():
+    spec = traces.get_asset_spec(dg.AssetKey("traces"))
+    assert spec.kinds == {"dlt", "parquet"}
+    assert spec.code_version == "1"
+    assert spec.group_name == "data"
+    assert not list(spec.deps)
+    assert "personal data is replaced" in spec.description
+
+
+def test_tasks_are_found_in_folders_and_in_folders_of_them(home):
+    write_task(home / "more/second", "another", kind="files", path="log.jsonl")
+    (home / "more/broken").mkdir()
+    (home / "more/broken/task.yaml").write_text("name: [")
+    tasks = TasksResource(folders=[str(home / "tasks/lights"), str(home / "more"), str(home / "nowhere")])
+    assert tasks.names() == ["lights", "broken", "another"]
+    assert tasks.default() == "lights"
+    assert tasks.task("another").name == tasks.task("another.label").name == "another"
+    assert tasks.task("label").name == "lights"
+    with pytest.raises(ValueError, match="no task is called 'missing'"):
+        tasks.task("missing.x")
+    with pytest.raises(ValueError, match="cannot be run"):
+        tasks.task("broken.x")

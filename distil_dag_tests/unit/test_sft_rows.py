@@ -1,0 +1,81 @@
+"""The order in which rows are seen, which checkpoint counts, and when two trainings are the same."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distil_dag.core.case import Example, Message
+from distil_dag.core.task import StudentSpec, TrainingSpec
+from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.toolset import Tool, Toolset
+from distil_dag.stages.sft import fingerprint
+from distil_dag.stages.sft_rows import presentations
+from distil_dag.stages.sft_trainer import newest_whole_checkpoint
+
+TOOLSET = Toolset([Tool(name="a")])
+
+
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=300),
+    st.integers(1, 16),
+    st.sampled_from([0.5, 1, 2.5, 3]),
+)
+def test_every_row_is_seen_once_an_epoch(lengths, batch, epochs):
+    seen = Counter(presentations(lengths, epochs, batch, seed=0))
+    assert sum(seen.values()) == -(-len(lengths) * epochs // 1)
+    assert set(seen.values()) <= {int(epochs), int(epochs) + 1} - {0}
+
+
+def test_batches_hold_rows_of_one_length_and_an_epoch_stays_mixed():
+    lengths = [20 + (place * 7919) % 40 for place in range(900)]
+    order = presentations(lengths, 1, 16, seed=3)
+    padded = sum(16 * max(lengths[i] for i in order[at : at + 16]) for at in range(0, 896, 16))
+    assert padded < 1.05 * sum(lengths)
+    firsts = [lengths[order[at]] for at in range(0, 900, 16)]
+    assert firsts != sorted(firsts)
+
+
+def test_the_order_is_the_seeds():
+    assert presentations([5] * 50, 2, 4, seed=1) == presentations([5] * 50, 2, 4, seed=1)
+    assert presentations([5] * 50, 2, 4, seed=1) != presentations([5] * 50, 2, 4, seed=2)
+
+
+def test_a_half_written_checkpoint_is_passed_over(tmp_path):
+    assert newest_whole_checkpoint(tmp_path / "none") is None
+    for step in (50, 100, 1000):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+    for step in (50, 100):
+        (tmp_path / f"checkpoint-{step}" / "whole").touch()
+    assert newest_whole_checkpoint(tmp_path) == tmp_path / "checkpoint-100"
+
+
+def row(text: str, origin: str = "seed") -> Example:
+    return Example(
+        id=text, messages=(Message(role="user", content=text),), calls=(ToolCall(name="a"),), origin=origin
+    )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"rows": [row("y")]},
+        {"rows": [row("x"), row("x")]},
+        {"student": StudentSpec(system_prompt="s")},
+        {"spec": TrainingSpec(learning_rate=0.5)},
+        {"spec": TrainingSpec(layers=3)},
+        {"toolset": Toolset([Tool(name="a", description="d")])},
+        {"base": "other"},
+    ],
+)
+def test_whatever_changes_the_weights_changes_the_fingerprint(changed):
+    same = {
+        "rows": [row("x")],
+        "toolset": TOOLSET,
+        "student": StudentSpec(),
+        "spec": TrainingSpec(),
+        "base": "b",
+    }
+    assert fingerprint(**same) == fingerprint(**{**same, "spec": TrainingSpec(save_every_steps=7)})
+    assert fingerprint(**same) != fingerprint(**{**same, **changed})
