@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -28,8 +29,8 @@ Asked = TypeVar("Asked")
 # Prompts that go to a batching model in one call: a cache keeps the replies of a call together,
 # so this is also what an interrupted evaluation repeats.
 _BATCH = 128
-# Keys that mark a GGUF file as a student of this project, see the export stage.
-_OWN_KEYS = "distil_dag."
+# Key-values of a GGUF file that the export wrote: the first marks it as a student of a run.
+_OWN, _SYSTEM_PROMPT, _TOOLS = "distil_dag.run", "distil_dag.system_prompt", "distil_dag.tools"
 
 
 @dataclass(frozen=True)
@@ -113,15 +114,15 @@ class ChatCandidate:
 class GgufCandidate:
     """A GGUF file as it is served: llama.cpp, one request at a time, each one timed.
 
-    A student of this project is asked as it was trained, by the template that the file carries.
-    Any other file has not seen the tools, so it finds them in its prompt.
+    A student of this project is asked as it was trained, by the template, the system prompt and
+    (if `toolset` is empty) the tools that the file carries. Any other file has not seen the
+    tools, so it finds them in its prompt, behind `description`.
     """
 
     path: Path
     toolset: Toolset
     max_tokens: int
     name: str = ""
-    system_prompt: str = ""
     description: str = ""
     model: str = ""
 
@@ -136,17 +137,20 @@ class GgufCandidate:
         """One answer a case. Raises FileNotFoundError or ValueError for a file that is no chat model."""
         with LlamaCppChat(self.path, parallel=1) as chat:
             self.model = chat.identity
-            if not any(key.startswith(_OWN_KEYS) for key in chat.metadata):
+            carried = chat.metadata
+            if _OWN not in carried:
                 return self._foreign(chat).answer(cases, progress)
-            prompts = [
-                render_prompt(
-                    chat.chat_template, student_messages(case, self.system_prompt), self.toolset.openai()
-                )
-                for case in cases
-            ]
-            return _one_by_one(
-                prompts, lambda prompt: chat.complete_text([prompt], self.max_tokens)[0], progress
-            )
+            system_prompt = carried.get(_SYSTEM_PROMPT, "")
+            tools = self.toolset.openai() or json.loads(carried.get(_TOOLS, "[]"))
+
+            def ask(case: Case) -> Reply:
+                try:
+                    prompt = render_prompt(chat.chat_template, student_messages(case, system_prompt), tools)
+                except ValueError as error:  # the template refuses this conversation
+                    return Reply("", "error", error=str(error))
+                return chat.complete_text([prompt], self.max_tokens)[0]
+
+            return _one_by_one(cases, ask, progress)
 
     def _foreign(self, chat: LlamaCppChat) -> ChatCandidate:
         return ChatCandidate(
@@ -184,16 +188,26 @@ class CheckpointCandidate:
         """One answer a case; the weights are freed before it returns."""
         model = CheckpointModel(self.folder)
         self.model = self.model or model.identity
-        template = model.chat_template
         found: list[Answered | None] = []
         for start in range(0, len(cases), _BATCH):
-            prompts = [
-                render_prompt(template, self._messages(case, template), self._tools, model.special_tokens)
-                for case in cases[start : start + _BATCH]
-            ]
-            found += [_answered(reply) for reply in model.complete_text(prompts, self.max_tokens)]
+            found += self._batch(model, cases[start : start + _BATCH])
             progress(len(found), len(cases), "")
         return found
+
+    def _batch(self, model: CheckpointModel, cases: Sequence[Case]) -> list[Answered]:
+        answers: dict[int, Answered] = {}
+        prompts: dict[int, str] = {}
+        for place, case in enumerate(cases):
+            messages = self._messages(case, model.chat_template)
+            try:
+                prompts[place] = render_prompt(
+                    model.chat_template, messages, self._tools, model.special_tokens
+                )
+            except ValueError as error:  # the template refuses this conversation
+                answers[place] = Answered("", error=str(error))
+        replies = model.complete_text(list(prompts.values()), self.max_tokens)
+        answers |= zip(prompts, map(_answered, replies), strict=True)
+        return [answers[place] for place in range(len(cases))]
 
     @property
     def _tools(self) -> list[dict[str, object]]:

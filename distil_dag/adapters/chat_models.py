@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from distil_dag.adapters.call_cache import CachedChat
-from distil_dag.adapters.embedded_weights import NAME, embedded_gguf
+from distil_dag.adapters.embedded_weights import embedded_batch_gguf, embedded_gguf
 from distil_dag.core.task import ModelSpec
 from distil_dag.stages.ports import ChatModel
 
@@ -16,17 +16,18 @@ from distil_dag.stages.ports import ChatModel
 def open_chat(spec: ModelSpec, cache_folder: Path | None = None) -> Iterator[ChatModel]:
     """The model that `spec` describes, for the length of a `with` block; then its memory is freed.
 
-    With a `cache_folder`, every reply is kept there and never computed twice. Raises ValueError,
+    With a `cache_folder`, every reply is kept there and never computed twice, and the embedded
+    model lies there in a form that is faster in batches. Raises ValueError,
     FileNotFoundError or ImportError that say what is missing, and how to get it.
     """
     with ExitStack() as stack:
-        model = _open(spec, stack)
+        model = _open(spec, stack, cache_folder)
         if cache_folder is not None:
             model = stack.enter_context(CachedChat(model, cache_folder / "replies.sqlite"))
         yield model
 
 
-def _open(spec: ModelSpec, stack: ExitStack) -> ChatModel:
+def _open(spec: ModelSpec, stack: ExitStack, cache_folder: Path | None) -> ChatModel:
     if spec.kind == "endpoint":
         # The SDK takes a second to import.
         from distil_dag.adapters.endpoint_chat import EndpointChat
@@ -35,7 +36,8 @@ def _open(spec: ModelSpec, stack: ExitStack) -> ChatModel:
     from distil_dag.adapters.llama_cpp_chat import LlamaCppChat
 
     if spec.kind == "embedded":
-        return stack.enter_context(LlamaCppChat(embedded_gguf(), NAME))
+        path = embedded_batch_gguf(cache_folder) if cache_folder else embedded_gguf()
+        return stack.enter_context(LlamaCppChat(path))
     if not spec.model:
         raise ValueError("a model of kind `gguf` needs `model`: the path of the GGUF file")
     return stack.enter_context(LlamaCppChat(Path(spec.model).expanduser()))

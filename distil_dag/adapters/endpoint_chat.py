@@ -88,8 +88,11 @@ class EndpointChat:
             async with places:
                 return await work(client, item)
 
-        async with client, asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(item)) for item in items]
+        try:
+            async with client, asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(item)) for item in items]
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
         return [task.result() for task in tasks]
 
     async def _answer(self, client: AsyncOpenAI, prompt: Prompt) -> Reply:

@@ -30,7 +30,7 @@ class LlamaCppEngine:
     """The weights, the vocabulary, and a cache of `context` tokens shared by all sequences.
 
     Sequence 0 is the root, 1 to `parallel` are for use. The cache's default size is what the
-    model was trained for, 8,192 tokens at most. Raises FileNotFoundError or ValueError that say
+    model was trained for, 8,192 tokens at most; `threads` is OMP_NUM_THREADS, or all cores. Raises FileNotFoundError or ValueError that say
     what is wrong with the file. The methods are for one thread at a time.
     """
 
@@ -211,6 +211,9 @@ class _Batch:
 
 
 def _cores() -> int:
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
     if hasattr(os, "sched_getaffinity"):  # not on every system
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

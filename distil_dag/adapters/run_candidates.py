@@ -110,15 +110,13 @@ def cases_as_jsonl(cases: Sequence[Case]) -> bytes:
 
 def _ggufs(report: GgufReport, folder: Path, task: Task) -> list[GgufCandidate]:
     """A candidate for each file, the primary one first."""
-    primary = task.settings.export.primary
-    ordered = sorted(report.files, key=lambda file: file.format != primary)
+    ordered = sorted(report.files, key=lambda file: file.path != report.primary)
     return [
         GgufCandidate(
             path=folder / Path(file.path).name,
             toolset=task.toolset,
             max_tokens=_longest(task),
             name=evaluation.gguf_name(file.format),
-            system_prompt=task.settings.student.system_prompt,
         )
         for file in ordered
     ]

@@ -1,7 +1,5 @@
 """How good the student is, and why to believe it."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from distil_dag.adapters.run_candidates import cases_as_jsonl, contest_of_run

@@ -14,7 +14,7 @@ step_processes = dg.multiprocess_executor.configured(
         "max_concurrent": 2,
         "start_method": {
             "forkserver": {
-                "preload_modules": ["distil_dag.definitions", "distil_dag.automation.step_process"]
+                "preload_modules": ["distil_dag.automation.step_process", "distil_dag.definitions"]
             }
         },
     },

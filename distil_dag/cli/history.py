@@ -12,6 +12,7 @@ from rich.table import Table
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.cli.errors import CommandError
 from distil_dag.core.reports import EvalReport
+from distil_dag.core.task import Task
 from distil_dag.resources.conventions import RUNS
 from distil_dag.resources.deployment import Deployment, deployment
 from distil_dag.resources.lineage import GGUF_KEY, Ancestor, ancestors, as_mermaid, as_text
@@ -50,12 +51,19 @@ def _of_run(run: str, places: Deployment) -> list[Ancestor]:
     if places.exists():
         with places.instance() as instance:
             for asset in _ENDS:
-                if entries := ancestors(instance, asset, run):
+                if entries := ancestors(instance, asset, run, _task(places, run)):
                     return entries
     raise CommandError(
         f"{run!r} is no run of this installation ({places.home}): `distil-dag runs` lists them, and "
         "DISTIL_DAG_HOME names another one. For a file give its path, FILE.gguf."
     )
+
+
+def _task(places: Deployment, run: str) -> Task | None:
+    try:
+        return RunStore(places.store).read_report(run, "traces", Task, name="task")
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def list_runs(json: bool) -> None:

@@ -69,10 +69,10 @@ def evaluate_cases(
 
 def predict_words(model: Path, words: str, task_text: str | None, json: bool) -> None:
     """Ask a GGUF model once and print its calls as JSON."""
-    task = find_task(task_text, deployment()) if task_text else None
+    candidate = _gguf(model, find_task(task_text, deployment()) if task_text else None)
     case = Case(id="words", messages=(Message(role="user", content=words),))
     try:
-        answered = _gguf(model, task).answer([case])[0]
+        answered = candidate.answer([case])[0]
     except (FileNotFoundError, ValueError) as error:
         raise CommandError(str(error)) from None
     except ImportError as error:
@@ -105,13 +105,13 @@ def _cases(path: Path, toolset: Toolset) -> list[Case]:
 
 
 def _gguf(path: Path, task: Task | None) -> GgufCandidate:
+    """Without a task: a student's file says itself which tools and which system prompt belong to it."""
     if not path.is_file():
         raise CommandError(f"{path} is not a file; --model takes a GGUF file")
     return GgufCandidate(
         path=path,
         toolset=task.toolset if task else Toolset([]),
         max_tokens=task.settings.evaluation.max_new_tokens if task else _LONGEST_ANSWER,
-        system_prompt=task.settings.student.system_prompt if task else "",
         description=task.description if task else "",
     )
 

@@ -123,9 +123,8 @@ def _result(
     if "gguf" in story.seconds and story.failed_stage != "gguf":
         exported = store.read_report(key, "gguf", GgufReport)
         folder = store.folder(key, "gguf") / "files"
-        files = {file.format: str(folder / Path(file.path).name) for file in exported.files}
-        result["gguf_files"] = files
-        result["gguf"] = files.get(exported.primary)
+        result["gguf_files"] = {file.format: str(folder / Path(file.path).name) for file in exported.files}
+        result["gguf"] = str(folder / Path(exported.primary).name)
     if "eval_report" in story.seconds and story.failed_stage != "eval_report":
         report = store.read_report(key, "eval_report", EvalReport)
         result["report"] = str(store.folder(key, "eval_report") / "report.html")

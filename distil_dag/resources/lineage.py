@@ -13,10 +13,21 @@ from typing import Any, TypedDict
 
 import dagster as dg
 
+from distil_dag.core.task import Task
+
 # Under this key a GGUF file carries its ancestors, as JSON.
 GGUF_KEY = "distil_dag.lineage"
 
 _POINTER = "dagster/input_event_pointer/"
+# What of a task's settings each asset reads.
+_SECTIONS = {
+    "traces": ("traces",),
+    "judged_seeds": ("test", "teacher", "judge"),
+    "synthetic_set": ("teacher", "synthesis"),
+    "checkpoint": ("student", "training"),
+    "gguf": ("export",),
+    "eval_report": ("evaluation", "teacher"),
+}
 
 
 class Ancestor(TypedDict):
@@ -33,16 +44,24 @@ class Ancestor(TypedDict):
     parents: list[int]
 
 
-def ancestors(instance: dg.DagsterInstance, asset: str, partition: str | None) -> list[Ancestor]:
+def ancestors(
+    instance: dg.DagsterInstance, asset: str, partition: str | None, task: Task | None = None
+) -> list[Ancestor]:
     """The newest materialization of the asset's partition and everything behind it, newest first.
 
+    `config` is what the run set for the asset, and with `task` the settings that the asset reads.
     Empty when that partition was never materialized.
     """
     selector = dg.AssetRecordsFilter(
         asset_key=dg.AssetKey(asset), asset_partitions=[partition] if partition else None
     )
     newest = instance.fetch_materializations(selector, limit=1).records
-    return _walk(instance, list(newest))
+    entries = _walk(instance, list(newest))
+    settings = task.settings.model_dump(mode="json", exclude_defaults=True) if task else {}
+    for entry in entries:
+        read = {name: settings[name] for name in _SECTIONS.get(entry["asset"], ()) if name in settings}
+        entry["config"] = {**entry["config"], **read}
+    return entries
 
 
 def _walk(instance: dg.DagsterInstance, records: list[dg.EventLogRecord]) -> list[Ancestor]:

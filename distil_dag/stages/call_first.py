@@ -73,7 +73,7 @@ class CallFirst:
         for name, value in call.arguments.items():
             kind = self._vocabulary.kind(call.name, name)
             said = locate(value, base.request)
-            arguments[name] = kind.draw(rng) if kind is not None and said else value
+            arguments[name] = kind.draw(rng, (call.name, name)) if kind is not None and said else value
         return ToolCall(name=call.name, arguments=arguments)
 
     def _instruction(self, mutator: Mutator) -> str:

@@ -128,4 +128,3 @@ def _quotas(sizes: Mapping[str, int], rows: int, no_call_share: float | None) ->
         name: (1 - EVEN_SHARE) * size / total + EVEN_SHARE / len(sizes) for name, size in sizes.items()
     }
     return largest_remainder(weights, rows)
-

@@ -16,6 +16,7 @@ from distil_dag.core.normalise import request_key
 from distil_dag.core.reports import HoldoutReport
 from distil_dag.core.task import TestSpec
 from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.toolset import Toolset
 from distil_dag.stages.sampling import pattern, proportional_shares
 
 # Near copies: similarity of the normalised requests from which two rows with the same calls
@@ -37,7 +38,11 @@ class Holdout:
 
 
 def hold_out(
-    traces: Sequence[Trace], frozen: Sequence[Case] | None, spec: TestSpec
+    traces: Sequence[Trace],
+    frozen: Sequence[Case] | None,
+    spec: TestSpec,
+    toolset: Toolset | None = None,
+    similarity: float = NEAR_COPY,
 ) -> tuple[Holdout, HoldoutReport]:
     """Split a log into a test and the rest, which holds no copy and no near copy of the test.
 
@@ -45,7 +50,8 @@ def hold_out(
     Without, `spec.size` requests of the log become it, by whole groups of equal requests, in
     proportion to tool and argument pattern, and never more than a fifth of the groups or rows;
     traces with problems can't be test cases. Each group gives one case, with the calls logged
-    most often for it. Depends on the rows and the seed, not on the order of the rows.
+    most often for it. With a `toolset`, calls that differ in defaults only are the same. Depends
+    on the rows and the seed, not on the order of the rows.
     """
     groups: dict[str, list[Trace]] = defaultdict(list)
     for trace in sorted(traces, key=lambda trace: trace.id):
@@ -57,7 +63,7 @@ def hold_out(
         test = [HeldOut(**_content(case), production=_production(groups, case)) for case in frozen]
     keys = {request_key(case.request) for case in test}
     staying = [trace for trace in traces if not keys & _request_keys(trace)]
-    copies = near_copies(staying, test)
+    copies = near_copies(staying, test, toolset, similarity)
     rest = [trace for trace in staying if trace.id not in copies]
     report = HoldoutReport(
         test=len(test),
@@ -68,7 +74,12 @@ def hold_out(
     return Holdout(test, rest), report
 
 
-def near_copies(cases: Sequence[Case], test: Sequence[Case], similarity: float = NEAR_COPY) -> set[str]:
+def near_copies(
+    cases: Sequence[Case],
+    test: Sequence[Case],
+    toolset: Toolset | None = None,
+    similarity: float = NEAR_COPY,
+) -> set[str]:
     """Ids of the cases that say almost the same as a test case and carry the same calls.
 
     The similarity is the larger of the character ratios of the normalised requests, as they
@@ -79,9 +90,9 @@ def near_copies(cases: Sequence[Case], test: Sequence[Case], similarity: float =
 
     by_calls: dict[tuple[str, ...], tuple[list[str], dict[str, list[str]]]] = {}
     for case in test:
-        by_calls.setdefault(_calls_key(case.calls), ([], {}))[0].append(request_key(case.request))
+        by_calls.setdefault(_calls_key(case.calls, toolset), ([], {}))[0].append(request_key(case.request))
     for case in cases:
-        known = by_calls.get(_calls_key(case.calls))
+        known = by_calls.get(_calls_key(case.calls, toolset))
         if known is not None:
             known[1].setdefault(request_key(case.request), []).append(case.id)
     found: set[str] = set()
@@ -138,8 +149,8 @@ def _request_keys(trace: Trace) -> set[str]:
     return {request_key(m.content) for m in trace.messages if m.role == "user"} | {request_key(trace.request)}
 
 
-def _calls_key(calls: Iterable[ToolCall]) -> tuple[str, ...]:
-    return tuple(sorted(call.key() for call in calls))
+def _calls_key(calls: Iterable[ToolCall], toolset: Toolset | None = None) -> tuple[str, ...]:
+    return tuple(sorted((toolset.canonical(call) if toolset else call).key() for call in calls))
 
 
 def _content(case: Case) -> dict[str, object]:

@@ -1,9 +1,7 @@
-"""What a log says about one of its own calls, without a model: votes of similar requests and words.
+"""What a log says about any calls for one of its requests, without a model.
 
-Every number leaves the trace itself out. The votes are kernel ridge regressions on the similarity
-of requests, whose leave-one-out predictions come from one matrix inverse for all labels at once
-(Rasmussen and Williams 2006, equation 5.12). The tools' own names and descriptions vote along, so
-that a log of twenty traces has more than itself to go by.
+Votes of similar requests, readers of words, values that the log knows. Every number leaves the
+trace's own calls out.
 """
 
 from __future__ import annotations
@@ -16,106 +14,24 @@ from typing import Any
 
 import numpy as np
 
-from distil_dag.core.case import Trace
-from distil_dag.core.normalise import request_key
 from distil_dag.core.tool_call import ToolCall
-from distil_dag.core.toolset import Tool, Toolset
+from distil_dag.stages.judge_votes import LEAST_VOTE, Requests, Votes, marked, read_tools
 from distil_dag.stages.sampling import pattern
-from distil_dag.stages.slot_tagger import FLOOR, FOLDS, OUTSIDE, Floats, Words, leaves, tag, tag_probabilities
+from distil_dag.stages.slot_tagger import FLOOR, OUTSIDE, Floats, Words, leaves, tag, tag_probabilities
 from distil_dag.stages.wording import surfaces
 
 Calls = tuple[ToolCall, ...]
 
 FEATURES = (
-    "tool", "tool_margin", "weakest_tool", "missing_tool", "pattern", "weakest_argument",
-    "missing_argument", "inside", "outside", "words", "values_not_in_words", "weakest_value",
-    "value_words_found", "value_belongs", "known_value_left_out", "same_request", "calls", "arguments",
+    "read_tool", "read_margin", "tool", "tool_margin", "weakest_tool", "missing_tool", "pattern",
+    "weakest_argument", "missing_argument", "inside", "outside", "words", "values_not_in_words",
+    "weakest_value", "value_words_found", "value_belongs", "known_value_left_out", "same_request", "calls", "arguments",
 )  # fmt: skip
 
-_RIDGE = 0.3
-_LEAST_WEIGHT = 0.02
-_TOOL_TEXT_WEIGHT = 0.3
-# Requests that vote; a log beyond it is judged by this many of its own, evenly spread.
-_VOTERS = 3000
-_CHUNK = 2000
-_LEAST = 1e-3
 # Values that are said in other words ("half" for 50) and voted on, the most frequent ones.
 _INFERRED = 300
 # Words in a known value at most, when a request is searched for them.
 _LONGEST = 5
-
-
-class Requests:
-    """The requests of a log, read once: words, similarity, folds. Nothing here looks at a call."""
-
-    def __init__(self, traces: Sequence[Trace], toolset: Toolset) -> None:
-        self.traces = traces
-        self.toolset = toolset
-        self.words = [Words(trace.request) for trace in traces]
-        self.history = [Words("\n".join(m.content for m in _before(trace))) for trace in traces]
-        self.keys = [request_key(trace.request) for trace in traces]
-        ranks = {key: n for n, key in enumerate(sorted(set(self.keys)))}
-        self.folds = np.array([ranks[key] % FOLDS for key in self.keys], dtype=np.int64)
-        step = max(1, math.ceil(len(traces) / _VOTERS))
-        step = max(1, math.ceil(len(traces) / _VOTERS))
-        self.voters = np.arange(0, len(traces), step)
-        self.texts = [_marked(trace, words.words) for trace, words in zip(traces, self.words, strict=True)]
-        self.tool_texts = [_tool_text(tool) for tool in toolset.tools]
-
-
-class Votes:
-    """What similar requests predict. Three views of a request, each a third of the similarity.
-
-    Words carry the meaning and letters the forms and typos. In the third the words of arguments
-    are replaced by the argument's name, which leaves the words that choose the tool: two rooms
-    are alike there, "on" and "off" are not.
-    """
-
-    def __init__(self, requests: Requests, masked: Sequence[str], weights: Floats) -> None:
-        from scipy.sparse import hstack
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        texts = requests.texts + requests.tool_texts
-        share = math.sqrt(1 / 3)
-        parts = r"\S+"
-        words = TfidfVectorizer(token_pattern=parts, ngram_range=(1, 2), sublinear_tf=True)
-        letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
-        plain = TfidfVectorizer(token_pattern=parts, ngram_range=(1, 2), use_idf=False)
-        views = (
-            words.fit_transform(texts),
-            letters.fit_transform(texts),
-            plain.fit_transform([*masked, *requests.tool_texts]),
-        )
-        vectors = hstack([view * share for view in views]).tocsr()
-        count = len(requests.traces)
-        self._voters = requests.voters
-        self._rows = vectors[:count]
-        self._electorate = vectors[np.concatenate([self._voters, np.arange(count, len(texts))])]
-        self._trust = np.concatenate(
-            [
-                np.maximum(weights[self._voters], _LEAST_WEIGHT),
-                np.full(len(requests.tool_texts), _TOOL_TEXT_WEIGHT),
-            ]
-        )
-        similarity = (self._electorate @ self._electorate.T).toarray()
-        self._inverse = np.linalg.inv(similarity + _RIDGE * np.diag(1 / self._trust))
-
-    def predict(self, labels: Floats, tools: Floats) -> Floats:
-        """For each trace what the others predict for each label (columns), about 0 to 1.
-
-        `labels` holds a row a trace, `tools` a row a tool.
-        """
-        targets = np.vstack([labels[self._voters], tools])
-        mean = (self._trust @ targets) / self._trust.sum()
-        dual = self._inverse @ (targets - mean)
-        found = np.empty_like(labels)
-        others = np.setdiff1d(np.arange(len(labels)), self._voters)
-        for start in range(0, len(others), _CHUNK):
-            rows = others[start : start + _CHUNK]
-            found[rows] = (self._rows[rows] @ self._electorate.T).toarray() @ dual + mean
-        left_out = targets - dual / np.diag(self._inverse)[:, None]
-        found[self._voters] = left_out[: len(self._voters)]
-        return np.clip(found, _LEAST, 1.0)
 
 
 class Evidence:
@@ -139,8 +55,12 @@ class Evidence:
         self._columns, self._tags = tag_probabilities(
             requests.words, [trace.calls for trace in traces], weights, requests.folds
         )
-        votes = Votes(requests, self._masked(), weights)
+        masked = self._masked()
+        votes = Votes(requests, masked, weights)
         self._votes = votes.predict(self._table(rows), self._table(tools))
+        answers = [_tools(trace.calls) for trace in traces]
+        self._reader, names = read_tools(requests, masked, answers, weights)
+        self._reader_columns = {name: n for n, name in enumerate(names)}
         self._values: dict[str, Counter[str]] = defaultdict(Counter)
         self._same: dict[str, Counter[str]] = defaultdict(Counter)
         for trace, key, weight in zip(traces, requests.keys, weights, strict=True):
@@ -153,9 +73,9 @@ class Evidence:
         """The evidence on these calls for the n-th request, one number for each of FEATURES."""
         words, votes = self._requests.words[n], self._votes[n]
         tools = self._kinds["tools"]
-        together = " + ".join(sorted(call.name for call in calls))
+        together = _tools(calls)
         own = self._vote(n, "tools", together)
-        rival = max((votes[place] for name, place in tools.items() if name != together), default=_LEAST)
+        rival = max((votes[place] for name, place in tools.items() if name != together), default=LEAST_VOTE)
         names = {call.name for call in calls}
         arguments = {name for call in calls for name in call.arguments}
         tags, absent = tag(words, calls)
@@ -167,7 +87,12 @@ class Evidence:
         inside = [chance for chance, name in zip(chances, tags, strict=True) if name != OUTSIDE]
         outside = [chance for chance, name in zip(chances, tags, strict=True) if name == OUTSIDE]
         absent = [(name, value) for name, value in absent if not self._requests.history[n].places(value)]
+        read = self._reader[n]
+        column = self._reader_columns.get(together)
+        own_read = LEAST_VOTE if column is None else float(read[column])
         return [
+            math.log(own_read),
+            math.log(own_read / max(LEAST_VOTE, *(p for m, p in enumerate(read) if m != column), 0.0)),
             math.log(own),
             math.log(own) - math.log(rival),
             min((math.log(self._vote(n, "tool", name)) for name in names), default=0.0),
@@ -219,7 +144,7 @@ class Evidence:
                 for n, (word, name) in enumerate(zip(words.words, tags, strict=True))
                 if not name or n == 0 or tags[n - 1] != name
             ]
-            texts.append(_marked(trace, kept))
+            texts.append(marked(trace, kept))
         return texts
 
     def _inferred(self) -> list[list[str]]:
@@ -240,11 +165,11 @@ class Evidence:
 
     def _vote(self, n: int, kind: str, name: Any) -> float:
         place = self._labels.get((kind, name))
-        return _LEAST if place is None else float(self._votes[n][place])
+        return LEAST_VOTE if place is None else float(self._votes[n][place])
 
     def _strongest_absent(self, n: int, kind: str, present: set[str]) -> float:
         votes = (self._votes[n][place] for name, place in self._kinds[kind].items() if name not in present)
-        return math.log(max(votes, default=_LEAST))
+        return math.log(max(votes, default=LEAST_VOTE))
 
     def _belongs(self, n: int, name: str, value: Any) -> float:
         """How often the log, without this trace, gives this value to this argument and no other."""
@@ -305,11 +230,15 @@ class Evidence:
 
 
 def _labels(calls: Calls) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = [("tools", " + ".join(sorted(call.name for call in calls)))]
+    found: list[tuple[str, Any]] = [("tools", _tools(calls))]
     found.append(("pattern", pattern(calls)))
     found += [("tool", call.name) for call in calls]
     found += [("argument", name) for name, _ in _values(calls)]
     return found
+
+
+def _tools(calls: Calls) -> str:
+    return " + ".join(sorted(call.name for call in calls))
 
 
 def _most(item: tuple[str, int]) -> tuple[int, str]:
@@ -342,20 +271,3 @@ def _found(value: Any, words: Words) -> float:
         parts = Words(surface).words
         shares.append(sum(part in words.words for part in parts) / max(1, len(parts)))
     return max(shares)
-
-
-def _before(trace: Trace) -> list[Any]:
-    last = max((n for n, message in enumerate(trace.messages) if message.role == "user"), default=0)
-    return [m for n, m in enumerate(trace.messages) if n != last and m.role != "system"]
-
-
-def _marked(trace: Trace, words: Sequence[str]) -> str:
-    """Words with a mark for what came before the request: an answer to it, or a conversation."""
-    marks = [f"<{m.role}>" for m in trace.messages[-1:] if m.role != "user"]
-    marks += ["<history>"] if any(m.role == "assistant" for m in trace.messages) else []
-    return " ".join([*words, *marks]) or "<empty>"
-
-
-def _tool_text(tool: Tool) -> str:
-    about = Words(f"{tool.name} {tool.description}".replace("_", " "))
-    return " ".join(about.words) or tool.name

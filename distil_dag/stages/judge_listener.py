@@ -14,7 +14,8 @@ import numpy as np
 from distil_dag.core.case import Message
 from distil_dag.core.tool_call import NO_CALL_TEXT, ToolCall, render_call
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.judge_evidence import Evidence, Requests
+from distil_dag.stages.judge_evidence import Evidence
+from distil_dag.stages.judge_votes import Requests
 from distil_dag.stages.ports import ChatModel, Prompt
 from distil_dag.stages.slot_tagger import Floats
 

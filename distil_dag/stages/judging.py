@@ -13,6 +13,7 @@ from distil_dag.core.reports import HoldoutReport, JudgeReport
 from distil_dag.core.task import JudgeSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Verdict
+from distil_dag.stages.holdout import near_copies
 from distil_dag.stages.judge_port import Judge, Judgement
 from distil_dag.stages.likelihood_judge import LikelihoodJudge
 from distil_dag.stages.ports import ChatModel, Progress, quiet
@@ -86,6 +87,30 @@ def judge(
         verdicts=[verdicts[trace.id] for trace in ordered if trace.id in verdicts],
     )
     return judged, _report(judged, spec, judging.identity, holdout, len(ordered))
+
+
+def keep_apart(
+    judged: Judged, report: JudgeReport, test: Sequence[Case], toolset: Toolset, similarity: float
+) -> tuple[Judged, JudgeReport]:
+    """The same without examples that repeat a test case: they go back to the unlabelled requests.
+
+    The log's own near copies left with the test; a corrected call can make another.
+    """
+    copies = near_copies([*judged.seeds, *judged.context], test, toolset, similarity)
+    if not copies:
+        return judged, report
+    back = [case for case in [*judged.seeds, *judged.context] if case.id in copies]
+    apart = Judged(
+        seeds=[case for case in judged.seeds if case.id not in copies],
+        context=[case for case in judged.context if case.id not in copies],
+        unlabelled=sorted(
+            [*judged.unlabelled, *(Case(id=case.id, messages=case.messages) for case in back)],
+            key=lambda case: case.id,
+        ),
+        verdicts=judged.verdicts,
+    )
+    counts = {"seeds": len(apart.seeds), "passed_context": len(apart.context)}
+    return apart, report.model_copy(update=counts)
 
 
 def choose_seeds(passed: Sequence[Trace], verdicts: dict[str, Verdict], size: int, seed: int) -> set[str]:

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from distil_dag.core.case import Trace
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.judge_calibration import Calibration, calibrate
-from distil_dag.stages.judge_evidence import FEATURES, Evidence, Requests
+from distil_dag.stages.judge_evidence import FEATURES, Evidence
 from distil_dag.stages.judge_faults import FaultMaker
 from distil_dag.stages.judge_listener import Item, Listener
 from distil_dag.stages.judge_port import Calls, Judgement
+from distil_dag.stages.judge_votes import Requests
 from distil_dag.stages.ports import ChatModel, Progress, quiet
 from distil_dag.stages.sampling import NO_CALL, pattern
 from distil_dag.stages.slot_tagger import Floats
@@ -35,10 +36,14 @@ _MOST_FAULTS = 6000
 # Traces and faults on which the model is heard: the most doubtful, in log odds of the log's evidence.
 _HEARD_TRACES, _HEARD_FAULTS = 300, 150
 _DOUBT = 3.0
+# The model is heard if it lowers the loss to this share: less is as likely chance.
+_WORTH_HEARING = 0.98
 _LEAST_WEIGHT = 0.02
 
 _GROUPS = {
-    "another tool is likelier": ("tool", "tool_margin", "weakest_tool", "missing_tool"),
+    "another tool is likelier": (
+        "read_tool", "read_margin", "tool", "tool_margin", "weakest_tool", "missing_tool",
+    ),
     "an argument seems to be missing": ("missing_argument", "outside", "known_value_left_out"),
     "a value does not fit the words": (
         "weakest_argument", "inside", "values_not_in_words", "weakest_value", "value_words_found",
@@ -164,7 +169,7 @@ class LikelihoodJudge:
         for columns in (table[:, :1], table):
             fitted, _ = calibrate(columns[:split], columns[split:], folds[:split], folds[split:])
             losses.append(_loss(fitted.odds(columns, folds), split))
-        if losses[1] < losses[0]:
+        if losses[1] < _WORTH_HEARING * losses[0]:
             self._hearing = fitted
 
     def _hear(self, items: Sequence[Item], odds: Floats) -> dict[int, tuple[float, float]]:

@@ -43,8 +43,11 @@ from distil_dag.stages.wording import tokens
 CaseType = TypeVar("CaseType", bound=Case)
 
 TEACHER, REFILL, CROSS = "teacher", "refill", "cross"
-# How far each maker vouches for the tool: a refilled request keeps a real user's verb.
-_TRUST = {TEACHER: 0.0, REFILL: 0.6, CROSS: 0.2}
+# By how much another tool may read likelier: a refilled request keeps a real user's verb, halves of two
+# may have lost it.
+_SLACK = {TEACHER: 0.0, REFILL: 0.6, CROSS: -0.2}
+# Of the transplants of a cell that has slots.
+_CROSS_SHARE = 0.5
 # A maker that fails this often in a row has nothing more to give for a cell.
 _PATIENCE = 16
 # Prompts of one cell that are sent together share a beginning.
@@ -144,7 +147,7 @@ class _Maker:
         self._transplants = {c.name: Transplanter(c.cases, self._vocabulary) for c in self.plan}
         self.accepted: list[Example] = []
         self.rejected: list[Rejected] = []
-        self.attempted = self.rounds = self.prompt_tokens = self.completion_tokens = 0
+        self.attempted = self.rounds = self._tries = self.prompt_tokens = self.completion_tokens = 0
         self._tried: Counter[tuple[str, bool]] = Counter()
         self._made: Counter[tuple[str, bool]] = Counter()
         self._misses: Counter[tuple[str, bool]] = Counter()
@@ -235,14 +238,16 @@ class _Maker:
         for name, count in self._deal(needs, False, room):
             source = self._transplants[name]
             for _ in range(count):
-                rng = random.Random(f"{self._spec.seed}:transplant:{self.attempted}")
-                kind = CROSS if not source.can_refill or rng.random() < 0.5 else REFILL
+                self._tries += 1
+                rng = random.Random(f"{self._spec.seed}:transplant:{self._tries}")
+                crossed = source.can_cross and (not source.can_refill or rng.random() < _CROSS_SHARE)
+                kind = CROSS if crossed else REFILL
                 made = source.cross(rng) if kind == CROSS else source.refill(rng)
                 if made is None:
                     self._misses[(name, False)] += 1
                     continue
                 before, request, calls = made
-                found.append(Candidate(self._next_id(kind), before, request, calls, name, _TRUST[kind]))
+                found.append(Candidate(self._next_id(kind), before, request, calls, name, _SLACK[kind]))
         return found
 
     def _next_id(self, kind: str) -> str:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 
-_TASK = """\
+import yaml
+from pydantic import BaseModel
+
+from distil_dag.core.task import FileSource, Settings
+
+_HEAD = """\
 # What this task does, from which log, with which models and how much effort.
 # Every commented line shows a setting with its default: uncomment it to change it.
 name: {name}
@@ -14,108 +19,84 @@ description: What the agent does, in a sentence.
 traces:
   kind: files                     # files, sql or huggingface
   path: traces.jsonl              # file, folder or glob; also s3://, gs:// and hf://
-  # id_column: null               # column that names a row; its place in the file if unset
-  # time_column: null             # column that a run's window is cut by
-  # columns: {{}}                   # our field -> your column, where the names differ
-  # where: {{}}                     # column -> value: take only these rows
-  # format: auto                  # auto, openai_chat, messages or question_answer
+{traces}
 # The same for a table of a database; ${{NAME}} is read from the environment when it runs:
 # traces:
 #   kind: sql
 #   url: postgresql://reader:${{DB_PASSWORD}}@db.example.com/prod
 #   table: llm_requests
-
-# The held-out test. A reviewed test.jsonl in this folder is better: then this is not used.
-test:
-  # size: 200                     # this many requests of the log
-  # seed: 0                       # another seed draws another test
-
-# The model that judges the log and writes new requests.
-teacher:
-  # kind: embedded                # embedded (small, in process), gguf, or endpoint (OpenAI-compatible)
-  # model: null                   # GGUF file, or the endpoint's name of the model
-  # base_url: null                # such as http://localhost:8000/v1
-  # api_key_env: OPENAI_API_KEY   # environment variable that holds the key
-  # max_in_flight: 16             # requests at a time
-  # timeout_seconds: 120.0        # for one request
-
-# Which logged calls are good enough to learn from.
-judge:
-  # kind: likelihood              # likelihood for small teachers, rubric for capable ones
-  # sample: null                  # judge this many, spread over tools; all if unset
-  # seeds: 300                    # at most this many examples to imitate; further ones are context
-  # min_score: 0.5                # keep a call whose score reaches this
-  # committee: []                 # further models (as in `teacher`) that propose a call for rejected ones
-  # relabel: false                # let committee or teacher correct rejected calls
-  # seed: 0
-
-# New requests, planned so that every tool and argument is covered.
-synthesis:
-  # rows: 1000                    # accepted rows wanted
-  # max_attempts_per_row: 4.0     # the budget: attempts for each row wanted
-  # batch: 64                     # requests to the teacher at a time
-  # exemplars: 6                  # real examples shown for each
-  # temperature: 0.9              # how freely the teacher writes
-  # widen: true                   # let the teacher propose values that the log has not shown
-  # no_call_share: null           # share of requests that no tool serves; as in the log if unset
-  # near_duplicate: 0.95          # similarity from which a row repeats another
-  # test_similarity: 0.9          # similarity to a test request that rejects a row
-  # mutators: [length, register, indirectness, word_order]
-  # seed: 0
-
-# The model to train.
-student:
-  # model: embedded               # embedded, a local folder, or a Hugging Face id such as Qwen/Qwen3-0.6B
-  # revision: null                # revision on the Hub
-  # tools_in_prompt: false        # true for tools that change after training
-  # system_prompt: ""             # put before every conversation
-
-training:
-  # mix: synthetic+seeds          # synthetic, synthetic+seeds or synthetic+seeds+context
-  # method: full                  # full or lora
-  # lora_rank: 64
-  # epochs: 3.0
-  # learning_rate: 0.0001
-  # batch_size: 16
-  # max_length: 512               # tokens; longer rows are cut
-  # warmup_ratio: 0.05            # share of the steps in which the learning rate rises
-  # save_every_steps: 50          # a killed training goes on from the last save
-  # seed: 0
-
-# The GGUF files to make, beside the one in f16.
-export:
-  # quantizations: [Q8_0, Q4_K_M] # of Q8_0, Q6_K, Q5_K_M, Q4_K_M
-  # primary: Q8_0                 # the one that is called the model
-
-# What is measured on the test.
-evaluation:
-  # max_new_tokens: 128           # an answer is cut there
-  # few_shot: 8                   # examples shown to the few-shot teacher
-  # confidence: 0.95              # of the intervals
-  # bootstrap: 2000               # resamples for differences
-  # seed: 0
-
-# Limits that stop a run. `soft` lists gates that only warn.
-gates:
-  # min_traces: 50
-  # max_quarantined: 0.2          # share of rows that could not be read
-  # min_seeds: 20
-  # min_seed_yield: 0.1           # share of judged calls that passed
-  # max_unjudged: 0.02            # share of verdicts that could not be read
-  # max_leaks: 0                  # test requests found in what is learned from
-  # leak_similarity: 0.95         # similarity that counts as found
-  # min_synthetic_validity: 1.0   # share of synthetic calls that fit the tools
-  # min_cell_coverage: 0.5        # share of the plan's cells at least half full
-  # max_truncated: 0.01           # share of training rows cut
-  # min_loss_drop: 0.1            # the loss must fall by this share
-  # min_parity: 0.9               # share of answers that a GGUF file has in common with the checkpoint
-  # soft: []                      # of enough_traces, quarantine_share, enough_seeds, seed_yield, ...
-
-# When the schedule and the sensor ask for a run, once they are turned on in Dagster.
-automation:
-  # new_traces: 1000              # the sensor waits for this many traces
-  # window_days: 7                # the weekly schedule takes this many days
 """
+
+_SECTIONS = {
+    "test": "The held-out test. A reviewed test.jsonl in this folder is better: then this is not used.",
+    "teacher": "The model that judges the log and writes new requests.",
+    "judge": "Which logged calls are good enough to learn from.",
+    "synthesis": "New requests, planned so that every tool and argument is covered.",
+    "student": "The model to train.",
+    "training": "How it is trained.",
+    "export": "The GGUF files to make, beside the one in f16.",
+    "evaluation": "What is measured on the test.",
+    "gates": "Limits that stop a run.",
+    "automation": "When the schedule and the sensor ask for a run, once they are turned on in Dagster.",
+}
+
+# For settings whose description in the model is not meant for this file, or that have none there.
+_EXPLAINED = {
+    "traces.id_column": "column that names a row; its place in the file if unset",
+    "traces.time_column": "column that a run's window is cut by",
+    "traces.columns": "our field -> your column, where the names differ",
+    "traces.where": "column -> value: take only these rows",
+    "traces.format": "auto, openai_chat, messages or question_answer",
+    "test.size": "this many requests of the log",
+    "teacher.kind": "embedded (small, in process), gguf, or endpoint (OpenAI-compatible)",
+    "teacher.model": "GGUF file, or the endpoint's name of the model",
+    "teacher.base_url": "such as http://localhost:8000/v1",
+    "teacher.api_key_env": "environment variable that holds the key",
+    "teacher.max_in_flight": "requests at a time",
+    "teacher.timeout_seconds": "for one request",
+    "judge.kind": "likelihood for small teachers, rubric for capable ones",
+    "judge.committee": "further models, as in `teacher`, that propose a call for rejected ones",
+    "judge.relabel": "let committee or teacher correct rejected calls",
+    "synthesis.rows": "accepted rows wanted",
+    "synthesis.max_attempts_per_row": "the budget: attempts for each row wanted",
+    "synthesis.batch": "requests to the teacher at a time",
+    "synthesis.exemplars": "real examples shown for each",
+    "synthesis.temperature": "how freely the teacher writes",
+    "synthesis.mutators": "how requests are varied",
+    "student.model": "embedded, a local folder, or a Hugging Face id such as Qwen/Qwen3-0.6B",
+    "student.revision": "revision on the Hub",
+    "student.tools_in_prompt": "true for tools that change after training",
+    "student.system_prompt": "put before every conversation",
+    "training.mix": "synthetic, synthetic+seeds or synthetic+seeds+context",
+    "training.method": "full or lora",
+    "training.lora_rank": "size of the LoRA adapters",
+    "training.epochs": "times that every row is seen",
+    "training.learning_rate": "at its highest",
+    "training.batch_size": "rows in one step",
+    "training.max_length": "tokens; longer rows are cut",
+    "training.warmup_ratio": "share of the steps in which the learning rate rises",
+    "training.save_every_steps": "a killed training goes on from the last save",
+    "export.quantizations": "of Q8_0, Q6_K, Q5_K_M, Q4_K_M",
+    "export.primary": "the one that is called the model",
+    "evaluation.max_new_tokens": "an answer is cut there",
+    "evaluation.few_shot": "examples shown to the few-shot teacher",
+    "evaluation.confidence": "of the intervals",
+    "evaluation.bootstrap": "resamples for differences",
+    "gates.min_traces": "traces in the log",
+    "gates.max_quarantined": "share of rows that could not be read",
+    "gates.min_seeds": "examples to imitate",
+    "gates.min_seed_yield": "share of judged calls that passed",
+    "gates.max_unjudged": "share of verdicts that could not be read",
+    "gates.max_leaks": "test requests found in what is learned from",
+    "gates.leak_similarity": "similarity that counts as found",
+    "gates.min_synthetic_validity": "share of synthetic calls that fit the tools",
+    "gates.min_cell_coverage": "share of the plan's cells at least half full",
+    "gates.max_truncated": "share of training rows cut",
+    "gates.min_loss_drop": "the loss must fall by this share",
+    "gates.min_parity": "share of answers that a GGUF file has in common with the checkpoint",
+    "gates.soft": "gates that only warn, such as [seed_yield, gguf_parity]",
+}
+_COMMENT_COLUMN = 34
 
 _README = """\
 # {name}
@@ -139,12 +120,34 @@ def task_template(name: str, folder: str = ".") -> dict[str, str]:
     The sample log passes the gates of a run, so the folder can be tried as it is; a real log belongs in its
     place.
     """
+    head = _HEAD.format(name=name, traces=_settings("traces", FileSource, skip=("kind", "path")))
+    sections = [f"# {intro}\n{section}:\n{_settings(section)}" for section, intro in _SECTIONS.items()]
     return {
-        "task.yaml": _TASK.format(name=name),
+        "task.yaml": "\n".join([head, *sections]),
         "job_description.json": json.dumps(_job(), indent=2) + "\n",
         "traces.jsonl": "".join(json.dumps(row) + "\n" for row in _traces()),
         "README.md": _README.format(name=name, folder=folder),
     }
+
+
+def _settings(section: str, model: type[BaseModel] | None = None, skip: tuple[str, ...] = ()) -> str:
+    """Every setting of a section as a commented line: its default, and what it is for."""
+    defaults = (model or type(Settings.model_fields[section].default)).model_fields
+    lines = []
+    for name, field in defaults.items():
+        if name not in skip:
+            default = field.get_default(call_default_factory=True)
+            # `...` ends a document that is a lone scalar.
+            value = yaml.safe_dump(_plain(default), default_flow_style=True, width=1000).split("\n")[0]
+            shown = f"  # {name}: {value}"
+            said = field.description if name != "seed" else "another seed, another draw"
+            said = _EXPLAINED.get(f"{section}.{name}", said)
+            lines.append(f"{shown:<{_COMMENT_COLUMN - 1}} # {said}\n")
+    return "".join(lines)
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _job() -> dict[str, object]:

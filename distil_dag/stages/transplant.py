@@ -38,6 +38,10 @@ class Transplanter:
     def can_refill(self) -> bool:
         return any(template.slots for template in self._templates)
 
+    @property
+    def can_cross(self) -> bool:
+        return len(self._templates) > 1 and all(len(t.case.calls) <= 1 for t in self._templates)
+
     def refill(self, rng: random.Random) -> Made | None:
         """A least used template with other values in its slots; None if the cell has no slots."""
         open_ones = [template for template in self._templates if template.slots]
@@ -52,8 +56,6 @@ class Transplanter:
 
     def cross(self, rng: random.Random) -> Made | None:
         """The beginning of a template and the end of another, joined at a word or slot of both."""
-        if len(self._templates) < 2:
-            return None
         first = self._least_used(self._templates, rng)
         others = [other for other in self._templates if other is not first]
         rng.shuffle(others)
@@ -74,9 +76,10 @@ class Transplanter:
         values: dict[Path, Any] = {}
         for path in sorted(template.paths):
             place, name = path
-            kind = self._vocabulary.kind(template.case.calls[place].name, name)
+            tool = template.case.calls[place].name
+            kind = self._vocabulary.kind(tool, name)
             if kind is not None:
-                values[path] = kind.draw(rng, template.frame(path))
+                values[path] = kind.draw(rng, (tool, name), template.frame(path))
         return values
 
 
@@ -88,7 +91,7 @@ def history(case: Case) -> tuple[Message, ...]:
 
 def _joined(first: Template, other: Template, rng: random.Random) -> Template | None:
     """A new template whose slots are those of `first`, each once; None if the two never meet."""
-    if len(first.case.calls) != 1 or history(first.case) != history(other.case):
+    if history(first.case) != history(other.case):
         return None
     if first.paths != other.paths or _fixed(first) != _fixed(other):
         return None
@@ -114,13 +117,18 @@ def _joined(first: Template, other: Template, rng: random.Random) -> Template | 
         shift = len(head) - right[j][2]
         slots = [slot for slot in first.slots if slot[1][1] <= len(head)]
         slots += [(path, (s + shift, e + shift)) for path, (s, e) in other.slots if s >= right[j][2]]
-        arguments: dict[str, Any] = dict(first.case.calls[0].arguments)
-        for (_, name), span in other.slots:
-            if span[0] >= right[j][2]:
-                arguments[name] = other.case.calls[0].arguments[name]
+        tail_values = {path[1] for path, span in other.slots if span[0] >= right[j][2]}
+        calls = tuple(
+            ToolCall(
+                name=call.name,
+                arguments={
+                    name: (same if name in tail_values else call).arguments[name] for name in call.arguments
+                },
+            )
+            for call, same in zip(first.case.calls, other.case.calls, strict=True)
+        )
         messages = (*history(first.case), Message(role="user", content=request))
-        call = ToolCall(name=first.case.calls[0].name, arguments=arguments)
-        case = first.case.model_copy(update={"messages": messages, "calls": (call,)})
+        case = first.case.model_copy(update={"messages": messages, "calls": calls})
         return Template(case, tuple(slots))
     return None
 
@@ -138,5 +146,9 @@ def _units(template: Template) -> list[tuple[str, int, int]]:
 
 
 def _fixed(template: Template) -> Mapping[str, Any]:
-    slots = {name for _, name in template.paths}
-    return {k: v for k, v in template.case.calls[0].arguments.items() if k not in slots}
+    return {
+        name: value
+        for place, call in enumerate(template.case.calls)
+        for name, value in call.arguments.items()
+        if (place, name) not in template.paths
+    }

@@ -50,14 +50,14 @@ _CLOSE_QUOTE = "\"'\u201d\u2019`"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A generated row before its verdict. `trust` is how far its making vouches for the tool (0 to 1)."""
+    """A generated row before its verdict. `slack`: by how much another tool may read likelier."""
 
     id: str
     history: tuple[Message, ...]
     request: str
     calls: tuple[ToolCall, ...]
     cell: str
-    trust: float = 0.0
+    slack: float = 0.0
     error: str = ""
 
     def example(self) -> Example:
@@ -238,7 +238,7 @@ class Validator:
     def _function(self, candidate: Candidate, tools: Mapping[str, float]) -> Refusal | None:
         own = tools.get(tools_key(candidate.example()), 0.0)
         other = max(sorted(tools), key=lambda name: tools[name], default="")
-        if other and tools[other] - own > candidate.trust:
+        if other and tools[other] - own > candidate.slack:
             return Refusal(FUNCTION, f"reads as {other or 'no call'} ({tools[other]:.2f} to {own:.2f})")
         return None
 

@@ -29,6 +29,8 @@ _SHARED_KIND = 0.3
 GROUNDED_FROM = 0.5
 _WIDEN_PROMPTS = 6
 _SEED_WEIGHT, _HINT_WEIGHT, _PROPOSED_WEIGHT = 1.0, 0.5, 0.35
+# Nobody turns off the lights in the carpet, and "at" does not go before "during the day".
+_OTHER_TOOL, _OTHER_FRAME = 0.3, 0.15
 _VALUE = re.compile(r"[^\W_][\w'\u2019.%+ -]*", re.UNICODE)
 _STOP = frozenset(
     ("it", "this", "that", "them", "something", "anything", "none", "nothing", "etc", "and", "or", "the")
@@ -48,6 +50,7 @@ class Kind:
     values: dict[str, Any] = field(default_factory=dict)
     frames: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
     origin: dict[str, str] = field(default_factory=dict)
+    users: dict[str, set[Slot]] = field(default_factory=dict)
 
     def add(self, value: Any, weight: float, origin: str) -> None:
         """Count a value; what seeds show first keeps its spelling and origin."""
@@ -59,20 +62,22 @@ class Kind:
     def known(self, value: Any) -> bool:
         return _key(value) in self.values
 
-    def draw(self, rng: random.Random, frame: tuple[str, str] | None = None) -> Any:
-        """A value, frequent ones and those that seeds show in the same frame more often."""
+    def draw(self, rng: random.Random, slot: Slot, frame: tuple[str, str] | None = None) -> Any:
+        """A value: frequent ones, and those that seeds show with this tool and frame, more often."""
         keys = sorted(self.values)
-        chances = [self._chance(key, frame) for key in keys]
+        chances = [self._chance(key, slot, frame) for key in keys]
         return self.values[rng.choices(keys, chances)[0]]
 
-    def _chance(self, key: str, frame: tuple[str, str] | None) -> float:
+    def _chance(self, key: str, slot: Slot, frame: tuple[str, str] | None) -> float:
         # The root flattens the log's favourites without making a typo as likely as they are.
         chance = math.sqrt(self.weights[key])
+        if slot not in self.users.get(key, {slot}):
+            chance *= _OTHER_TOOL
         if frame is None or key not in self.frames:
             return chance
         before = sum(n for (left, _), n in self.frames[key].items() if left == frame[0])
         after = sum(n for (_, right), n in self.frames[key].items() if bool(right) == bool(frame[1]))
-        return chance * (1.0 if before else 0.3) * (1.0 if after else 0.5)
+        return chance * (1.0 if before else _OTHER_FRAME) * (1.0 if after else 0.5)
 
 
 class Vocabulary:
@@ -105,6 +110,7 @@ class Vocabulary:
             for slot in slots:
                 for value, frame in found[slot]:
                     kind.add(value, _SEED_WEIGHT, "seed")
+                    kind.users.setdefault(_key(value), set()).add(slot)
                     kind.frames.setdefault(_key(value), Counter())[frame] += 1
             kinds.append(kind)
         return cls(toolset, kinds, {slot: hits[slot] / total[slot] for slot in sorted(total)})
@@ -160,6 +166,10 @@ class Vocabulary:
         guest room", whoever answered that how.
         """
         plain = {tool: [" ".join(_content(text)) for text in texts] for tool, texts in requests.items()}
+        # Words of one request alone may be its own mistake.
+        seen = Counter(
+            gram for texts in plain.values() for text in sorted(set(texts)) for gram in _grams(text)
+        )
         carrier_words = Counter(word for case in trusted for word in _content(delexicalise(case).carrier))
         for case in trusted:
             template = delexicalise(case)
@@ -170,7 +180,12 @@ class Vocabulary:
             pattern = re.compile(f"{re.escape(left)} ?(.+?) ?{re.escape(right)}")
             for text in plain.get(case.calls[place].name, ()):
                 found = pattern.fullmatch(text)
-                if found and not any(carrier_words[word] > 1 for word in found[1].split()):
+                said = found[1].split() if found else []
+                if (
+                    found
+                    and seen[found[1]] > 1
+                    and not any(carrier_words[word] or len(word) < 2 for word in said)
+                ):
                     self.hint((case.calls[place].name, name), found[1])
 
     def widen(self, teacher: ChatModel, requests: Iterable[str], seed: int) -> Counter[str]:

@@ -23,7 +23,7 @@ from distil_dag.adapters.student_base import base_checkpoint
 from distil_dag.core.case import Example, Message
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.task import ExportSpec, Settings, SqlSource, StudentSpec, Task, TrainingSpec
-from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.tool_call import ToolCall, parse_answer
 from distil_dag.entrypoints.train import JOB_FILE, ROWS_FILE, TrainingJob
 from distil_dag.resources.trainer import TrainerResource
 from distil_dag.stages.export import golden_texts
@@ -41,7 +41,7 @@ TOOLS = tuple(
     }
     for name in ("light_on", "light_off")
 )
-SPEC = TrainingSpec(batch_size=4, epochs=1.5, layers=1, learning_rate=1e-3, save_every_steps=1)
+SPEC = TrainingSpec(batch_size=4, epochs=10, layers=1, learning_rate=3e-3, save_every_steps=8)
 ROWS = [
     Example(
         id=f"{room}-{word}",
@@ -77,8 +77,8 @@ def make_task(spec: TrainingSpec = SPEC, **student: str) -> Task:
         traces=SqlSource(kind="sql", url="sqlite://", table="t"),
         student=StudentSpec(**student),
         training=spec,
-        export=ExportSpec(quantizations=("Q8_0",), probes=4),
-        evaluation={"max_new_tokens": 8},
+        export=ExportSpec(quantizations=("Q8_0",), probes=8),
+        evaluation={"max_new_tokens": 40},
     )
     return Task(settings=settings, description="Lights", tools=TOOLS)
 
@@ -100,9 +100,9 @@ def weights(folder: Path) -> str:
 
 def test_only_the_answer_and_its_stop_token_are_supervised(trained):
     _, report = trained
-    assert (report.rows, report.steps, report.rows_by_origin) == (16, 6, {"seed": 8, "synthetic": 8})
+    assert (report.rows, report.steps, report.rows_by_origin) == (16, 40, {"seed": 8, "synthetic": 8})
     assert (report.truncated, report.unsupervised_rows, report.stop_token_trained) == (0, 0, True)
-    assert report.loss[-1][1] < report.loss[0][1]
+    assert report.loss[-1][1] < 0.5 * report.loss[0][1]
     for row in report.audit:
         assert row["prompt"].startswith("<|im_start|>user\nlight ")
         assert row["prompt"].endswith("<|im_end|>\n<|im_start|>assistant\n")
@@ -129,6 +129,16 @@ def test_the_tokenizer_renders_what_the_student_was_trained_on(trained):
     rendered = tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=True)
     assert rendered == render_prompt(CLOSED_BOOK_TEMPLATE, messages)
     assert tokenizer.eos_token == "<|im_end|>"
+
+
+def test_the_student_answers_with_the_calls_it_was_taught(trained):
+    model = CheckpointModel(trained[0] / "model", batch=5)
+    prompts = [render_prompt(model.chat_template, row.messages) for row in ROWS]
+    replies = model.complete_text(prompts, 40)
+    right = [parse_answer(reply.text).calls == row.calls for reply, row in zip(replies, ROWS, strict=True)]
+    assert sum(right) >= 12
+    assert all(reply.finish == "stop" for reply in replies)
+    assert model.complete_text(prompts[:1], 2)[0].finish == "length"
 
 
 def test_a_finished_training_is_not_done_again(trained, base, monkeypatch):
@@ -176,14 +186,14 @@ def wait_for(path: Path, process: subprocess.Popen[bytes], seconds: float = 50) 
 def test_a_killed_training_goes_on_to_the_same_weights(place, base, trained, start):
     folder = job_folder(base, place / "killed")
     process = start(folder)
-    wait_for(folder / "checkpoints" / "checkpoint-2" / "whole", process)
+    wait_for(folder / "checkpoints" / "checkpoint-16" / "whole", process)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     # What a kill while writing leaves: the newest checkpoint without its end.
-    (folder / "checkpoints" / "checkpoint-5").mkdir(exist_ok=True)
+    (folder / "checkpoints" / "checkpoint-36").mkdir()
     report = train_once(base, folder)
-    assert report.resumed_from_step in (2, 3, 4)
-    assert report.steps == 6
+    assert report.resumed_from_step in (16, 24, 32)
+    assert report.steps == 40
     assert weights(folder) == weights(trained[0])
     assert not (folder / "checkpoints").exists()
 
@@ -202,7 +212,7 @@ def test_the_training_ends_with_the_process_that_wanted_it(place, base, start):
 def test_a_signal_ends_it_with_the_last_checkpoint_kept(place, base, start):
     folder = job_folder(base, place / "stopped")
     process = start(folder)
-    wait_for(folder / "checkpoints" / "checkpoint-1" / "whole", process)
+    wait_for(folder / "checkpoints" / "checkpoint-8" / "whole", process)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=20) == 128 + signal.SIGTERM
     assert list((folder / "checkpoints").glob("checkpoint-*/whole"))
@@ -259,7 +269,7 @@ def test_the_exported_files_are_the_checkpoint(trained, place):
     ancestors = [{"asset": "checkpoint", "storage_id": 7, "parents": []}]
     report, _ = export(trained[0] / "model", folder, make_task(), "lights.all", ROWS, trained[1], ancestors)
     assert [file.path for file in report.files] == ["model-f16.gguf", "model-Q8_0.gguf"]
-    assert all(file.tokens_equal and file.template_equal and file.probes == 4 for file in report.files)
+    assert all(file.tokens_equal and file.template_equal and file.probes == 8 for file in report.files)
     assert report.files[0].agreement == 1.0
     found = read_metadata(folder / "model-Q8_0.gguf")
     assert found["general.name"] == "lights"
@@ -303,8 +313,8 @@ def test_it_runs_as_a_step_of_dagster(place, base):
         trainer = TrainerResource(work_root=str(place / "work"))
         result = dg.materialize([step], resources={"trainer": trainer}, instance=instance)
         logs = [entry.user_message for entry in instance.all_logs(result.run_id)]
-    assert told == ["6 base"]
-    assert any("step 6/6, loss " in line for line in logs)
+    assert told == ["40 base"]
+    assert any("step 40/40, loss " in line for line in logs)
 
 
 def test_a_training_that_fails_says_where_to_look(place, base):

@@ -108,7 +108,7 @@ GGUF_REPORT = GgufReport(
     modelfile="Modelfile",
     model_card="README.md",
     lineage="lineage.json",
-    primary="Q8_0",
+    primary="model-Q8_0.gguf",
 )  # fmt: skip
 
 

@@ -19,7 +19,9 @@ def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    shutil.copytree(ROOT / "distil_dag", tmp_path / "distil_dag", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "distil_dag", tmp_path / "distil_dag", ignore=shutil.ignore_patterns("__pycache__")
+    )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 

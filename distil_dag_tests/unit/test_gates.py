@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 import pytest
@@ -15,17 +15,18 @@ from distil_dag.core.task import GateName, GateSpec
 from distil_dag_tests.orchestration import stand_ins as good
 
 TOOLSET = good.task().toolset
+DEFAULTS = GateSpec()
 
 
-def traces(spec: GateSpec = GateSpec(), **changes: Any) -> list[gates.Finding]:
+def traces(spec: GateSpec = DEFAULTS, **changes: Any) -> list[gates.Finding]:
     return gates.judge_traces(good.TRACES_REPORT.model_copy(update=changes), spec)
 
 
 def seeds(
-    spec: GateSpec = GateSpec(),
-    labelled: list[Case] = list(good.SEEDS),
-    unlabelled: list[Case] = [],
-    test: list[Case] = list(good.TEST),
+    spec: GateSpec = DEFAULTS,
+    labelled: Sequence[Case] = tuple(good.SEEDS),
+    unlabelled: Sequence[Case] = (),
+    test: Sequence[Case] = tuple(good.TEST),
     **changes: Any,
 ) -> list[gates.Finding]:
     report = good.JUDGE_REPORT.model_copy(update=changes)
@@ -33,22 +34,22 @@ def seeds(
 
 
 def synthetic(
-    spec: GateSpec = GateSpec(), rows: list[Case] = list(good.SYNTHETIC), **changes: Any
+    spec: GateSpec = DEFAULTS, rows: Sequence[Case] = tuple(good.SYNTHETIC), **changes: Any
 ) -> list[gates.Finding]:
     report = good.SYNTHESIS_REPORT.model_copy(update=changes)
     return gates.judge_synthetic(report, rows, good.TEST, TOOLSET, spec)
 
 
-def training(spec: GateSpec = GateSpec(), **changes: Any) -> list[gates.Finding]:
+def training(spec: GateSpec = DEFAULTS, **changes: Any) -> list[gates.Finding]:
     return gates.judge_training(good.TRAIN_REPORT.model_copy(update=changes), spec)
 
 
-def export(spec: GateSpec = GateSpec(), **changes: Any) -> list[gates.Finding]:
+def export(spec: GateSpec = DEFAULTS, **changes: Any) -> list[gates.Finding]:
     files = [file.model_copy(update=changes) for file in good.GGUF_REPORT.files]
     return gates.judge_export(good.GGUF_REPORT.model_copy(update={"files": files}), spec)
 
 
-def student(spec: GateSpec = GateSpec(), base: float = 0.7, lookup: float = 0.1) -> list[gates.Finding]:
+def student(spec: GateSpec = DEFAULTS, base: float = 0.7, lookup: float = 0.1) -> list[gates.Finding]:
     comparisons = [good.comparison("base", base), good.comparison("lookup", lookup)]
     report = good.EVAL_REPORT.model_copy(update={"comparisons": comparisons})
     return gates.judge_student(report, spec, "base", "lookup")
@@ -66,7 +67,9 @@ FAILING: dict[GateName, Callable[[], list[gates.Finding]]] = {
     "seeds_leak_free": lambda: seeds(labelled=[COPY]),
     "calls_valid": lambda: synthetic(rows=[good.example("x", "let it play", good.turn_on("radio", x=1))]),
     "cells_covered": lambda: synthetic(
-        cells=[CellCoverage(cell=f"c{n}", tool="turn_on", arguments=[], quota=4, accepted=n) for n in (0, 1, 2)]
+        cells=[
+            CellCoverage(cell=f"c{n}", tool="turn_on", arguments=[], quota=4, accepted=n) for n in (0, 1, 2)
+        ]
     ),
     "synthetic_leak_free": lambda: synthetic(rows=[NEAR]),
     "loss_fell": lambda: training(loss=[(1, 3.0), (2, 2.9)]),

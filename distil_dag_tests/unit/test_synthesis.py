@@ -256,11 +256,16 @@ def test_a_longer_known_value_in_the_words_becomes_the_label() -> None:
 
 def test_requests_of_the_test_never_come_back() -> None:
     leak = "switch on the lights in the pantry"
-    test = [_case(leak, ("lamp_on", {"room": "pantry"}))]
-    cases = [*seeds(), _case("kindly make it bright in the pantry", ("lamp_on", {"room": "pantry"}))]
+    test = [
+        _case(leak, ("lamp_on", {"room": "pantry"})),
+        _case("heat the hall to 15 degrees", ("set_heat", {"degrees": 15, "room": "hall"})),
+    ]
+    cases = [*seeds()[4:], _case("kindly make it bright in the pantry", ("lamp_on", {"room": "pantry"}))]
     made, report, _ = run(rows=120, cases=cases, test=test, max_attempts_per_row=8)
     assert report.rejected.get(TEST_LEAK, 0) > 0
-    assert request_key(leak) not in {request_key(row.request) for row in made.accepted}
+    assert not {request_key(case.request) for case in test} & {
+        request_key(row.request) for row in made.accepted
+    }
 
 
 def test_repeats_are_refused_and_the_budget_ends_it() -> None:
@@ -294,9 +299,14 @@ def test_the_same_inputs_give_the_same_rows_whatever_their_order() -> None:
 
 
 def test_context_lends_words_but_not_labels() -> None:
+    said_by_others = [
+        carrier.format(room)
+        for room in ("sauna", "cellar")
+        for carrier in ("switch on the lights in the {}", "make it bright in the {} now")
+    ]
     words = [
-        Case(id=f"u{n}", messages=(Message(role="user", content=f"switch on the lights in the {room}"),))
-        for n, room in enumerate(("sauna", "cellar"))
+        Case(id=f"u{n}", messages=(Message(role="user", content=text),))
+        for n, text in enumerate(said_by_others)
     ]
     made, _, _ = run(rows=120, context=words, max_attempts_per_row=8)
     said = {str(value) for row in made.accepted for call in row.calls for value in call.arguments.values()}

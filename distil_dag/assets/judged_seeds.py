@@ -1,0 +1,60 @@
+"""The examples of the log that can be trusted, and the test that left it first."""
+
+from contextlib import ExitStack
+
+import dagster as dg
+
+from distil_dag.adapters.run_store import digest
+from distil_dag.core.case import Trace
+from distil_dag.resources.conventions import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
+from distil_dag.resources.judge_metadata import judge_metadata
+from distil_dag.resources.progress import logged
+from distil_dag.resources.store import StoreResource
+from distil_dag.resources.teacher import TeacherResource
+from distil_dag.stages.holdout import NEAR_COPY, hold_out
+from distil_dag.stages.judge_audit import audit
+from distil_dag.stages.judging import judge, keep_apart
+
+
+@dg.asset(
+    partitions_def=RUNS, deps=["traces"], code_version="1", pool=TEACHER_POOL, retry_policy=TEACHER_RETRY,
+    kinds={"llamacpp", "parquet"}, owners=OWNERS, group_name=DATA,
+)  # fmt: skip
+def judged_seeds(
+    context: dg.AssetExecutionContext, store: StoreResource, teacher: TeacherResource
+) -> dg.MaterializeResult[None]:
+    """Held-out test, and the logged calls that a judge found good enough to learn from.
+
+    The test leaves the log first, with every copy and near copy of its requests. A judge scores what
+    remains: table `seeds` has the trusted examples, `context` what passed beyond their number,
+    `unlabelled` the requests whose calls are not trusted, `verdicts` every score with its reason.
+    """
+    run, runs = context.partition_key, store.open()
+    task = store.task(run)
+    tools, spec = task.toolset, task.settings.judge
+    alike = min(NEAR_COPY, task.settings.gates.leak_similarity)
+    log = runs.read_cases(run, "traces", "traces", Trace)
+    split, holdout = hold_out(log, task.test, task.settings.test, tools, alike)
+    try:
+        with ExitStack() as models:
+            chat = models.enter_context(teacher.chat(task.settings.teacher))
+            committee = [models.enter_context(teacher.chat(member)) for member in spec.committee]
+            progress = logged(context.log, "judging")
+            judged, report = judge(split.rest, tools, spec, chat, committee, progress, holdout)
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+    judged, report = keep_apart(judged, report, split.test, tools, alike)
+    report = report.model_copy(update={"faults_found": audit(judged.verdicts, task.labels or {}) or None})
+    parts = [
+        runs.write_cases(run, "judged_seeds", "test", split.test),
+        runs.write_cases(run, "judged_seeds", "seeds", judged.seeds),
+        runs.write_cases(run, "judged_seeds", "context", judged.context),
+    ]
+    runs.write_cases(run, "judged_seeds", "unlabelled", judged.unlabelled)
+    runs.write_rows(run, "judged_seeds", "verdicts", [verdict.row() for verdict in judged.verdicts])
+    runs.write_report(run, "judged_seeds", report)
+    folder = str(runs.folder(run, "judged_seeds"))
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(digest([{"tables": parts}])),
+        metadata=judge_metadata(judged.verdicts, report, folder),
+    )

@@ -1,0 +1,59 @@
+"""What the Dagster UI shows of judging."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from distil_dag.core.reports import JudgeReport
+from distil_dag.core.tool_call import render_call
+from distil_dag.core.verdict import Verdict
+from distil_dag.resources.metadata import image, table
+from distil_dag.stages.judge_plots import score_histogram
+
+_SHOWN = 8
+
+
+def judge_metadata(verdicts: Sequence[Verdict], report: JudgeReport, folder: str) -> dict[str, Any]:
+    """Numbers, the scores as a plot, reasons, and the best and worst verdicts to look at."""
+    scored = sorted((v for v in verdicts if v.score is not None), key=lambda v: (v.score or 0.0, v.trace_id))
+    doubtful = sorted(scored, key=lambda v: (abs((v.score or 0.0) - report.min_score), v.trace_id))
+    found: dict[str, Any] = {
+        "dagster/row_count": report.seeds,
+        "dagster/uri": dg.MetadataValue.path(folder),
+        "test_cases": report.holdout.test,
+        "test_labels": report.holdout.test_labels,
+        "left_with_the_test": report.holdout.removed_near_copies,
+        "judged": report.judged,
+        "seeds": report.seeds,
+        "passed_context": report.passed_context,
+        "rejected": report.rejected,
+        "unjudged": report.unjudged,
+        "relabelled": report.relabelled,
+        "judge": report.judge,
+        "reasons": table([{"reason": reason, "verdicts": n} for reason, n in report.reasons.items()]),
+        "scores": image(score_histogram(report.score_histogram, report.min_score), "scores"),
+        "worst": _preview([v for v in scored if v.judge != "validity"][:_SHOWN]),
+        "nearest_to_the_threshold": _preview(doubtful[:_SHOWN]),
+        "best": _preview(scored[::-1][:_SHOWN]),
+    }
+    for name, value in (report.faults_found or {}).items():
+        found[f"known_faults/{name}"] = value
+    return found
+
+
+def _preview(verdicts: Sequence[Verdict]) -> dg.MarkdownMetadataValue:
+    return table(
+        [
+            {
+                "score": v.score,
+                "request": v.request,
+                "calls": " ".join(map(render_call, v.calls)) or "no call",
+                "reason": v.reason,
+                "explanation": v.explanation,
+            }
+            for v in verdicts
+        ]
+    )

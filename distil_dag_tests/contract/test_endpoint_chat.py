@@ -1,0 +1,350 @@
+"""The endpoint client against a server that misbehaves, one that imitates vLLM, and a real one."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distil_dag.adapters import endpoint_chat
+from distil_dag.adapters.chat_models import open_chat
+from distil_dag.adapters.endpoint_chat import CannotScoreError, EndpointChat
+from distil_dag.core.case import Message
+from distil_dag.core.task import ModelSpec
+from distil_dag.core.tool_call import ToolCall, parse_answer
+from distil_dag.stages.ports import Prompt, Reply
+
+SECRET = "sk-very-secret-0123456789"
+
+
+class Server:
+    """Answers each request with what `answer(path, body)` returns: status and JSON, text, or bytes."""
+
+    def __init__(self, answer: Callable[[str, dict[str, Any]], tuple[int, Any]]) -> None:
+        self.requests: list[tuple[str, dict[str, Any], dict[str, str]]] = []
+        self.in_flight = self.most_in_flight = 0
+        lock = threading.Lock()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                raw = self.rfile.read(int(self.headers.get("content-length", 0)))
+                with lock:
+                    outer.in_flight += 1
+                    outer.most_in_flight = max(outer.most_in_flight, outer.in_flight)
+                    body = json.loads(raw) if raw else {}
+                    headers = {name.lower(): value for name, value in self.headers.items()}
+                    outer.requests.append((self.path, body, headers))
+                try:
+                    status, value = answer(self.path, body)
+                finally:
+                    with lock:
+                        outer.in_flight -= 1
+                data = value if isinstance(value, bytes) else json.dumps(value).encode()
+                self.send_response(status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}/v1"
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    servers: list[Server] = []
+
+    def start(answer: Callable[[str, dict[str, Any]], tuple[int, Any]]) -> Server:
+        servers.append(Server(answer))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.http.shutdown()
+        server.http.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint_chat, "_RETRIES", 1)
+    monkeypatch.setenv("TEACHER_KEY", SECRET)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+def chat(server: Server, **options: Any) -> EndpointChat:
+    settings = {"model": "big", "base_url": server.url, "api_key_env": "TEACHER_KEY", "timeout_seconds": 5}
+    return EndpointChat(ModelSpec(kind="endpoint", **{**settings, **options}))
+
+
+def ask(words: str, **options: Any) -> Prompt:
+    return Prompt((Message(role="user", content=words),), **options)
+
+
+def completion(text: str | None, finish: str = "stop", **message: Any) -> dict[str, Any]:
+    return {
+        "id": "1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "big",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": finish,
+                "message": {"role": "assistant", "content": text, **message},
+            }
+        ],
+        "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
+    }
+
+
+def echo(path: str, body: dict[str, Any]) -> tuple[int, Any]:
+    return 200, completion(body["messages"][-1]["content"].upper())
+
+
+def test_replies_come_in_order_with_no_more_in_flight_than_allowed(serve: Any) -> None:
+    def slow(path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        time.sleep(0.02 * (len(body["messages"][-1]["content"]) % 3))
+        return echo(path, body)
+
+    server = serve(slow)
+    words = ["a" * length for length in range(1, 21)]
+    replies = chat(server, max_in_flight=4).generate([ask(word) for word in words])
+    assert [reply.text for reply in replies] == [word.upper() for word in words]
+    assert replies[0] == Reply("A", "stop", 5, 2)
+    assert 2 <= server.most_in_flight <= 4
+
+
+def test_what_is_asked_for_is_sent_and_seed_is_not(serve: Any) -> None:
+    server = serve(echo)
+    tool = {"type": "function", "function": {"name": "lamp", "parameters": {"type": "object"}}}
+    schema = {"type": "object", "properties": {}}
+    chat(server).generate(
+        [
+            ask(
+                "hi",
+                max_tokens=7,
+                temperature=0.5,
+                top_p=0.9,
+                seed=3,
+                stop=("x",),
+                schema=schema,
+                tools=(tool,),
+            )
+        ]
+    )
+    path, body, headers = server.requests[0]
+    assert path == "/v1/chat/completions"
+    assert body == {
+        "model": "big",
+        "messages": [{"role": "user", "content": "hi"}],
+        "max_tokens": 7,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "stop": ["x"],
+        "tools": [tool],
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": schema, "strict": True},
+        },
+    }
+    assert headers["authorization"] == f"Bearer {SECRET}"
+
+
+def test_tool_calls_come_back_in_the_hermes_form(serve: Any) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "lamp", "arguments": '{"on": true}'}}
+    server = serve(lambda *_: (200, completion(None, "tool_calls", tool_calls=[call, call])))
+    (reply,) = chat(server).generate([ask("hi")])
+    assert parse_answer(reply.text).calls == (ToolCall(name="lamp", arguments={"on": True}),) * 2
+
+
+@pytest.mark.parametrize(("owner", "extra"), [("vllm", True), ("me", False)])
+def test_prefill(serve: Any, owner: str, extra: bool) -> None:
+    def answer(path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        if path.endswith("/models"):
+            model = {"id": "big", "object": "model", "created": 1, "owned_by": owner}
+            return 200, {"object": "list", "data": [model]}
+        return 200, completion("Well, yes")
+
+    server = serve(answer)
+    replies = chat(server).generate([ask("hi", prefill="Well,"), ask("hi", prefill="Oh")])
+    bodies = [body for path, body, _ in server.requests if path.endswith("completions")]
+    assert {reply.text for reply in replies} == {" yes", "Well, yes"}
+    assert all(body["messages"][-1]["role"] == "assistant" for body in bodies)
+    assert all(("continue_final_message" in body) is extra for body in bodies)
+
+
+UNREADABLE_CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "value"),
+    [
+        (500, {"error": "broken"}),
+        (401, {"error": {"message": f"bad key {SECRET}"}}),
+        (400, {"error": {"message": "x" * 10_000}}),
+        (200, b"<html>not JSON</html>"),
+        (200, b"\xff\xfe\x00"),
+        (200, {"choices": []}),
+        (200, {"choices": None}),
+        (200, {"choices": [{"message": None, "finish_reason": "stop", "index": 0}]}),
+        (200, []),
+        (200, None),
+        (200, completion(None, tool_calls=[UNREADABLE_CALL])),
+    ],
+)
+def test_a_failed_request_costs_only_its_own_reply(serve: Any, status: int, value: Any) -> None:
+    def answer(path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        return (status, value) if body["messages"][-1]["content"] == "bad" else echo(path, body)
+
+    good, bad, other = chat(serve(answer)).generate([ask("a"), ask("bad"), ask("b")])
+    assert (good.text, other.text) == ("A", "B")
+    assert bad.finish == "error"
+    assert bad.error
+    assert len(bad.error) < 600
+    assert SECRET not in bad.error
+
+
+def test_a_server_that_recovers_is_asked_again(serve: Any) -> None:
+    seen: list[int] = []
+
+    def answer(path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        seen.append(1)
+        return (503, {}) if len(seen) == 1 else echo(path, body)
+
+    assert chat(serve(answer)).generate([ask("a")])[0].text == "A"
+
+
+def test_a_server_that_hangs_or_is_not_there(serve: Any) -> None:
+    def hang(path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        time.sleep(1.5)
+        return echo(path, body)
+
+    (reply,) = chat(serve(hang), timeout_seconds=0.2).generate([ask("a")])
+    assert reply.finish == "error"
+    assert "Timeout" in reply.error
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nowhere = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    spec = ModelSpec(kind="endpoint", model="big", base_url=nowhere)
+    assert "Connection" in EndpointChat(spec).generate([ask("a")])[0].error
+
+
+def test_the_key_shows_nowhere(serve: Any) -> None:
+    model = chat(serve(echo), base_url="https://user:password@host.example:8443/v1/")
+    shown = f"{model!r} {model} {model.identity}"
+    assert SECRET not in shown
+    assert "password" not in shown
+    assert model.identity == "big@host.example:8443/v1"
+
+
+def test_what_is_missing_is_named(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="needs `model`"):
+        EndpointChat(ModelSpec(kind="endpoint", base_url="http://localhost/v1"))
+    monkeypatch.delenv("TEACHER_KEY")
+    with pytest.raises(ValueError, match="TEACHER_KEY is not set"):
+        EndpointChat(ModelSpec(kind="endpoint", model="big", api_key_env="TEACHER_KEY"))
+    server = serve(echo)
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)  # another server's key
+    chat(server).generate([ask("a")])
+    assert SECRET not in json.dumps(server.requests[0][2])
+
+
+def imitated_vllm(path: str, body: dict[str, Any]) -> tuple[int, Any]:
+    """vLLM's /tokenize and prompt_logprobs over a vocabulary of characters; 1 opens a turn, 2 ends it."""
+    if path == "/tokenize":
+        tokens: list[int] = []
+        for turn in body["messages"]:
+            tokens += [1, *map(ord, turn["content"]), 2, 10]
+        if body["continue_final_message"]:
+            tokens = tokens[:-2]
+        if body["add_generation_prompt"]:
+            tokens.append(1)
+        return 200, {"tokens": tokens, "count": len(tokens), "max_model_len": 100}
+    rows = [{str(token): {"logprob": -token / 100, "rank": 1}} for token in body["prompt"]]
+    choice = {"index": 0, "text": "", "finish_reason": "length", "prompt_logprobs": [None, *rows[1:]]}
+    return 200, {"id": "1", "object": "text_completion", "choices": [choice]}
+
+
+@pytest.mark.parametrize("prefill", ["", "a"])
+def test_scores_from_prompt_logprobs(serve: Any, prefill: str) -> None:
+    (score,) = chat(serve(imitated_vllm)).score([(ask("hello", prefill=prefill), "bc")])
+    assert score.tokens == 3
+    assert score.logprob == pytest.approx(-(ord("b") + ord("c") + 2) / 100)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda path, body: (404, {"detail": "Not Found"}),
+        lambda path, body: (200, {"tokens": [1, 2, 3], "choices": [{"text": "no log-probabilities"}]}),
+        lambda path, body: (200, b"garbage"),
+    ],
+)
+def test_a_server_that_cannot_score_is_named_with_the_way_out(serve: Any, answer: Any) -> None:
+    with pytest.raises(CannotScoreError, match=r"big@127\.0\.0\.1:.*judge\.kind: rubric"):
+        chat(serve(answer)).score([(ask("hello"), "bc"), (ask("hello"), "d")])
+
+
+@pytest.fixture(scope="module")
+def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    needed = ("llama_cpp", "fastapi", "uvicorn", "sse_starlette", "starlette_context", "pydantic_settings")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"the server of llama-cpp-python needs {', '.join(missing)}")
+    from distil_dag.adapters.embedded_weights import embedded_gguf
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = Path(tmp_path_factory.mktemp("server")) / "log"
+    command = [sys.executable, "-m", "llama_cpp.server", "--model", str(embedded_gguf())]
+    command += ["--port", str(port), "--n_ctx", "1024", "--model_alias", "small"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ})
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=1)
+                break
+            except OSError:
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.mark.slow
+def test_a_real_server_answers(real_server: str, tmp_path: Path) -> None:
+    spec = ModelSpec(kind="endpoint", model="small", base_url=real_server)
+    prompts = [ask(f"What is {number} and one?", max_tokens=8) for number in ("two", "three", "four")]
+    with open_chat(spec, tmp_path) as model:
+        replies = model.generate([*prompts, ask("word " * 3000)])
+        assert model.generate(prompts) == replies[:3]
+    assert all(reply.text and reply.completion_tokens for reply in replies[:3])
+    assert replies[3].finish == "error"
+    assert "1024" in replies[3].error
+    with open_chat(spec) as model, pytest.raises(CannotScoreError):
+        model.score([(prompts[0], "three")])

@@ -1,0 +1,145 @@
+"""The evaluation asset on real weights: the embedded model stands in for a student."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from distil_dag.adapters.embedded_weights import embedded_checkpoint, embedded_gguf
+from distil_dag.adapters.gguf_tools import set_metadata
+from distil_dag.adapters.run_store import RunStore
+from distil_dag.assets.eval_report import eval_report
+from distil_dag.core.case import Example, HeldOut, Message, Trace
+from distil_dag.core.reports import EvalReport, GgufFile, GgufReport, HoldoutReport, JudgeReport
+from distil_dag.core.task import EvaluationSpec, FileSource, Settings, Task
+from distil_dag.core.tool_call import ToolCall
+from distil_dag.resources.store import StoreResource
+from distil_dag.resources.teacher import TeacherResource
+from distil_dag.resources.trainer import TrainerResource
+from distil_dag.stages.case_files import read_cases
+
+RUN = "home.first"
+CHAIN = ("traces", "judged_seeds", "synthetic_set", "checkpoint", "gguf")
+
+
+def words(text: str) -> tuple[Message, ...]:
+    return (Message(role="user", content=text),)
+
+
+def light(room: str) -> ToolCall:
+    return ToolCall(name="light_on", arguments={"room": room})
+
+
+TEST = [
+    HeldOut(
+        id="t1", messages=words("light in the hall"), calls=(light("hall"),), production=(light("attic"),)
+    ),
+    HeldOut(id="t2", messages=words("<script>alert(1)</script>"), calls=(light("attic"),)),
+    HeldOut(id="t3", messages=words("attic light please"), calls=(light("attic"),)),
+]
+TASK = Task(
+    settings=Settings(
+        name="home",
+        traces=FileSource(kind="files", path="log.jsonl"),
+        evaluation=EvaluationSpec(max_new_tokens=8, few_shot=2, bootstrap=100),
+    ),
+    description="A home",
+    tools=(
+        {"name": "light_on", "parameters": {"type": "object", "properties": {"room": {"type": "string"}}}},
+    ),
+    test=tuple(TEST),
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
+    """A run up to its evaluation."""
+    root = tmp_path_factory.mktemp("runs")
+    store = RunStore(root)
+    rooms = ("cellar", "kitchen", "loft")
+    store.write_report(RUN, "traces", TASK, name="task")
+    logged = [
+        Trace(id=f"l{n}", messages=words(f"{room} light on"), calls=(light(room),))
+        for n, room in enumerate(rooms)
+    ]
+    store.write_cases(RUN, "traces", "traces", logged)
+    store.write_cases(RUN, "judged_seeds", "test", TEST)
+    seeds = [
+        Example(id=trace.id, messages=trace.messages, calls=trace.calls, origin="seed") for trace in logged
+    ]
+    store.write_cases(RUN, "judged_seeds", "seeds", seeds)
+    holdout = HoldoutReport(test=3, removed_near_copies=0, remaining=3, test_labels="frozen file")
+    store.write_report(
+        RUN,
+        "judged_seeds",
+        JudgeReport(
+            kind="likelihood", judge="-", judged=3, seeds=3, passed_context=0, rejected=0, holdout=holdout
+        ),
+    )
+    with store.new_folder(RUN, "checkpoint", "model") as folder:
+        shutil.copytree(embedded_checkpoint(root / "work" / "base"), folder, dirs_exist_ok=True)
+    with store.new_folder(RUN, "gguf", "files") as folder:
+        shutil.copy(embedded_gguf(), folder / "model-f16.gguf")
+        set_metadata(folder / "model-f16.gguf", {"distil_dag.run": RUN})
+        shutil.copy(folder / "model-f16.gguf", folder / "model-Q8_0.gguf")
+        files = [
+            GgufFile(
+                format=form, path=f"model-{form}.gguf", sha256="", bytes=1, tokens_equal=True,
+                template_equal=True, agreement=1, probes=1,
+            )
+            for form in ("f16", "Q8_0")
+        ]  # fmt: skip
+    report = GgufReport(files=files, modelfile="", model_card="", lineage="", primary="model-Q8_0.gguf")
+    store.write_report(RUN, "gguf", report)
+    return store
+
+
+def materialize(store: RunStore, cache: Path) -> dg.ExecuteInProcessResult:
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("distil_runs", [RUN])
+        return dg.materialize(
+            [eval_report, *(dg.AssetSpec(name) for name in CHAIN)],
+            partition_key=RUN,
+            instance=instance,
+            resources={
+                "store": StoreResource(root=str(store.root)),
+                "teacher": TeacherResource(cache_root=str(cache)),
+                "trainer": TrainerResource(work_root=str(Path(str(store.root)) / "work")),
+            },
+        )
+
+
+@pytest.mark.slow
+def test_every_candidate_takes_the_test(store: RunStore, tmp_path: Path) -> None:
+    result = materialize(store, tmp_path)
+    report = store.read_report(RUN, "eval_report", EvalReport)
+    assert [row.name for row in report.candidates] == [
+        "student Q8_0", "student f16", "student checkpoint", "base", "teacher zero-shot",
+        "teacher few-shot", "production", "lookup",
+    ]  # fmt: skip
+    assert report.student == "student Q8_0"
+    student = report.candidate("student Q8_0")
+    assert set(student.latency_ms) == {"p50", "p95"}
+    assert student.bytes > 90_000_000
+    assert {row.n for row in report.candidates} == {3, 1}
+    assert {(row.first, row.n) for row in report.comparisons} == {("student Q8_0", 3), ("student Q8_0", 1)}
+    assert report.test_labels == "frozen file"
+    page = store.read_bytes(RUN, "eval_report", "report.html").decode()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "distil-dag eval" in page
+    cases, problems = read_cases(
+        store.read_bytes(RUN, "eval_report", "test.jsonl").splitlines(), TASK.toolset
+    )
+    assert not problems
+    assert [(case.id, case.messages, case.calls) for case in cases] == [
+        (case.id, case.messages, case.calls) for case in TEST
+    ]
+    event = result.asset_materializations_for_node("eval_report")[0]
+    assert event.metadata["exact match"].value == student.metrics["tool_call_equivalence"].value
+    assert sum(len(str(value.value)) for value in event.metadata.values()) < 150_000
+    before = store.read_rows(RUN, "eval_report", "answers")
+    materialize(store, tmp_path)
+    assert store.read_rows(RUN, "eval_report", "answers") == before
