@@ -82,8 +82,10 @@ class ChatCandidate:
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
         """One answer a case."""
         # Small models go on after their call; where no case wants a second one, that is cut off
-        # in their favour and saves most of the time.
-        stop = () if any(len(case.calls) > 1 for case in cases) else (CLOSE_TAG,)
+        # in their favour and saves most of the time. So is what follows a blank line, where the
+        # prompt asks for nothing but the call.
+        several = any(len(case.calls) > 1 for case in cases)
+        stop = (() if several else (CLOSE_TAG,)) + (("\n\n",) if self.signatures else ())
         prompts = [
             Prompt(
                 messages=self._messages(case),

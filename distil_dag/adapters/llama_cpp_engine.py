@@ -30,8 +30,9 @@ class LlamaCppEngine:
     """The weights, the vocabulary, and a cache of `context` tokens shared by all sequences.
 
     Sequence 0 is the root, 1 to `parallel` are for use. The cache's default size is what the
-    model was trained for, 8,192 tokens at most; `threads` is OMP_NUM_THREADS, or all cores. Raises FileNotFoundError or ValueError that say
-    what is wrong with the file. The methods are for one thread at a time.
+    model was trained for, 8,192 tokens at most; that of `threads` OMP_NUM_THREADS, or all cores.
+    Raises FileNotFoundError or ValueError that say what is wrong with the file. The methods are
+    for one thread at a time.
     """
 
     def __init__(
@@ -156,6 +157,9 @@ class LlamaCppEngine:
         settings.kv_unified = True  # sequences share the cells of a common beginning
         settings.swa_full = True  # a sliding window can't be forked
         settings.no_perf = True
+        if not self._api.llama_supports_gpu_offload():
+            # On CPUs flash attention sums up in half precision, and is no faster.
+            settings.flash_attn_type = self._api.LLAMA_FLASH_ATTN_TYPE_DISABLED
         return settings
 
 

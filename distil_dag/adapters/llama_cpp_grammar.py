@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import json
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from distil_dag.adapters.llama_cpp_engine import Logits
 from distil_dag.adapters.llama_cpp_vocabulary import Vocabulary
 
+_LONGEST_RANGE = 100
 _ENTRY = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
 
@@ -58,6 +60,20 @@ def _rules(schema: str) -> str:
     from llama_cpp.llama_grammar import json_schema_to_gbnf
 
     try:
-        return str(json_schema_to_gbnf(schema))
+        return str(json_schema_to_gbnf(json.dumps(_listed(json.loads(schema)))))
     except Exception as error:  # the converter raises whatever its parts raise
         raise ValueError(f"this JSON Schema cannot be made into a grammar: {error}") from error
+
+
+def _listed(schema: Any) -> Any:
+    """Small integer ranges as lists of their values: the converter passes over bounds."""
+    if isinstance(schema, list):
+        return [_listed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    match schema:
+        case {"type": "integer", "minimum": int(low), "maximum": int(high)} if (
+            0 <= high - low <= _LONGEST_RANGE
+        ):
+            return {"enum": list(range(low, high + 1))}
+    return {key: _listed(value) for key, value in schema.items()}

@@ -82,6 +82,7 @@ class _Schedule:
         self._running: list[_Resident] = []
         self._ended: deque[_Resident] = deque()  # still there to be forked, oldest first
         self._free = deque(range(1, engine.parallel + 1))
+        self._is_full = False
 
     def run(self) -> None:
         first, last = (np.asarray(self._waiting[end].tokens, np.int32) for end in (0, -1))
@@ -94,7 +95,9 @@ class _Schedule:
             self._engine.forget(resident.sequence)
 
     def _admit(self) -> None:
-        while self._waiting and len(self._running) < self._engine.parallel:
+        if not self._running:
+            self._is_full = False
+        while self._waiting and len(self._running) < self._engine.parallel and not self._is_full:
             job = self._waiting[0]
             prompt = np.asarray(job.tokens, np.int32)
             source, shared = self._closest(job, prompt)
@@ -169,10 +172,23 @@ class _Schedule:
             elif end == len(resident.job.tokens):
                 self._running.remove(resident)
                 self._ended.append(resident)
-        if not self._waiting:
-            # Nothing will be forked any more, and attention looks at every cell in use.
-            while self._ended:
-                self._drop(self._ended.popleft())
+                self._is_full = False
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Drop what no waiting job will fork: attention looks at every cell in use.
+
+        The jobs wait in order, so the sequence closest to the next one is closest to all others too.
+        """
+        upcoming = np.asarray(self._waiting[0].tokens if self._waiting else (), np.int32)
+        shared = [shared_length(upcoming, resident.prompt) for resident in self._ended]
+        kept = max(shared, default=0)
+        for resident, length in zip(list(self._ended), shared, strict=True):
+            if length == kept > len(self._engine.root):
+                kept = upcoming.size + 1  # one is enough
+                continue
+            self._ended.remove(resident)
+            self._drop(resident)
 
     def _make_room(self) -> None:
         """The cache is full: drop what has ended, or send the newest back to wait."""
@@ -180,6 +196,7 @@ class _Schedule:
             while self._ended:
                 self._drop(self._ended.popleft())
         elif len(self._running) > 1:
+            self._is_full = True  # until another ends
             newest = self._running.pop()
             self._waiting.appendleft(newest.job)
             self._drop(newest)

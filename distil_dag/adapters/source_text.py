@@ -9,8 +9,16 @@ from collections.abc import Mapping
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
+_PASSWORD = re.compile(r"(://[^:/@]*:)(?!\$\{)(.*)(?=@)")
+_SECRET_OPTION = re.compile(r"(?i)([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)(?!\$\{)[^&]*")
+
+
 class SourceError(ValueError):
     """A trace source that cannot be read as the task says: what is wrong, and what it has instead."""
+
+
+class SourceUnavailable(SourceError):
+    """A trace source that does not answer, and may do so later."""
 
 
 def expand(text: str, setting: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -23,3 +31,8 @@ def expand(text: str, setting: str, environ: Mapping[str, str] = os.environ) -> 
         return found
 
     return _VARIABLE.sub(value, text)
+
+
+def masked(url: str) -> str:
+    """The URL without its password and secret options; `${NAME}` in their place stays."""
+    return _SECRET_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1***", url))

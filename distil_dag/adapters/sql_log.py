@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from distil_dag.adapters.source_text import SourceError, expand
+from distil_dag.adapters.source_text import SourceError, SourceUnavailable, expand, masked
 from distil_dag.adapters.trace_intake import RawRecord
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import SqlSource
@@ -104,11 +104,12 @@ class SqlLog:
     def _where(self) -> list[sa.ColumnElement[bool]]:
         found = []
         for name, wanted in self._source.where.items():
-            # Compared as text unless the column is a number, where the index can serve.
-            number = (
-                isinstance(self._types[name], (sa.Integer, sa.Numeric)) and wanted.lstrip("-").isdecimal()
-            )
-            found.append(self._table.c[name] == (int(wanted) if number else wanted))
+            value: str | int | bool = wanted
+            if isinstance(self._types[name], sa.Boolean):
+                value = wanted.lower() in ("true", "1")
+            elif isinstance(self._types[name], (sa.Integer, sa.Numeric)) and wanted.lstrip("-").isdecimal():
+                value = int(wanted)
+            found.append(self._table.c[name] == value)
         return found
 
     def _within(self, since: datetime, until: datetime | None) -> sa.ColumnElement[bool]:
@@ -204,9 +205,9 @@ def _told(engine: sa.Engine) -> Iterator[sa.Connection]:
         with engine.connect() as connection:
             yield connection
     except sa.exc.SQLAlchemyError as error:
-        where = engine.url.render_as_string(hide_password=True)
-        cause = getattr(error, "orig", None) or error
-        raise SourceError(f"{where} can't be read: {cause}") from None
+        where = masked(engine.url.render_as_string(hide_password=False))
+        told = SourceUnavailable if isinstance(error, sa.exc.OperationalError) else SourceError
+        raise told(f"{where} can't be read: {getattr(error, 'orig', None) or error}") from None
 
 
 def _between(column: Any, start: Any, end: Any) -> sa.ColumnElement[bool]:

@@ -18,7 +18,7 @@ from typing import Any
 from distil_dag.adapters.file_log import FileLog
 from distil_dag.adapters.hub_log import HubLog
 from distil_dag.adapters.run_store import RunStore
-from distil_dag.adapters.source_text import SourceError
+from distil_dag.adapters.source_text import SourceError, SourceUnavailable, masked
 from distil_dag.adapters.sql_log import SqlLog
 from distil_dag.adapters.trace_intake import SCHEMAS, TRACES, Intake, is_wanted
 from distil_dag.core.run_key import RunKey
@@ -26,7 +26,17 @@ from distil_dag.core.task import FileSource, SqlSource, Task
 from distil_dag.stages.trace_records import FIELDS
 from distil_dag.stages.untrusted import time_or_none
 
-__all__ = ["SourceError", "count_since", "log_pipeline", "log_source", "newest_time", "source_error"]
+__all__ = [
+    "SourceError",
+    "SourceUnavailable",
+    "count_since",
+    "log_pipeline",
+    "log_source",
+    "newest_time",
+    "open_log",
+    "source_error",
+    "without_secrets",
+]
 
 # dlt reports its use to its makers unless it is told not to.
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
@@ -119,6 +129,16 @@ def source_error(error: BaseException) -> SourceError | None:
     while found is not None and not isinstance(found, SourceError):
         found = found.__cause__ or found.__context__
     return found
+
+
+def without_secrets(task: Task) -> Task:
+    """The task as it may be stored: what it says of the log holds no password."""
+    source = task.settings.traces
+    if isinstance(source, SqlSource):
+        source = source.model_copy(update={"url": masked(source.url)})
+    elif isinstance(source, FileSource):
+        source = source.model_copy(update={"path": masked(source.path)})
+    return task.model_copy(update={"settings": task.settings.model_copy(update={"traces": source})})
 
 
 def _times(task: Task, log: FileLog | HubLog) -> Iterator[datetime]:

@@ -37,17 +37,20 @@ def eval_report(
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)
-    with contest_of_run(runs, run, task, teacher.chat, trainer.base) as contest:
-        report, answers = evaluate(
-            contest.test,
-            task.toolset,
-            contest.candidates,
-            task.settings.evaluation,
-            logged(context.log, "evaluating"),
-            student=contest.student,
-            test_labels=contest.test_labels,
-            measured=contest.measured,
-        )
+    try:
+        with contest_of_run(runs, run, task, teacher.chat, trainer.base) as contest:
+            report, answers = evaluate(
+                contest.test,
+                task.toolset,
+                contest.candidates,
+                task.settings.evaluation,
+                logged(context.log, "evaluating"),
+                student=contest.student,
+                test_labels=contest.test_labels,
+                measured=contest.measured,
+            )
+    except (FileNotFoundError, ImportError, ValueError) as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
     version = runs.write_rows(run, "eval_report", "answers", answers)
     runs.write_bytes(run, "eval_report", "test.jsonl", cases_as_jsonl(contest.test))
     page = write_report(runs, run, task.name, report, contest.student_file)

@@ -1,7 +1,5 @@
 """Training rows that the teacher and real requests make together."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from distil_dag.core.case import Case, Example, HeldOut

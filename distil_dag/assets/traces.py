@@ -8,12 +8,12 @@ from dagster_dlt import DagsterDltResource, dlt_assets
 from pydantic import Field
 
 from distil_dag.adapters.trace_intake import Intake
-from distil_dag.adapters.trace_sources import log_pipeline, log_source, open_log, source_error
+from distil_dag.adapters.trace_sources import log_pipeline, log_source, open_log, without_secrets
 from distil_dag.core.run_key import RunKey
 from distil_dag.resources.conventions import DATA, INTAKE_POOL, RUNS
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.tasks import TasksResource
-from distil_dag.resources.traces_in_dagster import TracesTranslator, traces_metadata
+from distil_dag.resources.traces_in_dagster import TracesTranslator, failure, traces_metadata
 
 
 class TracesConfig(dg.Config):
@@ -44,14 +44,11 @@ def traces(
         with log_pipeline(files, run) as pipeline:
             list(dlt.run(context, source, pipeline, loader_file_format="parquet"))
     except Exception as error:
-        told = source_error(error) or (error if isinstance(error, ValueError) else None)
-        if told is None:
-            raise dg.RetryRequested(max_retries=2, seconds_to_wait=5) from error
-        # dlt's own message quotes its internals; ours says what to change.
-        raise dg.Failure(description=str(told), allow_retries=False) from None
+        told = failure(error)
+        raise told from told.__cause__  # dlt's own chain quotes its internals
     for warning in task.warnings:
         context.log.warning(warning)
-    files.write_report(run, "traces", task, name="task")
+    files.write_report(run, "traces", without_secrets(task), name="task")
     files.write_report(run, "traces", intake.report())
     yield dg.MaterializeResult(
         asset_key="traces",

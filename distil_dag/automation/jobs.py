@@ -8,7 +8,7 @@ CHAIN = ("traces", "judged_seeds", "synthetic_set", "checkpoint", "gguf", "eval_
 
 # Each step has its process, so that what a model took is given back before the next needs it,
 # and a step that dies takes nothing with it. Processes are forked off a server that has already
-# imported the code: see benchmarks/step_start.py for what a step costs with and without.
+# imported the code: on two busy cores a step then starts in 2 s, against 6.5 s for a new one.
 step_processes = dg.multiprocess_executor.configured(
     {
         "max_concurrent": 2,

@@ -19,12 +19,12 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="""Distil a small tool-calling model from production traces.
 
-    A [bold]task[/bold] is a folder: `task.yaml`, `job_description.json` (the tools) and, optionally, a frozen
-    `test.jsonl`. A [bold]run[/bold] takes it from the log to measured GGUF files, on Dagster.
+    A **task** is a folder: `task.yaml`, `job_description.json` (the tools) and, optionally, a frozen
+    `test.jsonl`. A **run** takes it from the log to measured GGUF files, on Dagster.
 
     Everything is kept under `.distil_dag` in the working directory; DISTIL_DAG_HOME names another
     place.""",
@@ -166,7 +166,7 @@ def main() -> NoReturn:
     `DISTIL_DAG_DEBUG=1` shows the traceback all the same.
     """
     try:
-        app()
+        app(prog_name="distil-dag")
     except CommandError as error:
         _fail(str(error), error.exit_code)
     except BrokenPipeError:

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Report(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    # A loss that diverged is NaN, and has to be read back as such for the gate to see it.
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
 
 
 class TracesReport(_Report):

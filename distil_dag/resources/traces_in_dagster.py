@@ -9,9 +9,10 @@ from dagster_dlt import DagsterDltTranslator
 from upath import UPath
 
 from distil_dag.adapters.trace_intake import SCHEMAS, TRACES, Intake
+from distil_dag.adapters.trace_sources import SourceUnavailable, source_error
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
-from distil_dag.resources.conventions import OWNERS
+from distil_dag.resources.conventions import INTAKE_RETRY, OWNERS
 from distil_dag.resources.metadata import table
 
 
@@ -36,6 +37,19 @@ class TracesTranslator(DagsterDltTranslator):
         )
 
 
+def failure(error: Exception) -> dg.Failure | dg.RetryRequested:
+    """What the run does about an error of the load: tries again, or fails at once and says why.
+
+    A mistake in the task is not worth a second try; a source that does not answer is.
+    """
+    told = source_error(error) or (error if isinstance(error, ValueError) else None)
+    if told is None or isinstance(told, SourceUnavailable):
+        again = dg.RetryRequested(INTAKE_RETRY.max_retries, INTAKE_RETRY.delay)
+        again.__cause__ = told or error
+        return again
+    return dg.Failure(description=str(told), allow_retries=False)
+
+
 def traces_metadata(task: Task, key: RunKey, intake: Intake, folder: UPath) -> dict[str, Any]:
     """Numbers, tables and a preview; nothing of the source's URL, which may hold a password."""
     report = intake.report()
@@ -52,6 +66,7 @@ def traces_metadata(task: Task, key: RunKey, intake: Intake, folder: UPath) -> d
         "read": report.read,
         "kept": report.kept,
         "marked": report.marked,
+        "passed over": report.passed_over,
         "quarantined": report.quarantined_total,
         "quarantined by reason": _counts("reason", report.quarantined),
         "calls per tool": _counts("tool", report.calls_per_tool),

@@ -99,9 +99,8 @@ def evaluate(
     scored: dict[str, dict[int, Scored]] = {}
     reports = []
     for place, candidate in enumerate(candidates):
-        results = _scored(
-            candidate, test, toolset, _shifted(progress, place, len(candidates), candidate.name)
-        )
+        part = _shifted(progress, place * len(test), len(candidates) * len(test), candidate.name)
+        results = _scored(candidate, test, toolset, part)
         if results:
             scored[candidate.name] = results
             reports.append(_candidate_report(candidate, list(results.values()), toolset, spec))
@@ -267,11 +266,10 @@ def _writable(value: Any) -> Any:
     return json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"), parse_constant=str)
 
 
-def _shifted(progress: Progress, place: int, candidates: int, name: str) -> Progress:
-    """Progress of one candidate as part of all: each counts the same."""
+def _shifted(progress: Progress, before: int, total: int, name: str) -> Progress:
+    """Progress of one candidate as part of all, in answers."""
 
-    def report(done: int, total: int, note: str = "") -> None:
-        share = done / total if total else 1.0
-        progress(round(100 * (place + share)), 100 * candidates, f"{name} {note}".rstrip())
+    def report(done: int, of: int, note: str = "") -> None:
+        progress(before + done, total, f"{name} {note}".rstrip())
 
     return report

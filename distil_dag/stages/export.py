@@ -108,10 +108,18 @@ def compare(known: Reference, file: TextModel, max_tokens: int) -> Parity:
     )
 
 
-# The conversation as the chat template renders it, in the template language of Ollama. Naming
-# `.Tools` lets clients pass tools, and so get parsed calls back, without rendering them.
+# Naming `.Tools` lets clients pass tools, and so get parsed calls back, without rendering them.
+_OLLAMA_CLOSED_BOOK = "{{- if .Tools }}{{ end }}\n"
+_OLLAMA_OPEN_BOOK = """\
+{{- if .Tools }}<|im_start|>system
+Answer with calls of these functions, one JSON object in <tool_call></tool_call> each:
+<tools>
+{{ range .Tools }}{{ . }}
+{{ end }}</tools><|im_end|>
+{{ end }}
+"""
+# The conversation as the chat template renders it, in the template language of Ollama (Go's).
 _OLLAMA_TURNS = """\
-{{- if .Tools }}{{ end }}
 {{- range $turn := .Messages }}
 {{- if eq .Role "tool" }}<|im_start|>user
 <tool_response>
@@ -134,7 +142,8 @@ def modelfile(gguf_file: str, student: StudentSpec, chatml: bool) -> str:
     """
     lines = [f"FROM ./{gguf_file}", "PARAMETER temperature 0"]
     if chatml:
-        lines += [f'TEMPLATE """{_OLLAMA_TURNS}"""', f'PARAMETER stop "{CHATML_CLOSE}"']
+        tools = _OLLAMA_OPEN_BOOK if student.tools_in_prompt else _OLLAMA_CLOSED_BOOK
+        lines += [f'TEMPLATE """{tools}{_OLLAMA_TURNS}"""', f'PARAMETER stop "{CHATML_CLOSE}"']
     if student.system_prompt:
         lines.append(f"SYSTEM {json.dumps(student.system_prompt, ensure_ascii=False)}")
     return "\n".join(lines) + "\n"

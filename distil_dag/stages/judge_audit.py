@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from distil_dag.core.verdict import Verdict
+from distil_dag.stages.judge_calibration import area
 
 _BOOTSTRAP = 1000
 _CONFIDENCE = 0.95
@@ -30,9 +30,7 @@ def audit(verdicts: Sequence[Verdict], labels: Mapping[str, bool], seed: int = 0
     scores = np.array([_logged_score(v) for v, _ in judged])
     rng = np.random.default_rng(seed)
     draws = rng.integers(0, len(wrong), size=(_BOOTSTRAP, len(wrong)))
-    areas = [
-        _area(scores[rows], wrong[rows]) for rows in draws if wrong[rows].any() and not wrong[rows].all()
-    ]
+    areas = [area(scores[rows], wrong[rows]) for rows in draws if wrong[rows].any() and not wrong[rows].all()]
     tail = (1 - _CONFIDENCE) / 2
     hits = int((rejected & wrong).sum())
     return {
@@ -42,7 +40,7 @@ def audit(verdicts: Sequence[Verdict], labels: Mapping[str, bool], seed: int = 0
         "precision": hits / max(1, int(rejected.sum())),
         "recall": hits / int(wrong.sum()),
         "purity": float((~wrong & ~rejected).sum() / max(1, int((~rejected).sum()))),
-        "auc": _area(scores, wrong),
+        "auc": area(scores, wrong),
         "auc_low": float(np.quantile(areas, tail)),
         "auc_high": float(np.quantile(areas, 1 - tail)),
     }
@@ -53,13 +51,3 @@ def _logged_score(verdict: Verdict) -> float:
     if verdict.relabelled_from is not None:
         return float(verdict.details.get("logged_score", 0.0))
     return verdict.score or 0.0
-
-
-def _area(scores: NDArray[np.float64], wrong: NDArray[np.bool_]) -> float:
-    """Chance that a wrong call scores below a right one, ties half (Mann-Whitney)."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(scores)
-    right = int((~wrong).sum())
-    above = ranks[~wrong].sum() - right * (right + 1) / 2
-    return float(above / (right * (len(wrong) - right)))

@@ -9,7 +9,6 @@ wrong calls in the log follows from how many of them look like faults.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ _ROUNDS = 3
 # best-looking tenth would drag it into the right calls.
 _CAUGHT = 0.9
 _LARGEST_WRONG = 0.9
-_KNOTS = 5
+_BENDS = (0.1, 0.25, 0.5, 0.75, 0.9)
 _STRENGTH = 0.3
 _LEAST_WEIGHT = 0.02
 
@@ -30,7 +29,7 @@ _LEAST_WEIGHT = 0.02
 class Calibration:
     """One classifier a fold, each of which has not seen the requests of its fold."""
 
-    models: tuple[Any, ...]
+    models: tuple[_Model, ...]
     wrong: float
 
     def odds(self, features: Floats, folds: NDArray[np.int64]) -> Floats:
@@ -39,15 +38,12 @@ class Calibration:
         for fold, model in enumerate(self.models):
             rows = folds == fold
             if rows.any():
-                found[rows] = model.decision_function(features[rows])
+                found[rows] = model.odds(features[rows])
         return np.clip(found, -30.0, 30.0)
 
     def contributions(self, features: Floats, fold: int) -> Floats:
         """For each row what each feature adds to its log odds."""
-        scale, spline, linear = (step for _, step in self.models[fold].steps)
-        basis = spline.transform(scale.transform(features))
-        parts: Floats = (basis * linear.coef_[0]).reshape(len(features), features.shape[1], -1).sum(axis=2)
-        return parts
+        return self.models[fold].terms(features)
 
 
 def calibrate(
@@ -78,11 +74,17 @@ def calibrate(
     return Calibration(models, wrong), right
 
 
-def _fit(features: Floats, trust: Floats, count: int, folds: NDArray[np.int64]) -> tuple[Any, ...]:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import SplineTransformer, StandardScaler
+def area(scores: Floats, wrong: NDArray[np.bool_]) -> float:
+    """Chance that a wrong call scores below a right one, ties half (Mann-Whitney)."""
+    from scipy.stats import rankdata
 
+    ranks = rankdata(scores)
+    right = int((~wrong).sum())
+    above = ranks[~wrong].sum() - right * (right + 1) / 2
+    return float(above / (right * (len(wrong) - right)))
+
+
+def _fit(features: Floats, trust: Floats, count: int, folds: NDArray[np.int64]) -> tuple[_Model, ...]:
     target = np.arange(len(features)) < count
     models = []
     for fold in range(FOLDS):
@@ -93,15 +95,41 @@ def _fit(features: Floats, trust: Floats, count: int, folds: NDArray[np.int64]) 
         weights = np.where(target, np.concatenate([trust, np.ones(len(features) - count)]), 1.0)
         weights[target] /= weights[target & learn].sum()
         weights[~target] /= weights[~target & learn].sum()
-        model = make_pipeline(
-            StandardScaler(),
-            SplineTransformer(n_knots=_KNOTS, degree=1, knots="quantile"),
-            LogisticRegression(C=_STRENGTH, max_iter=500),
-        )
-        model.fit(
-            features[learn],
-            target[learn],
-            logisticregression__sample_weight=weights[learn] * learn.sum() / 2,
-        )
-        models.append(model)
+        models.append(_Model(features[learn], target[learn], weights[learn] * learn.sum() / 2))
     return tuple(models)
+
+
+class _Model:
+    """Logistic regression on each feature and its bends at quantiles: a sum of piecewise linear curves."""
+
+    def __init__(self, features: Floats, target: NDArray[np.bool_], weights: Floats) -> None:
+        from sklearn.linear_model import LogisticRegression
+
+        self._knots: list[tuple[int, float]] = []
+        for column in range(features.shape[1]):
+            # One knot below all values makes the feature itself the first curve.
+            inner = np.quantile(features[:, column], _BENDS)
+            low, high = features[:, column].min(), features[:, column].max()
+            self._knots += [(column, float(k)) for k in sorted({low, *inner}) if low <= k < high]
+        basis = self._bent(features)
+        self._mean, self._scale = basis.mean(axis=0), np.maximum(basis.std(axis=0), 1e-9)
+        linear = LogisticRegression(C=_STRENGTH, max_iter=500)
+        linear.fit((basis - self._mean) / self._scale, target, sample_weight=weights)
+        self._weights, self._intercept = linear.coef_[0], float(linear.intercept_[0])
+
+    def _bent(self, features: Floats) -> Floats:
+        columns = [np.maximum(0.0, features[:, column] - knot) for column, knot in self._knots]
+        return np.column_stack([*columns, np.zeros(len(features))])
+
+    def terms(self, features: Floats) -> Floats:
+        """For each row what each feature adds to the log odds."""
+        parts = (self._bent(features) - self._mean) / self._scale * self._weights
+        found = np.zeros_like(features)
+        for n, (column, _) in enumerate(self._knots):
+            found[:, column] += parts[:, n]
+        return found
+
+    def odds(self, features: Floats) -> Floats:
+        """Natural-log odds of the target."""
+        found: Floats = self.terms(features).sum(axis=1) + self._intercept
+        return found

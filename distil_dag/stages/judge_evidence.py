@@ -25,7 +25,8 @@ Calls = tuple[ToolCall, ...]
 FEATURES = (
     "read_tool", "read_margin", "tool", "tool_margin", "weakest_tool", "missing_tool", "pattern",
     "weakest_argument", "missing_argument", "inside", "outside", "words", "values_not_in_words",
-    "weakest_value", "value_words_found", "value_belongs", "known_value_left_out", "same_request", "calls", "arguments",
+    "weakest_value", "value_words_found", "value_belongs", "known_value_left_out", "same_request", "calls",
+    "arguments",
 )  # fmt: skip
 
 # Values that are said in other words ("half" for 50) and voted on, the most frequent ones.

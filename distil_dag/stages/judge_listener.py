@@ -16,7 +16,7 @@ from distil_dag.core.tool_call import NO_CALL_TEXT, ToolCall, render_call
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.judge_evidence import Evidence
 from distil_dag.stages.judge_votes import Requests
-from distil_dag.stages.ports import ChatModel, Prompt
+from distil_dag.stages.ports import ChatModel, Progress, Prompt, Score, quiet
 from distil_dag.stages.slot_tagger import Floats
 
 Calls = tuple[ToolCall, ...]
@@ -25,6 +25,8 @@ Item = tuple[int, Calls]
 # Examples of the likeliest tool, and of how many others one each.
 _OWN, _OTHERS = 3, 3
 _LONGEST_TEXT = 300
+# Items put to the model at once: what is scored stays scored when a run is killed.
+_BATCH = 16
 
 
 class Listener:
@@ -54,13 +56,16 @@ class Listener:
                 self._halves[side].setdefault(name, []).append(n)
         self._sides = sides
 
-    def contrast(self, items: Sequence[Item]) -> Floats:
+    def contrast(self, items: Sequence[Item], progress: Progress = quiet) -> Floats:
         """A row an item: contrast with the rival, and log-probability a token; zeros if too long."""
-        asked: list[tuple[Prompt, str]] = []
-        for n, calls in items:
-            prompt = self._prompt(n)
-            asked += [(prompt, _text(calls)), (prompt, _text(self._rival(n, calls)))]
-        scores = self._model.score(asked) if asked else []
+        scores: list[Score] = []
+        for start in range(0, len(items), _BATCH):
+            asked: list[tuple[Prompt, str]] = []
+            for n, calls in items[start : start + _BATCH]:
+                prompt = self._prompt(n)
+                asked += [(prompt, _text(calls)), (prompt, _text(self._rival(n, calls)))]
+            scores += self._model.score(asked)
+            progress(min(start + _BATCH, len(items)), len(items), "calls heard by the model")
         rows = []
         for own, rival in zip(scores[::2], scores[1::2], strict=True):
             readable = np.isfinite(own.logprob) and np.isfinite(rival.logprob)

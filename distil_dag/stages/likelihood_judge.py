@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from distil_dag.core.case import Trace
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.judge_calibration import Calibration, calibrate
+from distil_dag.stages.judge_calibration import Calibration, area, calibrate
 from distil_dag.stages.judge_evidence import FEATURES, Evidence
 from distil_dag.stages.judge_faults import FaultMaker
 from distil_dag.stages.judge_listener import Item, Listener
@@ -34,10 +34,10 @@ _ROUNDS = 2
 _FAULTS_EACH = 3
 _MOST_FAULTS = 6000
 # Traces and faults on which the model is heard: the most doubtful, in log odds of the log's evidence.
-_HEARD_TRACES, _HEARD_FAULTS = 300, 150
+_HEARD_TRACES, _HEARD_FAULTS = 48, 32
 _DOUBT = 3.0
-# The model is heard if it lowers the loss to this share: less is as likely chance.
-_WORTH_HEARING = 0.98
+# The model is heard if it parts calls from faults by this much more area: less is as likely chance.
+_WORTH_HEARING = 0.01
 _LEAST_WEIGHT = 0.02
 
 _GROUPS = {
@@ -93,7 +93,7 @@ class LikelihoodJudge:
         progress(_ROUNDS, _ROUNDS + 1, "hearing the model")
         self._usual = np.average(logged, axis=0, weights=trust)
         self._listener = Listener(self._requests, self._evidence, trust, toolset, model)
-        self._listen(own, faults, logged, spoiled)
+        self._listen(own, faults, logged, spoiled, trust, progress)
 
     def assess(self, items: Sequence[tuple[Trace, Calls]], progress: Progress = quiet) -> list[Judgement]:
         """A judgement an item; each trace must be one of the log that the judge was fitted to."""
@@ -148,7 +148,15 @@ class LikelihoodJudge:
                 faults.append((n, spoiled))
         return faults
 
-    def _listen(self, own: Sequence[Item], faults: Sequence[Item], logged: Floats, spoiled: Floats) -> None:
+    def _listen(
+        self,
+        own: Sequence[Item],
+        faults: Sequence[Item],
+        logged: Floats,
+        spoiled: Floats,
+        trust: Floats,
+        progress: Progress,
+    ) -> None:
         """Learn how much the model's word weighs; nothing where it does not tell faults better."""
         assert self._calibration is not None
         calls = _doubtful(own, self._calibration.odds(logged, self._folds(own)), _HEARD_TRACES)
@@ -157,7 +165,7 @@ class LikelihoodJudge:
             return
         items = [item for item, _ in calls + wrong]
         odds = np.array([value for _, value in calls + wrong])
-        heard = self._listener.contrast(items)
+        heard = self._listener.contrast(items, progress)
         self._known = {
             (n, _key(said)): (float(row[0]), float(row[1]))
             for (n, said), row in zip(items[: len(calls)], heard, strict=False)
@@ -165,11 +173,16 @@ class LikelihoodJudge:
         table = np.column_stack([odds, heard])
         folds = self._folds(items)
         split = len(calls)
-        losses = []
+        parted = []
+        # Wrong calls of the log are no faults of ours, and would cloud what tells them from right ones.
+        counted = np.array([n >= split or trust[place] > 0.5 for n, (place, _) in enumerate(items)])
+        wrong_ones = np.arange(len(items)) >= split
+        if counted.sum() - (len(items) - split) < _FEWEST:
+            return
         for columns in (table[:, :1], table):
             fitted, _ = calibrate(columns[:split], columns[split:], folds[:split], folds[split:])
-            losses.append(_loss(fitted.odds(columns, folds), split))
-        if losses[1] < _WORTH_HEARING * losses[0]:
+            parted.append(area(fitted.odds(columns, folds)[counted], wrong_ones[counted]))
+        if parted[1] > parted[0] + _WORTH_HEARING:
             self._hearing = fitted
 
     def _hear(self, items: Sequence[Item], odds: Floats) -> dict[int, tuple[float, float]]:
@@ -209,11 +222,6 @@ class LikelihoodJudge:
 def _doubtful(items: Sequence[Item], odds: Floats, most: int) -> list[tuple[Item, float]]:
     order = sorted(range(len(items)), key=lambda n: (abs(odds[n]), n))
     return [(items[n], float(odds[n])) for n in order[:most] if abs(odds[n]) < _DOUBT]
-
-
-def _loss(odds: Floats, split: int) -> float:
-    """Mean logistic loss of telling logged calls (the first) from faults, both sides equal."""
-    return float(np.logaddexp(0, -odds[:split]).mean() + np.logaddexp(0, odds[split:]).mean())
 
 
 def _key(calls: Calls) -> str:

@@ -14,7 +14,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from distil_dag.stages.iban import iban_at
@@ -95,23 +95,31 @@ class Redactor:
         Raises Unreadable where they hold more than `MAX_VALUES` values.
         """
         self._names: dict[tuple[str, str], str] = {}
-        self._last: Counter[str] = Counter()
+        self._last: dict[str, int] = dict.fromkeys(KINDS, 0)
         self._spellings: list[tuple[re.Pattern[str], str]] = []
-        self._clean = False
-        kept = [value for value in values if value]
-        for value in kept:
-            self._reserve(value)
-        for value in kept:
-            self.value(value)
+        kept = list(values)
+        texts = "\0".join(_texts(kept))  # a sign that no pattern reaches across
+        self._clean = not _WORTH_A_LOOK.search(texts)
+        if self._clean:
+            return
+        # Placeholders that the log already holds are not given out again.
+        for kind, number in _PLACEHOLDER.findall(texts):
+            self._last[kind] = max(self._last[kind], int(number))
+        self.value(kept)
         self._spellings = [
             (re.compile(_spelled(kind, canonical)), name) for (kind, canonical), name in self._names.items()
         ]
         self._clean = not self._names
 
     @property
+    def is_idle(self) -> bool:
+        """True when there is nothing to replace."""
+        return self._clean
+
+    @property
     def found(self) -> Counter[str]:
         """Kind of personal data -> distinct values of it."""
-        return Counter(kind for kind, _ in self._names)
+        return Counter() if self._clean else Counter(kind for kind, _ in self._names)
 
     def text(self, text: str) -> str:
         """The text, one of those looked through or a part of one, with its personal data replaced."""
@@ -200,18 +208,10 @@ class Redactor:
                 return name
         return None
 
-    def _reserve(self, value: Any) -> None:
-        """Numbers of placeholders that the log already holds are not given out again."""
-        if isinstance(value, str):
-            for kind, number in _PLACEHOLDER.findall(value) if "<" in value else ():
-                self._last[kind] = max(self._last[kind], int(number))
-        elif isinstance(value, dict):
-            for key, item in value.items():
-                self._reserve(key)
-                self._reserve(item)
-        elif isinstance(value, list):
-            for item in value:
-                self._reserve(item)
+
+def is_personal(text: str) -> bool:
+    """True for a text that holds an address or a key, whatever else it is."""
+    return bool(_EMAIL.search(text) or _API_KEY.search(text))
 
 
 def redact_text(text: str) -> str:
@@ -232,6 +232,21 @@ def excerpt(raw: Any) -> str:
     text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), raw[:_EXCERPT_SOURCE])
     text = redact_text(_UNPRINTABLE.sub("\ufffd", text))
     return text if len(text) <= _EXCERPT else text[:_EXCERPT] + "…"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text and whole number inside a JSON value, names of arguments included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, int):
+        yield str(value)
 
 
 def _fold(text: str) -> str:

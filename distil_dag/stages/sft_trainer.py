@@ -113,6 +113,7 @@ def make_trainer(
         dataloader_pin_memory=not on_cpu,
         logging_steps=0.01,
         logging_first_step=True,
+        logging_nan_inf_filter=False,  # a diverged loss shows as what it is
         save_strategy="steps",
         save_steps=spec.save_every_steps,
         save_total_limit=2,

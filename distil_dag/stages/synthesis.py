@@ -43,9 +43,9 @@ from distil_dag.stages.wording import tokens
 CaseType = TypeVar("CaseType", bound=Case)
 
 TEACHER, REFILL, CROSS = "teacher", "refill", "cross"
-# By how much another tool may read likelier: a refilled request keeps a real user's verb, halves of two
-# may have lost it.
-_SLACK = {TEACHER: 0.0, REFILL: 0.6, CROSS: -0.2}
+# By how much another tool may read likelier: a refilled request keeps a real user's verb, two halves
+# may have lost it, and a teacher may have missed it.
+_SLACK = {TEACHER: 0.0, REFILL: 0.6, CROSS: 0.0}
 # Of the transplants of a cell that has slots.
 _CROSS_SHARE = 0.5
 # A maker that fails this often in a row has nothing more to give for a cell.
@@ -310,13 +310,18 @@ def _canonical(cases: Iterable[CaseType], toolset: Toolset) -> list[CaseType]:
 
 
 def _usable(cases: Sequence[Example], toolset: Toolset) -> list[Example]:
-    """The cases that a plan can use: with words, within the schema, and not doubtful among the others."""
+    """The cases that a plan can use: with words, within the schema, and not doubtful among the others.
+
+    A wrong seed costs little as one training row, but much as the template of twenty.
+    """
     fit = [
         case
         for case in _canonical(cases, toolset)
         if tokens(case.request) and not any(toolset.problems(call) for call in case.calls)
     ]
-    wrong = doubtful(fit)
+    # Where nearly every request says the value, a call whose value nobody said is a mistake.
+    said = Vocabulary.learn(fit, toolset)
+    wrong = doubtful(fit) | {case.id for case in fit if said.unsaid(case)}
     return [case for case in fit if case.id not in wrong]
 
 

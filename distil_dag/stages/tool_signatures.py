@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from distil_dag.core.tool_call import CLOSE_TAG, OPEN_TAG
+from distil_dag.core.tool_call import CLOSE_TAG, NO_CALL_TEXT, OPEN_TAG
 from distil_dag.core.toolset import Tool, Toolset
 
 # An enumeration longer than this is cut: what it lists is no longer a hint but a burden.
@@ -21,7 +21,8 @@ def instructions(toolset: Toolset, description: str) -> str:
     return (
         f"{description}\n\n"
         f"Functions (`?` marks what may be left out):\n{lines}\n\n"
-        f'Answer with the call only: {OPEN_TAG}{{"name": "…", "arguments": {{…}}}}{CLOSE_TAG}'
+        f'Answer with the call only: {OPEN_TAG}{{"name": "…", "arguments": {{…}}}}{CLOSE_TAG}\n'
+        f"If no function fits, answer: {NO_CALL_TEXT}"
     ).strip()
 
 

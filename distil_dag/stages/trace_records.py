@@ -83,7 +83,7 @@ class RecordReader:
         turns: list[Turn] = []
         traces: list[Trace] = []
         problem: Unreadable | None = None
-        redactor = Redactor(())
+        redacted: Counter[str] = Counter()
         try:
             moment = read_time(time)
             style = _style(record) if self._format == "auto" else self._format
@@ -97,6 +97,7 @@ class RecordReader:
             model = _model(record)
             parts = [part for turn in turns for part in (turn.content, *map(_parts, turn.calls))]
             redactor = Redactor([*parts, model])
+            redacted = redactor.found
             messages = [_message(turn, redactor) for turn in turns]
             answers = sum(turn.role == "assistant" for turn in turns) + (problem is not None)
             several = style == "messages" and answers > 1
@@ -120,7 +121,7 @@ class RecordReader:
             problem = problem or error
         if not traces:
             problem = problem or _missing(turns)
-        return Reading(tuple(traces), problem, redactor.found)
+        return Reading(tuple(traces), problem, redacted)
 
     def _check(self, calls: Sequence[ToolCall], redactor: Redactor) -> tuple[str, ...]:
         """Problems of the calls as logged, since a placeholder need not satisfy a schema."""
@@ -241,6 +242,8 @@ def _missing(turns: Sequence[Turn]) -> Unreadable | None:
 
 
 def _message(turn: Turn, redactor: Redactor) -> Message:
+    if redactor.is_idle:
+        return Message(role=turn.role, content=turn.content, tool_calls=turn.calls)
     calls = tuple(
         ToolCall(name=redactor.text(call.name), arguments=redactor.value(call.arguments))
         for call in turn.calls

@@ -101,6 +101,8 @@ def _joined(first: Template, other: Template, rng: random.Random) -> Template | 
         for i, (word, _, _) in enumerate(left)
         for j, (same, _, _) in enumerate(right)
         if word == same and (i > 0 or j > 0) and (i < len(left) - 1 or j < len(right) - 1)
+        # A call keeps its meaning by its slots and verb; what is no call has only its words to keep it.
+        if first.case.calls or (i > 0 and j > 0 and left[i - 1][0] == right[j - 1][0])
     ]
     rng.shuffle(meetings)
     whole = sorted(f"[{name}]" for _, name in first.paths)

@@ -16,7 +16,7 @@ from typing import Any
 
 import jsonschema
 
-from distil_dag.core.case import Example, Message
+from distil_dag.core.case import Case, Example, Message
 from distil_dag.core.normalise import request_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.ports import ChatModel, Prompt
@@ -27,6 +27,7 @@ from distil_dag.stages.wording import contains, delexicalise, locate, surfaces, 
 _SHARED_KIND = 0.3
 # From this share of seeds on that hold the value in the words, the argument is grounded.
 GROUNDED_FROM = 0.5
+_ALWAYS_SAID = 0.8
 _WIDEN_PROMPTS = 6
 _SEED_WEIGHT, _HINT_WEIGHT, _PROPOSED_WEIGHT = 1.0, 0.5, 0.35
 # Nobody turns off the lights in the carpet, and "at" does not go before "during the day".
@@ -121,6 +122,15 @@ class Vocabulary:
 
     def is_grounded(self, tool: str, argument: str) -> bool:
         return self.grounded.get((tool, argument), 0.0) >= GROUNDED_FROM
+
+    def unsaid(self, case: Case) -> list[str]:
+        """Arguments whose value is not in the words, though nearly all requests say theirs."""
+        return [
+            name
+            for call in case.calls
+            for name, value in call.arguments.items()
+            if self.grounded.get((call.name, name), 0.0) >= _ALWAYS_SAID and not locate(value, case.request)
+        ]
 
     def known_value(self, tool: str, argument: str, words: str) -> Any:
         """The known value that these words say, or None."""

@@ -19,6 +19,7 @@ from distil_dag.adapters.trace_sources import (
     newest_time,
     open_log,
     source_error,
+    without_secrets,
 )
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Settings, Task
@@ -185,6 +186,20 @@ def test_a_source_that_does_not_fit_is_said_without_secrets(tmp_path, change, sa
         open_log(task)
     assert said in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "stored"),
+    [
+        ("postgresql://me:p@ss/w:d@host/db", "postgresql://me:***@host/db"),
+        ("postgresql://me:${PASSWORD}@host/db", "postgresql://me:${PASSWORD}@host/db"),
+        ("mysql://me@host/db?ssl_key=abc&timeout=5", "mysql://me@host/db?ssl_key=***&timeout=5"),
+        ("sqlite:///log.db", "sqlite:///log.db"),
+    ],
+)
+def test_what_is_stored_of_the_task_holds_no_password(url, stored):
+    task = task_of({"kind": "sql", "url": url, "table": "log"})
+    assert without_secrets(task).settings.traces.url == stored
 
 
 def test_a_variable_in_the_url_is_read_from_the_environment(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distil_dag.adapters.embedded_weights import NAME, embedded_gguf, embedded_identity
+from distil_dag.adapters.embedded_weights import NAME, embedded_batch_gguf, embedded_gguf, embedded_identity
 from distil_dag.adapters.llama_cpp_chat import LlamaCppChat
 from distil_dag.core.case import Message
 from distil_dag.stages.ports import Prompt, Score
@@ -43,18 +43,23 @@ PROMPTS = [
 
 
 @pytest.fixture(scope="module")
-def chat() -> Iterator[LlamaCppChat]:
-    with LlamaCppChat(embedded_gguf(), NAME, threads=1) as model:
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return embedded_batch_gguf(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="module")
+def chat(weights: Path) -> Iterator[LlamaCppChat]:
+    with LlamaCppChat(weights, threads=1) as model:
         yield model
 
 
 @pytest.fixture(scope="module")
-def plain() -> Any:
+def plain(weights: Path) -> Any:
     """The reference: one context, one sequence, no sharing. One thread: others may need the cores."""
     import llama_cpp
 
     return llama_cpp.Llama(
-        str(embedded_gguf()), n_ctx=1024, n_threads=1, n_threads_batch=1, logits_all=True, verbose=False
+        str(weights), n_ctx=1024, n_threads=1, n_threads_batch=1, logits_all=True, verbose=False
     )
 
 
@@ -84,7 +89,7 @@ def test_replies_together_are_those_of_the_plain_api(chat: LlamaCppChat, plain: 
             expected += plain.detokenize([token])
         differing += expected.decode("utf-8", "ignore") != reply.text
     assert len(PROMPTS) >= 20
-    assert differing <= 2
+    assert differing <= 1
 
 
 def test_equal_calls_give_equal_bits_whatever_came_before(chat: LlamaCppChat) -> None:
@@ -126,8 +131,8 @@ def test_scores_are_sums_of_log_softmax(chat: LlamaCppChat, plain: Any) -> None:
         start = next((at for at, pair in enumerate(zip(before, whole)) if pair[0] != pair[1]), len(before))  # noqa: B905
         expected = plain_logprobs(plain, whole, start)
         assert score.tokens == len(expected)
-        # The kernels for one row and for many round differently, by up to some hundredths here.
-        assert score.logprob == pytest.approx(sum(expected), abs=0.02 * (1 + len(expected)))
+        # Sums of one pass with many sequences and of one with a single one round differently.
+        assert score.logprob == pytest.approx(sum(expected), abs=0.01 * len(expected))
 
 
 def test_prefill_is_continued_and_scored_as_one_turn(chat: LlamaCppChat) -> None:
@@ -219,16 +224,16 @@ def test_what_cannot_be_answered_is_an_error_of_its_own(chat: LlamaCppChat) -> N
     assert chat.score([(good, "word " * 9000), (good, "A light.")])[0].logprob == -math.inf
 
 
-def test_a_small_cache_gives_the_same_replies_more_slowly(chat: LlamaCppChat) -> None:
+def test_a_small_cache_gives_the_same_replies_more_slowly(chat: LlamaCppChat, weights: Path) -> None:
     """Sequences wait, give way and are computed again, and nothing is lost or mixed up."""
-    prompts = [ask(f"Tell me about a {thing}.", max_tokens=90, system="Go on and on.") for thing in THINGS]
+    prompts = [ask(f"About a {thing}.", max_tokens=60, system="Go on and on.") for thing in THINGS[:4]]
     wide = chat.generate(prompts)
-    with LlamaCppChat(embedded_gguf(), parallel=5, context=256, threads=1) as narrow:
+    with LlamaCppChat(weights, parallel=5, context=256, threads=1) as narrow:
         tight = narrow.generate(prompts)
         assert narrow.generate([ask("x " * 300)])[0].finish == "error"
     assert [reply.completion_tokens for reply in tight] == [reply.completion_tokens for reply in wide]
     shared = [len(a.text) > 0 and a.text[:12] == b.text[:12] for a, b in zip(wide, tight, strict=True)]
-    assert sum(shared) >= len(THINGS) - 1
+    assert sum(shared) >= 3
 
 
 def test_rendered_prompts_and_facts_about_the_file(chat: LlamaCppChat) -> None:
@@ -239,7 +244,9 @@ def test_rendered_prompts_and_facts_about_the_file(chat: LlamaCppChat) -> None:
     assert reply.text
     assert chat.metadata["general.architecture"] == "llama"
     assert "<|im_start|>" in chat.chat_template
-    assert chat.identity == embedded_identity()
+    assert chat.identity.startswith(f"{NAME}-f16@sha256:")
+    with LlamaCppChat(embedded_gguf(), NAME, threads=1) as packaged:
+        assert packaged.identity == embedded_identity()
     assert chat.complete_text([""], max_tokens=8)[0].finish == "error"
 
 

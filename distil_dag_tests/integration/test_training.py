@@ -20,11 +20,15 @@ from distil_dag.adapters.gguf_tools import find_converter, read_metadata
 from distil_dag.adapters.llama_cpp_chat import LlamaCppChat
 from distil_dag.adapters.run_store import file_digest
 from distil_dag.adapters.student_base import base_checkpoint
+from distil_dag.assets.checkpoint import checkpoint
+from distil_dag.assets.gguf import gguf
 from distil_dag.core.case import Example, Message
-from distil_dag.core.reports import TrainReport
+from distil_dag.core.reports import GgufReport, TrainReport
 from distil_dag.core.task import ExportSpec, Settings, SqlSource, StudentSpec, Task, TrainingSpec
 from distil_dag.core.tool_call import ToolCall, parse_answer
 from distil_dag.entrypoints.train import JOB_FILE, ROWS_FILE, TrainingJob
+from distil_dag.resources.lineage import ancestors
+from distil_dag.resources.store import StoreResource
 from distil_dag.resources.trainer import TrainerResource
 from distil_dag.stages.export import golden_texts
 from distil_dag.stages.sft import train
@@ -175,7 +179,7 @@ def start():
         process.wait()
 
 
-def wait_for(path: Path, process: subprocess.Popen[bytes], seconds: float = 50) -> None:
+def wait_for(path: Path, process: subprocess.Popen[bytes], seconds: float = 400) -> None:
     until = time.monotonic() + seconds
     while not path.exists():
         assert process.poll() is None, f"the training ended before {path.name}"
@@ -315,6 +319,30 @@ def test_it_runs_as_a_step_of_dagster(place, base):
         logs = [entry.user_message for entry in instance.all_logs(result.run_id)]
     assert told == ["40 base"]
     assert any("step 40/40, loss " in line for line in logs)
+
+
+def test_the_two_assets_publish_a_model_that_names_its_origin(place, base):
+    store = StoreResource(root=str(place / "store"))
+    runs, run = store.open(), "lights.all"
+    runs.write_report(run, "traces", make_task(model=str(base)), name="task")
+    runs.write_cases(run, "synthetic_set", "accepted", ROWS[1::2])
+    runs.write_cases(run, "judged_seeds", "seeds", ROWS[::2])
+    runs.write_cases(run, "judged_seeds", "unlabelled", ROWS[:3])
+    resources = {"store": store, "trainer": TrainerResource(work_root=str(place / "work"))}
+    with dg.instance_for_test() as instance:
+        instance.add_dynamic_partitions("distil_runs", [run])
+        result = dg.materialize([checkpoint, gguf], partition_key=run, resources=resources, instance=instance)
+        made = {name: result.asset_materializations_for_node(name)[0] for name in ("checkpoint", "gguf")}
+        entries = ancestors(instance, "gguf", run)
+    assert {"loss", "supervised"} <= set(made["checkpoint"].metadata)
+    assert "light attic" not in str(made["gguf"].metadata["model card"])
+    report = runs.read_report(run, "gguf", GgufReport)
+    with runs.local_folder(run, "gguf", "files") as folder:
+        carried = json.loads(read_metadata(folder / report.primary)["distil_dag.lineage"])
+        assert json.loads((folder / report.lineage).read_text())["ancestors"] == carried
+    assert [entry["asset"] for entry in carried] == ["checkpoint"]
+    assert carried == entries[1:]
+    assert runs.read_report(run, "checkpoint", TrainReport).rows_by_origin == {"synthetic": 8, "seed": 8}
 
 
 def test_a_training_that_fails_says_where_to_look(place, base):

@@ -9,12 +9,14 @@ import pytest
 from dagster_dlt import DagsterDltResource
 
 from distil_dag.adapters.run_store import RunStore
+from distil_dag.adapters.trace_sources import SourceError, SourceUnavailable
 from distil_dag.assets.traces import traces
 from distil_dag.core.reports import TracesReport
 from distil_dag.core.task import Task
 from distil_dag.resources.conventions import RUNS
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.tasks import TasksResource
+from distil_dag.resources.traces_in_dagster import failure
 
 JOB = {
     "task_description": "Run the lights.",
@@ -130,7 +132,11 @@ def test_a_table_without_rows_is_a_table(home):
         ("lamps.a", {}, "no task is called 'lamps'; known tasks: lights"),
         ("lights.a", {"traces.table": "logs"}, "no table 'logs'; it has log"),
         ("lights.a", {"judge.seeds": "many"}, "judge.seeds"),
-        ("lights.a", {"traces.url": "postgresql+psycopg2://me:hunter2@127.0.0.1:9/x"}, "can't be read"),
+        (
+            "lights.a",
+            {"traces.url": "nonsense://me:hunter2@127.0.0.1:9/x"},
+            "can't be used as a database URL",
+        ),
     ],
 )
 def test_what_can_not_work_fails_at_once_and_says_why(home, run, overrides, said):
@@ -141,6 +147,17 @@ def test_what_can_not_work_fails_at_once_and_says_why(home, run, overrides, said
     assert said in (data.user_failure_data.description or "")
     assert not [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
     assert "hunter2" not in str(data)
+
+
+def test_a_source_that_does_not_answer_is_asked_again():
+    refused = SourceUnavailable("no answer")
+    wrapped = RuntimeError("dlt's words")
+    wrapped.__cause__ = refused
+    again = failure(wrapped)
+    assert isinstance(again, dg.RetryRequested)
+    assert again.__cause__ is refused
+    assert isinstance(failure(RuntimeError("connection reset")), dg.RetryRequested)
+    assert isinstance(failure(SourceError("no table")), dg.Failure)
 
 
 def test_the_spec_reads_well():

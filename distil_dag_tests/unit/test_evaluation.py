@@ -197,7 +197,7 @@ def test_the_progress_covers_all_candidates() -> None:
     seen: list[tuple[int, int, str]] = []
     candidates = [scripted("one", cases, 1.0), scripted("two", cases, 1.0)]
     evaluate(cases, TOOLS, candidates, SPEC, lambda *call: seen.append(call))
-    assert seen == [(100, 200, "one"), (200, 200, "two")]
+    assert seen == [(4, 8, "one"), (8, 8, "two")]
 
 
 def test_one_model_as_json() -> None:
