@@ -35,6 +35,7 @@ class SqlLog:
     def __init__(self, source: SqlSource) -> None:
         """Connects and looks at the table; raises SourceError that says what does not fit."""
         self._source = source
+        self._handed_over = 0
         self._engine = _engine(expand(source.url, "traces.url"))
         schema, _, name = source.table.rpartition(".")
         self._schema, self._name = schema or None, name
@@ -63,9 +64,11 @@ class SqlLog:
 
     def records(self, page: Iterable[dict[str, Any]]) -> Iterator[RawRecord]:
         """The rows of a page as records."""
+        name = self._source.id_column
         for row in page:
-            identity = row.get(self._source.id_column)
-            yield RawRecord(self._source.table, f"{self._source.id_column} {identity}", row)
+            self._handed_over += 1
+            place = f"row {self._handed_over}" if row.get(name) is None else f"{name} {row[name]}"
+            yield RawRecord(self._source.table, place, row)
 
     def query(self, key: RunKey) -> sa.Select[Any]:
         """The statement that reads a run's rows: needed columns, coarse window, stable order."""

@@ -136,11 +136,14 @@ class Intake:
         return {name: value.get(theirs.get(name, name)) for name in FIELDS} if theirs else value
 
     def _identity(self, record: RawRecord) -> tuple[str, bool]:
-        """The id of a record, and whether it is the record's own: one from content and place is unique."""
+        """The id of a record (of `id_column`, else `id`), and whether it is its own.
+
+        One without gets an id from its content and place, which is unique and stays the same.
+        """
         own = record.value.get(self._source.id_column or "id")
         if own is None or own == "":
             content = record.raw if isinstance(record.raw, bytes) else _canonical(record.value)
-            place = f"{record.source}\n{record.position}\n".encode()
+            place = f"{record.source}\n{record.position}\n".encode(errors="surrogatepass")
             return hashlib.sha256(place + content).hexdigest()[:16], False
         if isinstance(own, float) and own.is_integer():
             own = int(own)

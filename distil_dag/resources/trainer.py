@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.errors import DagsterPipesExecutionError
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
@@ -80,7 +81,7 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         client = dg.PipesSubprocessClient(env=environment)
         try:
             client.run(context=context, command=command)
-        except dg.DagsterPipesExecutionError as error:
+        except DagsterPipesExecutionError as error:
             raise dg.Failure(
                 description=f"The training process failed ({error}). Its output is in this step's stderr; "
                 f"the last checkpoint stays in {folder}, and a retry goes on from it."

@@ -153,6 +153,15 @@ def test_a_repeated_id_keeps_its_first_row(tmp_path):
     assert load(task, tmp_path / "again")[0] == found
 
 
+def test_rows_without_an_id_get_one_that_stays(tmp_path):
+    rows = [(None, DAY.isoformat(), "home", *pair(1))] * 3
+    task = task_of(database(tmp_path / "log.db", rows, key=""))
+    found, quarantine, _ = load(task, tmp_path / "store")
+    assert len({row["id"] for row in found}) == 3
+    assert quarantine == []
+    assert load(task, tmp_path / "again")[0] == found
+
+
 def test_loading_twice_replaces_and_gives_the_same(tmp_path):
     rows = [(n, DAY.isoformat(), "home", *pair(n)) for n in range(3000)] + [(9999, "?", "home", "", "")]
     task = task_of(database(tmp_path / "log.db", rows))
