@@ -29,7 +29,7 @@ def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Material
     probes = runs.read_cases(run, "judged_seeds", "unlabelled", Case)
     probes = probes or runs.read_cases(run, "judged_seeds", "seeds", Case)
     training = runs.read_report(run, "checkpoint", TrainReport)
-    behind = ancestors(context.instance, "checkpoint", run)
+    behind = ancestors(context.instance, "checkpoint", run, task)
     with (
         runs.local_folder(run, "checkpoint", "model") as model,
         runs.new_folder(run, "gguf", "files") as folder,

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.errors import DagsterPipesExecutionError
 import pyarrow as pa
 import pyarrow.parquet as pq
+from dagster._core.errors import DagsterPipesExecutionError
 from pydantic import Field
 
 from distil_dag.adapters.student_base import base_checkpoint

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from distil_dag.core.case import Trace
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.judge_calibration import Calibration, area, calibrate
+from distil_dag.stages.judge_calibration import Calibration, calibrate
 from distil_dag.stages.judge_evidence import FEATURES, Evidence
 from distil_dag.stages.judge_faults import FaultMaker
 from distil_dag.stages.judge_listener import Item, Listener
@@ -36,6 +36,9 @@ _MOST_FAULTS = 6000
 # Traces and faults on which the model is heard: the most doubtful, in log odds of the log's evidence.
 _HEARD_TRACES, _HEARD_FAULTS = 48, 32
 _DOUBT = 3.0
+# A score of 0.5 rejects this share of our own faults, whose best are as good as real ones: a seed
+# is worth more than a lost trace. Even odds at least, and never more than e to the second power.
+_REJECTED, _STRICTEST = 0.95, 2.0
 # The model is heard if it parts calls from faults by this much more area: less is as likely chance.
 _WORTH_HEARING = 0.01
 _LEAST_WEIGHT = 0.02
@@ -58,8 +61,7 @@ _MODEL_REASON = "the model finds the call unlikely"
 class LikelihoodJudge:
     """Fitted to a log; scores calls for its requests.
 
-    A score of 0.5 says that a call looks as much like a fault as like a good call of the log, or
-    that the log is so poor that one of its calls with this look is as often wrong as right.
+    A score of 0.5 or more says that a call looks better than nearly all faults of our own making do.
     """
 
     def __init__(
@@ -90,6 +92,9 @@ class LikelihoodJudge:
             logged, spoiled = self._features(own), self._features(faults)
             self._calibration, right = calibrate(logged, spoiled, self._folds(own), self._folds(faults))
             trust = np.clip(right, _LEAST_WEIGHT, 1.0)
+        assert self._calibration is not None
+        odds_of_faults = self._calibration.odds(spoiled, self._folds(faults))
+        self._threshold = float(np.clip(np.quantile(odds_of_faults, _REJECTED), 0.0, _STRICTEST))
         progress(_ROUNDS, _ROUNDS + 1, "hearing the model")
         self._usual = np.average(logged, axis=0, weights=trust)
         self._listener = Listener(self._requests, self._evidence, trust, toolset, model)
@@ -107,10 +112,9 @@ class LikelihoodJudge:
         heard = self._hear(places, odds)
         found = []
         for n, (item, row, log_odds) in enumerate(zip(places, features, odds, strict=True)):
-            prior = np.log((1 - self._wrong) / self._wrong)
             own = heard.get(n)
             final = float(own[0] if own else log_odds)
-            score = float(1 / (1 + np.exp(-(final + prior))))
+            score = float(1 / (1 + np.exp(self._threshold - final)))
             reason, explanation = self._why(item, row, int(folds[n]), float(log_odds), final)
             details: dict[str, float | str] = {
                 name: round(float(value), 3) for name, value in zip(FEATURES, row, strict=True)
@@ -122,12 +126,6 @@ class LikelihoodJudge:
             progress(n + 1, len(items), "judged")
         return found
 
-    @property
-    def _wrong(self) -> float:
-        # A seed is worth more than a lost trace: the judge never takes a log for better than even.
-        assert self._calibration is not None
-        return max(0.5, self._calibration.wrong)
-
     def _features(self, items: Sequence[Item]) -> Floats:
         return np.array([self._evidence.features(n, calls) for n, calls in items], dtype=np.float64)
 
@@ -135,17 +133,17 @@ class LikelihoodJudge:
         return self._requests.folds[[n for n, _ in items]]
 
     def _make_faults(self, toolset: Toolset, trust: Floats, seed: int) -> list[Item]:
-        """Faults of traces, those of the trusted ones more often: a fault of a fault is too plain."""
+        """Faults of the trusted traces: a fault of a fault is too plain."""
         traces = self._requests.traces
         maker = FaultMaker(toolset, self._evidence.values(), [trace.calls for trace in traces])
-        rng = random.Random(f"{seed}:faults")
-        base = trust * (trust > 0.5) if (trust > 0.5).any() else trust
-        wanted = min(_FAULTS_EACH * len(traces), _MOST_FAULTS)
+        trusted = [n for n in range(len(traces)) if trust[n] > 0.5] or list(range(len(traces)))
+        step = max(1, len(trusted) * _FAULTS_EACH // _MOST_FAULTS)
         faults = []
-        for n in rng.choices(range(len(traces)), base.tolist(), k=wanted):
-            spoiled = maker.spoil(rng, traces[n].calls)
-            if spoiled is not None:
-                faults.append((n, spoiled))
+        for n in trusted[::step]:
+            # A stream for each trace: another row in the log changes no other row's faults.
+            rng = random.Random(f"{seed}:{traces[n].id}")
+            found = [maker.spoil(rng, traces[n].calls) for _ in range(_FAULTS_EACH)]
+            faults += [(n, calls) for calls in found if calls is not None]
         return faults
 
     def _listen(
@@ -173,17 +171,7 @@ class LikelihoodJudge:
         table = np.column_stack([odds, heard])
         folds = self._folds(items)
         split = len(calls)
-        parted = []
-        # Wrong calls of the log are no faults of ours, and would cloud what tells them from right ones.
-        counted = np.array([n >= split or trust[place] > 0.5 for n, (place, _) in enumerate(items)])
-        wrong_ones = np.arange(len(items)) >= split
-        if counted.sum() - (len(items) - split) < _FEWEST:
-            return
-        for columns in (table[:, :1], table):
-            fitted, _ = calibrate(columns[:split], columns[split:], folds[:split], folds[split:])
-            parted.append(area(fitted.odds(columns, folds)[counted], wrong_ones[counted]))
-        if parted[1] > parted[0] + _WORTH_HEARING:
-            self._hearing = fitted
+        self._hearing, _ = calibrate(table[:split], table[split:], folds[:split], folds[split:])
 
     def _hear(self, items: Sequence[Item], odds: Floats) -> dict[int, tuple[float, float]]:
         """Position -> log odds with the model's word and its contrast, for doubtful items."""

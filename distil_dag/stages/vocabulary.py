@@ -28,7 +28,9 @@ _SHARED_KIND = 0.3
 # From this share of seeds on that hold the value in the words, the argument is grounded.
 GROUNDED_FROM = 0.5
 _ALWAYS_SAID = 0.8
-_WIDEN_PROMPTS = 6
+_WIDEN_PROMPTS = 3
+# Fewer different values than this show no kind that could be continued.
+_OPEN_FROM = 4
 _SEED_WEIGHT, _HINT_WEIGHT, _PROPOSED_WEIGHT = 1.0, 0.5, 0.35
 # Nobody turns off the lights in the carpet, and "at" does not go before "during the day".
 _OTHER_TOOL, _OTHER_FRAME = 0.3, 0.15
@@ -244,7 +246,7 @@ class Vocabulary:
     def _is_open(self, kind: Kind) -> bool:
         strings = [value for value in kind.values.values() if isinstance(value, str)]
         specs = [self.toolset[tool].properties.get(name, {}) for tool, name in kind.slots]
-        return len(strings) >= 3 and not any("enum" in spec or "pattern" in spec for spec in specs)
+        return len(strings) >= _OPEN_FROM and not any("enum" in spec or "pattern" in spec for spec in specs)
 
     def _fits(self, kind: Kind, value: str) -> bool:
         if len(value) < 2 or not self._is_open(kind) or not _VALUE.fullmatch(value) or value in _STOP:

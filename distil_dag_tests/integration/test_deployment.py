@@ -223,18 +223,20 @@ def test_an_asset_is_materialized_through_graphql_as_the_ui_does_it(
 
     import psycopg2
 
-    with psycopg2.connect(
-        host=env["DAGSTER_PG_HOST"],
-        port=env["DAGSTER_PG_PORT"],
-        user=env["DAGSTER_PG_USERNAME"],
-        password=env["DAGSTER_PG_PASSWORD"],
-        dbname=env["DAGSTER_PG_DB"],
-    ) as connection:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "select count(*) from event_logs where dagster_event_type = 'ASSET_MATERIALIZATION'"
-                " and partition = %s",
-                [run_key],
-            )
-            (count,) = cursor.fetchone() or (0,)
+    with (
+        psycopg2.connect(
+            host=env["DAGSTER_PG_HOST"],
+            port=env["DAGSTER_PG_PORT"],
+            user=env["DAGSTER_PG_USERNAME"],
+            password=env["DAGSTER_PG_PASSWORD"],
+            dbname=env["DAGSTER_PG_DB"],
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(
+            "select count(*) from event_logs where dagster_event_type = 'ASSET_MATERIALIZATION'"
+            " and partition = %s",
+            [run_key],
+        )
+        (count,) = cursor.fetchone() or (0,)
     assert count == 1

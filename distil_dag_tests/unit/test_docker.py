@@ -65,8 +65,9 @@ def test_compose_builds_targets_that_exist_and_satisfies_the_specification() -> 
     for service in compose["services"].values():
         if "build" in service:
             assert service["build"]["target"] in stages()
+    program = Path(sys.executable).parent / "check-jsonschema"
     checked = subprocess.run(
-        [Path(sys.executable).parent / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", DOCKER / "compose.yaml"],
+        [program, "--builtin-schema", "vendor.compose-spec", DOCKER / "compose.yaml"],
         capture_output=True,
         text=True,
     )

@@ -62,7 +62,7 @@ def test_the_likelihood_judge_finds_wrong_calls_without_labels(quarter) -> None:
     assert found["auc_low"] <= found["auc"] <= found["auc_high"]
     assert found["recall"] > 0.8
     assert found["precision"] > 0.7
-    assert sum(right[seed.id] for seed in judged.seeds) >= 0.95 * len(judged.seeds)
+    assert sum(right[seed.id] for seed in judged.seeds) >= 0.9 * len(judged.seeds)
 
 
 def test_half_of_the_log_may_be_wrong() -> None:
@@ -265,8 +265,8 @@ def test_a_corrected_copy_of_a_test_case_goes_back() -> None:
 
 
 def test_the_model_is_heard_where_it_helps() -> None:
-    log, right = faulty_log(120, 0.3, seed=2)
-    truth = {row.request: render_calls(row.calls) for row in clean_log(120, seed=2)}
+    log, right = faulty_log(40, 0.3, seed=2)
+    truth = {row.request: render_calls(row.calls) for row in clean_log(40, seed=2)}
 
     class Knows(SilentModel):
         identity = "knows"
@@ -284,7 +284,7 @@ def test_the_model_is_heard_where_it_helps() -> None:
     judged, _ = judge(log, TOOLSET, LIKELIHOOD, model)
     plain, _ = judge(log, TOOLSET, LIKELIHOOD, SilentModel())
     assert any("model_contrast" in v.details for v in judged.verdicts)
-    assert audit(judged.verdicts, right)["auc"] >= audit(plain.verdicts, right)["auc"]
+    assert audit(judged.verdicts, right)["auc"] > audit(plain.verdicts, right)["auc"]
     for prompt in model.asked:
         *examples, asked = prompt.messages[0].content.split("Request: ")[1:]
         assert request_key(asked.removesuffix("\nCall:")) not in {

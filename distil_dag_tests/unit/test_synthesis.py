@@ -246,7 +246,8 @@ def test_a_longer_known_value_in_the_words_becomes_the_label() -> None:
     ]
 
     def says_more(number: int, line: str) -> str:
-        return f"turn {'on' if 'on' in line.split(':')[0] else 'off'} my wemo plug socket {LEADS[number % 8]} {TAILS[number % 7]}"
+        way = "on" if "on" in line.split(":")[0] else "off"
+        return f"turn {way} my wemo plug socket {LEADS[number % 8]} {TAILS[number % 7]}"
 
     made, _, _ = run(says_more, rows=20, cases=cases, transplant_share=0.0)
     rows = [row for row in made.accepted if row.id.startswith("teacher")]
