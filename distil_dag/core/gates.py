@@ -219,8 +219,8 @@ def judge_export(report: GgufReport, spec: GateSpec) -> list[Finding]:
             f"Token ids and template must be equal in each file, {spec.min_parity:.1%} of greedy answers "
             "the same in f16 and in the primary one."
             if bad
-            else f"{len(report.files)} files read like their checkpoint; f16 and {report.primary} answer like it "
-            f"({lowest:.1%} at least).",
+            else f"{len(report.files)} files read like their checkpoint; f16 and {report.primary} "
+            f"answer like it ({lowest:.1%} at least).",
             numbers={"lowest_agreement": lowest, "min_parity": spec.min_parity},
             rows=table,
         ),

@@ -39,8 +39,6 @@ _DOUBT = 3.0
 # A score of 0.5 rejects this share of our own faults, whose best are as good as real ones: a seed
 # is worth more than a lost trace. Even odds at least, and never more than e to the second power.
 _REJECTED, _STRICTEST = 0.95, 2.0
-# The model is heard if it parts calls from faults by this much more area: less is as likely chance.
-_WORTH_HEARING = 0.01
 _LEAST_WEIGHT = 0.02
 
 _GROUPS = {

@@ -30,6 +30,7 @@ from distil_dag.stages.ports import ChatModel, Progress, quiet
 from distil_dag.stages.transplant import Transplanter
 from distil_dag.stages.validation import (
     BOUNDARY,
+    FUNCTION,
     GROUNDING,
     REASONS,
     UNPLANNED,
@@ -53,6 +54,9 @@ _PATIENCE = 16
 # Prompts of one cell that are sent together share a beginning.
 _GROUP = 16
 _HINTS_FROM = 0.6
+# A teacher that misses the plan this often is believed only in words that the log knows.
+_WEAK_FROM = 0.1
+_FAULTS = frozenset({GROUNDING, FUNCTION})
 _REREAD = frozenset({BOUNDARY, UNPLANNED, GROUNDING})
 
 
@@ -221,6 +225,10 @@ class _Maker:
 
     def _answered(self, asks: Sequence[tuple[Candidate, Ask]]) -> list[Candidate]:
         replies = self._teacher.generate([ask.prompt for _, ask in asks]) if asks else []
+        failed = sum(row.id.startswith(TEACHER) and row.reason in _FAULTS for row in self.rejected)
+        tried = sum(count for (_, by_teacher), count in self._tried.items() if by_teacher)
+        # Doubted until enough replies speak for it.
+        strict = (failed + 2) / (tried + 10) > _WEAK_FROM
         candidates = []
         for (candidate, _), reply in zip(asks, replies, strict=True):
             self.prompt_tokens += reply.prompt_tokens
@@ -228,9 +236,8 @@ class _Maker:
             # A reply that ran out of tokens is half a request.
             errors = {"error": reply.error or "the teacher failed", "length": "ran out of tokens"}
             error = errors.get(reply.finish, "")
-            candidates.append(
-                replace(candidate, request=self._validator.style.clean(reply.text), error=error)
-            )
+            request = self._validator.style.clean(reply.text)
+            candidates.append(replace(candidate, request=request, strict=strict, error=error))
         return candidates
 
     def _transplant(self, needs: dict[str, int], room: int) -> list[Candidate]:
@@ -255,17 +262,17 @@ class _Maker:
         return f"{kind}-{self.attempted:06d}"
 
     def _judge(self, candidates: Sequence[Candidate]) -> None:
-        for candidate, tools in zip(candidates, self._validator.read_tools(candidates), strict=True):
+        for candidate, reading in zip(candidates, self._validator.read(candidates), strict=True):
             if len(self.accepted) == self._spec.rows:
                 return
             key = (candidate.cell, candidate.id.startswith(TEACHER))
             self._tried[key] += 1
-            row, refusal = candidate, self._validator.refusal(candidate, tools)
+            row, refusal = candidate, self._validator.refusal(candidate, reading)
             if refusal is not None and refusal.reason in _REREAD:
                 again = self._validator.reread(candidate)
                 again = replace(again, cell=self._names(again.calls))
                 if again.calls != candidate.calls and self._wants(again.cell):
-                    row, refusal = again, self._validator.refusal(again, tools) and refusal
+                    row, refusal = again, self._validator.refusal(again, reading) and refusal
             if refusal is None:
                 self._misses[key] = 0
                 self._made[key] += 1

@@ -19,7 +19,7 @@ from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.labeller import OUTSIDE, Labeller, tools_key
 from distil_dag.stages.vocabulary import Vocabulary
-from distil_dag.stages.wording import Span, contains, locate, tokens
+from distil_dag.stages.wording import Span, contains, delexicalise, locate, tokens
 
 # Reasons, in the order of the checks.
 UNANSWERED = "no answer"
@@ -43,6 +43,8 @@ REASONS = (
 _SURE_ARGUMENT = 0.6
 _SURE_OUTSIDE = 0.9
 _SURE_READING = 0.75
+# More unknown words outside the values than this are no request of this log's users.
+_STRANGE_SHARE = 0.3
 _MARKUP = re.compile(r"[{}<>\[\]|=\\`*#_]|->|https?:")
 _OPEN_QUOTE = "\"'\u201c\u2018`"
 _CLOSE_QUOTE = "\"'\u201d\u2019`"
@@ -50,7 +52,10 @@ _CLOSE_QUOTE = "\"'\u201d\u2019`"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A generated row before its verdict. `slack`: by how much another tool may read likelier."""
+    """A generated row before its verdict. `slack`: by how much another tool may read likelier.
+
+    `strict`: its maker often misses what was planned, so the words have to prove it.
+    """
 
     id: str
     history: tuple[Message, ...]
@@ -58,6 +63,7 @@ class Candidate:
     calls: tuple[ToolCall, ...]
     cell: str
     slack: float = 0.0
+    strict: bool = False
     error: str = ""
 
     def example(self) -> Example:
@@ -72,6 +78,15 @@ class Refusal:
 
     reason: str
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Probability of each tool by the whole request, and by the words outside its values."""
+
+    tools: Mapping[str, float]
+    outside: Mapping[str, float]
+    carrier: str
 
 
 class Style:
@@ -141,18 +156,22 @@ class Validator:
         self._accepted = _Requests([])
         self._traces = _trace_terms(toolset)
 
-    def read_tools(self, candidates: Sequence[Candidate]) -> list[dict[str, float]]:
-        """The labeller's reading of many candidates at once, to be handed to :meth:`refusal`."""
-        return self._labeller.read_tools([candidate.request for candidate in candidates])
+    def read(self, candidates: Sequence[Candidate]) -> list[Reading]:
+        """The labeller's readings of many candidates at once, to be handed to :meth:`refusal`."""
+        carriers = [_without_values(candidate) for candidate in candidates]
+        tools = self._labeller.read_tools([c.request for c in candidates] + carriers)
+        rows = zip(tools, tools[len(candidates) :], carriers, strict=False)
+        return [Reading(whole, outside, carrier) for whole, outside, carrier in rows]
 
-    def refusal(self, candidate: Candidate, tools: Mapping[str, float]) -> Refusal | None:
+    def refusal(self, candidate: Candidate, reading: Reading) -> Refusal | None:
         """The first check that the candidate fails, or None."""
         return (
             self._language(candidate)
             or self._schema(candidate)
             or self._grounding(candidate)
             or self._arguments(candidate)
-            or self._function(candidate, tools)
+            or self._function(candidate, reading)
+            or self._round_trip(candidate, reading)
             or self._novelty(candidate)
             or self._leak(candidate)
         )
@@ -235,12 +254,24 @@ class Validator:
                 return Refusal(reason, f"{word!r} reads as {tag} ({chances[tag]:.2f})")
         return None
 
-    def _function(self, candidate: Candidate, tools: Mapping[str, float]) -> Refusal | None:
-        own = tools.get(tools_key(candidate.example()), 0.0)
-        other = max(sorted(tools), key=lambda name: tools[name], default="")
-        if other and tools[other] - own > candidate.slack:
-            return Refusal(FUNCTION, f"reads as {other or 'no call'} ({tools[other]:.2f} to {own:.2f})")
-        return None
+    def _function(self, candidate: Candidate, reading: Reading) -> Refusal | None:
+        likelier = _likelier(reading.tools, candidate, candidate.slack)
+        return Refusal(FUNCTION, f"reads as {likelier}") if likelier else None
+
+    def _round_trip(self, candidate: Candidate, reading: Reading) -> Refusal | None:
+        """Whether the words around the values lead back to the tool, in words that the log knows.
+
+        "Shrivel a roof hatch" reads as closing for its roof hatch alone: a weak teacher's verbs are
+        not to be believed where no trace uses them.
+        """
+        if not candidate.strict or not candidate.calls:
+            return None
+        words = [word for word, _, _ in tokens(reading.carrier) if word[0].isalnum()]
+        strange = [word for word in words if not self._labeller.knows(word)]
+        if len(strange) > 1 and len(strange) > _STRANGE_SHARE * len(words):
+            return Refusal(ROUND_TRIP, f"words that the log never has: {strange[:4]}")
+        likelier = _likelier(reading.outside, candidate, 0.0)
+        return Refusal(ROUND_TRIP, f"without its values reads as {likelier}") if likelier else None
 
     def _novelty(self, candidate: Candidate) -> Refusal | None:
         for known, reason in ((self._seeds, SEED_COPY), (self._accepted, DUPLICATE)):
@@ -293,6 +324,23 @@ class _Requests:
         return ""
 
 
+def _without_values(candidate: Candidate) -> str:
+    text = candidate.request
+    slots = delexicalise(candidate.example()).slots
+    for _, (start, end) in sorted(slots, key=lambda slot: slot[1], reverse=True):
+        text = f"{text[:start]} {text[end:]}"
+    return text
+
+
+def _likelier(tools: Mapping[str, float], candidate: Candidate, slack: float) -> str:
+    """The tools that read likelier than the candidate's by more than the slack; empty if none do."""
+    own = tools.get(tools_key(candidate.example()), 0.0)
+    other = max(sorted(tools), key=lambda name: tools[name], default=None)
+    if other is None or tools[other] - own <= slack:
+        return ""
+    return f"{other or 'no call'} ({tools[other]:.2f} to {own:.2f})"
+
+
 def _calls_key(calls: Sequence[ToolCall]) -> tuple[str, ...]:
     return tuple(sorted(call.key() for call in calls))
 
@@ -315,5 +363,6 @@ def _trace_terms(toolset: Toolset) -> list[str]:
     """What only a prompt says: tool and argument names with an underscore, and marks of a call."""
     names = {tool.name for tool in toolset.tools} | {name for t in toolset.tools for name in t.properties}
     return sorted(
-        {name.casefold() for name in names if "_" in name} | {"tool_call", "call:", "user:", "assistant:"}
+        {name.casefold() for name in names if "_" in name}
+        | {"tool_call", "call:", "user:", "assistant:", "no tool fits"}
     )

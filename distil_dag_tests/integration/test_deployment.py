@@ -10,7 +10,6 @@ import os
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,7 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import yaml
+
+from distil_dag_tests.integration.conftest import Postgres, free_port
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -30,13 +32,7 @@ COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 pytestmark = pytest.mark.slow
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(what: str, ready: Any, seconds: float = 90) -> Any:
+def wait_for(what: str, ready: Any, seconds: float = 240) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -48,66 +44,31 @@ def wait_for(what: str, ready: Any, seconds: float = 90) -> Any:
     raise AssertionError(f"{what} was not ready after {seconds} s")
 
 
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    initdb = programs[-1] if programs else shutil.which("initdb")
-    if initdb is None:
-        pytest.skip("Postgres is not installed (package `postgresql`)")
-    bin_folder = Path(initdb).parent
-    folder = tmp_path_factory.mktemp("postgres")
-    # Postgres refuses to run as root; its package brings a user for it.
-    sudo = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    if sudo:
-        for path in (folder, *[p for p in folder.parents if str(p).startswith("/tmp/")]):
-            path.chmod(0o755)
-        shutil.chown(folder, "postgres")
-    port = free_port()
-    secret = folder / "password"
-    secret.write_text("not-a-secret")
-    secret.chmod(0o644)
-    data = folder / "data"
-    subprocess.run(
-        [*sudo, str(bin_folder / "initdb"), "-D", str(data), "-U", "distil_dag", "-A", "scram-sha-256"]
-        + ["--pwfile", str(secret)],
-        check=True,
-        capture_output=True,
-    )
-    server = subprocess.Popen(
-        [*sudo, str(bin_folder / "postgres"), "-D", str(data), "-p", str(port), "-k", str(folder)]
-        + ["-c", "listen_addresses=127.0.0.1"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    env = {**os.environ, "PGPASSWORD": "not-a-secret", "PGHOST": "127.0.0.1", "PGPORT": str(port)}
-    createdb = [str(bin_folder / "createdb"), "-U", "distil_dag", "distil_dag"]
-    try:
-        wait_for("Postgres", lambda: subprocess.run(createdb, env=env, capture_output=True).returncode == 0)
-        yield {
-            "DAGSTER_PG_HOST": "127.0.0.1",
-            "DAGSTER_PG_PORT": str(port),
-            "DAGSTER_PG_USERNAME": "distil_dag",
-            "DAGSTER_PG_PASSWORD": "not-a-secret",
-            "DAGSTER_PG_DB": "distil_dag",
-        }
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(30)
-
-
 def image_command(target: str) -> list[str]:
     """The CMD of one target of the Dockerfile."""
+    return _words(target, "CMD ")
+
+
+def image_healthcheck(target: str) -> list[str]:
+    """The health check of one target of the Dockerfile."""
+    return _words(target, "HEALTHCHECK ")
+
+
+def _words(target: str, instruction: str) -> list[str]:
     stage = (DOCKER / "Dockerfile").read_text().split(f" AS {target}\n", 1)[1].split("\nFROM ", 1)[0]
-    line = next(line for line in stage.splitlines() if line.startswith("CMD "))
-    return list(json.loads(line.removeprefix("CMD ")))
+    line = next(line for line in stage.splitlines() if line.startswith(instruction))
+    return list(json.loads(line[line.index("[") :]))
+
+
+def in_venv(command: list[str]) -> list[str]:
+    return [str(Path(sys.executable).parent / command[0]), *command[1:]]
 
 
 @contextmanager
 def started(command: list[str], log: Path, env: dict[str, str], cwd: Path) -> Iterator[None]:
-    program = Path(sys.executable).parent / command[0]
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            [str(program), *command[1:]],
+            in_venv(command),
             stdout=sink,
             stderr=sink,
             env=env,
@@ -127,9 +88,9 @@ def started(command: list[str], log: Path, env: dict[str, str], cwd: Path) -> It
 
 
 @pytest.fixture(scope="module")
-def deployment(
-    postgres: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, dict[str, str]]]:
+def deployment(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with sa.create_engine(postgres.url(), isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(sa.text("CREATE DATABASE distil_dag"))
     home = tmp_path_factory.mktemp("dagster_home")
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(DOCKER / name, home / name)
@@ -138,7 +99,11 @@ def deployment(
     code_port, web_port = free_port(), free_port()
     env = {
         **os.environ,
-        **postgres,
+        "DAGSTER_PG_HOST": postgres.host,
+        "DAGSTER_PG_PORT": str(postgres.port),
+        "DAGSTER_PG_USERNAME": postgres.user,
+        "DAGSTER_PG_PASSWORD": postgres.password,
+        "DAGSTER_PG_DB": "distil_dag",
         "DAGSTER_HOME": str(home),
         "DISTIL_DAG_HOME": str(tmp_path_factory.mktemp("data")),
         "DISTIL_DAG_TASKS": str(tasks),
@@ -150,10 +115,11 @@ def deployment(
     daemon = COMPOSE["services"]["daemon"]["command"]
     url = f"http://127.0.0.1:{web_port}/graphql"
     with started(code, home / "code.log", env, home):
-        wait_for("the code location", lambda: socket.create_connection(("127.0.0.1", code_port), 1))
+        health = [str(code_port) if word == "4000" else word for word in image_healthcheck("code")]
+        wait_for("the code location", lambda: subprocess.run(in_venv(health), env=env).returncode == 0)
         with started(web, home / "web.log", env, home), started(daemon, home / "daemon.log", env, home):
             wait_for("the webserver", lambda: graphql(url, "{ version }"))
-            yield url, env
+            yield url
 
 
 def graphql(url: str, query: str, **variables: Any) -> dict[str, Any]:
@@ -169,9 +135,9 @@ SELECTOR = {"repositoryName": "__repository__", "repositoryLocationName": "disti
 
 
 def test_an_asset_is_materialized_through_graphql_as_the_ui_does_it(
-    deployment: tuple[str, dict[str, str]],
+    deployment: str, postgres: Postgres
 ) -> None:
-    url, env = deployment
+    url = deployment
     run_key = "smart_home.deployment"
     added = graphql(
         url,
@@ -221,22 +187,12 @@ def test_an_asset_is_materialized_through_graphql_as_the_ui_does_it(
     assert shown[0]["partition"] == run_key
     assert shown[0]["metadataEntries"]
 
-    import psycopg2
-
-    with (
-        psycopg2.connect(
-            host=env["DAGSTER_PG_HOST"],
-            port=env["DAGSTER_PG_PORT"],
-            user=env["DAGSTER_PG_USERNAME"],
-            password=env["DAGSTER_PG_PASSWORD"],
-            dbname=env["DAGSTER_PG_DB"],
-        ) as connection,
-        connection.cursor() as cursor,
-    ):
-        cursor.execute(
-            "select count(*) from event_logs where dagster_event_type = 'ASSET_MATERIALIZATION'"
-            " and partition = %s",
-            [run_key],
-        )
-        (count,) = cursor.fetchone() or (0,)
+    with sa.create_engine(postgres.url("distil_dag")).connect() as connection:
+        count = connection.execute(
+            sa.text(
+                "select count(*) from event_logs where dagster_event_type = 'ASSET_MATERIALIZATION'"
+                " and partition = :run"
+            ),
+            {"run": run_key},
+        ).scalar_one()
     assert count == 1

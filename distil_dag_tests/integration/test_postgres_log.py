@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,42 +13,14 @@ from distil_dag.adapters.trace_intake import Intake
 from distil_dag.adapters.trace_sources import count_since, log_pipeline, log_source, newest_time, open_log
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Settings, Task
+from distil_dag_tests.integration.conftest import Postgres
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """A database of a server that lives as long as the module."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    initdb = programs[-1] if programs else shutil.which("initdb")
-    if initdb is None:
-        pytest.skip("Postgres is not installed (package `postgresql`)")
-    # Postgres refuses to run as root and has a user of its own, who may not look into pytest's folders.
-    user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    folder = Path(tempfile.mkdtemp(prefix="distil_dag-postgres-"))
-    folder.chmod(0o755)
-    if user:
-        shutil.chown(folder, "postgres")
-    password = folder / "password"
-    password.write_text("not-a-secret")
-    password.chmod(0o644)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-
-    def run(*command: str) -> None:
-        subprocess.run([*user, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    data, control = str(folder / "data"), str(Path(initdb).with_name("pg_ctl"))
-    run(str(initdb), "-D", data, "-U", "me", "-A", "scram-sha-256", "--pwfile", str(password))
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
-    run(control, "-D", data, "-o", options, "-l", str(folder / "log"), "-w", "start")
-    try:
-        yield f"postgresql+psycopg2://me:not-a-secret@127.0.0.1:{port}/postgres"
-    finally:
-        run(control, "-D", data, "-m", "immediate", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
+def url(postgres: Postgres) -> str:
+    return postgres.url()
 
 
 FILL = """

@@ -30,7 +30,7 @@ class ScriptedTeacher(TeacherResource):
 
 def _materialize(root: Path, cases: list[Example], **settings: Any) -> dg.ExecuteInProcessResult:
     store = RunStore(root)
-    spec = SynthesisSpec(**({"rows": 30, "batch": 16, "widen": False} | settings))
+    spec = SynthesisSpec(**({"rows": 30, "batch": 16, "widen": False, "max_attempts_per_row": 8} | settings))
     task = Task(
         settings=Settings(name="home", traces=FileSource(kind="files", path="x.jsonl"), synthesis=spec),
         description="a home",

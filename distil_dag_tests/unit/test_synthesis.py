@@ -22,6 +22,7 @@ from distil_dag.stages.validation import (
     FUNCTION,
     GROUNDING,
     LANGUAGE,
+    ROUND_TRIP,
     TEST_LEAK,
     UNANSWERED,
 )
@@ -381,3 +382,18 @@ def test_no_call_rows_have_the_share_that_the_task_asks_for() -> None:
     quota = next(cell.quota for cell in report.cells if cell.tool == "no call")
     assert quota == 15
     assert all(not row.text for row in made.accepted if not row.calls)
+
+
+def test_a_weak_teacher_is_believed_only_in_words_that_the_log_knows() -> None:
+    def mumbles(number: int, line: str) -> str:
+        if number % 3 == 0:
+            return "switch the thing"
+        said = good(number, line)
+        return said.replace("switch on the lights", "shrivel zealously yonder") if number % 3 == 1 else said
+
+    made, report, _ = run(mumbles, rows=60, transplant_share=0.0, max_attempts_per_row=10)
+    assert report.rejected[ROUND_TRIP] > 0
+    assert not [row for row in made.accepted if "shrivel" in row.request]
+    faithful, _, _ = run(rows=60, transplant_share=0.0, max_attempts_per_row=10)
+    said = {word for row in faithful.accepted for word in row.request.split()}
+    assert said & {"possible", "computer", "listen", "dinner"}

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+
+from distil_dag.assets.judged_seeds import judged_seeds
+from distil_dag.core.case import Case, Example, HeldOut
+from distil_dag.core.normalise import request_key
+from distil_dag.core.reports import JudgeReport
+from distil_dag.core.task import ModelSpec, Settings, Task
+from distil_dag.core.verdict import Verdict
+from distil_dag.resources.store import StoreResource
+from distil_dag.resources.teacher import TeacherResource
+from distil_dag_tests.unit.household_log import TOOLSET, SilentModel, faulty_log
+
+RUN = "house.all"
+
+
+class SilentTeacher(TeacherResource):
+    @contextmanager
+    def chat(self, spec: ModelSpec) -> Iterator[SilentModel]:
+        yield SilentModel()
+
+
+def test_the_asset_writes_its_tables_and_shows_how_well_it_judged(tmp_path: Path) -> None:
+    log, right = faulty_log(150, 0.25)
+    store = StoreResource(root=str(tmp_path / "store"))
+    runs = store.open()
+    source = {"kind": "files", "path": "log.jsonl"}
+    settings = Settings.model_validate({"name": "house", "traces": source, "test": {"size": 12}})
+    task = Task(
+        settings=settings, description=TOOLSET.description, tools=tuple(TOOLSET.openai()), labels=right
+    )
+    runs.write_report(RUN, "traces", task, name="task")
+    runs.write_cases(RUN, "traces", "traces", log)
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("distil_runs", [RUN])
+        arguments = {
+            "partition_key": RUN,
+            "instance": instance,
+            "resources": {"store": store, "teacher": SilentTeacher(cache_root=str(tmp_path))},
+        }
+        first = dg.materialize([judged_seeds], **arguments)
+        again = dg.materialize([judged_seeds], **arguments)
+    event, repeated = (r.asset_materializations_for_node("judged_seeds")[0] for r in (first, again))
+    assert event.tags["dagster/data_version"] == repeated.tags["dagster/data_version"]
+    test = runs.read_cases(RUN, "judged_seeds", "test", HeldOut)
+    tables = [runs.read_cases(RUN, "judged_seeds", name, Example) for name in ("seeds", "context")]
+    rest = [*tables[0], *tables[1], *runs.read_cases(RUN, "judged_seeds", "unlabelled", Case)]
+    assert len(test) == 12
+    assert not {request_key(case.request) for case in test} & {request_key(case.request) for case in rest}
+    report = runs.read_report(RUN, "judged_seeds", JudgeReport)
+    assert report.faults_found is not None
+    assert report.faults_found["auc"] > 0.9
+    assert event.metadata["known_faults/auc"].value == report.faults_found["auc"]
+    assert event.metadata["dagster/row_count"].value == len(tables[0]) == report.seeds
+    verdicts = [Verdict.from_row(row) for row in runs.read_rows(RUN, "judged_seeds", "verdicts")]
+    assert len(verdicts) == len(rest) == report.judged
