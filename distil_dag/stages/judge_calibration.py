@@ -23,6 +23,8 @@ _LARGEST_WRONG = 0.9
 _BENDS = (0.1, 0.25, 0.5, 0.75, 0.9)
 _STRENGTH = 0.3
 _LEAST_WEIGHT = 0.02
+# The odds of the log are never trusted less than this part of what they claim.
+_LEAST_SLOPE = 0.3
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,36 @@ def calibrate(
         )
         trust = np.clip(right, _LEAST_WEIGHT, 1.0)
     return Calibration(models, wrong), right
+
+
+@dataclass(frozen=True)
+class Addition:
+    """What further evidence adds to log odds that stand already; nothing where it is usual."""
+
+    weights: Floats
+    usual: Floats
+
+    def odds(self, evidence: Floats) -> Floats:
+        """Natural-log odds to add, a number for each row."""
+        found: Floats = (evidence - self.usual) @ self.weights
+        return found
+
+
+def addition(odds: Floats, evidence: Floats, logged: NDArray[np.bool_], trust: Floats) -> Addition:
+    """How much the evidence (columns) tells logged calls from faults beyond what the odds tell.
+
+    The odds keep their scale, so evidence that says nothing changes nothing.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    table = np.column_stack([odds, evidence])
+    mean, scale = table.mean(axis=0), np.maximum(table.std(axis=0), 1e-9)
+    weights = np.where(logged, trust, 1.0)
+    for side in (logged, ~logged):
+        weights[side] *= len(table) / 2 / weights[side].sum()
+    linear = LogisticRegression(C=_STRENGTH).fit((table - mean) / scale, logged, sample_weight=weights)
+    slopes = linear.coef_[0] / scale
+    return Addition(slopes[1:] / max(float(slopes[0]), _LEAST_SLOPE), mean[1:])
 
 
 def area(scores: Floats, wrong: NDArray[np.bool_]) -> float:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from distil_dag.core.case import Trace
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.judge_calibration import Calibration, calibrate
+from distil_dag.stages.judge_calibration import Addition, Calibration, addition, calibrate
 from distil_dag.stages.judge_evidence import FEATURES, Evidence
 from distil_dag.stages.judge_faults import FaultMaker
 from distil_dag.stages.judge_listener import Item, Listener
@@ -73,7 +73,7 @@ class LikelihoodJudge:
         self.identity = f"{METHOD} {model.identity}"
         self._places = {trace.id: n for n, trace in enumerate(traces)}
         self._known: dict[tuple[int, str], tuple[float, float]] = {}
-        self._hearing: Calibration | None = None
+        self._hearing: Addition | None = None
         self._calibration: Calibration | None = None
         if len(traces) < _FEWEST:
             return
@@ -166,10 +166,8 @@ class LikelihoodJudge:
             (n, _key(said)): (float(row[0]), float(row[1]))
             for (n, said), row in zip(items[: len(calls)], heard, strict=False)
         }
-        table = np.column_stack([odds, heard])
-        folds = self._folds(items)
-        split = len(calls)
-        self._hearing, _ = calibrate(table[:split], table[split:], folds[:split], folds[split:])
+        logged_ones = np.arange(len(items)) < len(calls)
+        self._hearing = addition(odds, heard, logged_ones, trust[[n for n, _ in items]])
 
     def _hear(self, items: Sequence[Item], odds: Floats) -> dict[int, tuple[float, float]]:
         """Position -> log odds with the model's word and its contrast, for doubtful items."""
@@ -179,12 +177,10 @@ class LikelihoodJudge:
         places = [n for n, values in known.items() if values is not None]
         if not places:
             return {}
-        table = np.array([[odds[n], *known[n]] for n in places])  # type: ignore[misc]
-        folds = self._folds([items[n] for n in places])
-        combined = self._hearing.odds(table, folds)
+        added = self._hearing.odds(np.array([known[n] for n in places]))
         return {
-            n: (float(value), float(table[m, 1]))
-            for m, (n, value) in enumerate(zip(places, combined, strict=True))
+            n: (float(odds[n] + more), known[n][0])  # type: ignore[index]
+            for n, more in zip(places, added, strict=True)
         }
 
     def _why(self, item: Item, row: Floats, fold: int, by_log: float, final: float) -> tuple[str, str]:

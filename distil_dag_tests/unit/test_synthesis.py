@@ -387,7 +387,7 @@ def test_no_call_rows_have_the_share_that_the_task_asks_for() -> None:
 def test_a_weak_teacher_is_believed_only_in_words_that_the_log_knows() -> None:
     def mumbles(number: int, line: str) -> str:
         if number % 3 == 0:
-            return "switch the thing"
+            return "switch on the thing right now"
         said = good(number, line)
         return said.replace("switch on the lights", "shrivel zealously yonder") if number % 3 == 1 else said
 
