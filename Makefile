@@ -18,7 +18,7 @@ export DISTIL_DAG_HOME ?= $(CURDIR)/$(HOME_DIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help install demo demo-log ui test lint format benchmarks clean
+.PHONY: help install demo demo-log ui test test-slow lint format benchmarks clean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -64,8 +64,12 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 test: lint demo-log
+	$(BIN)/pytest -n auto -m "not slow"
+
+# With real weights, real processes and a real Postgres: longer than a coffee.
+test-slow: demo-log
 	@docker/ensure-postgres
-	$(BIN)/pytest
+	$(BIN)/pytest -m slow
 
 benchmarks: $(READY)
 	$(BIN)/python benchmarks/definitions_load.py

@@ -49,9 +49,8 @@ def main() -> None:
         return
     for name, figure in figures["stages"].items():
         print(f"{name:16} {figure['seconds']:8.1f} s  {figure['share']:6.1%}")
-    print(
-        f"{'the run':16} {whole:8.1f} s  on {figures['cores']} cores, {figures['peak_memory_mib']} MiB at most"
-    )
+    where = f"{figures['cores']} cores, {figures['peak_memory_mib']} MiB at most"
+    print(f"{'the run':16} {whole:8.1f} s  on {where}")
 
 
 if __name__ == "__main__":
