@@ -144,9 +144,11 @@ class _Guard:
         return f"{self._nonce}-{len(self._kept) - 1};"
 
 
-def _to_json(value: Any, indent: int | None = None, **_: Any) -> str:
+def _to_json(
+    value: Any, indent: int | None = None, separators: tuple[str, str] | None = None, **_: Any
+) -> str:
     # Jinja's own filter escapes for HTML; models have seen plain JSON.
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+    return json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
 
 
 def _raise_exception(message: str) -> None:

@@ -94,3 +94,8 @@ def test_a_template_that_refuses_says_so(source: str) -> None:
 def test_a_date_in_the_prompt_does_not_change() -> None:
     template = ChatTemplate("{{ strftime_now('%d %b %Y') }}")
     assert text(template.pieces([user("hi")])) == "26 Jul 2024"
+
+
+def test_json_is_as_compact_as_the_template_asks() -> None:
+    template = ChatTemplate("{{ tools | tojson(separators=(',', ':')) }}")
+    assert text(template.pieces([user("hi")], [TOOL])).startswith('[{"type":"function","function":{')
