@@ -29,6 +29,8 @@ Asked = TypeVar("Asked")
 # Prompts that go to a batching model in one call: a cache keeps the replies of a call together,
 # so this is also what an interrupted evaluation repeats.
 _BATCH = 128
+# Cases that a GGUF file answers alone: enough for a median and a 95th percentile of its latency.
+TIMED = 40
 # Key-values of a GGUF file that the export wrote: the first marks it as a student of a run.
 _OWN, _SYSTEM_PROMPT, _TOOLS = "distil_dag.run", "distil_dag.system_prompt", "distil_dag.tools"
 
@@ -114,10 +116,12 @@ class ChatCandidate:
 
 @dataclass
 class GgufCandidate:
-    """A GGUF file as it is served: llama.cpp, one request at a time, each one timed.
+    """A GGUF file as it is served: by llama.cpp, as its own template asks.
 
-    With `timed`, only that many cases are asked alone; the others go out together, which takes a
-    third of the time and does not change an answer.
+    The first `timed` cases are asked alone, which gives the latencies; the others go out
+    together, which takes a third of the time. llama.cpp adds up in another order then, so a
+    near tie may fall otherwise: equal calls give equal answers, but a test cut in two need not
+    give those of the whole.
 
     A student of this project is asked as it was trained, by the template, the system prompt and
     (if `toolset` is empty) the tools that the file carries. Any other file has not seen the
@@ -129,7 +133,7 @@ class GgufCandidate:
     max_tokens: int
     name: str = ""
     description: str = ""
-    timed: int | None = None
+    timed: int = TIMED
     model: str = ""
 
     def __post_init__(self) -> None:
@@ -165,9 +169,11 @@ class GgufCandidate:
                 answered = refused | dict(zip(prompts, replies, strict=True))
                 return [answered[place] for place in range(len(cases))]
 
-            alone = len(cases) if self.timed is None else self.timed
-            found = _one_by_one(cases[:alone], ask, progress)
-            for start in range(alone, len(cases), _BATCH):
+            def counted(done: int, _: int, note: str = "") -> None:
+                progress(done, len(cases), note)
+
+            found = _one_by_one(cases[: self.timed], ask, counted)
+            for start in range(self.timed, len(cases), _BATCH):
                 found += [_answered(reply) for reply in together(cases[start : start + _BATCH])]
                 progress(len(found), len(cases), "")
             return found

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distil_dag.adapters.candidates import (
+    TIMED,
     ChatCandidate,
     CheckpointCandidate,
     Exemplars,
@@ -33,9 +34,6 @@ OpenChat = Callable[[ModelSpec], AbstractContextManager[ChatModel]]
 FindBase = Callable[[Task], tuple[Path, str]]
 
 _PACKAGES = ("distil_dag", "llama-cpp-python", "transformers", "torch")
-
-# Cases that each GGUF file answers alone: enough for a median and a 95th percentile of its latency.
-_TIMED = 40
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,6 @@ def _ggufs(report: GgufReport, folder: Path, task: Task) -> list[GgufCandidate]:
             toolset=task.toolset,
             max_tokens=_longest(task),
             name=evaluation.gguf_name(file.format),
-            timed=_TIMED,
         )
         for file in ordered
     ]
@@ -173,7 +170,7 @@ def _measured(task: Task, exemplars: Exemplars, judged: bool, log: int) -> dict[
     spec = task.settings.evaluation
     told = {
         "Confidence": f"{100 * spec.confidence:g} %",
-        "Student": f"greedy; each GGUF file by llama.cpp, {_TIMED} requests one at a time, which gives the "
+        "Student": f"greedy; each GGUF file by llama.cpp, {TIMED} requests one at a time, which gives the "
         "latencies, and the others together; the checkpoint by transformers, in batches",
         "Base": "the student's weights before training, with the task's description and tools in its prompt",
         "Teacher": "the task's description and tools in its prompt, zero-shot and with "
