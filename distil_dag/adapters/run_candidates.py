@@ -18,7 +18,6 @@ from distil_dag.adapters.candidates import (
     LookupCandidate,
     ProductionCandidate,
 )
-from distil_dag.adapters.embedded_weights import embedded_gguf
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core.case import Case, Example, HeldOut, Message, Trace
 from distil_dag.core.reports import GgufReport, JudgeReport
@@ -138,12 +137,10 @@ def _base(task: Task, open_chat: OpenChat, find_base: FindBase) -> Candidate:
         max_tokens=_longest(task),
         description=task.description,
         signatures=True,
-        bytes=embedded_gguf().stat().st_size,
     )
 
 
 def _teacher(name: str, task: Task, open_chat: OpenChat, exemplars: Exemplars) -> ChatCandidate:
-    embedded = task.settings.teacher.kind == "embedded"
     return ChatCandidate(
         name=name,
         open=lambda: open_chat(task.settings.teacher),
@@ -151,8 +148,7 @@ def _teacher(name: str, task: Task, open_chat: OpenChat, exemplars: Exemplars) -
         max_tokens=_longest(task),
         description=task.description,
         exemplars=exemplars,
-        signatures=embedded,
-        bytes=embedded_gguf().stat().st_size if embedded else 0,
+        signatures=task.settings.teacher.kind == "embedded",
     )
 
 

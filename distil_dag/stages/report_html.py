@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ import jinja2
 from distil_dag.core.reports import EvalReport
 from distil_dag.stages import metrics, plots, report_text
 
+# The JSON report has the whole digest; its beginning tells two models apart.
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]+")
 # What the page shows of one request or answer; the JSON report holds all of it.
 _LONGEST = 400
 
@@ -45,6 +48,7 @@ def report_html(report: EvalReport, title: str, command: str = "") -> str:
         points=report_text.points,
         p_value=report_text.p_value,
         cut=_cut,
+        short_digest=lambda text: _DIGEST.sub(r"\1…", text),
         colour=lambda name: plots.colour(name, report.student),
     )
     pictures = {"exact": plots.exact_match(report), "tools": plots.per_tool(report)}
