@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 WHEELS := .wheels
 LLAMA_VERSION := $(shell sed -n 's/^llama-cpp-python==//p' constraints.txt)
 # What is left out of llama.cpp: its command-line tools, server, common library and multimodal
-# part. Compiling takes a third of the time and nothing that this project calls is missing.
+# part. Nothing that this project calls is among them.
 LLAMA_CMAKE := -DLLAVA_BUILD=OFF -DCMAKE_PROJECT_llama_cpp_INCLUDE=$(CURDIR)/cmake/llama_cpp_slim.cmake
 
 export DISTIL_DAG_HOME ?= $(CURDIR)/$(HOME_DIR)
@@ -34,7 +34,7 @@ $(VENV)/.created:
 $(WHEELS)/llama.stamp: $(VENV)/.created constraints.txt cmake/llama_cpp_slim.cmake
 	@mkdir -p $(WHEELS)
 	$(BIN)/pip download --quiet --no-deps --no-binary llama-cpp-python --dest $(WHEELS) llama-cpp-python==$(LLAMA_VERSION)
-	@echo "Compiling llama.cpp (once, about three minutes on two cores) ..."
+	@echo "Compiling llama.cpp (once, a few minutes on two cores) ..."
 	CMAKE_ARGS="$(LLAMA_CMAKE)" $(BIN)/pip wheel --quiet --no-deps --no-cache-dir --wheel-dir $(WHEELS) $(WHEELS)/llama_cpp_python-$(LLAMA_VERSION).tar.gz
 	@touch $@
 
