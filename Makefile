@@ -10,6 +10,8 @@ HOME_DIR := .distil_dag
 READY := $(VENV)/.ready
 WHEELS := .wheels
 LLAMA_VERSION := $(shell sed -n 's/^llama-cpp-python==//p' constraints.txt)
+# Named for the version, so that moving another pin compiles nothing anew.
+LLAMA_WHEEL := $(WHEELS)/llama-$(LLAMA_VERSION).stamp
 # What is left out of llama.cpp: its command-line tools, server, common library and multimodal
 # part. Nothing that this project calls is among them.
 LLAMA_CMAKE := -DLLAVA_BUILD=OFF -DCMAKE_PROJECT_llama_cpp_INCLUDE=$(CURDIR)/cmake/llama_cpp_slim.cmake
@@ -31,14 +33,14 @@ $(VENV)/.created:
 	@touch $@
 
 # The sdist serves twice: the library is compiled from it, and it carries the converter of its own commit.
-$(WHEELS)/llama.stamp: $(VENV)/.created constraints.txt cmake/llama_cpp_slim.cmake
+$(LLAMA_WHEEL): cmake/llama_cpp_slim.cmake | $(VENV)/.created
 	@mkdir -p $(WHEELS)
 	$(BIN)/pip download --quiet --no-deps --no-binary llama-cpp-python --dest $(WHEELS) llama-cpp-python==$(LLAMA_VERSION)
 	@echo "Compiling llama.cpp (once, a few minutes on two cores) ..."
 	CMAKE_ARGS="$(LLAMA_CMAKE)" $(BIN)/pip wheel --quiet --no-deps --no-cache-dir --wheel-dir $(WHEELS) $(WHEELS)/llama_cpp_python-$(LLAMA_VERSION).tar.gz
 	@touch $@
 
-$(READY): $(WHEELS)/llama.stamp pyproject.toml constraints.txt
+$(READY): $(LLAMA_WHEEL) pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --find-links $(WHEELS) --only-binary llama-cpp-python --constraint constraints.txt --editable '.[train,gguf,report,demo,ui,deploy,dev]'
 	$(BIN)/python -m distil_dag.adapters.gguf_tools $(WHEELS)/llama_cpp_python-$(LLAMA_VERSION).tar.gz
 	@touch $@
