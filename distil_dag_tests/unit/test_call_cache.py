@@ -4,6 +4,7 @@ import math
 import sqlite3
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -143,7 +144,7 @@ def test_two_at_once_see_the_same_replies(tmp_path: Path) -> None:
 
     class Meeting(Scripted):
         def generate(self, prompts: Sequence[Prompt]) -> list[Reply]:
-            barrier.wait(timeout=10)
+            barrier.wait(timeout=60)
             return [Reply(threading.current_thread().name, "stop") for _ in prompts]
 
     results: dict[str, str] = {}
@@ -158,6 +159,19 @@ def test_two_at_once_see_the_same_replies(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(set(results.values())) == 1  # the one that wrote first
+
+
+def test_a_new_file_is_opened_by_many_at_once(tmp_path: Path) -> None:
+    for attempt in range(20):
+        path, barrier = tmp_path / f"{attempt}.sqlite", threading.Barrier(8)
+
+        def answer(name: int, path: Path = path, barrier: threading.Barrier = barrier) -> str:
+            barrier.wait(timeout=60)
+            with CachedChat(Scripted(), path) as chat:
+                return chat.generate([prompt(str(name))])[0].text
+
+        with ThreadPoolExecutor(8) as pool:
+            assert len(list(pool.map(answer, range(8)))) == 8
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
