@@ -56,10 +56,14 @@ class Story:
             if not _is_gate(step):
                 self._print(f"  [green]done[/green] in {_duration(self.seconds[step])}")
         elif event.event_type is _Type.STEP_UP_FOR_RETRY:
-            self._print(f"  [yellow]tried again:[/yellow] {escape(_reason(event))}")
+            # Dagster puts an interrupted step up for retry even where the whole run is ending.
+            if _is_interrupt(event.step_retry_data.error):
+                self._print(f"  [yellow]stopped[/yellow] {step}")
+            else:
+                self._print(f"  [yellow]tried again:[/yellow] {escape(_reason(event))}")
         elif event.event_type is _Type.STEP_FAILURE:
             self._ended(step, entry.timestamp)
-            if _is_interrupt(event):
+            if _is_interrupt(event.step_failure_data.error):
                 self._print(f"  [yellow]stopped[/yellow] {step}")
             elif not (_is_gate(step) and self.failed_gates):
                 self.failed_stage, self.error = step, _reason(event)
@@ -101,8 +105,8 @@ def _is_gate(step: str) -> bool:
     return step.endswith("_gates")
 
 
-def _is_interrupt(event: dg.DagsterEvent) -> bool:
-    cause = _cause(event.step_failure_data.error)
+def _is_interrupt(error: SerializableErrorInfo | None) -> bool:
+    cause = _cause(error)
     return cause is not None and cause.cls_name in ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
 

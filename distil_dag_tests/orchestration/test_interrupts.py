@@ -26,9 +26,9 @@ import os, time
 from pathlib import Path
 import dagster as dg
 from distil_dag.automation.jobs import step_processes
-from distil_dag.resources.conventions import RUNS
+from distil_dag.resources.conventions import RUNS, TRAINING_RETRY
 
-@dg.asset(partitions_def=RUNS, pool="training")
+@dg.asset(partitions_def=RUNS, pool="training", retry_policy=TRAINING_RETRY)
 def checkpoint(context: dg.AssetExecutionContext) -> None:
     Path("pid").write_text(str(os.getpid()))
     while not Path("enough").exists():
@@ -40,14 +40,17 @@ def defs():
     return dg.Definitions(assets=[checkpoint], jobs=[job], executor=step_processes)
 """
 _RUN = """
+from rich.console import Console
+
 from distil_dag.cli import execution
+from distil_dag.cli.live import Story
 from distil_dag.resources.deployment import deployment
 
 execution._MODULE = "small_chain"
 if __name__ == "__main__":
     places = deployment()
     with places.instance() as instance:
-        run = execution.execute(instance, places, "home.a", {}, lambda events: None)
+        run = execution.execute(instance, places, "home.a", {}, Story(Console()).tell)
     print(run.status.value)
 """
 
@@ -93,7 +96,8 @@ def finish(folder: Path) -> None:
 def test_an_interrupt_cancels_the_run(number: signal.Signals, home: Path) -> None:
     process, step = start(home.parent)
     process.send_signal(number)
-    assert process.communicate(timeout=60)[0].strip().splitlines()[-1] == "CANCELED"
+    told = process.communicate(timeout=60)[0].strip().splitlines()
+    assert [line.strip() for line in told] == ["checkpoint", "stopped checkpoint", "CANCELED"]
     until(lambda: not alive(step), 10)
     assert statuses() == ["CANCELED"]
     finish(home.parent)
