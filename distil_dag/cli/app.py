@@ -157,7 +157,7 @@ def ui(
     """Open Dagster, webserver and daemon, on the same instance that `run` uses."""
     from distil_dag.cli.web import serve
 
-    raise typer.Exit(serve(host, port))
+    serve(host, port)
 
 
 def main() -> NoReturn:

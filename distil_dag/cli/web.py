@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import importlib.util
-import subprocess
+import os
+import socket
 import sys
+from typing import NoReturn
 
 from distil_dag.cli.errors import CommandError
 from distil_dag.resources.deployment import deployment
 
+# Dagster advises another command, which wants a project of its own layout.
+_QUIET = {"PYTHONWARNINGS": "ignore"}
 
-def serve(host: str, port: int) -> int:
-    """Serve until interrupted; returns the exit code."""
+
+def serve(host: str, port: int) -> NoReturn:
+    """Become Dagster's process, so that whatever ends this command ends the servers too.
+
+    Raises CommandError when the webserver is not installed or the port is taken.
+    """
     if importlib.util.find_spec("dagster_webserver") is None:
         raise CommandError("the web page needs dagster-webserver: pip install 'distil_dag[ui]'", exit_code=1)
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise CommandError(f"{host}:{port} cannot be served ({error.strerror}): choose another with --port",
+                           exit_code=1) from error  # fmt: skip
     with deployment().instance():
         pass  # its settings are in place before anything reads them
     print(f"Dagster: http://{host}:{port} (Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "dagster", "dev", "--module-name", "distil_dag.definitions"]
-    process = subprocess.Popen([*command, "--host", host, "--port", str(port)])  # noqa: S603
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue  # it was told as well, and takes a moment to end its own
+    os.execve(  # noqa: S606
+        sys.executable, [*command, "--host", host, "--port", str(port)], {**os.environ, **_QUIET}
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -75,6 +76,15 @@ def test_help_is_quick_and_light(home: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=home.parent)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_ui_says_that_its_port_is_taken(call: Call) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = call("ui", "--port", port)
+    assert said.code == 1
+    assert f"127.0.0.1:{port} cannot be served" in said.err
+    assert "choose another with --port" in said.err
 
 
 def test_init_writes_a_task_that_can_be_read(call: Call, tmp_path: Path) -> None:
