@@ -84,7 +84,8 @@ def _thresholds(task: Task, config: GateConfig) -> GateSpec:
 
 
 def _result(asset: str, run: str, finding: gates.Finding) -> dg.AssetCheckResult:
-    metadata: dict[str, dg.RawMetadataValue] = {"run": run, **finding.numbers}
+    metadata: dict[str, dg.RawMetadataValue] = {"run": run}
+    metadata |= {name: round(number, 4) for name, number in finding.numbers.items()}
     if finding.rows:
         metadata["rows"] = table(finding.rows)
     return dg.AssetCheckResult(

@@ -33,11 +33,11 @@ def evaluation_metadata(report: EvalReport, page: UPath) -> dict[str, dg.RawMeta
     student = report.candidate(report.student)
     exact = student.metrics[METRICS[0]]
     numbers: dict[str, dg.RawMetadataValue] = {
-        "exact match": exact.value,
-        "exact match, low": exact.low,
-        "exact match, high": exact.high,
-        **{name.replace("_", " "): student.metrics[name].value for name in METRICS[1:]},
-        **{f"lead over {row.second}": row.difference.value for row in report.comparisons},
+        "exact match": round(exact.value, 4),
+        "exact match, low": round(exact.low, 4),
+        "exact match, high": round(exact.high, 4),
+        **{name.replace("_", " "): round(student.metrics[name].value, 4) for name in METRICS[1:]},
+        **{f"lead over {row.second}": round(row.difference.value, 4) for row in report.comparisons},
         **{f"latency {name} ms": round(value, 1) for name, value in student.latency_ms.items()},
         "failures": len(report.failures),
     }

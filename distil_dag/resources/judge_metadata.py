@@ -40,7 +40,7 @@ def judge_metadata(verdicts: Sequence[Verdict], report: JudgeReport, folder: str
         "best": _preview(scored[::-1][:_SHOWN]),
     }
     for name, value in (report.faults_found or {}).items():
-        found[f"known_faults/{name}"] = value
+        found[f"known_faults/{name}"] = round(value, 4)
     return found
 
 

@@ -26,14 +26,14 @@ def checkpoint_metadata(report: TrainReport, spec: TrainingSpec, folder: str) ->
         "method": f"{report.method}, {f'the last {spec.layers}' if spec.layers else 'all'} layers",
         "steps": report.steps,
         "epochs": report.epochs,
-        "first loss": report.loss[0][1],
-        "last loss": report.loss[-1][1],
+        "first loss": round(report.loss[0][1], 4),
+        "last loss": round(report.loss[-1][1], 4),
         "tokens": report.tokens,
         "supervised tokens": report.supervised_tokens,
         "truncated rows": report.truncated,
         "stop token trained": report.stop_token_trained,
         "seconds": round(report.seconds, 1),
-        "tokens per second": round(report.tokens * report.epochs / max(report.seconds, 1e-9), 1),
+        "tokens per second": round(_tokens_seen(report) / max(report.seconds, 1e-9), 1),
         "resumed from step": report.resumed_from_step,
     }
 
@@ -65,3 +65,8 @@ def gguf_metadata(report: GgufReport, found: Mapping[str, Parity], card: str, fo
         "probes": max((file.probes for file in report.files), default=0),
         "lowest agreement": min((file.agreement for file in report.files), default=0.0),
     }
+
+
+def _tokens_seen(report: TrainReport) -> float:
+    """Tokens of the steps that `report.seconds` covers: those since the training was resumed."""
+    return report.tokens * report.epochs * (1 - report.resumed_from_step / max(report.steps, 1))
