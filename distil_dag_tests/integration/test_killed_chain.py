@@ -49,7 +49,9 @@ def task(tmp_path: Path) -> Path:
         {"type": "function", "function": tool.model_dump(include={"name", "description", "parameters"})}
         for tool in TOOLSET.tools
     ]
-    (folder / "job_description.json").write_text(json.dumps({"description": "A household", "tools": tools}))
+    (folder / "job_description.json").write_text(
+        json.dumps({"task_description": TOOLSET.description, "tools": tools})
+    )
     traces, _ = faulty_log(240, 0.2)
     with (folder / "log.jsonl").open("w") as log:
         for trace in traces:
