@@ -65,7 +65,9 @@ def in_venv(command: list[str]) -> list[str]:
 
 
 @contextmanager
-def started(command: list[str], log: Path, env: dict[str, str], cwd: Path) -> Iterator[None]:
+def started(
+    command: list[str], log: Path, env: dict[str, str], cwd: Path
+) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as sink:
         process = subprocess.Popen(
             in_venv(command),
@@ -76,7 +78,7 @@ def started(command: list[str], log: Path, env: dict[str, str], cwd: Path) -> It
             start_new_session=True,
         )
     try:
-        yield
+        yield process
         assert process.poll() is None, f"{shlex.join(command)} ended early:\n{log.read_text()[-4000:]}"
     finally:
         if process.poll() is None:
@@ -114,9 +116,14 @@ def deployment(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> 
     web = [str(web_port) if word == "3000" else word for word in COMPOSE["services"]["webserver"]["command"]]
     daemon = COMPOSE["services"]["daemon"]["command"]
     url = f"http://127.0.0.1:{web_port}/graphql"
-    with started(code, home / "code.log", env, home):
+    with started(code, home / "code.log", env, home) as server:
         health = [str(code_port) if word == "4000" else word for word in image_healthcheck("code")]
-        wait_for("the code location", lambda: subprocess.run(in_venv(health), env=env).returncode == 0)
+
+        def healthy() -> bool:
+            assert server.poll() is None, (home / "code.log").read_text()[-4000:]
+            return subprocess.run(in_venv(health), env=env, capture_output=True).returncode == 0
+
+        wait_for("the code location", healthy)
         with started(web, home / "web.log", env, home), started(daemon, home / "daemon.log", env, home):
             wait_for("the webserver", lambda: graphql(url, "{ version }"))
             yield url
