@@ -66,11 +66,11 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 test: lint demo-log
+	@docker/ensure-postgres
 	$(BIN)/pytest -n auto -m "not slow"
 
-# With real weights, real processes and a real Postgres: longer than a coffee.
+# With real weights and killed processes: longer than a coffee.
 test-slow: demo-log
-	@docker/ensure-postgres
 	$(BIN)/pytest -m slow
 
 benchmarks: $(READY)

@@ -29,8 +29,6 @@ ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 
-pytestmark = pytest.mark.slow
-
 
 def wait_for(what: str, ready: Any, seconds: float = 240) -> Any:
     deadline = time.monotonic() + seconds

@@ -15,8 +15,6 @@ from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Settings, Task
 from distil_dag_tests.integration.conftest import Postgres
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def url(postgres: Postgres) -> str:
