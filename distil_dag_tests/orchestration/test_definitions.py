@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -97,28 +96,17 @@ def test_nothing_starts_by_itself_but_the_leaderboard(defs: dg.Definitions) -> N
     assert schedules == {"retrain_weekly": dg.DefaultScheduleStatus.STOPPED}
 
 
-def test_it_loads_fast_and_without_anything_heavy(home: Path) -> None:
-    """In seconds of processor time, so that other processes on the machine do not count."""
+def test_it_loads_without_anything_heavy(home: Path) -> None:
+    """How long that takes is for benchmarks/definitions_load.py to say."""
     script = (
-        "import sys, time\n"
+        "import sys\n"
         "from distil_dag.definitions import defs\n"
         "defs().get_repository_def()\n"
-        "print(time.process_time())\n"
         f"print([name for name in {HEAVY} if name in sys.modules])\n"
     )
-    # Compiled once, as any installed package is.
-    environ = {**os.environ, "PYTHONPYCACHEPREFIX": str(home.parent / "compiled")}
-    environ.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-c", script]
-    seconds = []
-    for _ in range(3):
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=True, cwd=home.parent, env=environ
-        )
-        took, heavy = done.stdout.splitlines()[-2:]
-        assert heavy == "[]"
-        seconds.append(float(took))
-    assert min(seconds) < 3, seconds
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=home.parent)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_loading_leaves_nothing_behind(home: Path) -> None:

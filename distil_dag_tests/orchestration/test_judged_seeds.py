@@ -55,7 +55,7 @@ def test_the_asset_writes_its_tables_and_shows_how_well_it_judged(tmp_path: Path
     report = runs.read_report(RUN, "judged_seeds", JudgeReport)
     assert report.faults_found is not None
     assert report.faults_found["auc"] > 0.9
-    assert event.metadata["known_faults/auc"].value == report.faults_found["auc"]
+    assert event.metadata["known_faults/auc"].value == round(report.faults_found["auc"], 4)
     assert event.metadata["dagster/row_count"].value == len(tables[0]) == report.seeds
     verdicts = [Verdict.from_row(row) for row in runs.read_rows(RUN, "judged_seeds", "verdicts")]
     assert len(verdicts) == len(rest) == report.judged
