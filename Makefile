@@ -1,5 +1,5 @@
 # Everything a fresh machine needs: Python 3.11, a C++ compiler, git and the package index.
-#   make demo   the whole chain on the embedded default, about a quarter of an hour on two cores
+#   make demo   the whole chain on the embedded default, about twenty minutes on two cores
 #   make test   linters, types and tests
 #   make ui     Dagster on the same instance, at http://127.0.0.1:3000
 

@@ -27,8 +27,9 @@ def resident_bytes(root: int) -> int:
     """Resident size of a process and all below it."""
     total = 0
     with suppress(psutil.NoSuchProcess):
-        for process in (parent := psutil.Process(root), *parent.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):
+        run = psutil.Process(root)
+        for process in (run, *run.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):  # one that ended meanwhile
                 total += process.memory_info().rss
     return total
 

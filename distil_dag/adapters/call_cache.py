@@ -40,6 +40,7 @@ class CachedChat:
         self._turns = threading.Lock()
         with self._explained():
             path.parent.mkdir(parents=True, exist_ok=True)
+            # No write-ahead log: switching to it fails at once while another process writes.
             self._database = sqlite3.connect(path, timeout=_WAIT_SECONDS, check_same_thread=False)
             with self._database:
                 self._database.execute(

@@ -23,7 +23,7 @@ from distil_dag.core.reports import (
     TrainReport,
 )
 from distil_dag.core.task import GateName, GateSpec, Task
-from distil_dag.resources.metadata import table
+from distil_dag.resources.metadata import figures, table
 from distil_dag.resources.store import StoreResource
 from distil_dag.stages.evaluation import BASE, LOOKUP
 
@@ -84,8 +84,7 @@ def _thresholds(task: Task, config: GateConfig) -> GateSpec:
 
 
 def _result(asset: str, run: str, finding: gates.Finding) -> dg.AssetCheckResult:
-    metadata: dict[str, dg.RawMetadataValue] = {"run": run}
-    metadata |= {name: round(number, 4) for name, number in finding.numbers.items()}
+    metadata: dict[str, dg.RawMetadataValue] = {"run": run, **figures(finding.numbers)}
     if finding.rows:
         metadata["rows"] = table(finding.rows)
     return dg.AssetCheckResult(

@@ -55,17 +55,15 @@ class Story:
             self._ended(step, entry.timestamp)
             if not _is_gate(step):
                 self._print(f"  [green]done[/green] in {_duration(self.seconds[step])}")
-        elif event.event_type is _Type.STEP_UP_FOR_RETRY:
+        elif _is_interrupt(event):
             # Dagster puts an interrupted step up for retry even where the whole run is ending.
-            if _is_interrupt(event.step_retry_data.error):
-                self._print(f"  [yellow]stopped[/yellow] {step}")
-            else:
-                self._print(f"  [yellow]tried again:[/yellow] {escape(_reason(event))}")
+            self._ended(step, entry.timestamp)
+            self._print(f"  [yellow]stopped[/yellow] {step}")
+        elif event.event_type is _Type.STEP_UP_FOR_RETRY:
+            self._print(f"  [yellow]tried again:[/yellow] {escape(_reason(event))}")
         elif event.event_type is _Type.STEP_FAILURE:
             self._ended(step, entry.timestamp)
-            if _is_interrupt(event.step_failure_data.error):
-                self._print(f"  [yellow]stopped[/yellow] {step}")
-            elif not (_is_gate(step) and self.failed_gates):
+            if not (_is_gate(step) and self.failed_gates):
                 self.failed_stage, self.error = step, _reason(event)
                 self._print(f"  [red]failed:[/red] {escape(self.error)}")
         elif event.event_type is _Type.ASSET_CHECK_EVALUATION:
@@ -105,8 +103,8 @@ def _is_gate(step: str) -> bool:
     return step.endswith("_gates")
 
 
-def _is_interrupt(error: SerializableErrorInfo | None) -> bool:
-    cause = _cause(error)
+def _is_interrupt(event: dg.DagsterEvent) -> bool:
+    cause = _cause(event)
     return cause is not None and cause.cls_name in ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
 
@@ -116,13 +114,17 @@ def _reason(event: dg.DagsterEvent) -> str:
         told = event.step_failure_data.user_failure_data
         if told and told.description:
             return told.description
-        cause = _cause(event.step_failure_data.error)
-    else:
-        cause = _cause(event.step_retry_data.error)
+    cause = _cause(event)
     return cause.message.strip() if cause else (event.message or "")
 
 
-def _cause(error: SerializableErrorInfo | None) -> SerializableErrorInfo | None:
+def _cause(event: dg.DagsterEvent) -> SerializableErrorInfo | None:
+    """What a step that failed, or is up for retry, failed of; None for other events."""
+    error = None
+    if event.is_step_failure:
+        error = event.step_failure_data.error
+    elif event.event_type is _Type.STEP_UP_FOR_RETRY:
+        error = event.step_retry_data.error
     while error and error.cause:
         error = error.cause
     return error

@@ -11,9 +11,6 @@ from typing import NoReturn
 from distil_dag.cli.errors import CommandError
 from distil_dag.resources.deployment import deployment
 
-# Dagster advises another command, which wants a project of its own layout.
-_QUIET = {"PYTHONWARNINGS": "ignore"}
-
 
 def serve(host: str, port: int) -> NoReturn:
     """Become Dagster's process, so that whatever ends this command ends the servers too.
@@ -25,12 +22,20 @@ def serve(host: str, port: int) -> NoReturn:
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
-        raise CommandError(f"{host}:{port} cannot be served ({error.strerror}): choose another with --port",
-                           exit_code=1) from error  # fmt: skip
+        told = f"{host}:{port} cannot be served ({error.strerror}): choose another with --port"
+        raise CommandError(told, exit_code=1) from error
     with deployment().instance():
         pass  # its settings are in place before anything reads them
     print(f"Dagster: http://{host}:{port} (Ctrl-C ends it)", flush=True)
-    command = [sys.executable, "-m", "dagster", "dev", "--module-name", "distil_dag.definitions"]
-    os.execve(  # noqa: S606
-        sys.executable, [*command, "--host", host, "--port", str(port)], {**os.environ, **_QUIET}
-    )
+    # Dagster's own warning advises a command that wants a project of its own layout.
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "dagster",
+        "dev",
+        "--module-name",
+        "distil_dag.definitions",
+    ]
+    os.execv(sys.executable, [*command, "--host", host, "--port", str(port)])  # noqa: S606

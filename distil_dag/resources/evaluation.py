@@ -9,7 +9,7 @@ from upath import UPath
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core.reports import EvalReport
-from distil_dag.resources.metadata import image, table
+from distil_dag.resources.metadata import figures, image, table
 from distil_dag.stages import plots
 from distil_dag.stages.metrics import METRICS
 from distil_dag.stages.report_html import report_html
@@ -32,14 +32,12 @@ def evaluation_metadata(report: EvalReport, page: UPath) -> dict[str, dg.RawMeta
     """What the UI shows: the table of candidates, plots, the score that ships with its interval."""
     student = report.candidate(report.student)
     exact = student.metrics[METRICS[0]]
-    numbers: dict[str, dg.RawMetadataValue] = {
-        "exact match": round(exact.value, 4),
-        "exact match, low": round(exact.low, 4),
-        "exact match, high": round(exact.high, 4),
-        **{name.replace("_", " "): round(student.metrics[name].value, 4) for name in METRICS[1:]},
-        **{f"lead over {row.second}": round(row.difference.value, 4) for row in report.comparisons},
-        **{f"latency {name} ms": round(value, 1) for name, value in student.latency_ms.items()},
-        "failures": len(report.failures),
+    numbers = {
+        "exact match": exact.value,
+        "exact match, low": exact.low,
+        "exact match, high": exact.high,
+        **{name.replace("_", " "): student.metrics[name].value for name in METRICS[1:]},
+        **{f"lead over {row.second}": row.difference.value for row in report.comparisons},
     }
     failures = [{name: row[name] for name in ("request", "why", "answer")} for row in report.failures]
     return {
@@ -50,5 +48,7 @@ def evaluation_metadata(report: EvalReport, page: UPath) -> dict[str, dg.RawMeta
         "exact match, plot": image(plots.exact_match(report, 0.8), "exact match"),
         "differences, plot": image(plots.differences(report, 0.8), "paired differences"),
         "mistakes": table(failures),
-        **numbers,
+        **figures(numbers),
+        **{f"latency {name} ms": round(value, 1) for name, value in student.latency_ms.items()},
+        "failures": len(report.failures),
     }

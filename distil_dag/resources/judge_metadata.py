@@ -10,7 +10,7 @@ import dagster as dg
 from distil_dag.core.reports import JudgeReport
 from distil_dag.core.tool_call import render_call
 from distil_dag.core.verdict import Verdict
-from distil_dag.resources.metadata import image, table
+from distil_dag.resources.metadata import figures, image, table
 from distil_dag.stages.judge_plots import score_histogram
 
 _SHOWN = 8
@@ -39,9 +39,8 @@ def judge_metadata(verdicts: Sequence[Verdict], report: JudgeReport, folder: str
         "nearest_to_the_threshold": _preview(doubtful[:_SHOWN]),
         "best": _preview(scored[::-1][:_SHOWN]),
     }
-    for name, value in (report.faults_found or {}).items():
-        found[f"known_faults/{name}"] = round(value, 4)
-    return found
+    known = figures(report.faults_found or {})
+    return found | {f"known_faults/{name}": value for name, value in known.items()}
 
 
 def _preview(verdicts: Sequence[Verdict]) -> dg.MarkdownMetadataValue:

@@ -23,6 +23,11 @@ def table(
     return dg.MetadataValue.md("\n".join(lines))
 
 
+def figures(numbers: Mapping[str, float]) -> dict[str, float]:
+    """The numbers as a person reads them, to four decimals; reports keep them in full."""
+    return {name: round(number, 4) for name, number in numbers.items()}
+
+
 def image(png: bytes, title: str) -> dg.MarkdownMetadataValue:
     """A PNG inside the event log, where it lives as long as the event: keep it under 50 kB."""
     return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")

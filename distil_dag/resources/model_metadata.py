@@ -9,7 +9,7 @@ import dagster as dg
 
 from distil_dag.core.reports import GgufReport, TrainReport
 from distil_dag.core.task import TrainingSpec
-from distil_dag.resources.metadata import image, table
+from distil_dag.resources.metadata import figures, image, table
 from distil_dag.stages.export import Parity
 from distil_dag.stages.loss_plot import loss_plot
 
@@ -26,8 +26,7 @@ def checkpoint_metadata(report: TrainReport, spec: TrainingSpec, folder: str) ->
         "method": f"{report.method}, {f'the last {spec.layers}' if spec.layers else 'all'} layers",
         "steps": report.steps,
         "epochs": report.epochs,
-        "first loss": round(report.loss[0][1], 4),
-        "last loss": round(report.loss[-1][1], 4),
+        **figures({"first loss": report.loss[0][1], "last loss": report.loss[-1][1]}),
         "tokens": report.tokens,
         "supervised tokens": report.supervised_tokens,
         "truncated rows": report.truncated,
