@@ -310,10 +310,11 @@ def test_it_runs_as_a_step_of_dagster(place, base):
     told: list[str] = []
 
     @dg.asset
-    def step(context: dg.AssetExecutionContext, trainer: TrainerResource) -> None:
+    def step(context: dg.AssetExecutionContext, trainer: TrainerResource) -> dg.MaterializeResult[None]:
         report, model = trainer.train(context, ROWS, make_task(model=str(base)))
         assert (model / "model.safetensors").exists()
         told.append(f"{report.steps} {report.base.split('@')[0]}")
+        return dg.MaterializeResult()
 
     with dg.instance_for_test() as instance:
         trainer = TrainerResource(work_root=str(place / "work"))
@@ -335,7 +336,7 @@ def test_the_two_assets_publish_a_model_that_names_its_origin(place, base):
         instance.add_dynamic_partitions("distil_runs", [run])
         result = dg.materialize([checkpoint, gguf], partition_key=run, resources=resources, instance=instance)
         made = {name: result.asset_materializations_for_node(name)[0] for name in ("checkpoint", "gguf")}
-        entries = ancestors(instance, "gguf", run)
+        entries = ancestors(instance, "gguf", run, make_task(model=str(base)))
     assert {"loss", "supervised"} <= set(made["checkpoint"].metadata)
     assert "light attic" not in str(made["gguf"].metadata["model card"])
     report = runs.read_report(run, "gguf", GgufReport)
