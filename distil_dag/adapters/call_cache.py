@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel
 
-from distil_dag.stages.ports import ChatModel, Prompt, Reply, Score
+from distil_dag.stages.ports import Arrived, ChatModel, Prompt, Reply, Score, unheeded
 
 Request = TypeVar("Request")
 Result = TypeVar("Result", Reply, Score)
@@ -63,7 +63,7 @@ class CachedChat:
     def identity(self) -> str:
         return self._model.identity
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[Reply]:
+    def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
         return self._through(
             [_key("generate", self.identity, prompt) for prompt in prompts],
             prompts,

@@ -28,16 +28,16 @@ def open_chat(spec: ModelSpec, cache_folder: Path | None = None) -> Iterator[Cha
 
 
 def _open(spec: ModelSpec, stack: ExitStack, cache_folder: Path | None) -> ChatModel:
-    if spec.kind == "endpoint":
+    if spec.mode == "attached":
         # The SDK takes a second to import.
         from distil_dag.adapters.endpoint_chat import EndpointChat
 
         return EndpointChat(spec)
     from distil_dag.adapters.llama_cpp_chat import LlamaCppChat
 
-    if spec.kind == "embedded":
+    if spec.mode == "embedded":
         path = embedded_batch_gguf(cache_folder) if cache_folder else embedded_gguf()
         return stack.enter_context(LlamaCppChat(path))
     if not spec.model:
-        raise ValueError("a model of kind `gguf` needs `model`: the path of the GGUF file")
+        raise ValueError("a model of mode `gguf` needs `model`: the path of the GGUF file")
     return stack.enter_context(LlamaCppChat(Path(spec.model).expanduser()))

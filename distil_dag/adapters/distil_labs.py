@@ -118,7 +118,7 @@ def _name_models(found: Imported, base: dict[str, Any], taken: set[tuple[str, ..
         taken.add(("base", "teacher_model_name"))
         found.warnings.append(
             f"{FILE}: teacher {teacher!r} has no address here; the embedded teacher is used. "
-            "Set teacher.kind=endpoint, teacher.base_url and teacher.model for the one named"
+            "Set teacher.mode=attached, teacher.base_url and teacher.model for the one named"
         )
 
 

@@ -14,7 +14,7 @@ from openai.types.chat import ChatCompletion
 from distil_dag.core.case import Message
 from distil_dag.core.task import ModelSpec
 from distil_dag.core.tool_call import ToolCall, read_call, render_calls
-from distil_dag.stages.ports import Prompt, Reply, Score
+from distil_dag.stages.ports import Arrived, Prompt, Reply, Score, unheeded
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -36,7 +36,7 @@ class EndpointChat:
 
     def __init__(self, spec: ModelSpec) -> None:
         if not spec.model:
-            raise ValueError("a model of kind `endpoint` needs `model`: the name that the server knows it by")
+            raise ValueError("a model of mode `attached` needs `model`: the name that the server knows it by")
         self._spec = spec
         self._model = spec.model
         self._key = os.environ.get(spec.api_key_env, "")
@@ -57,7 +57,7 @@ class EndpointChat:
         port = f":{parts.port}" if parts.port else ""
         return f"{self._model}@{parts.hostname}{port}{parts.path.rstrip('/')}"
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[Reply]:
+    def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
         """One reply a prompt, in order; see the port. `seed` is not sent: not every server takes it.
 
         Tool calls that the server has read out of the model's text come back in the Hermes form.

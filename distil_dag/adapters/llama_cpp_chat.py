@@ -19,7 +19,7 @@ from distil_dag.adapters.llama_cpp_grammar import Grammar
 from distil_dag.adapters.llama_cpp_jobs import Completion, Scoring
 from distil_dag.adapters.llama_cpp_schedule import run
 from distil_dag.adapters.run_store import file_digest
-from distil_dag.stages.ports import Prompt, Reply, Score
+from distil_dag.stages.ports import Arrived, Prompt, Reply, Score, unheeded
 
 # No token is longer than this on average, so a longer text is refused before it is tokenised.
 _BYTES_PER_TOKEN = 64
@@ -84,8 +84,12 @@ class LlamaCppChat:
         with self._turn():
             return self._vocabulary.begin(self._vocabulary.tokenize(text, special=True))
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[Reply]:
-        """One reply a prompt, in order; see the port. Equal prompts of a call get equal replies."""
+    def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
+        """One reply a prompt, in order; see the port. Equal prompts of a call get equal replies.
+
+        None is announced before the last is in: a reply's last bits depend on its company, so part
+        of a batch must not be kept.
+        """
         return self._complete([(prompt, partial(self._tokens, prompt)) for prompt in prompts])
 
     def complete_text(self, texts: Sequence[str], max_tokens: int, stop: Sequence[str] = ()) -> list[Reply]:

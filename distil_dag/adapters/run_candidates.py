@@ -129,7 +129,7 @@ def _base(task: Task, open_chat: OpenChat, find_base: FindBase) -> Candidate:
         return CheckpointCandidate(
             evaluation.BASE, folder, task.toolset, _longest(task), task.description, True, identity
         )
-    spec = ModelSpec(kind="embedded")
+    spec = ModelSpec()
     return ChatCandidate(
         name=evaluation.BASE,
         open=lambda: open_chat(spec),
@@ -148,7 +148,7 @@ def _teacher(name: str, task: Task, open_chat: OpenChat, exemplars: Exemplars) -
         max_tokens=_longest(task),
         description=task.description,
         exemplars=exemplars,
-        signatures=task.settings.teacher.kind == "embedded",
+        signatures=task.settings.teacher.mode == "embedded",
     )
 
 

@@ -197,11 +197,11 @@ def _conflicts(raw: Mapping[str, Any]) -> list[tuple[tuple[Step, ...], str]]:
     models: list[tuple[tuple[Step, ...], Any]] = [(("teacher",), raw.get("teacher"))]
     if isinstance(committee, list):
         models += [(("judge", "committee", place), model) for place, model in enumerate(committee)]
-    needs = {"endpoint": ("base_url", "model"), "gguf": ("model",)}
+    needs = {"attached": ("base_url", "model"), "managed": ("model",), "gguf": ("model",)}
     for path, model in models:
-        if isinstance(model, dict) and isinstance(kind := model.get("kind"), str):
-            missing = [name for name in needs.get(kind, ()) if not model.get(name)]
-            found += [((*path, name), f"is missing: kind `{kind}` needs it") for name in missing]
+        if isinstance(model, dict) and isinstance(mode := model.get("mode"), str):
+            missing = [name for name in needs.get(mode, ()) if not model.get(name)]
+            found += [((*path, name), f"is missing: mode `{mode}` needs it") for name in missing]
     export = raw.get("export")
     if isinstance(export, dict):
         made = export.get("quantizations", Settings.model_fields["export"].default.quantizations)
@@ -272,7 +272,7 @@ def _located_source(source: TraceSource, folder: Path) -> TraceSource:
 
 
 def _located_model(model: ModelSpec, folder: Path) -> ModelSpec:
-    if model.kind != "gguf" or model.model is None:
+    if model.mode != "gguf" or model.model is None:
         return model
     return model.model_copy(update={"model": _absolute(model.model, folder)})
 

@@ -118,7 +118,7 @@ def _gguf(path: Path, task: Task | None) -> GgufCandidate:
 
 def _endpoint(task: Task, url: str, model: str | None, closed_book: bool) -> Candidate:
     spec = ModelSpec(
-        kind="endpoint",
+        mode="attached",
         base_url=url,
         model=model or _only_model(url, task.settings.teacher.api_key_env),
         api_key_env=task.settings.teacher.api_key_env,

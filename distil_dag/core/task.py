@@ -79,15 +79,37 @@ class TestSpec(_Section):
     seed: int = 0
 
 
-class ModelSpec(_Section):
-    """A chat model: the embedded one, a GGUF file, or any OpenAI-compatible endpoint."""
+class PriceSpec(_Section):
+    """What a model costs, in any one currency; a server of one's own costs by the hour."""
 
-    kind: Literal["embedded", "gguf", "endpoint"] = "embedded"
-    model: str | None = Field(default=None, description="GGUF path, or the endpoint's model name")
-    base_url: str | None = None
+    prompt_per_million: float = Field(default=0.0, ge=0, description="for a million prompt tokens")
+    completion_per_million: float = Field(default=0.0, ge=0, description="for a million tokens of answers")
+    per_hour: float = Field(default=0.0, ge=0, description="for an hour of the machine that serves it")
+
+
+class ModelSpec(_Section):
+    """A chat model: the embedded one, a GGUF file, a service, or a vLLM server that the run starts."""
+
+    mode: Literal["embedded", "gguf", "attached", "managed"] = "embedded"
+    model: str | None = Field(default=None, description="GGUF path, or the name that the server knows it by")
+    revision: str | None = Field(default=None, description="of the model on the Hub; part of its identity")
+    base_url: str | None = Field(default=None, description="the service's address, with its /v1")
     api_key_env: str = Field(default="OPENAI_API_KEY", description="variable that holds the key")
-    max_in_flight: Positive = 16
-    timeout_seconds: float = 120.0
+    max_in_flight: Positive = Field(
+        default=64, description="never more requests at a time; how many the server takes is found out"
+    )
+    timeout_seconds: float = Field(default=120.0, gt=0)
+    executable: str = Field(default="vllm serve", description="the command that starts a managed server")
+    arguments: tuple[str, ...] = Field(default=(), description="further arguments of that command")
+    price: PriceSpec = PriceSpec()
+
+
+class BudgetSpec(_Section):
+    """What a run may use of its teacher, judge and labellers; no limit where unset."""
+
+    tokens: Positive | None = Field(default=None, description="of prompts and answers together")
+    money: float | None = Field(default=None, gt=0, description="in the currency of the prices")
+    hours: float | None = Field(default=None, gt=0, description="of calls and of a managed server's life")
 
 
 class JudgeSpec(_Section):
@@ -230,6 +252,7 @@ class Settings(_Section):
     traces: TraceSource
     test: TestSpec = TestSpec()
     teacher: ModelSpec = ModelSpec()
+    budget: BudgetSpec = BudgetSpec()
     judge: JudgeSpec = JudgeSpec()
     synthesis: SynthesisSpec = SynthesisSpec()
     student: StudentSpec = StudentSpec()

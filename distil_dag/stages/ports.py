@@ -16,6 +16,14 @@ def quiet(done: int, total: int, note: str = "") -> None:
     """A Progress that says nothing."""
 
 
+# Called with a prompt's place and its reply as soon as that reply is in, in no particular order.
+Arrived = Callable[[int, "Reply"], None]
+
+
+def unheeded(place: int, reply: Reply) -> None:
+    """An Arrived that does nothing."""
+
+
 @dataclass(frozen=True)
 class Prompt:
     """One request to a chat model.
@@ -67,7 +75,7 @@ class ChatModel(Protocol):
         """Model and revision, e.g. `smollm2-135m-instruct@sha256:…`: what the lineage records."""
         ...
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[Reply]: ...
+    def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]: ...
 
     def score(self, items: Sequence[tuple[Prompt, str]]) -> list[Score]:
         """How likely the assistant's whole text is behind each prompt (temperature 1)."""

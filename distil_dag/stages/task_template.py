@@ -30,6 +30,7 @@ traces:
 _SECTIONS = {
     "test": "The held-out test. A reviewed test.jsonl in this folder is better: then this is not used.",
     "teacher": "The model that judges the log and writes new requests.",
+    "budget": "What a run may use of its teacher, judge and labellers; no limit where unset.",
     "judge": "Which logged calls are good enough to learn from.",
     "synthesis": "New requests, planned so that every tool and argument is covered.",
     "student": "The model to train.",
@@ -48,12 +49,16 @@ _EXPLAINED = {
     "traces.where": "column -> value: take only these rows",
     "traces.format": "auto, openai_chat, messages or question_answer",
     "test.size": "this many requests of the log",
-    "teacher.kind": "embedded (small, in process), gguf, or endpoint (OpenAI-compatible)",
-    "teacher.model": "GGUF file, or the endpoint's name of the model",
+    "teacher.mode": "embedded (small, in process), gguf, attached (a service), or managed (vLLM)",
+    "teacher.model": "GGUF file, or the server's name of the model",
     "teacher.base_url": "such as http://localhost:8000/v1",
     "teacher.api_key_env": "environment variable that holds the key",
-    "teacher.max_in_flight": "requests at a time",
+    "teacher.revision": "of the model on the Hub",
+    "teacher.max_in_flight": "requests at a time, at most",
     "teacher.timeout_seconds": "for one request",
+    "teacher.executable": "starts a managed server",
+    "teacher.arguments": "further arguments of a managed server",
+    "teacher.price": "what it costs, in any one currency",
     "judge.kind": "likelihood for small teachers, rubric for capable ones",
     "judge.committee": "further models, as in `teacher`, that propose a call for rejected ones",
     "judge.relabel": "let committee or teacher correct rejected calls",
@@ -147,6 +152,8 @@ def _settings(section: str, model: type[BaseModel] | None = None, skip: tuple[st
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
     return list(value) if isinstance(value, tuple) else value
 
 

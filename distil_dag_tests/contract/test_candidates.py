@@ -23,7 +23,7 @@ from distil_dag.core.toolset import Toolset
 from distil_dag.stages.case_files import read_cases
 from distil_dag.stages.evaluation import evaluate_model
 from distil_dag.stages.metrics import METRICS
-from distil_dag.stages.ports import Prompt, Reply, Score
+from distil_dag.stages.ports import Arrived, Prompt, Reply, Score, unheeded
 
 TOOLS = Toolset.from_openai(
     [
@@ -47,7 +47,7 @@ class ScriptedChat:
         self.batches: list[list[Prompt]] = []
         self.closed = 0
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[Reply]:
+    def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
         self.batches.append(list(prompts))
         return [self.reply] * len(prompts)
 

@@ -94,7 +94,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def chat(server: Server, **options: Any) -> EndpointChat:
     settings = {"model": "big", "base_url": server.url, "api_key_env": "TEACHER_KEY", "timeout_seconds": 5}
-    return EndpointChat(ModelSpec(kind="endpoint", **{**settings, **options}))
+    return EndpointChat(ModelSpec(mode="attached", **{**settings, **options}))
 
 
 def ask(words: str, **options: Any) -> Prompt:
@@ -246,7 +246,7 @@ def test_a_server_that_hangs_or_is_not_there(serve: Any) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         nowhere = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    spec = ModelSpec(kind="endpoint", model="big", base_url=nowhere)
+    spec = ModelSpec(mode="attached", model="big", base_url=nowhere)
     assert "Connection" in EndpointChat(spec).generate([ask("a")])[0].error
 
 
@@ -260,10 +260,10 @@ def test_the_key_shows_nowhere(serve: Any) -> None:
 
 def test_what_is_missing_is_named(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="needs `model`"):
-        EndpointChat(ModelSpec(kind="endpoint", base_url="http://localhost/v1"))
+        EndpointChat(ModelSpec(mode="attached", base_url="http://localhost/v1"))
     monkeypatch.delenv("TEACHER_KEY")
     with pytest.raises(ValueError, match="TEACHER_KEY is not set"):
-        EndpointChat(ModelSpec(kind="endpoint", model="big", api_key_env="TEACHER_KEY"))
+        EndpointChat(ModelSpec(mode="attached", model="big", api_key_env="TEACHER_KEY"))
     server = serve(echo)
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)  # another server's key
     chat(server).generate([ask("a")])
@@ -338,7 +338,7 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_a_real_server_answers(real_server: str, tmp_path: Path) -> None:
-    spec = ModelSpec(kind="endpoint", model="small", base_url=real_server)
+    spec = ModelSpec(mode="attached", model="small", base_url=real_server)
     prompts = [ask(f"What is {number} and one?", max_tokens=8) for number in ("two", "three", "four")]
     with open_chat(spec, tmp_path) as model:
         replies = model.generate([*prompts, ask("word " * 3000)])

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from distil_dag.core.case import Message, Trace
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Tool, Toolset
-from distil_dag.stages.ports import Prompt, Reply, Score
+from distil_dag.stages.ports import Arrived, Prompt, Reply, Score, unheeded
 
 AREAS = ("kitchen", "bedroom", "garage", "living room", "attic", "hall", "cellar", "office")
 DEVICES = ("lamp", "fan", "radio", "heater", "desk lamp", "television")
@@ -108,7 +108,7 @@ class SilentModel:
     def __init__(self) -> None:
         self.asked: list[Prompt] = []
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[Reply]:
+    def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
         self.asked += prompts
         return [Reply("", "stop") for _ in prompts]
 

@@ -10,7 +10,7 @@ import pytest
 
 from distil_dag.adapters.call_cache import CachedChat
 from distil_dag.core.case import Message
-from distil_dag.stages.ports import Prompt, Reply, Score
+from distil_dag.stages.ports import Arrived, Prompt, Reply, Score, unheeded
 
 
 class Scripted:
@@ -21,7 +21,7 @@ class Scripted:
         self.broken = broken
         self.asked: list[list[str]] = []
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[Reply]:
+    def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
         words = [prompt.messages[-1].content for prompt in prompts]
         self.asked.append(words)
         return [
@@ -128,7 +128,7 @@ def test_many_keys_in_one_batch(tmp_path: Path) -> None:
 
 def test_a_batch_that_dies_on_its_way_leaves_nothing(tmp_path: Path) -> None:
     class Dying(Scripted):
-        def generate(self, prompts: Sequence[Prompt]) -> list[Reply]:
+        def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
             raise KeyboardInterrupt
 
     path = tmp_path / "replies.sqlite"
@@ -142,7 +142,7 @@ def test_two_at_once_see_the_same_replies(tmp_path: Path) -> None:
     barrier = threading.Barrier(2)
 
     class Meeting(Scripted):
-        def generate(self, prompts: Sequence[Prompt]) -> list[Reply]:
+        def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
             barrier.wait(timeout=60)
             return [Reply(threading.current_thread().name, "stop") for _ in prompts]
 

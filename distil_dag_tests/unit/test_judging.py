@@ -15,7 +15,7 @@ from distil_dag.core.verdict import Verdict
 from distil_dag.stages.judge_audit import audit
 from distil_dag.stages.judge_plots import score_histogram
 from distil_dag.stages.judging import Judged, judge, keep_apart
-from distil_dag.stages.ports import Prompt, Reply, Score
+from distil_dag.stages.ports import Arrived, Prompt, Reply, Score, unheeded
 from distil_dag.stages.sampling import pattern
 from distil_dag_tests.unit.household_log import TOOLSET, SilentModel, call, clean_log, faulty_log, trace
 
@@ -37,7 +37,7 @@ class Marker(SilentModel):
         super().__init__()
         self.answer = answer
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[Reply]:
+    def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
         self.asked += prompts
         return [self.answer(exchange(prompt)) for prompt in prompts]
 
@@ -229,7 +229,7 @@ class Labeller(SilentModel):
         super().__init__()
         self.answers = answers
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[Reply]:
+    def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
         return [Reply(self.answers.get(prompt.messages[-1].content, "?"), "stop") for prompt in prompts]
 
 

@@ -15,7 +15,7 @@ from distil_dag.core.normalise import request_key
 from distil_dag.core.task import SynthesisSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.ports import Prompt, Reply, Score
+from distil_dag.stages.ports import Arrived, Prompt, Reply, Score, unheeded
 from distil_dag.stages.synthesis import Synthetic, synthesize
 from distil_dag.stages.validation import (
     DUPLICATE,
@@ -97,7 +97,7 @@ class Scripted:
     def __init__(self, answer: Callable[[int, str], str | Reply]) -> None:
         self.answer, self.asked = answer, []
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[Reply]:
+    def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
         replies = []
         for prompt in prompts:
             said = self.answer(len(self.asked), prompt.messages[-1].content)

@@ -88,8 +88,8 @@ def test_a_frozen_task_says_the_same(folder: Path) -> None:
 
 def test_relative_paths_start_at_the_folder(folder: Path) -> None:
     given = {
-        "teacher": "{kind: gguf, model: models/t.gguf}",
-        "judge.committee": "[{kind: gguf, model: c.gguf}]",
+        "teacher": "{mode: gguf, model: models/t.gguf}",
+        "judge.committee": "[{mode: gguf, model: c.gguf}]",
     }
     settings = read_task(folder, given).settings
     assert settings.traces.path == str(folder / "log.jsonl")  # type: ignore[union-attr]
@@ -176,7 +176,7 @@ def test_overrides_win_and_take_yaml(folder: Path) -> None:
         ("training.method", "loraa", "training.method: 'loraa' is not allowed; one of: lora, full"),
         ("training.epoch", "1", "training.epoch: unknown key; did you mean `epochs`?"),
         ("trainning.epochs", "1", "trainning: unknown key; did you mean `training`?"),
-        ("judge.committee", "[{kind: gguf}]", "judge.committee[0].model: is missing: kind `gguf` needs it"),
+        ("judge.committee", "[{mode: gguf}]", "judge.committee[0].model: is missing: mode `gguf` needs it"),
         ("name.first", "x", "there is no `name.first` to set"),
         ("traces.path", "[", "the value is not YAML"),
         ("traces", "{kind: files}", "traces.path: is missing"),
@@ -228,10 +228,10 @@ def test_a_mistake_in_an_override_names_it(folder: Path, key: str, text: str, sa
             "export:\n  primary: Q9\n",
             "task.yaml:6: export.primary: 'Q9' is not among the files made: Q8_0, Q4_K_M",
         ),
-        ("teacher:\n  kind: endpoint\n  model: m\n", "task.yaml:5: teacher.base_url: is missing"),
+        ("teacher:\n  mode: attached\n  model: m\n", "task.yaml:5: teacher.base_url: is missing"),
         (
-            "judge:\n  committee:\n    - kind: embedded\n    - kid: gguf\n",
-            "task.yaml:8: judge.committee[1].kid: unknown key; did you mean `kind`?",
+            "judge:\n  committee:\n    - mode: embedded\n    - moed: gguf\n",
+            "task.yaml:8: judge.committee[1].moed: unknown key; did you mean `mode`?",
         ),
         ("test:\n  size: 5\ntest:\n  size: 6\n", "task.yaml:7: test: stands here twice; keep one"),
         ("gates:\n  soft: [beats_bas]\n", "task.yaml:6: gates.soft[0]: 'beats_bas' is not allowed; one of: "),
@@ -544,7 +544,7 @@ def test_a_distil_labs_folder_is_accepted_as_it_is(distil_labs: Path) -> None:
     assert settings.synthesis.rows == 500
     training = settings.training
     assert (training.method, training.epochs, training.batch_size) == ("lora", 2, 8)
-    assert (settings.student.model, settings.teacher.kind) == ("embedded", "embedded")
+    assert (settings.student.model, settings.teacher.mode) == ("embedded", "embedded")
     assert task.test is not None
     assert task.test[0].calls[0].arguments == {"level": 3}
 
