@@ -1,6 +1,6 @@
 # Everything a fresh machine needs: Python 3.11, a C++ compiler, git and the package index.
 #   make demo   the whole chain on the embedded default, about twenty minutes on two cores
-#   make test   linters, types and tests
+#   make test   linters, types and tests, those with real weights and killed runs among them
 #   make ui     Dagster on the same instance, at http://127.0.0.1:3000
 
 PYTHON ?= python3.11
@@ -20,7 +20,7 @@ export DISTIL_DAG_HOME ?= $(CURDIR)/$(HOME_DIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help install demo demo-log ui test test-slow lint format benchmarks clean
+.PHONY: help install demo demo-log ui test test-fast lint format benchmarks clean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -67,11 +67,11 @@ format: $(READY)
 
 test: lint demo-log
 	@docker/ensure-postgres
-	$(BIN)/pytest -n auto -m "not slow"
+	$(BIN)/pytest -n auto
 
-# With real weights and killed processes: longer than a coffee.
-test-slow: demo-log
-	$(BIN)/pytest -m slow
+# Without real weights and killed runs: for the minutes between two edits.
+test-fast: lint demo-log
+	$(BIN)/pytest -n auto -m "not slow"
 
 benchmarks: $(READY)
 	$(BIN)/python benchmarks/definitions_load.py

@@ -22,6 +22,7 @@ from distil_dag.adapters.marked_text import (
     read_text,
 )
 from distil_dag.adapters.settings_mistakes import dotted, explain, path_of
+from distil_dag.adapters.source_text import masked
 from distil_dag.core.case import Case
 from distil_dag.core.task import FileSource, ModelSpec, Settings, SqlSource, StudentSpec, Task, TraceSource
 from distil_dag.core.toolset import Toolset
@@ -153,7 +154,15 @@ def _override(
     named: dict[tuple[Step, ...], str] = {}
     mistakes = []
     for dots, text in overrides.items():
-        said = f"{dots}={text}"
+        said = f"{dots}={masked(text)}"
+        if masked(text) != text:
+            advice = "set a variable of the environment and write ${NAME} in its place"
+            mistakes.append(
+                Mistake(
+                    f"override {said}", 0, f"holds a secret, which Dagster would keep with the run; {advice}"
+                )
+            )
+            continue
         path = tuple(int(step) if step.isdigit() else step for step in dots.split("."))
         try:
             # As YAML these could only be an error: aliases and directives of a document that isn't there.

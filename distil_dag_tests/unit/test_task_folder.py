@@ -188,6 +188,14 @@ def test_a_mistake_in_an_override_names_it(folder: Path, key: str, text: str, sa
     assert said in found
 
 
+def test_a_secret_in_an_override_is_refused_and_not_repeated(folder: Path) -> None:
+    found = only_mistake(folder, {"traces.path": "https://reader:hunter2@logs.example/a.jsonl"})
+    assert "holds a secret" in found
+    assert "${NAME}" in found
+    assert "hunter2" not in found
+    read_task(folder, {"traces.path": "https://reader:${LOG_PASSWORD}@logs.example/a.jsonl"})
+
+
 # --- mistakes in task.yaml
 
 
