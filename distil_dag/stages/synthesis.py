@@ -27,6 +27,8 @@ from distil_dag.stages.coverage_plan import CellNames, draw_plan, re_aim
 from distil_dag.stages.labeller import Labeller, doubtful
 from distil_dag.stages.mutators import directions
 from distil_dag.stages.ports import ChatModel, Progress, quiet
+from distil_dag.stages.progress_line import tally
+from distil_dag.stages.prompt_files import digests
 from distil_dag.stages.transplant import Transplanter
 from distil_dag.stages.validation import (
     BOUNDARY,
@@ -120,6 +122,7 @@ def synthesize(
         prompt_tokens=maker.prompt_tokens,
         completion_tokens=maker.completion_tokens,
         seconds=round(time.monotonic() - started, 3),
+        prompts=digests("call_first", "widening") if spec.widen else digests("call_first"),
     )
     return Synthetic(maker.accepted, maker.rejected), report
 
@@ -173,7 +176,8 @@ class _Maker:
             self._judge(transplants)
             if len(self.accepted) < self._spec.rows:
                 self._judge(self._answered(asks))
-            progress(len(self.accepted), self._spec.rows, f"{self.attempted} attempts")
+            refused = Counter(row.reason for row in self.rejected)
+            progress(len(self.accepted), self._spec.rows, f"{len(self.rejected)} rejected: {tally(refused)}")
         return "full"
 
     def _needs(self) -> dict[str, dict[str, int]]:

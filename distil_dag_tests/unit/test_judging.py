@@ -44,7 +44,7 @@ class Marker(SilentModel):
 
 def exchange(prompt: Prompt) -> dict:
     lines = prompt.messages[0].content.splitlines()
-    fence = next(line for line in lines if line.startswith("data-"))
+    fence = [line for line in lines if line.startswith("data-")][-1]
     return json.loads(lines[lines.index(fence) + 1])
 
 
@@ -230,7 +230,8 @@ class Labeller(SilentModel):
         self.answers = answers
 
     def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
-        return [Reply(self.answers.get(prompt.messages[-1].content, "?"), "stop") for prompt in prompts]
+        self.asked += prompts
+        return [Reply(self.answers.get(exchange(p)[-1]["content"], "?"), "stop") for p in prompts]
 
 
 def test_a_committee_corrects_what_failed_and_says_so() -> None:
