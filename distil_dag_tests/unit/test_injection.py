@@ -128,16 +128,9 @@ def widening(text: str) -> list[Prompt]:
     return model.asked
 
 
-def likelihood(text: str) -> list[Prompt]:
-    model = Recorder()
-    log = [*clean_log(40), *(trace(f"e{n}", text, call("turn_on", device="lamp")) for n in range(6))]
-    judge(log, TOOLSET, JudgeSpec(kind="likelihood", reask=0), model)
-    return model.asked
-
-
 FENCED: dict[str, Callable[[str], list[Prompt]]] = {"rubric_judge": rubric, "relabelling": relabelling}
 LAYOUTS: dict[str, Callable[[str], list[Prompt]]] = {
-    "call_first": call_first, "widening": widening, "likelihood_judge": likelihood,
+    "call_first": call_first, "widening": widening,
 }  # fmt: skip
 
 
@@ -161,25 +154,30 @@ def test_hostile_text_stays_in_its_fence(prompt_name: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("prompt_name", LAYOUTS)
-def test_hostile_text_stays_in_its_line(prompt_name: str, name: str) -> None:
-    text = HOSTILE[name]
-    asked = LAYOUTS[prompt_name](text)
-    if prompt_name != "likelihood_judge":
-        assert asked
+def test_hostile_text_stays_in_its_turn(prompt_name: str, name: str) -> None:
+    asked = LAYOUTS[prompt_name](HOSTILE[name])
+    assert asked
     for prompt in asked:
-        for turn in prompt.messages:
-            assert spelled(turn.content) == 0
+        assert spelled(texts(prompt)) == 0
         assert "\n" not in prompt.prefill
-        assert spelled(prompt.prefill) == 0
-        if prompt_name == "likelihood_judge":
-            lines = prompt.messages[0].content.split("\n")
-            marks = [line.split(":")[0] for line in lines]
-            assert marks == ["Request", "Call"] * (len(lines) // 2)
-            assert lines[-1] == "Call:"
-        if prompt_name == "call_first":
-            roles = [turn.role for turn in prompt.messages]
-            assert roles == ["system"] + ["user", "assistant"] * ((len(roles) - 2) // 2) + ["user"]
-            assert not any("\n" in turn.content for turn in prompt.messages[1:])
+        assert not any("\n" in turn.content for turn in prompt.messages)
+        roles = [turn.role for turn in prompt.messages]
+        exemplars = ["user", "assistant"] * ((len(roles) - 2) // 2)
+        assert roles == (["system", *exemplars, "user"] if prompt_name == "call_first" else ["user"])
+
+
+def test_hostile_text_stays_in_its_line() -> None:
+    model = Recorder()
+    lamp = call("turn_on", device="lamp")
+    log = [*clean_log(60), *(trace(f"evil {n}", text, lamp) for n, text in enumerate(HOSTILE.values()))]
+    judge(log, TOOLSET, JudgeSpec(kind="likelihood", reask=0), model)
+    assert model.asked
+    for prompt in model.asked:
+        text = prompt.messages[0].content
+        lines = text.split("\n")
+        assert [line.split(":")[0] for line in lines] == ["Request", "Call"] * (len(lines) // 2)
+        assert lines[-1] == "Call:"
+        assert spelled(text) == 0
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -253,4 +251,5 @@ def test_a_gap_in_a_prompt_is_an_error() -> None:
 
 def test_all_covered() -> None:
     # The two others hold no text of a log: tools, and the form of an answer.
-    assert set(FENCED) | set(LAYOUTS) | {"few_shot_teacher", "tools_in_prompt"} == set(PROMPTS)
+    without = {"few_shot_teacher", "tools_in_prompt"}
+    assert set(FENCED) | set(LAYOUTS) | {"likelihood_judge"} | without == set(PROMPTS)
