@@ -25,6 +25,21 @@ _FENCED = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
 
 Mark = Annotated[int, Field(ge=1, le=5, strict=True)]
 
+# What every engine takes: no limits of length, which make a grammar that llama.cpp refuses, and all
+# required and nothing more, which strict modes insist on. The reason comes first, so that the marks
+# follow from it.
+_MARK_SCHEMA = {"type": "integer", "enum": [1, 2, 3, 4, 5]}
+_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "rationale": {"type": "string"},
+        "inference_clarity": _MARK_SCHEMA,
+        "inference_coherence": _MARK_SCHEMA,
+    },
+    "required": ["rationale", "inference_clarity", "inference_coherence"],
+    "additionalProperties": False,
+}
+
 
 class Marks(BaseModel):
     """What the judging model must answer."""
@@ -81,7 +96,7 @@ class RubricJudge:
         return Prompt(
             messages=(Message(role="user", content=text),),
             max_tokens=_MAX_TOKENS,
-            schema=Marks.model_json_schema(),
+            schema=_SCHEMA,
         )
 
 

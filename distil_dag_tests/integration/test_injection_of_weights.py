@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from distil_dag.adapters.embedded_weights import embedded_gguf
+from distil_dag.core.case import Message
 from distil_dag.core.task import JudgeSpec
 from distil_dag.stages.judging import judge
+from distil_dag.stages.ports import Prompt
 from distil_dag_tests.unit.hostile import HOSTILE
 from distil_dag_tests.unit.household_log import TOOLSET, call, clean_log, trace
 from distil_dag_tests.unit.test_injection import FENCED, LAYOUTS
@@ -44,17 +46,27 @@ def test_no_control_token_survives(prompt_name: str, model: LlamaCppChat) -> Non
             assert controls(model, prompt.prefill[:20_000]) == []
 
 
+def test_the_rubric_asks_for_a_form_that_llama_cpp_can_hold_a_model_to(model: LlamaCppChat) -> None:
+    schema = FENCED["rubric_judge"]("turn on the lamp")[0].schema
+    reply = model.generate(
+        [Prompt((Message(role="user", content="Rate it."),), max_tokens=8, schema=schema)]
+    )[0]
+    assert reply.finish != "error", reply.error
+    assert reply.text.startswith("{")
+
+
 @pytest.mark.slow
 def test_real_answers_about_other_rows_stay_the_same(model: LlamaCppChat) -> None:
     lamp = call("turn_on", device="lamp")
-    evil = [trace(f"evil {n}", text[:600], lamp) for n, text in enumerate(HOSTILE.values())]
-    clean = clean_log(6)
+    names = ("an order", "a chat turn", "the answer itself", "a guessed fence", "the end of the JSON")
+    evil = [trace(f"evil {n}", HOSTILE[name], lamp) for n, name in enumerate(names)]
+    clean = clean_log(3)
     spec = JudgeSpec(kind="rubric", reask=0)
     alone, _ = judge(clean, TOOLSET, spec, model)
     mixed, _ = judge([*clean, *evil], TOOLSET, spec, model)
     marks = {verdict.trace_id: verdict for verdict in mixed.verdicts}
     # Sums of a larger batch may round otherwise, which can turn a near tie of two marks.
-    moved = [v for v in alone.verdicts if v.score is not None and marks[v.trace_id].score != v.score]
+    moved = [v for v in alone.verdicts if marks[v.trace_id].score != v.score]
     assert len(moved) <= 1
-    read = [marks[row.id].score for row in evil if marks[row.id].score is not None]
-    assert all(0 <= score <= 1 for score in read)
+    # A loop of words that never ends leaves an exchange unread; most are read.
+    assert sum(marks[row.id].score is not None for row in evil) >= 3
