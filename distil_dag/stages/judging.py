@@ -153,14 +153,14 @@ def choose_seeds(passed: Sequence[Trace], verdicts: dict[str, Verdict], size: in
     return chosen
 
 
-def _counting(progress: Progress, total: int, min_score: float) -> Heard:
+def _counting(progress: Progress, total: int, min_score: float, intro: str = "") -> Heard:
     """A Heard that tells of judgements by outcome: passed, or why not."""
     counts: Counter[str] = Counter()
 
     def heard(judgement: Judgement) -> None:
         passes = judgement.score is not None and judgement.score >= min_score
         counts[PASSED if passes else judgement.reason] += 1
-        progress(counts.total(), total, tally(counts))
+        progress(counts.total(), total, intro + tally(counts))
 
     return heard
 
@@ -174,7 +174,7 @@ def _self_agreement(
     if not places or all(first[place].score is None for place in places):
         return {}
     second, how = judging.again()
-    heard = _counting(progress, len(places), spec.min_score)
+    heard = _counting(progress, len(places), spec.min_score, "judged again: ")
     again = second.assess([(chosen[place], chosen[place].calls) for place in places], heard)
     return {
         "consistency": consistency([first[place] for place in places], again, spec.min_score),

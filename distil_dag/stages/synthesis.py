@@ -108,6 +108,7 @@ def synthesize(
     if not any(tokens(seed.request) for seed in seeds):
         raise ValueError("no seeds to learn from: judge traces first, or lower `judge.min_score`")
     started = time.monotonic()
+    progress(0, spec.rows, "learning the seeds' conventions")
     maker = _Maker(seeds, context, test, toolset, spec, teacher)
     stopped = maker.run(progress)
     reasons = Counter(row.reason for row in maker.rejected)
