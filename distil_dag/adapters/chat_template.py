@@ -21,6 +21,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from distil_dag.core.case import Message
 from distil_dag.core.tool_call import render_calls
+from distil_dag.stages.prompt_files import render
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,7 @@ def with_tools(messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> 
     For models whose template has no place for tools; the wording is that of the Hermes format.
     """
     lines = "\n".join(_to_json(tool) for tool in tools)
-    words = (
-        "You may call these functions to answer the user:\n"
-        f"<tools>\n{lines}\n</tools>\n"
-        'For each call answer with <tool_call>{"name": …, "arguments": {…}}</tool_call>.'
-    )
+    words = render("tools_in_prompt", tools=lines)
     system = [message for message in messages[:1] if message.role == "system"]
     before = f"{system[0].content}\n\n" if system and system[0].content else ""
     return [Message(role="system", content=before + words), *messages[len(system) :]]

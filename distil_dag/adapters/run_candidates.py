@@ -57,7 +57,7 @@ def contest_of_run(
     """
     test = store.read_cases(run, "judged_seeds", "test", HeldOut)
     seeds = store.read_cases(run, "judged_seeds", "seeds", Example)
-    labels = store.read_report(run, "judged_seeds", JudgeReport).holdout.test_labels
+    judging = store.read_report(run, "judged_seeds", JudgeReport)
     rest = hold_out(store.read_cases(run, "traces", "traces", Trace), task.test, task.settings.test)[0].rest
     exemplars = Exemplars.choose(seeds, task.settings.evaluation.few_shot, task.toolset)
     # Where the log itself is the only judge of the test, production is right by definition.
@@ -83,11 +83,11 @@ def contest_of_run(
         ]
         yield Contest(
             test=test,
-            test_labels=labels,
+            test_labels=judging.holdout.test_labels,
             candidates=candidates,
             student=students[0].name,
             student_file=students[0].path.name,
-            measured=_measured(task, exemplars, judged, len(rest)),
+            measured={**_measured(task, exemplars, judged, len(rest)), "Seeds": judging.calibration},
         )
 
 

@@ -206,6 +206,7 @@ def _conflicts(raw: Mapping[str, Any]) -> list[tuple[tuple[Step, ...], str]]:
     models: list[tuple[tuple[Step, ...], Any]] = [(("teacher",), raw.get("teacher"))]
     if isinstance(committee, list):
         models += [(("judge", "committee", place), model) for place, model in enumerate(committee)]
+    models += [(("judge", "arbiter"), judge.get("arbiter"))] if isinstance(judge, dict) else []
     needs = {"attached": ("base_url", "model"), "managed": ("model",), "gguf": ("model",)}
     for path, model in models:
         if isinstance(model, dict) and isinstance(mode := model.get("mode"), str):
@@ -262,11 +263,12 @@ def _located(settings: Settings, folder: Path) -> Settings:
     """The settings with relative paths made absolute."""
     judge = settings.judge
     committee = tuple(_located_model(model, folder) for model in judge.committee)
+    arbiter = _located_model(judge.arbiter, folder) if judge.arbiter else None
     return settings.model_copy(
         update={
             "traces": _located_source(settings.traces, folder),
             "teacher": _located_model(settings.teacher, folder),
-            "judge": judge.model_copy(update={"committee": committee}),
+            "judge": judge.model_copy(update={"committee": committee, "arbiter": arbiter}),
             "student": _located_student(settings.student, folder),
         }
     )

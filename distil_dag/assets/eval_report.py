@@ -10,12 +10,13 @@ from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
 from distil_dag.resources.trainer import TrainerResource
 from distil_dag.stages.evaluation import evaluate
+from distil_dag.stages.prompt_files import code_version
 
 
 @dg.asset(
     partitions_def=RUNS,
     deps=["traces", "judged_seeds", "checkpoint", "gguf"],
-    code_version="1",
+    code_version=code_version("2", "few_shot_teacher", "tools_in_prompt"),
     pool=TEACHER_POOL,
     retry_policy=TEACHER_RETRY,
     kinds={"python", "html"},

@@ -1,7 +1,5 @@
 """The examples of the log that can be trusted, and the test that left it first."""
 
-from contextlib import ExitStack
-
 import dagster as dg
 
 from distil_dag.adapters.run_store import digest
@@ -12,12 +10,14 @@ from distil_dag.resources.progress import logged
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
 from distil_dag.stages.holdout import NEAR_COPY, hold_out
-from distil_dag.stages.judge_audit import audit
 from distil_dag.stages.judging import judge, keep_apart
+from distil_dag.stages.label_sheet import TO_LABEL, label_sheet
+from distil_dag.stages.prompt_files import code_version
 
 
 @dg.asset(
-    partitions_def=RUNS, deps=["traces"], code_version="1", pool=TEACHER_POOL, retry_policy=TEACHER_RETRY,
+    partitions_def=RUNS, deps=["traces"], pool=TEACHER_POOL, retry_policy=TEACHER_RETRY,
+    code_version=code_version("2", "rubric_judge", "likelihood_judge", "relabelling"),
     kinds={"llamacpp", "parquet"}, owners=OWNERS, group_name=DATA,
 )  # fmt: skip
 def judged_seeds(
@@ -36,15 +36,12 @@ def judged_seeds(
     log = runs.read_cases(run, "traces", "traces", Trace)
     split, holdout = hold_out(log, task.test, task.settings.test, tools, alike)
     try:
-        with ExitStack() as models:
-            chat = models.enter_context(teacher.chat(task.settings.teacher))
-            committee = [models.enter_context(teacher.chat(member)) for member in spec.committee]
+        with teacher.panel(task.settings.teacher, spec) as panel:
             progress = logged(context.log, "judging")
-            judged, report = judge(split.rest, tools, spec, chat, committee, progress, holdout)
+            judged, report = judge(split.rest, tools, spec, *panel, progress, holdout, task.labels)
     except (ValueError, FileNotFoundError, ImportError) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     judged, report = keep_apart(judged, report, split.test, tools, alike)
-    report = report.model_copy(update={"faults_found": audit(judged.verdicts, task.labels or {}) or None})
     parts = [
         runs.write_cases(run, "judged_seeds", "test", split.test),
         runs.write_cases(run, "judged_seeds", "seeds", judged.seeds),
@@ -52,6 +49,8 @@ def judged_seeds(
     ]
     runs.write_cases(run, "judged_seeds", "unlabelled", judged.unlabelled)
     runs.write_rows(run, "judged_seeds", "verdicts", [verdict.row() for verdict in judged.verdicts])
+    if not report.faults_found:
+        runs.write_bytes(run, "judged_seeds", TO_LABEL, label_sheet(split.rest, judged.verdicts))
     runs.write_report(run, "judged_seeds", report)
     folder = str(runs.folder(run, "judged_seeds"))
     return dg.MaterializeResult(

@@ -8,13 +8,14 @@ from distil_dag.resources.progress import logged
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.synthesis_metadata import synthesis_metadata
 from distil_dag.resources.teacher import TeacherResource
+from distil_dag.stages.prompt_files import code_version
 from distil_dag.stages.synthesis import synthesize
 
 
 @dg.asset(
     partitions_def=RUNS,
     deps=["judged_seeds"],
-    code_version="1",
+    code_version=code_version("2", "call_first", "widening"),
     pool=TEACHER_POOL,
     retry_policy=TEACHER_RETRY,
     kinds={"llamacpp", "parquet"},

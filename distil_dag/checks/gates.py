@@ -154,6 +154,7 @@ GATES = [
             "seed_yield": "At least `gates.min_seed_yield` of the judged traces passed.",
             "verdicts_readable": "At most `gates.max_unjudged` of the verdicts could not be read.",
             "seeds_leak_free": "No seed, context or unlabelled case repeats a test request.",
+            "judge_agrees": "The judge agrees with `labels.jsonl`, kappa at least `gates.min_judge_kappa`.",
         },
     ),
     gates_of(

@@ -9,8 +9,14 @@ import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 from rich.console import Console
 from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from distil_dag.stages.progress_line import ProgressLine
 
 _Type = dg.DagsterEventType
+_BAR_WIDTH = 30
 
 
 @dataclass
@@ -88,7 +94,8 @@ class Story:
             return  # the verdicts and the failed step say it
         first = text.strip().splitlines()[0] if text.strip() else ""
         if self.console.is_terminal and not important:
-            self._status.update(f"{step}: {escape(first[:160])}")
+            line = ProgressLine.read(first)
+            self._status.update(_bar(line) if line else f"{step}: {escape(first[:160])}")
         else:
             self._print(f"  {escape(first)}")
 
@@ -97,6 +104,19 @@ class Story:
 
     def _print(self, markup: str) -> None:
         self.console.print(markup, highlight=False, soft_wrap=True)
+
+
+def _bar(line: ProgressLine) -> Table:
+    """Two lines: a bar with how far the stage is and how long it takes yet, and below it the note."""
+    head = Table.grid(padding=(0, 1))
+    left = f"{_duration(line.left)} left" if line.left is not None else ""
+    bar = ProgressBar(total=max(line.total, 1), completed=line.done, width=_BAR_WIDTH)
+    head.add_row(Text(line.what), bar, Text(f"{line.done:,}/{line.total:,}"), Text(left, style="cyan"))
+    both = Table.grid()
+    both.add_row(head)
+    if line.note:
+        both.add_row(Text(line.note, style="dim", overflow="ellipsis", no_wrap=True))
+    return both
 
 
 def _is_gate(step: str) -> bool:

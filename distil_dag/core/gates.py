@@ -102,6 +102,18 @@ def judge_seeds(
             numbers={"share": unjudged, "max_unjudged": spec.max_unjudged},
         ),
         _leak_finding("seeds_leak_free", leaks, len(labelled) + len(unlabelled), test, spec),
+        _calibration_finding(report, spec),
+    )
+
+
+def _calibration_finding(report: JudgeReport, spec: GateSpec) -> Finding:
+    found = report.faults_found or {}
+    return Finding(
+        gate="judge_agrees",
+        # A judge that nobody has checked is not known to agree; a threshold of 0 asks for nothing.
+        passed=found.get("kappa", -1.0) >= spec.min_judge_kappa or spec.min_judge_kappa == 0,
+        message=f"{report.calibration} A kappa of {spec.min_judge_kappa:.2f} is needed.",
+        numbers={**found, "min_judge_kappa": spec.min_judge_kappa},
     )
 
 

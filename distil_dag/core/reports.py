@@ -52,9 +52,40 @@ class JudgeReport(_Report):
     score_histogram: list[int] = Field(default_factory=list, description="ten bins from 0 to 1")
     reasons: dict[str, int] = Field(default_factory=dict)
     holdout: HoldoutReport
-    faults_found: dict[str, float] | None = Field(
-        default=None, description="precision, recall, auc against known faults, where they are known"
+    committee: dict[str, dict[str, int]] = Field(
+        default_factory=dict, description="labeller -> what came of its answers -> how often"
     )
+    arbiter: str = Field(default="", description="identity of who picked among proposals, if any were made")
+    faults_found: dict[str, float] | None = Field(
+        default=None, description="agreement, kappa, precision, recall, auc against labels, where there are"
+    )
+    consistency: dict[str, float] | None = Field(
+        default=None, description="agreement of the judge with itself, on traces that it judged twice"
+    )
+    reasked: str = Field(default="", description="how those were judged the second time")
+    prompts: dict[str, str] = Field(default_factory=dict, description="prompt -> hash of its file")
+
+    @property
+    def calibration(self) -> str:
+        """How far the judge agrees with people and with itself, in words."""
+        own = "" if self.consistency is None else (
+            f" With itself, {self.reasked}, it agrees on {self.consistency['agreement']:.1%} of "
+            f"{self.consistency['n']:.0f} traces ({self.consistency['agreement_low']:.1%} to "
+            f"{self.consistency['agreement_high']:.1%})."
+        )  # fmt: skip
+        if self.faults_found is None:
+            return (
+                "The judge is uncalibrated: no labels of right and of wrong calls among what it judged. To "
+                "calibrate it, say for each row of to_label.jsonl, beside the run's judged_seeds, whether "
+                f"its calls are right, and save that as labels.jsonl in the task's folder.{own}"
+            )
+        found = self.faults_found
+        return (
+            f"The judge agrees with {found['n']:.0f} labels on {found['agreement']:.1%}, kappa "
+            f"{found['kappa']:.2f} ({found['kappa_low']:.2f} to {found['kappa_high']:.2f}). It finds "
+            f"{found['recall']:.1%} of the wrong calls, {found['precision']:.1%} of those it rejects are "
+            f"wrong, and {found['purity']:.1%} of those it passes are right.{own}"
+        )
 
     @property
     def seed_yield(self) -> float:
@@ -84,6 +115,7 @@ class SynthesisReport(_Report):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
+    prompts: dict[str, str] = Field(default_factory=dict, description="prompt -> hash of its file")
 
     @property
     def coverage(self) -> float:

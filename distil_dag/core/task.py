@@ -122,7 +122,11 @@ class JudgeSpec(_Section):
     committee: tuple[ModelSpec, ...] = Field(
         default=(), description="labellers that propose a call for rejected traces; the judge picks"
     )
+    arbiter: ModelSpec | None = Field(
+        default=None, description="a model that marks the proposals by the rubric; the judge if unset"
+    )
     relabel: bool = Field(default=False, description="let the committee (or the teacher) correct rejects")
+    reask: Count = Field(default=50, description="traces judged a second time, in another way")
     seed: int = 0
 
 
@@ -204,6 +208,7 @@ GateName = Literal[
     "seed_yield",
     "verdicts_readable",
     "seeds_leak_free",
+    "judge_agrees",
     "calls_valid",
     "cells_covered",
     "synthetic_leak_free",
@@ -225,6 +230,7 @@ class GateSpec(_Section):
     min_seeds: Count = 20
     min_seed_yield: Share = 0.1
     max_unjudged: Share = 0.02
+    min_judge_kappa: Share = 0.4
     max_leaks: Count = 0
     leak_similarity: Share = 0.95
     min_synthetic_validity: Share = 1.0
@@ -232,7 +238,7 @@ class GateSpec(_Section):
     max_truncated: Share = 0.01
     min_loss_drop: Share = 0.1
     min_parity: Share = 0.9
-    soft: tuple[GateName, ...] = ()
+    soft: tuple[GateName, ...] = ("judge_agrees",)
 
 
 class AutomationSpec(_Section):

@@ -12,6 +12,17 @@ from distil_dag.core.tool_call import ToolCall
 Outcome = Literal["passed", "rejected", "unjudged"]
 
 
+class Proposal(BaseModel):
+    """Calls that labellers proposed in place of logged ones, and what came of them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    calls: tuple[ToolCall, ...]
+    labellers: tuple[str, ...] = Field(description="identities of those who proposed them")
+    score: float | None = Field(default=None, ge=0, le=1, description="by the judge or the arbiter")
+    reason: str = Field(description="why it was taken or left")
+
+
 class Verdict(BaseModel):
     """How far the calls of a trace can be trusted.
 
@@ -34,6 +45,8 @@ class Verdict(BaseModel):
     relabelled_from: tuple[ToolCall, ...] | None = Field(
         default=None, description="the logged calls, where `proposed` passed instead of them"
     )
+    proposals: tuple[Proposal, ...] = Field(default=(), description="the committee's, best first")
+    arbiter: str = Field(default="", description="identity of who picked among the proposals")
     details: dict[str, float | str] = Field(default_factory=dict)
 
     @property
@@ -61,4 +74,4 @@ class Verdict(BaseModel):
         )
 
 
-_NESTED = ("calls", "proposed", "relabelled_from", "details")
+_NESTED = ("calls", "proposed", "relabelled_from", "proposals", "details")

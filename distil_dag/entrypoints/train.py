@@ -31,12 +31,12 @@ from distil_dag.core.task import StudentSpec, TrainingSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages import sft
 from distil_dag.stages.ports import Progress
+from distil_dag.stages.progress_line import paced
 
 JOB_FILE = "job.json"
 ROWS_FILE = "rows.parquet"
 # The process for which the training is done; when it is gone, nobody waits for the result.
 PARENT_VARIABLE = "DISTIL_DAG_TRAIN_FOR"
-_SAY_EVERY_SECONDS = 5.0
 
 
 class TrainingJob(BaseModel):
@@ -71,7 +71,7 @@ def main() -> None:
     _end_with(os.environ.get(PARENT_VARIABLE))
     _quieten()
     with _log() as log:
-        report = run(Path(sys.argv[1]), _paced(log))
+        report = run(Path(sys.argv[1]), paced(log.info, "training"))
         log.info(
             f"trained on {report.rows} rows, {report.steps} steps, "
             f"last loss {report.loss[-1][1]:.3f}, {report.seconds:.0f} s"
@@ -91,24 +91,6 @@ def _log() -> Iterator[logging.Logger]:
     else:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
         yield logging.getLogger("distil_dag.train")
-
-
-def _paced(log: logging.Logger) -> Progress:
-    started = time.monotonic()
-    first: int | None = None
-    said = started
-
-    def report(done: int, total: int, note: str = "") -> None:
-        nonlocal first, said
-        now = time.monotonic()
-        first = done - 1 if first is None else first
-        if done < total and now - said < _SAY_EVERY_SECONDS:
-            return
-        said = now
-        left = (now - started) / (done - first) * (total - done)
-        log.info(f"step {done}/{total}, {note}, {left:.0f} s left")
-
-    return report
 
 
 def _end_with(parent: str | None) -> None:

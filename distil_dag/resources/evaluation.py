@@ -9,9 +9,11 @@ from upath import UPath
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core.reports import EvalReport
+from distil_dag.resources.lineage import PROMPTS_KEY
 from distil_dag.resources.metadata import figures, image, table
 from distil_dag.stages import plots
 from distil_dag.stages.metrics import METRICS
+from distil_dag.stages.prompt_files import digests
 from distil_dag.stages.report_html import report_html
 from distil_dag.stages.report_text import report_markdown
 
@@ -51,4 +53,5 @@ def evaluation_metadata(report: EvalReport, page: UPath) -> dict[str, dg.RawMeta
         **figures(numbers),
         **{f"latency {name} ms": round(value, 1) for name, value in student.latency_ms.items()},
         "failures": len(report.failures),
+        PROMPTS_KEY: digests("few_shot_teacher", "tools_in_prompt"),
     }

@@ -10,9 +10,15 @@ import dagster as dg
 from distil_dag.core.reports import JudgeReport
 from distil_dag.core.tool_call import render_call
 from distil_dag.core.verdict import Verdict
+from distil_dag.resources.lineage import PROMPTS_KEY
 from distil_dag.resources.metadata import figures, image, table
-from distil_dag.stages.judge_plots import score_histogram
+from distil_dag.stages import relabelling
+from distil_dag.stages.judge_plots import outcome_bars, score_histogram
 
+_COMMITTEE = (
+    "labeller", relabelling.PROPOSED, relabelling.TAKEN, relabelling.AS_LOGGED, relabelling.REFUSED_BY_TOOLS,
+    relabelling.UNSAID, relabelling.UNREADABLE,
+)  # fmt: skip
 _SHOWN = 8
 
 
@@ -33,14 +39,21 @@ def judge_metadata(verdicts: Sequence[Verdict], report: JudgeReport, folder: str
         "unjudged": report.unjudged,
         "relabelled": report.relabelled,
         "judge": report.judge,
+        "calibration": report.calibration,
+        PROMPTS_KEY: report.prompts,
         "reasons": table([{"reason": reason, "verdicts": n} for reason, n in report.reasons.items()]),
+        "outcomes": image(outcome_bars(report), "outcomes"),
         "scores": image(score_histogram(report.score_histogram, report.min_score), "scores"),
         "worst": _preview([v for v in scored if v.judge != "validity"][:_SHOWN]),
         "nearest_to_the_threshold": _preview(doubtful[:_SHOWN]),
         "best": _preview(scored[::-1][:_SHOWN]),
     }
-    known = figures(report.faults_found or {})
-    return found | {f"known_faults/{name}": value for name, value in known.items()}
+    for name, numbers in (("known_faults", report.faults_found), ("self_agreement", report.consistency)):
+        found |= {f"{name}/{key}": value for key, value in figures(numbers or {}).items()}
+    if report.committee:
+        found["arbiter"] = report.arbiter
+        found["committee"] = table([{"labeller": k, **v} for k, v in report.committee.items()], _COMMITTEE)
+    return found
 
 
 def _preview(verdicts: Sequence[Verdict]) -> dg.MarkdownMetadataValue:

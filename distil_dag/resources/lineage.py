@@ -17,6 +17,8 @@ from distil_dag.core.task import Task
 
 # Under this key a GGUF file carries its ancestors, as JSON.
 GGUF_KEY = "distil_dag.lineage"
+# Under this key the metadata of an asset has the prompts that it asked by: name -> hash of the file.
+PROMPTS_KEY = "prompts"
 
 _POINTER = "dagster/input_event_pointer/"
 # What of a task's settings each asset reads.
@@ -39,6 +41,7 @@ class Ancestor(TypedDict):
     code_version: str | None
     run_id: str
     config: dict[str, Any]
+    prompts: dict[str, str]
     storage_id: int
     timestamp: str
     parents: list[int]
@@ -102,6 +105,7 @@ def _entry(
         run = instance.get_run_by_id(record.run_id)
         configs[record.run_id] = dict(run.run_config) if run else {}
     asset = materialization.asset_key.to_user_string()
+    prompts = materialization.metadata.get(PROMPTS_KEY)
     steps: dict[str, Any] = configs[record.run_id].get("ops") or {}
     return Ancestor(
         asset=asset,
@@ -110,10 +114,16 @@ def _entry(
         code_version=tags.get("dagster/code_version"),
         run_id=record.run_id,
         config=(steps.get(asset) or {}).get("config") or {},
+        prompts=_as_dict(prompts),
         storage_id=record.storage_id,
         timestamp=datetime.fromtimestamp(record.timestamp, UTC).isoformat(timespec="seconds"),
         parents=parents,
     )
+
+
+def _as_dict(value: dg.MetadataValue[Any] | None) -> dict[str, str]:
+    held = value.value if value is not None else None
+    return {str(name): str(item) for name, item in held.items()} if isinstance(held, dict) else {}
 
 
 def as_text(entries: list[Ancestor]) -> str:
@@ -132,6 +142,8 @@ def as_text(entries: list[Ancestor]) -> str:
             f"run {entry['run_id'][:8]}  event {storage_id}  {entry['timestamp']}"
         )
         config = [f"{'  ' * depth}  config {entry['config']}"] if entry["config"] else []
+        asked = ", ".join(f"{name} {digest}" for name, digest in entry.get("prompts", {}).items())
+        config += [f"{'  ' * depth}  prompts {asked}"] if asked else []
         below = [line for parent in sorted(entry["parents"], reverse=True) if parent in by_id
                  for line in branch(parent, depth + 1)]  # fmt: skip
         return [head, detail, *config, *below]

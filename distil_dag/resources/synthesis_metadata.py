@@ -7,6 +7,7 @@ from typing import Any
 
 from distil_dag.core.reports import SynthesisReport
 from distil_dag.core.tool_call import render_call
+from distil_dag.resources.lineage import PROMPTS_KEY
 from distil_dag.resources.metadata import image, table
 from distil_dag.stages.synthesis import Synthetic
 from distil_dag.stages.synthesis_plots import funnel_plot, funnel_rows
@@ -46,6 +47,7 @@ def synthesis_metadata(made: Synthetic, report: SynthesisReport, uri: str) -> di
         "prompt tokens": report.prompt_tokens,
         "completion tokens": report.completion_tokens,
         "seconds": round(report.seconds, 1),
+        PROMPTS_KEY: report.prompts,
         "rows per second": round(report.accepted / max(report.seconds, 1e-9), 2),
     }
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
 
 from distil_dag.adapters.chat_models import open_chat
-from distil_dag.core.task import ModelSpec
+from distil_dag.core.task import JudgeSpec, ModelSpec
 from distil_dag.stages.ports import ChatModel
+
+Panel = tuple[ChatModel, list[ChatModel], ChatModel | None]
 
 
 class TeacherResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -24,3 +26,12 @@ class TeacherResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The model that `spec` describes; its memory is free again after the block."""
         with open_chat(spec, Path(self.cache_root)) as model:
             yield model
+
+    @contextmanager
+    def panel(self, model: ModelSpec, spec: JudgeSpec) -> Iterator[Panel]:
+        """Judge, labellers and arbiter (None where the judge picks), for the length of the block."""
+        with ExitStack() as models:
+            judge = models.enter_context(self.chat(model))
+            committee = [models.enter_context(self.chat(member)) for member in spec.committee]
+            arbiter = models.enter_context(self.chat(spec.arbiter)) if spec.arbiter else None
+            yield judge, committee, arbiter

@@ -12,18 +12,16 @@ from distil_dag.core.task import SynthesisSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.coverage_plan import Cell
+from distil_dag.stages.fences import one_line
 from distil_dag.stages.mutators import Mutator, choose_exemplars
 from distil_dag.stages.ports import Prompt
+from distil_dag.stages.prompt_files import render
 from distil_dag.stages.transplant import history
 from distil_dag.stages.vocabulary import Vocabulary
 from distil_dag.stages.wording import locate
 
 # Chat turns, call in, request out: of four layouts tried with a 135M teacher this one put the planned
 # values into the words most often (71 % of replies, against 49 to 64 % for lists to continue).
-_INSTRUCTION = (
-    "Write what a user says to the assistant so that it makes the given call. "
-    "Use the given words as they are, and mention nothing else."
-)
 _MAX_TOKENS = 40
 _TOP_P = 0.95
 
@@ -52,7 +50,7 @@ class CallFirst:
         shown = [Message(role="system", content=self._instruction(mutator))]
         for case in exemplars:
             shown.append(Message(role="user", content=call_line(case.calls)))
-            shown.append(Message(role="assistant", content=case.request))
+            shown.append(Message(role="assistant", content=one_line(case.request)))
         return [self._ask(shown, rng) for _ in range(count)]
 
     def _ask(self, shown: Sequence[Message], rng: random.Random) -> Ask:
@@ -78,8 +76,8 @@ class CallFirst:
 
     def _instruction(self, mutator: Mutator) -> str:
         tool = self._toolset[self._cases[0].calls[0].name] if self._cases[0].calls else None
-        about = f" The call: {tool.description}" if tool and tool.description else ""
-        return f"{_INSTRUCTION}{about}{' ' + mutator.phrase if mutator.phrase else ''}"
+        about = tool.description if tool else ""
+        return render("call_first", about=about, direction=mutator.name)
 
 
 def call_line(calls: Sequence[ToolCall]) -> str:
@@ -88,5 +86,5 @@ def call_line(calls: Sequence[ToolCall]) -> str:
 
 
 def _line(name: str, arguments: Mapping[str, Any]) -> str:
-    said = ", ".join(f"{key.replace('_', ' ')} = {value}" for key, value in arguments.items())
+    said = ", ".join(f"{key.replace('_', ' ')} = {one_line(str(value))}" for key, value in arguments.items())
     return name.replace("_", " ") + (f": {said}" if said else "")

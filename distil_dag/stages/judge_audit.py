@@ -1,4 +1,4 @@
-"""How well a judge finds wrong calls, where some are known."""
+"""How far a judge can be trusted: against labels that people gave, and against itself."""
 
 from __future__ import annotations
 
@@ -8,18 +8,24 @@ import numpy as np
 
 from distil_dag.core.verdict import Verdict
 from distil_dag.stages.judge_calibration import area
+from distil_dag.stages.judge_port import Judgement
+from distil_dag.stages.statistics import wilson
 
-_BOOTSTRAP = 1000
+_DRAWS = 1000
 _CONFIDENCE = 0.95
+# Jeffreys' prior of the four shares: an interval that does not vanish where few labels all agree.
+_PRIOR = 0.5
 
 
 def audit(verdicts: Sequence[Verdict], labels: Mapping[str, bool], seed: int = 0) -> dict[str, float]:
-    """Precision, recall and area under the curve of finding wrong calls; empty without both kinds.
+    """Agreement of verdicts with labels, with 95 % intervals; empty without labels of both kinds.
 
     `labels` maps a trace id to whether its logged calls are right; a trace of several turns may
-    be labelled by the id of its row. A rejected verdict says wrong; the area takes the scores, and
-    its interval is a 95 % bootstrap over traces. Unjudged traces are left out and counted. A
-    relabelled verdict counts as a rejection of the logged calls.
+    be labelled by the id of its row. A rejected verdict says wrong, and a relabelled one rejects the
+    logged calls. Unjudged traces are left out and counted. `agreement` and Cohen's `kappa` (1960;
+    interval: posterior of the two-by-two table) are of verdicts with labels; `precision` and `recall`
+    of finding wrong calls, `purity` is the share of right ones among those passed (Wilson); `auc`
+    takes the scores (bootstrap over traces).
     """
     known = [(v, labels.get(v.trace_id, labels.get(v.trace_id.split("#")[0]))) for v in verdicts]
     judged = [(v, right) for v, right in known if right is not None and v.outcome != "unjudged"]
@@ -29,21 +35,64 @@ def audit(verdicts: Sequence[Verdict], labels: Mapping[str, bool], seed: int = 0
     rejected = np.array([v.outcome == "rejected" or v.relabelled_from is not None for v, _ in judged])
     scores = np.array([_logged_score(v) for v, _ in judged])
     rng = np.random.default_rng(seed)
-    draws = rng.integers(0, len(wrong), size=(_BOOTSTRAP, len(wrong)))
+    draws = rng.integers(0, len(wrong), size=(_DRAWS, len(wrong)))
     areas = [area(scores[rows], wrong[rows]) for rows in draws if wrong[rows].any() and not wrong[rows].all()]
-    tail = (1 - _CONFIDENCE) / 2
-    hits = int((rejected & wrong).sum())
+    table = np.array(
+        [(a & b).sum() for a in (rejected, ~rejected) for b in (wrong, ~wrong)], dtype=np.float64
+    )
+    kappas = _kappa(rng.dirichlet(table + _PRIOR, size=_DRAWS))
+    both, only_rejected, only_wrong, neither = (int(count) for count in table)
     return {
         "n": float(len(wrong)),
         "wrong": float(wrong.sum()),
         "unjudged": float(sum(right is not None and v.outcome == "unjudged" for v, right in known)),
-        "precision": hits / max(1, int(rejected.sum())),
-        "recall": hits / int(wrong.sum()),
-        "purity": float((~wrong & ~rejected).sum() / max(1, int((~rejected).sum()))),
+        **_share("agreement", both + neither, len(wrong)),
+        "kappa": float(_kappa(table[None, :] / len(wrong))[0]),
+        "kappa_low": float(np.quantile(kappas, _TAIL)),
+        "kappa_high": float(np.quantile(kappas, 1 - _TAIL)),
+        **_share("precision", both, both + only_rejected),
+        **_share("recall", both, both + only_wrong),
+        **_share("purity", neither, neither + only_wrong),
         "auc": area(scores, wrong),
-        "auc_low": float(np.quantile(areas, tail)),
-        "auc_high": float(np.quantile(areas, 1 - tail)),
+        "auc_low": float(np.quantile(areas, _TAIL)),
+        "auc_high": float(np.quantile(areas, 1 - _TAIL)),
     }
+
+
+def consistency(first: Sequence[Judgement], again: Sequence[Judgement], min_score: float) -> dict[str, float]:
+    """Agreement of two judgements of the same calls: outcomes that are the same, and how scores move.
+
+    A judgement without a score agrees with no other. Empty without any.
+    """
+    if not first:
+        return {}
+    pairs = [
+        (one.score, two.score)
+        for one, two in zip(first, again, strict=True)
+        if one.score is not None and two.score is not None
+    ]
+    same = sum((one >= min_score) == (two >= min_score) for one, two in pairs)
+    return {
+        "n": float(len(first)),
+        **_share("agreement", same, len(first)),
+        "mean_difference": sum(abs(one - two) for one, two in pairs) / max(1, len(pairs)),
+    }
+
+
+_TAIL = (1 - _CONFIDENCE) / 2
+
+
+def _share(name: str, hits: int, of: int) -> dict[str, float]:
+    found = wilson(hits, of, _CONFIDENCE)
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
+def _kappa(tables: np.ndarray) -> np.ndarray:
+    """Cohen's kappa of two-by-two tables of shares, a row each: both, only one, only the other, neither."""
+    both, first, second, neither = tables.T
+    by_chance = (both + first) * (both + second) + (second + neither) * (first + neither)
+    beyond: np.ndarray = (both + neither - by_chance) / np.maximum(1 - by_chance, 1e-12)
+    return beyond
 
 
 def _logged_score(verdict: Verdict) -> float:

@@ -14,9 +14,11 @@ import numpy as np
 from distil_dag.core.case import Message
 from distil_dag.core.tool_call import NO_CALL_TEXT, ToolCall, render_call
 from distil_dag.core.toolset import Toolset
+from distil_dag.stages.fences import one_line
 from distil_dag.stages.judge_evidence import Evidence
 from distil_dag.stages.judge_votes import Requests
 from distil_dag.stages.ports import ChatModel, Progress, Prompt, Score, quiet
+from distil_dag.stages.prompt_files import render
 from distil_dag.stages.slot_tagger import Floats
 
 Calls = tuple[ToolCall, ...]
@@ -80,9 +82,12 @@ class Listener:
         chosen = [m for name in [*rivals[1 : 1 + _OTHERS], ""] for m in examples.get(name, [])[:1]]
         chosen += examples.get(rivals[0], [])[:_OWN]
         traces = [self._requests.traces[m] for m in chosen]
-        shown = "\n".join(f"Request: {_line(t.request)}\nCall: {_text(t.calls)}" for t in traces)
-        asks = f"{shown}\nRequest: {_line(self._requests.traces[n].request)}\nCall:"
-        return Prompt(messages=(Message(role="user", content=asks.strip()),))
+        asks = render(
+            "likelihood_judge",
+            examples=[{"request": _line(t.request), "call": _text(t.calls)} for t in traces],
+            request=_line(self._requests.traces[n].request),
+        )
+        return Prompt(messages=(Message(role="user", content=asks),))
 
     def _rival(self, n: int, calls: Calls) -> Calls:
         names = {call.name for call in calls}
@@ -99,4 +104,4 @@ def _text(calls: Calls) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())[:_LONGEST_TEXT]
+    return one_line(text)[:_LONGEST_TEXT]

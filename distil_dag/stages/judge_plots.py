@@ -1,30 +1,62 @@
-"""The judge's scores as a picture."""
+"""Judging as pictures: where the verdicts went, and how their scores lie."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
+
+from distil_dag.core.reports import JudgeReport
+
+_GOOD, _BAD = "#3b7d4f", "#b5533c"
+_REASONS = 8
+
+
+def outcome_bars(report: JudgeReport) -> bytes:
+    """PNG of what became of the judged traces: passed, relabelled, rejected by reason, unjudged."""
+    good = ("passed", "relabelled")
+    ranked = [(name, count) for name, count in report.reasons.items() if name not in good]
+    rest = sum(count for _, count in ranked[_REASONS:])
+    bars = [(name, report.reasons.get(name, 0), _GOOD) for name in good]
+    bars += [(name, count, _BAD) for name, count in ranked[:_REASONS]]
+    bars += [("other reasons", rest, _BAD)] if rest else []
+    figure, axes = _axes(0.9 + 0.27 * len(bars))
+    for place, (name, count, color) in enumerate(bars):
+        axes.barh(place, count, color=color, height=0.7)
+        axes.text(count, place, f" {count}", va="center", fontsize=8)
+        bars[place] = (name if len(name) <= 44 else name[:43] + "…", count, color)
+    axes.set_yticks(range(len(bars)), [name for name, _, _ in bars], fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlabel("traces")
+    return _png(figure)
 
 
 def score_histogram(bins: Sequence[int], min_score: float) -> bytes:
     """PNG of the number of verdicts by score, in equal bins from 0 to 1, with the threshold marked."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     width = 1 / max(1, len(bins))
     middles = [(n + 0.5) * width for n in range(len(bins))]
-    colors = ["#3b7d4f" if middle >= min_score else "#b5533c" for middle in middles]
-    figure, axes = pyplot.subplots(figsize=(6, 2.6), dpi=80)
-    axes.bar(middles, bins, width=0.9 * width, color=colors)
+    figure, axes = _axes(2.6)
+    axes.bar(middles, bins, width=0.9 * width, color=[_GOOD if m >= min_score else _BAD for m in middles])
     axes.axvline(min_score, color="#333333", linestyle="--", linewidth=1)
     axes.set_xlabel("score")
     axes.set_ylabel("verdicts")
     axes.set_xlim(0, 1)
+    return _png(figure)
+
+
+def _axes(height: float) -> tuple[Any, Any]:
+    # Not pyplot: its figures are global, and one process may draw several at once.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, height), dpi=80, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
+    return figure, axes
+
+
+def _png(figure: Any) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    pyplot.close(figure)
+    figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

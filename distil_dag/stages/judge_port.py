@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from distil_dag.core.case import Trace
 from distil_dag.core.tool_call import ToolCall
-from distil_dag.stages.ports import Progress, quiet
+from distil_dag.stages.prompt_files import PromptName
 
 Calls = tuple[ToolCall, ...]
 
@@ -23,6 +23,14 @@ class Judgement:
     details: dict[str, float | str] = field(default_factory=dict)
 
 
+# Called once for each item, as soon as its judgement is there, in no particular order.
+Heard = Callable[[Judgement], None]
+
+
+def unheard(judgement: Judgement) -> None:
+    """A Heard that does nothing."""
+
+
 class Judge(Protocol):
     """Scores calls for the requests of traces, in the order of the items."""
 
@@ -31,4 +39,13 @@ class Judge(Protocol):
         """The model and the version of the method: what verdicts and lineage record."""
         ...
 
-    def assess(self, items: Sequence[tuple[Trace, Calls]], progress: Progress = quiet) -> list[Judgement]: ...
+    @property
+    def prompts(self) -> tuple[PromptName, ...]:
+        """The prompts by which it asks its model."""
+        ...
+
+    def assess(self, items: Sequence[tuple[Trace, Calls]], heard: Heard = unheard) -> list[Judgement]: ...
+
+    def again(self) -> tuple[Judge, str]:
+        """The same judge put to the question in another way, and which way that is."""
+        ...

@@ -43,7 +43,6 @@ class Requests:
         # By the request alone: another row in the log moves no request to another fold.
         self.folds = np.array([zlib.crc32(key.encode()) % FOLDS for key in self.keys], dtype=np.int64)
         step = max(1, math.ceil(len(traces) / _VOTERS))
-        step = max(1, math.ceil(len(traces) / _VOTERS))
         self.voters = np.arange(0, len(traces), step)
         self.texts = [marked(trace, words.words) for trace, words in zip(traces, self.words, strict=True)]
         self.tool_texts = [_tool_text(tool) for tool in toolset.tools]

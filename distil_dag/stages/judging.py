@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from distil_dag.core.case import Case, Example, Trace
@@ -14,9 +14,12 @@ from distil_dag.core.task import JudgeSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Verdict
 from distil_dag.stages.holdout import near_copies
-from distil_dag.stages.judge_port import Judge, Judgement
+from distil_dag.stages.judge_audit import audit, consistency
+from distil_dag.stages.judge_port import Heard, Judge, Judgement
 from distil_dag.stages.likelihood_judge import LikelihoodJudge
 from distil_dag.stages.ports import ChatModel, Progress, quiet
+from distil_dag.stages.progress_line import tally
+from distil_dag.stages.prompt_files import digests
 from distil_dag.stages.relabelling import relabel
 from distil_dag.stages.rubric_judge import RubricJudge
 from distil_dag.stages.sampling import fair_shares, pattern, stratified
@@ -44,8 +47,10 @@ def judge(
     spec: JudgeSpec,
     model: ChatModel,
     committee: Sequence[ChatModel] = (),
+    arbiter: ChatModel | None = None,
     progress: Progress = quiet,
     holdout: HoldoutReport | None = None,
+    labels: Mapping[str, bool] | None = None,
 ) -> tuple[Judged, JudgeReport]:
     """Split traces into seeds, context and unlabelled requests, with a verdict for each judged one.
 
@@ -53,8 +58,9 @@ def judge(
     the others `spec.sample` are judged (all if unset). Those that reach `spec.min_score` pass; at
     most `spec.seeds` of them become seeds, one for each request, spread over tools and argument
     patterns. With `spec.relabel` the committee, or the judging model where there is none, may
-    correct rejected traces. What passed otherwise is context, and all other requests stay
-    unlabelled. Nothing depends on the order of the traces.
+    correct rejected traces; the `arbiter` picks among its proposals, else the judge does. What passed
+    otherwise is context, and all other requests stay unlabelled. `labels` (trace id -> are its calls
+    right?) only tell the report how good the judge is. Nothing depends on the order of the traces.
     """
     ordered = sorted(traces, key=lambda trace: trace.id)
     invalid = {trace.id: why for trace in ordered if (why := _invalid(trace, toolset))}
@@ -65,13 +71,21 @@ def judge(
         if spec.kind == "rubric"
         else LikelihoodJudge(valid, toolset, model, spec.seed, progress)
     )
-    judgements = judging.assess([(trace, trace.calls) for trace in chosen], progress)
+    heard = _counting(progress, len(chosen), spec.min_score)
+    judgements = judging.assess([(trace, trace.calls) for trace in chosen], heard)
     verdicts = {
         trace.id: _verdict(trace, judgement, spec.min_score, judging.identity)
         for trace, judgement in zip(chosen, judgements, strict=True)
     }
+    measured: dict[str, object] = _self_agreement(judging, chosen, judgements, spec, progress)
+    prompts = [*judging.prompts]
     if spec.relabel:
-        verdicts |= _relabelled(chosen, verdicts, toolset, judging, committee or (model,), spec, progress)
+        picking: Judge = RubricJudge(toolset, arbiter) if arbiter else judging
+        labellers = committee or (model,)
+        changed, outcomes = _relabelled(chosen, verdicts, toolset, picking, labellers, spec, progress)
+        verdicts |= changed
+        measured |= {"committee": outcomes, "arbiter": picking.identity}
+        prompts += ["relabelling", *picking.prompts]
     for trace in ordered:
         if trace.id in invalid:
             verdicts[trace.id] = _rejection(trace, *invalid[trace.id])
@@ -86,7 +100,9 @@ def judge(
         ],
         verdicts=[verdicts[trace.id] for trace in ordered if trace.id in verdicts],
     )
-    return judged, _report(judged, spec, judging.identity, holdout, len(ordered))
+    measured |= {"faults_found": audit(judged.verdicts, labels or {}) or None, "prompts": digests(*prompts)}
+    report = _report(judged, spec, judging.identity, holdout, len(ordered))
+    return judged, report.model_copy(update=measured)
 
 
 def keep_apart(
@@ -135,6 +151,35 @@ def choose_seeds(passed: Sequence[Trace], verdicts: dict[str, Verdict], size: in
         rows.sort(key=lambda trace: -round(verdicts[trace.id].score or 0.0, 1))
         chosen |= {trace.id for trace in rows[: shares[cell]]}
     return chosen
+
+
+def _counting(progress: Progress, total: int, min_score: float, intro: str = "") -> Heard:
+    """A Heard that tells of judgements by outcome: passed, or why not."""
+    counts: Counter[str] = Counter()
+
+    def heard(judgement: Judgement) -> None:
+        passes = judgement.score is not None and judgement.score >= min_score
+        counts[PASSED if passes else judgement.reason] += 1
+        progress(counts.total(), total, intro + tally(counts))
+
+    return heard
+
+
+def _self_agreement(
+    judging: Judge, chosen: Sequence[Trace], first: Sequence[Judgement], spec: JudgeSpec, progress: Progress
+) -> dict[str, object]:
+    """What the report says of a sample that was judged a second time, drawn as the log is."""
+    rng = random.Random(f"{spec.seed}:again")
+    places = sorted(rng.sample(range(len(chosen)), min(spec.reask, len(chosen))))
+    if not places or all(first[place].score is None for place in places):
+        return {}
+    second, how = judging.again()
+    heard = _counting(progress, len(places), spec.min_score, "judged again: ")
+    again = second.assess([(chosen[place], chosen[place].calls) for place in places], heard)
+    return {
+        "consistency": consistency([first[place] for place in places], again, spec.min_score),
+        "reasked": how,
+    }
 
 
 def _invalid(trace: Trace, toolset: Toolset) -> tuple[str, str] | None:
@@ -186,7 +231,7 @@ def _relabelled(
     labellers: Sequence[ChatModel],
     spec: JudgeSpec,
     progress: Progress,
-) -> dict[str, Verdict]:
+) -> tuple[dict[str, Verdict], dict[str, dict[str, int]]]:
     rejected = [(t, verdicts[t.id]) for t in traces if verdicts[t.id].outcome == "rejected"]
     trusted = [_example(trace, verdicts[trace.id], "seed") for trace in traces if verdicts[trace.id].passed]
     best = sorted(trusted, key=lambda case: (-(verdicts[case.id].score or 0.0), case.id))[:_EXAMPLES]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,10 @@ from distil_dag.stages.judge_calibration import Addition, Calibration, addition,
 from distil_dag.stages.judge_evidence import FEATURES, Evidence
 from distil_dag.stages.judge_faults import FaultMaker
 from distil_dag.stages.judge_listener import Item, Listener
-from distil_dag.stages.judge_port import Calls, Judgement
+from distil_dag.stages.judge_port import Calls, Heard, Judgement, unheard
 from distil_dag.stages.judge_votes import Requests
 from distil_dag.stages.ports import ChatModel, Progress, quiet
+from distil_dag.stages.prompt_files import PromptName, digests
 from distil_dag.stages.sampling import NO_CALL, pattern
 from distil_dag.stages.slot_tagger import Floats
 
@@ -62,6 +64,8 @@ class LikelihoodJudge:
     A score of 0.5 or more says that a call looks better than nearly all faults of our own making do.
     """
 
+    prompts: tuple[PromptName, ...] = ("likelihood_judge",)
+
     def __init__(
         self,
         traces: Sequence[Trace],
@@ -70,7 +74,8 @@ class LikelihoodJudge:
         seed: int = 0,
         progress: Progress = quiet,
     ) -> None:
-        self.identity = f"{METHOD} {model.identity}"
+        self.identity = f"{METHOD} prompt {digests(*self.prompts)['likelihood_judge']} {model.identity}"
+        self._again = partial(LikelihoodJudge, traces, toolset, model, seed + 1)
         self._places = {trace.id: n for n, trace in enumerate(traces)}
         self._known: dict[tuple[int, str], tuple[float, float]] = {}
         self._hearing: Addition | None = None
@@ -98,19 +103,22 @@ class LikelihoodJudge:
         self._listener = Listener(self._requests, self._evidence, trust, toolset, model)
         self._listen(own, faults, logged, spoiled, trust, progress)
 
-    def assess(self, items: Sequence[tuple[Trace, Calls]], progress: Progress = quiet) -> list[Judgement]:
+    def assess(self, items: Sequence[tuple[Trace, Calls]], heard: Heard = unheard) -> list[Judgement]:
         """A judgement an item; each trace must be one of the log that the judge was fitted to."""
         if self._calibration is None:
             text = f"fewer than {_FEWEST} traces that can be judged, or none that can be told from others"
-            return [Judgement(None, "the log is too small to judge by", text) for _ in items]
+            small = [Judgement(None, "the log is too small to judge by", text) for _ in items]
+            for judgement in small:
+                heard(judgement)
+            return small
         places: list[Item] = [(self._places[trace.id], calls) for trace, calls in items]
         features = self._features(places)
         folds = self._folds(places)
         odds = self._calibration.odds(features, folds)
-        heard = self._hear(places, odds)
+        with_model = self._hear(places, odds)
         found = []
         for n, (item, row, log_odds) in enumerate(zip(places, features, odds, strict=True)):
-            own = heard.get(n)
+            own = with_model.get(n)
             final = float(own[0] if own else log_odds)
             score = float(1 / (1 + np.exp(self._threshold - final)))
             reason, explanation = self._why(item, row, int(folds[n]), float(log_odds), final)
@@ -121,8 +129,15 @@ class LikelihoodJudge:
             if own:
                 details |= {"with_model": round(own[0], 3), "model_contrast": round(own[1], 3)}
             found.append(Judgement(round(score, 6), reason, explanation, details))
-            progress(n + 1, len(items), "judged")
+            heard(found[-1])
         return found
+
+    def again(self) -> tuple[LikelihoodJudge, str]:
+        """The judge fitted anew against other faults, the one thing in it that is drawn at random.
+
+        Its model is deterministic: asked the same, it says the same.
+        """
+        return self._again(), "fitted again against other faults of our own making"
 
     def _features(self, items: Sequence[Item]) -> Floats:
         return np.array([self._evidence.features(n, calls) for n, calls in items], dtype=np.float64)

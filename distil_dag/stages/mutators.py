@@ -1,5 +1,5 @@
-"""Directions that vary how a request is said: a phrase for a capable teacher, and a choice of
-exemplars for any: a small one follows examples rather than instructions.
+"""Directions that vary how a request is said: a phrase in the prompt for a capable teacher, and a
+choice of exemplars for any: a small one follows examples rather than instructions.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from distil_dag.stages.wording import delexicalise
 
 @dataclass(frozen=True)
 class Mutator:
-    """One direction. Exemplars with the smallest `distance` show it best."""
+    """One direction; `prompts/call_first.jinja` has its phrase by name.
+
+    Exemplars with the smallest `distance` show it best.
+    """
 
     name: str
-    phrase: str
     distance: Callable[[Example], float]
 
 
@@ -38,24 +40,23 @@ def _position(case: Example) -> float:
 
 _DIRECTIONS: dict[str, tuple[Mutator, ...]] = {
     "length": (
-        Mutator("short", "Be very brief.", _length),
-        Mutator("long", "Use a longer sentence.", lambda case: -_length(case)),
+        Mutator("short", _length),
+        Mutator("long", lambda case: -_length(case)),
     ),
     "register": (
-        Mutator("polite", "Be polite.", lambda case: -_politeness(case)),
-        Mutator("curt", "Be curt, as to a machine.", _politeness),
+        Mutator("polite", lambda case: -_politeness(case)),
+        Mutator("curt", _politeness),
     ),
     "indirectness": (
         # Sentences that do not begin with the command itself.
-        Mutator("indirect", "Do not give a direct order: say what you wish or what is wrong.",
-                lambda case: -float("i" in words(case.request)[:1] or "it's" in words(case.request)[:1])),
+        Mutator("indirect", lambda case: -float(words(case.request)[:1] in (["i"], ["it's"]))),
     ),
     "word_order": (
-        Mutator("value first", "Begin with the details.", _position),
-        Mutator("value last", "End with the details.", lambda case: -_position(case)),
+        Mutator("value first", _position),
+        Mutator("value last", lambda case: -_position(case)),
     ),
 }  # fmt: skip
-PLAIN = Mutator("plain", "", lambda case: 0.0)
+PLAIN = Mutator("plain", lambda case: 0.0)
 NAMES = tuple(_DIRECTIONS)
 
 

@@ -1,25 +1,47 @@
-"""A committee proposes calls for traces that failed; the judge picks, or none is good enough."""
+"""A committee proposes calls for traces that failed; a judge picks, or none is good enough."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from distil_dag.core.case import Example, Message, Trace
 from distil_dag.core.tool_call import NO_CALL_TEXT, ToolCall, parse_answer, render_calls
 from distil_dag.core.toolset import Toolset
-from distil_dag.core.verdict import Verdict
-from distil_dag.stages.judge_port import Calls, Judge
-from distil_dag.stages.ports import ChatModel, Progress, Prompt, quiet
+from distil_dag.core.verdict import Proposal, Verdict
+from distil_dag.stages.asking import ask_all
+from distil_dag.stages.fences import Fence, fenced
+from distil_dag.stages.judge_port import Calls, Judge, Judgement
+from distil_dag.stages.ports import ChatModel, Progress, Prompt, Reply, quiet
+from distil_dag.stages.progress_line import tally
+from distil_dag.stages.prompt_files import render
+from distil_dag.stages.rubric_judge import conversation
 from distil_dag.stages.sampling import stratified
 from distil_dag.stages.slot_tagger import leaves
 from distil_dag.stages.wording import locate, surfaces
 
-_BATCH = 64
+# What becomes of a labeller's answer.
+TAKEN = "taken"
+PROPOSED = "proposed"
+AS_LOGGED = "as logged"
+UNREADABLE = "unreadable"
+REFUSED_BY_TOOLS = "not allowed by the tools"
+UNSAID = "values nobody said"
+
 _EXAMPLES = 8
 _MAX_TOKENS = 200
 _SHAPE = ToolCall(name="function name", arguments={"argument": "value"})
+
+
+@dataclass
+class Committee:
+    """What the labellers proposed for each rejected trace, and what came of each one's answers."""
+
+    labellers: tuple[str, ...]
+    proposals: list[dict[str, Calls]]
+    voters: list[dict[str, list[str]]]
+    outcomes: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
 
 def relabel(
@@ -31,60 +53,134 @@ def relabel(
     min_score: float,
     seed: int = 0,
     progress: Progress = quiet,
-) -> dict[str, Verdict]:
-    """Trace id -> the verdict that replaces a rejection, for traces that got a proposal.
+) -> tuple[dict[str, Verdict], dict[str, dict[str, int]]]:
+    """Trace id -> the verdict that replaces a rejection, and labeller -> outcome -> answers.
 
-    Each labeller answers the request anew, with a few `trusted` examples in view. A proposal
-    counts if the tools allow it and the conversation holds its values. The judge scores what
-    remains; the highest score wins, then the number of labellers who proposed it. Where it
-    reaches `min_score`, the verdict passes with the proposal and names the logged calls.
+    Each labeller answers the request anew, with a few `trusted` examples in view. A proposal counts
+    if the tools allow it and the conversation holds its values. `judge`, who may be an arbiter other
+    than who rejected the trace, scores each by itself, so that no order of proposals can sway it; the
+    highest score wins, then the number of labellers. Where it reaches `min_score`, the verdict passes
+    with the proposal and names the logged calls. Every proposal stays in the verdict.
     """
-    prompts = [_prompt(trace, trusted, toolset, seed) for trace, _ in rejected]
-    votes: list[Counter[str]] = [Counter() for _ in rejected]
-    calls_of: dict[str, Calls] = {}
-    for member, labeller in enumerate(labellers):
-        for start in range(0, len(prompts), _BATCH):
-            replies = labeller.generate(prompts[start : start + _BATCH])
-            for n, reply in enumerate(replies, start):
-                answer = parse_answer(reply.text) if reply.finish == "stop" else None
-                if answer is None or answer.error or not (answer.calls or answer.text == NO_CALL_TEXT):
-                    continue
-                calls = tuple(toolset.canonical(call) for call in answer.calls)
-                if acceptable(rejected[n][0], calls, toolset):
-                    votes[n][_key(calls)] += 1
-                    calls_of[_key(calls)] = calls
-            progress(member * len(prompts) + start + len(replies), len(labellers) * len(prompts), "proposed")
-    items = [
-        (n, key)
-        for n, (_, verdict) in enumerate(rejected)
-        for key in sorted(votes[n])
-        if key != _key(tuple(toolset.canonical(call) for call in verdict.calls))
-    ]
-    judged = judge.assess([(rejected[n][0], calls_of[key]) for n, key in items])
-    best: dict[int, tuple[float, int, str]] = {}
-    for (n, key), judgement in zip(items, judged, strict=True):
-        if judgement.score is not None:
-            best[n] = max(best.get(n, (-1.0, 0, "")), (judgement.score, votes[n][key], key))
+    committee = _propose(rejected, trusted, toolset, labellers, seed, progress)
+    items = [(n, key) for n, found in enumerate(committee.proposals) for key in sorted(found)]
+    scored = 0
+
+    def heard(judgement: Judgement) -> None:
+        nonlocal scored
+        scored += 1
+        progress(scored, len(items), "proposals scored")
+
+    asked = [(rejected[n][0], committee.proposals[n][key]) for n, key in items]
+    scores: list[dict[str, float | None]] = [{} for _ in rejected]
+    for (n, key), judgement in zip(items, judge.assess(asked, heard), strict=True):
+        scores[n][key] = judgement.score
     found = {}
-    for n, (score, count, key) in sorted(best.items()):
-        verdict = rejected[n][1]
-        change: dict[str, object] = {"proposed": calls_of[key]}
-        if score >= min_score:
-            change |= {
-                "outcome": "passed",
-                "score": score,
-                "relabelled_from": verdict.calls,
-                "reason": "relabelled",
-                "explanation": f"{count} of {len(labellers)} labellers proposed it; "
-                f"logged calls: {verdict.reason}",
-                "details": verdict.details | {"logged_score": verdict.score or 0.0},
-            }
-        found[verdict.trace_id] = verdict.model_copy(update=change)
-    return found
+    for n, (_, verdict) in enumerate(rejected):
+        if committee.voters[n]:
+            found[verdict.trace_id] = _decide(verdict, n, committee, scores[n], judge.identity, min_score)
+    return found, {name: dict(committee.outcomes[name]) for name in committee.labellers}
 
 
-def acceptable(trace: Trace, calls: Calls, toolset: Toolset) -> bool:
-    """Whether the tools allow the calls and every value is said in the conversation.
+def _propose(
+    rejected: Sequence[tuple[Trace, Verdict]],
+    trusted: Sequence[Example],
+    toolset: Toolset,
+    labellers: Sequence[ChatModel],
+    seed: int,
+    progress: Progress,
+) -> Committee:
+    names = _distinct([labeller.identity for labeller in labellers])
+    committee = Committee(names, [{} for _ in rejected], [defaultdict(list) for _ in rejected])
+    examples = _examples(trusted, seed)
+    prompts = [_prompt(trace, examples, toolset) for trace, _ in rejected]
+    said: Counter[str] = Counter()
+
+    for name, labeller in zip(names, labellers, strict=True):
+
+        def arrived(place: int, reply: Reply, name: str = name) -> None:
+            outcome = _take(committee, rejected[place], place, reply, name, toolset)
+            committee.outcomes[name][outcome] += 1
+            said[outcome] += 1
+            progress(said.total(), len(labellers) * len(prompts), tally(said))
+
+        ask_all(labeller, prompts, arrived)
+    return committee
+
+
+def _take(
+    committee: Committee,
+    rejected: tuple[Trace, Verdict],
+    place: int,
+    reply: Reply,
+    name: str,
+    toolset: Toolset,
+) -> str:
+    """Enter one answer; returns what came of it."""
+    trace, verdict = rejected
+    answer = parse_answer(reply.text) if reply.finish == "stop" else None
+    if answer is None or answer.error or not (answer.calls or answer.text == NO_CALL_TEXT):
+        return UNREADABLE
+    calls = tuple(toolset.canonical(call) for call in answer.calls)
+    key = _key(calls)
+    if key == _key(tuple(toolset.canonical(call) for call in verdict.calls)):
+        committee.voters[place][key].append(name)
+        return AS_LOGGED
+    if why := refusal(trace, calls, toolset):
+        return why
+    committee.voters[place][key].append(name)
+    committee.proposals[place][key] = calls
+    return PROPOSED
+
+
+def _decide(
+    verdict: Verdict,
+    place: int,
+    committee: Committee,
+    scores: dict[str, float | None],
+    arbiter: str,
+    min_score: float,
+) -> Verdict:
+    """The verdict with every proposal, the best of them in place of the calls if it is good enough."""
+    voters, calls = committee.voters[place], committee.proposals[place]
+    ranked = sorted(calls, key=lambda key: (-_or_less(scores[key]), -len(voters[key]), key))
+    best = next((key for key in ranked if scores[key] is not None), None)
+    taken = best is not None and _or_less(scores[best]) >= min_score
+    proposals = [
+        Proposal(
+            calls=calls[key],
+            labellers=tuple(voters[key]),
+            score=scores[key],
+            reason=TAKEN if taken and key == best else "no score" if scores[key] is None else "not the best"
+            if taken else "below the threshold",
+        )
+        for key in ranked
+    ]  # fmt: skip
+    proposals += [
+        Proposal(calls=verdict.calls, labellers=tuple(names), score=verdict.score, reason=AS_LOGGED)
+        for key, names in sorted(voters.items())
+        if key not in calls
+    ]
+    change: dict[str, object] = {"proposals": tuple(proposals), "arbiter": arbiter}
+    if best is not None:
+        change["proposed"] = calls[best]
+    if best is not None and taken:
+        for name in voters[best]:
+            committee.outcomes[name][TAKEN] += 1
+        change |= {
+            "outcome": "passed",
+            "score": scores[best],
+            "relabelled_from": verdict.calls,
+            "reason": "relabelled",
+            "explanation": f"{len(voters[best])} of {len(committee.labellers)} labellers proposed it; "
+            f"logged calls: {verdict.reason}",
+            "details": verdict.details | {"logged_score": verdict.score or 0.0},
+        }
+    return verdict.model_copy(update=change)
+
+
+def refusal(trace: Trace, calls: Calls, toolset: Toolset) -> str:
+    """Why calls can't be an answer to the trace; empty if the tools allow them and every value is said.
 
     Values that have no words of their own (true, null) and those of a closed list in the schema
     need not be said.
@@ -92,29 +188,47 @@ def acceptable(trace: Trace, calls: Calls, toolset: Toolset) -> bool:
     said = "\n".join(m.content for m in trace.messages if m.role != "system")
     for call in calls:
         if toolset.problems(call):
-            return False
+            return REFUSED_BY_TOOLS
         for name, value in call.arguments.items():
             spec = toolset[call.name].properties.get(name, {})
             for leaf in leaves(value):
                 if surfaces(leaf) and "enum" not in spec and not locate(leaf, said):
-                    return False
-    return True
+                    return UNSAID
+    return ""
 
 
-def _prompt(trace: Trace, trusted: Sequence[Example], toolset: Toolset, seed: int) -> Prompt:
+def _examples(trusted: Sequence[Example], seed: int) -> Fence | None:
+    """Solved requests in a fence, the same for every row: prompts share all up to the conversation."""
     shown = stratified(trusted, _EXAMPLES, seed)
-    examples = "\n".join(
-        f"{json.dumps(case.request, ensure_ascii=False)} -> {render_calls(case.calls)}" for case in shown
+    return fenced([{"request": c.request, "answer": render_calls(c.calls)} for c in shown]) if shown else None
+
+
+def _prompt(trace: Trace, examples: Fence | None, toolset: Toolset) -> Prompt:
+    text = render(
+        "relabelling",
+        description=toolset.description,
+        form=render_calls([_SHAPE]),
+        no_call=NO_CALL_TEXT,
+        examples=examples,
+        conversation=fenced([turn for turn in conversation(trace) if turn["role"] != "system"]),
     )
-    rules = (
-        f"{toolset.description}\n"
-        "Answer the last user turn with the function calls that it asks for, each as "
-        f"{render_calls([_SHAPE])}, and nothing else. Use only values that the user said. "
-        f"If no function fits, answer: {NO_CALL_TEXT}"
+    return Prompt(
+        messages=(Message(role="user", content=text),),
+        max_tokens=_MAX_TOKENS,
+        tools=tuple(toolset.openai()),
     )
-    messages = [Message(role="system", content=f"{rules}\nExamples:\n{examples}" if examples else rules)]
-    messages += [m for m in trace.messages if m.role != "system"]
-    return Prompt(messages=tuple(messages), max_tokens=_MAX_TOKENS, tools=tuple(toolset.openai()))
+
+
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, numbered where one repeats."""
+    return tuple(
+        name if names.index(name) == place else f"{name} ({names[: place + 1].count(name)})"
+        for place, name in enumerate(names)
+    )
+
+
+def _or_less(score: float | None) -> float:
+    return -1.0 if score is None else score
 
 
 def _key(calls: Calls) -> str:

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
-from functools import cache
-from importlib.resources import files
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from distil_dag.core.case import Message, Trace
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.judge_port import Calls, Judgement
-from distil_dag.stages.ports import ChatModel, Progress, Prompt, Reply, quiet
+from distil_dag.stages.asking import ask_all
+from distil_dag.stages.fences import fenced
+from distil_dag.stages.judge_port import Calls, Heard, Judgement, unheard
+from distil_dag.stages.ports import ChatModel, Prompt, Reply
+from distil_dag.stages.prompt_files import PromptName, digests, render
 
 METHOD = "rubric-1"
 
-# Prompts handed over at once: a batch is kept by the cache as a whole.
-_BATCH = 64
 _MAX_TOKENS = 300
-_LONGEST = 20_000
 _FENCED = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
 
 Mark = Annotated[int, Field(ge=1, le=5, strict=True)]
+
+# What every engine takes: no limits of length, which make a grammar that llama.cpp refuses, and all
+# required and nothing more, which strict modes insist on. The reason comes first, so that the marks
+# follow from it.
+_MARK_SCHEMA = {"type": "integer", "enum": [1, 2, 3, 4, 5]}
+_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "rationale": {"type": "string"},
+        "inference_clarity": _MARK_SCHEMA,
+        "inference_coherence": _MARK_SCHEMA,
+    },
+    "required": ["rationale", "inference_clarity", "inference_coherence"],
+    "additionalProperties": False,
+}
 
 
 class Marks(BaseModel):
@@ -45,40 +57,46 @@ class Marks(BaseModel):
 
 
 class RubricJudge:
-    """Asks a model for the two marks of each exchange; what it can't read stays without a score."""
+    """Asks a model for the two marks of each exchange; what it can't read stays without a score.
+
+    No exchange is in another's prompt, so what one says can change no other's marks.
+    """
+
+    prompts: tuple[PromptName, ...] = ("rubric_judge",)
 
     def __init__(self, toolset: Toolset, model: ChatModel) -> None:
         self._toolset = toolset
         self._model = model
-        self.identity = f"{METHOD} prompt {prompt_digest()} {model.identity}"
+        self.identity = f"{METHOD} prompt {digests(*self.prompts)['rubric_judge']} {model.identity}"
 
-    def assess(self, items: Sequence[tuple[Trace, Calls]], progress: Progress = quiet) -> list[Judgement]:
-        """A judgement an item. No exchange is in another's prompt, so none can change another's marks."""
-        found: list[Judgement] = []
-        for start in range(0, len(items), _BATCH):
-            batch = items[start : start + _BATCH]
-            replies = self._model.generate([self._prompt(trace, calls) for trace, calls in batch])
-            found += [read_marks(reply) for reply in replies]
-            progress(len(found), len(items), "judged")
-        return found
+    def assess(self, items: Sequence[tuple[Trace, Calls]], heard: Heard = unheard) -> list[Judgement]:
+        """A judgement an item."""
+        found: dict[int, Judgement] = {}
+
+        def arrived(place: int, reply: Reply) -> None:
+            found[place] = read_marks(reply)
+            heard(found[place])
+
+        ask_all(self._model, [self._prompt(trace, calls) for trace, calls in items], arrived)
+        return [found[place] for place in range(len(items))]
+
+    def again(self) -> tuple[RubricJudge, str]:
+        """The judge with the tools listed backwards, which should change no mark."""
+        backwards = Toolset(self._toolset.tools[::-1], self._toolset.description)
+        return RubricJudge(backwards, self._model), "asked again with the tools listed backwards"
 
     def _prompt(self, trace: Trace, calls: Calls) -> Prompt:
-        exchange = json.dumps(
-            {"conversation": [_turn(m) for m in trace.messages], "answer": _answer(trace, calls)},
-            ensure_ascii=True,
-        )[:_LONGEST]
-        # Whoever writes a request can't know the hash of the whole exchange, itself included.
-        fence = f"data-{hashlib.sha256(exchange.encode()).hexdigest()[:24]}"
-        text = _template().render(
+        exchange = {"conversation": conversation(trace), "answer": _answer(trace, calls)}
+        text = render(
+            "rubric_judge",
             description=self._toolset.description,
             tools=json.dumps(self._toolset.openai(), ensure_ascii=False),
-            exchange=exchange,
-            fence=fence,
+            exchange=fenced(exchange),
         )
         return Prompt(
             messages=(Message(role="user", content=text),),
             max_tokens=_MAX_TOKENS,
-            schema=Marks.model_json_schema(),
+            schema=_SCHEMA,
         )
 
 
@@ -108,21 +126,9 @@ def read_marks(reply: Reply) -> Judgement:
     )
 
 
-def prompt_digest() -> str:
-    """The first hex digits of the prompt's sha256: a changed prompt is another judge."""
-    return hashlib.sha256(_source().encode()).hexdigest()[:12]
-
-
-def _source() -> str:
-    return (files("distil_dag.stages") / "prompts" / "rubric_judge.jinja").read_text(encoding="utf-8")
-
-
-@cache
-def _template() -> Any:
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import SandboxedEnvironment
-
-    return SandboxedEnvironment(undefined=StrictUndefined, autoescape=False).from_string(_source())
+def conversation(trace: Trace) -> list[dict[str, object]]:
+    """The turns of a trace as plain values, the calls in them included."""
+    return [_turn(message) for message in trace.messages]
 
 
 def _turn(message: Message) -> dict[str, object]:

@@ -27,6 +27,8 @@ from distil_dag.stages.coverage_plan import CellNames, draw_plan, re_aim
 from distil_dag.stages.labeller import Labeller, doubtful
 from distil_dag.stages.mutators import directions
 from distil_dag.stages.ports import ChatModel, Progress, quiet
+from distil_dag.stages.progress_line import tally
+from distil_dag.stages.prompt_files import digests
 from distil_dag.stages.transplant import Transplanter
 from distil_dag.stages.validation import (
     BOUNDARY,
@@ -106,6 +108,7 @@ def synthesize(
     if not any(tokens(seed.request) for seed in seeds):
         raise ValueError("no seeds to learn from: judge traces first, or lower `judge.min_score`")
     started = time.monotonic()
+    progress(0, spec.rows, "learning the seeds' conventions")
     maker = _Maker(seeds, context, test, toolset, spec, teacher)
     stopped = maker.run(progress)
     reasons = Counter(row.reason for row in maker.rejected)
@@ -120,6 +123,7 @@ def synthesize(
         prompt_tokens=maker.prompt_tokens,
         completion_tokens=maker.completion_tokens,
         seconds=round(time.monotonic() - started, 3),
+        prompts=digests("call_first", "widening") if spec.widen else digests("call_first"),
     )
     return Synthetic(maker.accepted, maker.rejected), report
 
@@ -173,7 +177,8 @@ class _Maker:
             self._judge(transplants)
             if len(self.accepted) < self._spec.rows:
                 self._judge(self._answered(asks))
-            progress(len(self.accepted), self._spec.rows, f"{self.attempted} attempts")
+            refused = Counter(row.reason for row in self.rejected)
+            progress(len(self.accepted), self._spec.rows, f"{len(self.rejected)} rejected: {tally(refused)}")
         return "full"
 
     def _needs(self) -> dict[str, dict[str, int]]:

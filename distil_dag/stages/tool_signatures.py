@@ -7,6 +7,7 @@ from typing import Any
 
 from distil_dag.core.tool_call import CLOSE_TAG, NO_CALL_TEXT, OPEN_TAG
 from distil_dag.core.toolset import Tool, Toolset
+from distil_dag.stages.prompt_files import render
 
 # An enumeration longer than this is cut: what it lists is no longer a hint but a burden.
 _LISTED = 12
@@ -18,12 +19,14 @@ def instructions(toolset: Toolset, description: str) -> str:
     About a quarter of the tokens that the same tools take as JSON Schema.
     """
     lines = "\n".join(signature(tool) for tool in toolset.tools)
-    return (
-        f"{description}\n\n"
-        f"Functions (`?` marks what may be left out):\n{lines}\n\n"
-        f'Answer with the call only: {OPEN_TAG}{{"name": "…", "arguments": {{…}}}}{CLOSE_TAG}\n'
-        f"If no function fits, answer: {NO_CALL_TEXT}"
-    ).strip()
+    return render(
+        "few_shot_teacher",
+        description=description.strip(),
+        signatures=lines,
+        open_tag=OPEN_TAG,
+        close_tag=CLOSE_TAG,
+        no_call=NO_CALL_TEXT,
+    )
 
 
 def signature(tool: Tool) -> str:

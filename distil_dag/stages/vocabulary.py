@@ -19,7 +19,9 @@ import jsonschema
 from distil_dag.core.case import Case, Example, Message
 from distil_dag.core.normalise import request_key
 from distil_dag.core.toolset import Toolset
+from distil_dag.stages.fences import one_line
 from distil_dag.stages.ports import ChatModel, Prompt
+from distil_dag.stages.prompt_files import render
 from distil_dag.stages.wording import contains, delexicalise, locate, surfaces, tokens
 
 # Two tools' arguments of one name hold the same kind of thing when the smaller set of values
@@ -235,8 +237,8 @@ class Vocabulary:
         tool, name = kind.slots[0]
         about = self.toolset[tool].properties.get(name, {}).get("description") or name
         return Prompt(
-            messages=(Message(role="user", content=f"List different examples. {about} ({name}):"),),
-            prefill=", ".join(shown) + ",",
+            messages=(Message(role="user", content=render("widening", about=about, name=name)),),
+            prefill=", ".join(map(one_line, shown)) + ",",
             max_tokens=40,
             temperature=0.8,
             seed=rng.randrange(2**31),

@@ -321,7 +321,7 @@ def test_it_runs_as_a_step_of_dagster(place, base):
         result = dg.materialize([step], resources={"trainer": trainer}, instance=instance)
         logs = [entry.user_message for entry in instance.all_logs(result.run_id)]
     assert told == ["40 base"]
-    assert any("step 40/40, loss " in line for line in logs)
+    assert any("training: 40/40 loss " in line for line in logs)
 
 
 def test_the_two_assets_publish_a_model_that_names_its_origin(place, base):

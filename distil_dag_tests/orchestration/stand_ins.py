@@ -77,6 +77,16 @@ JUDGE_REPORT = JudgeReport(
     passed_context=10,
     rejected=20,
     holdout=HoldoutReport(test=2, removed_near_copies=1, remaining=90, test_labels="frozen file"),
+    faults_found={
+        "n": 40.0,
+        "agreement": 0.95,
+        "kappa": 0.87,
+        "kappa_low": 0.7,
+        "kappa_high": 0.96,
+        "precision": 0.9,
+        "recall": 0.9,
+        "purity": 0.97,
+    },
 )
 SYNTHESIS_REPORT = SynthesisReport(
     teacher="small",

@@ -23,7 +23,7 @@ CHAIN = {
 }
 GATES = {
     "traces": {"enough_traces", "quarantine_share"},
-    "judged_seeds": {"enough_seeds", "seed_yield", "seeds_leak_free", "verdicts_readable"},
+    "judged_seeds": {"enough_seeds", "seed_yield", "seeds_leak_free", "judge_agrees", "verdicts_readable"},
     "synthetic_set": {"calls_valid", "cells_covered", "synthetic_leak_free"},
     "checkpoint": {"loss_fell", "rows_complete", "rows_supervised", "stop_token_trained"},
     "gguf": {"gguf_parity"},

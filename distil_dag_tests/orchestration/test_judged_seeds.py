@@ -12,8 +12,10 @@ from distil_dag.core.normalise import request_key
 from distil_dag.core.reports import JudgeReport
 from distil_dag.core.task import ModelSpec, Settings, Task
 from distil_dag.core.verdict import Verdict
+from distil_dag.resources.lineage import ancestors
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
+from distil_dag.stages.prompt_files import digests
 from distil_dag_tests.unit.household_log import TOOLSET, SilentModel, faulty_log
 
 RUN = "house.all"
@@ -45,6 +47,7 @@ def test_the_asset_writes_its_tables_and_shows_how_well_it_judged(tmp_path: Path
         }
         first = dg.materialize([judged_seeds], **arguments)
         again = dg.materialize([judged_seeds], **arguments)
+        lineage = ancestors(instance, "judged_seeds", RUN)[0]
     event, repeated = (r.asset_materializations_for_node("judged_seeds")[0] for r in (first, again))
     assert event.tags["dagster/data_version"] == repeated.tags["dagster/data_version"]
     test = runs.read_cases(RUN, "judged_seeds", "test", HeldOut)
@@ -56,6 +59,35 @@ def test_the_asset_writes_its_tables_and_shows_how_well_it_judged(tmp_path: Path
     assert report.faults_found is not None
     assert report.faults_found["auc"] > 0.9
     assert event.metadata["known_faults/auc"].value == round(report.faults_found["auc"], 4)
+    assert event.metadata["known_faults/kappa"].value > 0.5
+    assert "kappa" in event.metadata["calibration"].value
+    assert event.metadata["prompts"].value == report.prompts == digests("likelihood_judge")
     assert event.metadata["dagster/row_count"].value == len(tables[0]) == report.seeds
+    assert lineage["prompts"] == report.prompts
+    assert "+prompts." in str(lineage["code_version"])
     verdicts = [Verdict.from_row(row) for row in runs.read_rows(RUN, "judged_seeds", "verdicts")]
     assert len(verdicts) == len(rest) == report.judged
+
+
+def test_without_labels_the_asset_says_how_to_calibrate_and_leaves_rows_to_label(tmp_path: Path) -> None:
+    log, _ = faulty_log(60, 0.25)
+    store = StoreResource(root=str(tmp_path / "store"))
+    source = {"kind": "files", "path": "log.jsonl"}
+    settings = Settings.model_validate({"name": "house", "traces": source, "test": {"size": 5}})
+    task = Task(settings=settings, description=TOOLSET.description, tools=tuple(TOOLSET.openai()))
+    store.open().write_report(RUN, "traces", task, name="task")
+    store.open().write_cases(RUN, "traces", "traces", log)
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("distil_runs", [RUN])
+        result = dg.materialize(
+            [judged_seeds],
+            partition_key=RUN,
+            instance=instance,
+            resources={"store": store, "teacher": SilentTeacher(cache_root=str(tmp_path))},
+        )
+    event = result.asset_materializations_for_node("judged_seeds")[0]
+    assert "uncalibrated" in event.metadata["calibration"].value
+    sheet = store.open().read_bytes(RUN, "judged_seeds", "to_label.jsonl").decode().splitlines()
+    test = {case.id for case in store.open().read_cases(RUN, "judged_seeds", "test", HeldOut)}
+    assert len(sheet) > 40
+    assert not any(f'"id": "{name}"' in line for name in test for line in sheet)

@@ -65,6 +65,7 @@ FAILING: dict[GateName, Callable[[], list[gates.Finding]]] = {
     "seed_yield": lambda: seeds(judged=800),
     "verdicts_readable": lambda: seeds(unjudged=2),
     "seeds_leak_free": lambda: seeds(labelled=[COPY]),
+    "judge_agrees": lambda: seeds(faults_found={**good.JUDGE_REPORT.faults_found, "kappa": 0.39}),
     "calls_valid": lambda: synthetic(rows=[good.example("x", "let it play", good.turn_on("radio", x=1))]),
     "cells_covered": lambda: synthetic(
         cells=[
@@ -96,7 +97,9 @@ def test_every_gate_passes_a_good_run() -> None:
 def test_each_gate_fails_alone_on_what_it_is_for(gate: GateName) -> None:
     findings = FAILING[gate]()
     assert [finding.gate for finding in findings if not finding.passed] == [gate]
-    assert {finding.severity for finding in findings} == {"error"}
+    soft = {gate} & set(DEFAULTS.soft)
+    assert {f.gate for f in findings if f.severity == "warn"} <= {"judge_agrees"}
+    assert [f.severity for f in findings if not f.passed] == ["warn" if soft else "error"]
 
 
 @pytest.mark.parametrize("gate", get_args(GateName))
@@ -104,6 +107,16 @@ def test_a_soft_gate_warns(gate: GateName) -> None:
     spec = GateSpec(soft=(gate,))
     findings = traces(spec) + seeds(spec) + synthetic(spec) + training(spec) + export(spec) + student(spec)
     assert [finding.gate for finding in findings if finding.severity == "warn"] == [gate]
+
+
+def test_a_judge_that_nobody_has_checked_is_not_known_to_agree() -> None:
+    finding = next(f for f in seeds(faults_found=None) if f.gate == "judge_agrees")
+    assert not finding.passed
+    assert finding.severity == "warn"
+    assert "to_label.jsonl" in finding.message
+    strict = seeds(GateSpec(soft=()), faults_found=None)
+    assert [f.severity for f in strict if not f.passed] == ["error"]
+    assert verdicts(seeds(GateSpec(min_judge_kappa=0), faults_found=None))["judge_agrees"]
 
 
 def test_thresholds_are_the_tasks() -> None:

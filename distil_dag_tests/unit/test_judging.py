@@ -15,6 +15,7 @@ from distil_dag.core.verdict import Verdict
 from distil_dag.stages.judge_audit import audit
 from distil_dag.stages.judge_plots import score_histogram
 from distil_dag.stages.judging import Judged, judge, keep_apart
+from distil_dag.stages.label_sheet import label_sheet
 from distil_dag.stages.ports import Arrived, Prompt, Reply, Score, unheeded
 from distil_dag.stages.sampling import pattern
 from distil_dag_tests.unit.household_log import TOOLSET, SilentModel, call, clean_log, faulty_log, trace
@@ -44,7 +45,7 @@ class Marker(SilentModel):
 
 def exchange(prompt: Prompt) -> dict:
     lines = prompt.messages[0].content.splitlines()
-    fence = next(line for line in lines if line.startswith("data-"))
+    fence = [line for line in lines if line.startswith("data-")][-1]
     return json.loads(lines[lines.index(fence) + 1])
 
 
@@ -201,8 +202,9 @@ def test_an_injection_stays_inside_the_fence_and_touches_no_other_prompt() -> No
         Marker(lambda _: Reply(marks(5, 5), "stop")),
         Marker(lambda _: Reply(marks(5, 5), "stop")),
     )
-    judge(clean, TOOLSET, RUBRIC, model)
-    judge([*clean, evil], TOOLSET, RUBRIC, with_evil)
+    once = RUBRIC.model_copy(update={"reask": 0})
+    judge(clean, TOOLSET, once, model)
+    judge([*clean, evil], TOOLSET, once, with_evil)
     added = [prompt for prompt in with_evil.asked if prompt not in model.asked]
     assert len(with_evil.asked) == len(model.asked) + 1
     assert len(added) == 1
@@ -230,7 +232,8 @@ class Labeller(SilentModel):
         self.answers = answers
 
     def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
-        return [Reply(self.answers.get(prompt.messages[-1].content, "?"), "stop") for prompt in prompts]
+        self.asked += prompts
+        return [Reply(self.answers.get(exchange(p)[-1]["content"], "?"), "stop") for p in prompts]
 
 
 def test_a_committee_corrects_what_failed_and_says_so() -> None:
@@ -253,6 +256,58 @@ def test_a_committee_corrects_what_failed_and_says_so() -> None:
         if example.id in relabelled:
             assert example.calls == truth[example.id]
     assert audit(judged.verdicts, right)["recall"] > 0.8
+    names = ["labeller", "labeller (2)", "labeller (3)"]
+    assert list(report.committee) == names
+    assert set(report.committee[names[0]]) == {"not allowed by the tools"}
+    assert report.committee[names[1]]["values nobody said"] > 10
+    assert report.committee[names[2]]["taken"] == len(corrected)
+    for verdict in corrected:
+        assert verdict.proposals[0].calls == verdict.proposed
+        assert verdict.proposals[0].labellers == (names[2],)
+        assert verdict.proposals[0].reason == "taken"
+        assert verdict.arbiter == report.arbiter
+        assert "likelihood" in verdict.arbiter
+
+
+def test_an_arbiter_picks_in_place_of_the_judge_and_votes_break_ties() -> None:
+    row = trace(1, "turn the lamp and the fan on", call("turn_off", device="lamp"))
+    lamp, fan = (render_calls([call("turn_on", device=name)]) for name in ("lamp", "fan"))
+    committee = [Labeller({row.request: said}) for said in (fan, lamp, lamp, render_calls(row.calls))]
+
+    def arbiter(scores: dict[str, tuple[int, int]]) -> Marker:
+        def answer(seen: dict) -> Reply:
+            return Reply(marks(*scores[seen["answer"]["calls"][0]["arguments"]["device"]]), "stop")
+
+        found = Marker(answer)
+        found.identity = "arbiter"
+        return found
+
+    spec = RUBRIC.model_copy(update={"relabel": True, "reask": 0})
+    refuses = Marker(lambda _: Reply(marks(1, 1), "stop"))
+    alone, _ = judge([row], TOOLSET, spec, refuses, committee)
+    assert alone.verdicts[0].outcome == "rejected"
+    assert [p.reason for p in alone.verdicts[0].proposals] == ["below the threshold"] * 2 + ["as logged"]
+    for lamp_marks, taken in (((4, 4), "fan"), ((5, 5), "lamp")):
+        scores = {"lamp": lamp_marks, "fan": (5, 5)}
+        judged, report = judge([row], TOOLSET, spec, refuses, committee, arbiter(scores))
+        verdict = judged.verdicts[0]
+        assert verdict.trusted_calls == (call("turn_on", device=taken),)
+        assert [p.reason for p in verdict.proposals] == ["taken", "not the best", "as logged"]
+        assert {len(p.labellers) for p in verdict.proposals} == {1, 2}
+        assert report.arbiter == verdict.arbiter
+        assert "arbiter" in verdict.arbiter
+        assert "arbiter" not in verdict.judge
+        assert set(report.prompts) == {"rubric_judge", "relabelling"}
+        assert Verdict.from_row(verdict.row()) == verdict
+
+
+def test_labels_to_give_are_drawn_without_the_judges_word() -> None:
+    log = clean_log(100)
+    judged, _ = judge(log, TOOLSET, RUBRIC, Marker(lambda _: Reply(marks(5, 5), "stop")))
+    rows = [json.loads(line) for line in label_sheet(log, judged.verdicts).splitlines()]
+    assert len({row["id"] for row in rows}) == 60
+    assert all(row["right"] is None and row["request"] for row in rows)
+    assert not any("score" in row or "reason" in row for row in rows)
 
 
 def test_a_corrected_copy_of_a_test_case_goes_back() -> None:
@@ -306,7 +361,70 @@ def test_an_audit_counts_what_it_should() -> None:
     assert (found["n"], found["wrong"], found["unjudged"]) == (4, 2, 1)
     assert (found["precision"], found["recall"], found["purity"]) == (0.5, 0.5, 0.5)
     assert found["auc"] == 0.75
+    assert (found["agreement"], found["kappa"]) == (0.5, 0.0)
+    assert found["kappa_low"] < -0.3
+    assert found["kappa_high"] > 0.3
     assert audit(verdicts, {"a": True}) == {}
+
+
+def test_kappa_takes_chance_away_and_few_labels_leave_doubt() -> None:
+    def agreeing(size: int) -> dict[str, float]:
+        rows = [
+            Verdict(
+                trace_id=f"{n}", request="r", calls=(), reason="x", judge="j",
+                outcome="rejected" if n % 4 == 0 else "passed", score=0.2 if n % 4 == 0 else 0.9,
+            )
+            for n in range(size)
+        ]  # fmt: skip
+        return audit(rows, {f"{n}": n % 4 != 0 for n in range(size)})
+
+    few, many = agreeing(8), agreeing(400)
+    assert few["kappa"] == many["kappa"] == 1.0
+    assert few["kappa_low"] < 0.7 < 0.95 < many["kappa_low"]
+    assert few["recall_low"] < many["recall_low"]
+
+
+def test_a_judge_that_passes_everything_agrees_by_chance_alone() -> None:
+    log, right = faulty_log(60, 0.2)
+    model = Marker(lambda _: Reply(marks(5, 5), "stop"))
+    _, report = judge(log, TOOLSET, RUBRIC, model, labels=right)
+    assert report.faults_found is not None
+    assert report.faults_found["agreement"] > 0.7
+    assert report.faults_found["kappa"] == 0.0
+    assert "kappa 0.00" in report.calibration
+
+
+def test_a_judge_is_asked_again_with_the_tools_in_another_order() -> None:
+    class Fickle(Marker):
+        """Passes everything, and on the other order of tools only what switches on."""
+
+        def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
+            self.asked += prompts
+            backwards = ["set_brightness" in p.messages[0].content.split("turn_on")[0] for p in prompts]
+            seen = [exchange(p)["answer"]["calls"] for p in prompts]
+            good = [not back or (calls and calls[0]["name"] == "turn_on")
+                    for back, calls in zip(backwards, seen, strict=True)]  # fmt: skip
+            return [Reply(marks(5, 5) if ok else marks(1, 1), "stop") for ok in good]
+
+    spec = RUBRIC.model_copy(update={"reask": 30})
+    model = Fickle(None)
+    judged, report = judge(clean_log(40), TOOLSET, spec, model)
+    assert all(v.passed for v in judged.verdicts)
+    assert len(model.asked) == 70
+    assert report.consistency is not None
+    assert report.consistency["n"] == 30
+    assert 0.1 < report.consistency["agreement"] < 0.5
+    assert report.consistency["mean_difference"] == pytest.approx(1 - report.consistency["agreement"])
+    assert "tools listed backwards" in report.calibration
+
+
+def test_the_likelihood_judge_is_fitted_again(quarter) -> None:
+    _, report, _, _ = quarter
+    assert report.consistency is not None
+    assert report.consistency["n"] == 50
+    assert report.consistency["agreement"] >= 0.8
+    assert "other faults" in report.reasked
+    assert "uncalibrated" in report.calibration
 
 
 def test_verdicts_survive_their_row() -> None:

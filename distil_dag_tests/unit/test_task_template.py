@@ -50,7 +50,7 @@ def test_every_setting_stands_in_the_template_with_its_default() -> None:
 def test_an_uncommented_template_is_valid(tmp_path: Path) -> None:
     files = task_template("lamp")
     files["task.yaml"] = _SETTING.sub("  ", files["task.yaml"])
-    assert read_task(write(tmp_path / "lamp", files)).settings.gates.soft == ()
+    assert read_task(write(tmp_path / "lamp", files)).settings.gates.soft == ("judge_agrees",)
 
 
 def test_every_setting_is_explained_in_one_line() -> None:
