@@ -34,7 +34,8 @@ HEAVY = ("torch", "transformers", "datasets", "llama_cpp", "trl", "peft", "matpl
 
 
 @pytest.fixture
-def defs(home: Path) -> dg.Definitions:
+def defs(home: Path, instance: dg.DagsterInstance) -> dg.Definitions:
+    # Within an instance that lives: Dagster may still point at one that an earlier test has ended.
     return build_defs(home)
 
 
