@@ -93,7 +93,10 @@ class ModelSpec(_Section):
     mode: Literal["embedded", "gguf", "attached", "managed"] = "embedded"
     model: str | None = Field(default=None, description="GGUF path, or the name that the server knows it by")
     revision: str | None = Field(default=None, description="of the model on the Hub; part of its identity")
-    base_url: str | None = Field(default=None, description="the service's address, with its /v1")
+    base_url: str | tuple[str, ...] | None = Field(
+        default=None,
+        description="the service's address, with its /v1; or a list of those that share the work",
+    )
     api_key_env: str = Field(default="OPENAI_API_KEY", description="variable that holds the key")
     max_in_flight: Positive = Field(
         default=64, description="never more requests at a time; how many the server takes is found out"
@@ -102,6 +105,11 @@ class ModelSpec(_Section):
     executable: str = Field(default="vllm serve", description="the command that starts a managed server")
     arguments: tuple[str, ...] = Field(default=(), description="further arguments of that command")
     price: PriceSpec = PriceSpec()
+
+    @property
+    def base_urls(self) -> tuple[str, ...]:
+        """The addresses; none where `base_url` is unset."""
+        return (self.base_url,) if isinstance(self.base_url, str) else self.base_url or ()
 
 
 class BudgetSpec(_Section):
