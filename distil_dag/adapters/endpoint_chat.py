@@ -33,7 +33,12 @@ class EndpointChat:
     share between threads.
     """
 
-    def __init__(self, spec: ModelSpec, patience: Patience = Patience()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        spec: ModelSpec,
+        patience: Patience = Patience(),  # noqa: B008
+        order: Callable[[Sequence[Prompt]], Sequence[int]] = by_beginning,
+    ) -> None:
         if not spec.model:
             raise ValueError(f"a model of mode `{spec.mode}` needs `model`: the name its server knows it by")
         key = os.environ.get(spec.api_key_env, "")
@@ -43,6 +48,7 @@ class EndpointChat:
                 "endpoint (or name an endpoint that needs none in `base_url`)"
             )
         self._spec = spec
+        self._order = order
         self._endpoints = [
             Endpoint(address, spec.model, key, spec.max_in_flight, spec.timeout_seconds, patience)
             for address in spec.base_urls or (_OPENAI,)
@@ -82,7 +88,8 @@ class EndpointChat:
     def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
         """One reply a prompt, in order; see the port. `arrived` is called in the caller's thread.
 
-        Prompts that begin alike are sent together. Raises ModelUnreachableError.
+        They are sent in the `order` given, by default those together that begin alike. Raises
+        ModelUnreachableError.
         """
 
         async def answer(endpoint: Endpoint, prompt: Prompt) -> Reply:
@@ -90,8 +97,8 @@ class EndpointChat:
             return read_reply(await endpoint.client.chat.completions.create(**body), prompt.prefill)
 
         replies: dict[int, Reply] = {}
-        order = by_beginning(prompts)
-        with closing(self._each([(place, prompts[place]) for place in order], answer)) as outcomes:
+        numbered = [(place, prompts[place]) for place in self._order(prompts)]
+        with closing(self._each(numbered, answer)) as outcomes:
             for place, outcome in outcomes:
                 reply = Reply("", "error", error=outcome.text) if isinstance(outcome, Fault) else outcome
                 replies[place] = reply
