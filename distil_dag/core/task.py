@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from distil_dag.core.case import Case
 from distil_dag.core.toolset import Toolset
@@ -87,13 +87,21 @@ class PriceSpec(_Section):
     per_hour: float = Field(default=0.0, ge=0, description="for an hour of the machine that serves it")
 
 
+def _addresses(value: Any) -> Any:
+    # Pydantic itself would tell of every member of the union, by its name in Python.
+    listed = value if isinstance(value, (list, tuple)) else [value]
+    if value is not None and not all(isinstance(address, str) and address for address in listed):
+        raise ValueError("must be an address as text, or a list of such")
+    return value
+
+
 class ModelSpec(_Section):
     """A chat model: the embedded one, a GGUF file, a service, or a vLLM server that the run starts."""
 
     mode: Literal["embedded", "gguf", "attached", "managed"] = "embedded"
     model: str | None = Field(default=None, description="GGUF path, or the name that the server knows it by")
     revision: str | None = Field(default=None, description="of the model on the Hub; part of its identity")
-    base_url: str | tuple[str, ...] | None = Field(
+    base_url: Annotated[str | tuple[str, ...] | None, BeforeValidator(_addresses)] = Field(
         default=None,
         description="the service's address, with its /v1; or a list of those that share the work",
     )

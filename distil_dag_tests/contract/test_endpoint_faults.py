@@ -229,11 +229,10 @@ def test_another_endpoint_takes_over_in_the_middle_of_a_batch(serve: Any) -> Non
     prompts = asks(100)
     with chat(dying.url, steady.url) as model:
         assert texts(model.generate(prompts)) == shouted(prompts)
-        assert len(dying.requests) > 9
-        before = len(dying.requests)
         assert texts(model.generate(asks(50, "more"))) == shouted(asks(50, "more"))
-    # Its circuit is open: it gets a probe now and then, and no prompt.
-    assert all(words_of(body) == "Say yes." for _, body, _ in dying.requests[before:])
+    # Three incidents of at most what it took before; from then on a probe now and then.
+    sent = [body for _, body, _ in dying.requests if words_of(body) != "Say yes."]
+    assert 9 < len(sent) <= 9 + 3 * 25
 
 
 def test_an_endpoint_with_another_key_is_left_out(serve: Any) -> None:
