@@ -9,14 +9,14 @@ import math
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel
 
-from distil_dag.stages.ports import Arrived, ChatModel, Prompt, Reply, Score, unheeded
+from distil_dag.stages.ports import Arrived, ChatModel, Heard, Prompt, Reply, Score, unheeded
 
 Request = TypeVar("Request")
 Result = TypeVar("Result", Reply, Score)
@@ -26,12 +26,13 @@ _KEYS_PER_QUERY = 500
 
 
 class CachedChat:
-    """A chat model in front of a SQLite file, which several processes may share.
+    """A chat model in front of a SQLite file, which the processes of one machine may share.
 
-    A call's key is the model's identity and the whole prompt with all its parameters. What a call
-    of `generate` or `score` brings in is committed at once, so a run that is stopped and started
-    again finds a batch whole or not at all. Failures are not kept. Raises RuntimeError that names
-    the file when it is damaged or can't be written.
+    A call's key is the model's identity and the whole prompt with all its parameters. A reply is
+    committed before anyone hears of it, so a finished call outlives the process, however that ends.
+    What the model announces only all together is committed together: a batch of such a model is
+    found whole or not at all. Failures are not kept. Raises RuntimeError that names the file when
+    it is damaged or can't be written; what was committed before stays.
     """
 
     def __init__(self, model: ChatModel, path: Path) -> None:
@@ -40,8 +41,13 @@ class CachedChat:
         self._turns = threading.Lock()
         with self._explained():
             path.parent.mkdir(parents=True, exist_ok=True)
-            # No write-ahead log: switching to it fails at once while another process writes.
             self._database = sqlite3.connect(path, timeout=_WAIT_SECONDS, check_same_thread=False)
+            # With a write-ahead log a commit takes a tenth of a millisecond and survives the process;
+            # a loss of power costs the last commits, never the file. The switch fails while another
+            # process writes: then either mode will do, and the next who opens the file tries again.
+            with suppress(sqlite3.OperationalError):
+                self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
             with self._database:
                 self._database.execute(
                     "CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, reply TEXT) WITHOUT ROWID"
@@ -64,39 +70,59 @@ class CachedChat:
         return self._model.identity
 
     def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
+        """See the port; `arrived` hears of every reply once, of those in the file at once."""
         return self._through(
             [_key("generate", self.identity, prompt) for prompt in prompts],
             prompts,
             self._model.generate,
             Reply,
             lambda reply: reply.finish != "error",
+            arrived,
         )
 
-    def score(self, items: Sequence[tuple[Prompt, str]]) -> list[Score]:
+    def score(self, items: Sequence[tuple[Prompt, str]], arrived: Heard = unheeded) -> list[Score]:
+        """See the port; `arrived` hears of every score once, of those in the file at once."""
         return self._through(
             [_key("score", self.identity, prompt, text) for prompt, text in items],
             items,
             self._model.score,
             Score,
             lambda score: math.isfinite(score.logprob),
+            arrived,
         )
 
     def _through(
         self,
         keys: Sequence[bytes],
         requests: Sequence[Request],
-        ask: Callable[[Sequence[Request]], Sequence[Result]],
+        ask: Callable[[Sequence[Request], Callable[[int, Result], None]], Sequence[Result]],
         cls: type[Result],
         is_good: Callable[[Result], bool],
+        arrived: Callable[[int, Result], None],
     ) -> list[Result]:
-        found = self._read(keys, cls)
-        # A request that stands in the batch twice is sent once, as it would be after a restart.
-        missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in found}
-        if missing:
-            fresh = dict(zip(missing, ask(list(missing.values())), strict=True))
-            self._write({key: result for key, result in fresh.items() if is_good(result)})
+        places: dict[bytes, list[int]] = {}
+        for place, key in enumerate(keys):
+            places.setdefault(key, []).append(place)
+        found: dict[bytes, Result] = {}
+
+        def keep(results: dict[bytes, Result]) -> None:
+            self._write({key: result for key, result in results.items() if is_good(result)})
             # Where another process was faster, its reply is the one that every later run will see.
-            found |= fresh | self._read(list(missing), cls)
+            hear(results | self._read(list(results), cls))
+
+        def hear(results: dict[bytes, Result]) -> None:
+            found.update(results)
+            for key, result in results.items():
+                for place in places[key]:
+                    arrived(place, result)
+
+        hear(self._read(list(places), cls))
+        # A request that stands in the batch twice is sent once, as it would be after a restart.
+        missing = [key for key in places if key not in found]
+        if missing:
+            wanted = [requests[places[key][0]] for key in missing]
+            results = ask(wanted, lambda n, result: keep({missing[n]: result}))
+            keep({k: result for k, result in zip(missing, results, strict=True) if k not in found})
         return [found[key] for key in keys]
 
     def _read(self, keys: Sequence[bytes], cls: type[Result]) -> dict[bytes, Result]:

@@ -32,7 +32,7 @@ def _open(spec: ModelSpec, stack: ExitStack, cache_folder: Path | None) -> ChatM
         # The SDK takes a second to import.
         from distil_dag.adapters.endpoint_chat import EndpointChat
 
-        return EndpointChat(spec)
+        return stack.enter_context(EndpointChat(spec))
     from distil_dag.adapters.llama_cpp_chat import LlamaCppChat
 
     if spec.mode == "embedded":

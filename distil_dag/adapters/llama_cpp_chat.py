@@ -19,7 +19,7 @@ from distil_dag.adapters.llama_cpp_grammar import Grammar
 from distil_dag.adapters.llama_cpp_jobs import Completion, Scoring
 from distil_dag.adapters.llama_cpp_schedule import run
 from distil_dag.adapters.run_store import file_digest
-from distil_dag.stages.ports import Arrived, Prompt, Reply, Score, unheeded
+from distil_dag.stages.ports import Arrived, Heard, Prompt, Reply, Score, unheeded
 
 # No token is longer than this on average, so a longer text is refused before it is tokenised.
 _BYTES_PER_TOKEN = 64
@@ -97,7 +97,7 @@ class LlamaCppChat:
         options = Prompt(messages=(), max_tokens=max_tokens, stop=tuple(stop))
         return self._complete([(options, partial(self._join, [Piece(text, True)])) for text in texts])
 
-    def score(self, items: Sequence[tuple[Prompt, str]]) -> list[Score]:
+    def score(self, items: Sequence[tuple[Prompt, str]], arrived: Heard = unheeded) -> list[Score]:
         """Log-probability of each text, with the end of the turn, behind its prompt and `prefill`.
 
         Where the tokeniser joins the end of the prompt with the beginning of the text, the

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from distil_dag.core.case import Case
 from distil_dag.core.toolset import Toolset
@@ -87,13 +87,24 @@ class PriceSpec(_Section):
     per_hour: float = Field(default=0.0, ge=0, description="for an hour of the machine that serves it")
 
 
+def _addresses(value: Any) -> Any:
+    # Pydantic itself would tell of every member of the union, by its name in Python.
+    listed = value if isinstance(value, (list, tuple)) else [value]
+    if value is not None and not all(isinstance(address, str) and address for address in listed):
+        raise ValueError("must be an address as text, or a list of such")
+    return value
+
+
 class ModelSpec(_Section):
     """A chat model: the embedded one, a GGUF file, a service, or a vLLM server that the run starts."""
 
     mode: Literal["embedded", "gguf", "attached", "managed"] = "embedded"
     model: str | None = Field(default=None, description="GGUF path, or the name that the server knows it by")
     revision: str | None = Field(default=None, description="of the model on the Hub; part of its identity")
-    base_url: str | None = Field(default=None, description="the service's address, with its /v1")
+    base_url: Annotated[str | tuple[str, ...] | None, BeforeValidator(_addresses)] = Field(
+        default=None,
+        description="the service's address, with its /v1; or a list of those that share the work",
+    )
     api_key_env: str = Field(default="OPENAI_API_KEY", description="variable that holds the key")
     max_in_flight: Positive = Field(
         default=64, description="never more requests at a time; how many the server takes is found out"
@@ -102,6 +113,11 @@ class ModelSpec(_Section):
     executable: str = Field(default="vllm serve", description="the command that starts a managed server")
     arguments: tuple[str, ...] = Field(default=(), description="further arguments of that command")
     price: PriceSpec = PriceSpec()
+
+    @property
+    def base_urls(self) -> tuple[str, ...]:
+        """The addresses; none where `base_url` is unset."""
+        return (self.base_url,) if isinstance(self.base_url, str) else self.base_url or ()
 
 
 class BudgetSpec(_Section):

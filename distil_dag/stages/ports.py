@@ -18,10 +18,16 @@ def quiet(done: int, total: int, note: str = "") -> None:
 
 # Called with a prompt's place and its reply as soon as that reply is in, in no particular order.
 Arrived = Callable[[int, "Reply"], None]
+# The same for scores.
+Heard = Callable[[int, "Score"], None]
 
 
-def unheeded(place: int, reply: Reply) -> None:
-    """An Arrived that does nothing."""
+def unheeded(place: int, reply: object) -> None:
+    """An Arrived, or a Heard, that does nothing."""
+
+
+class ModelUnreachableError(RuntimeError):
+    """No server of a model answers any more; says which, what they said last, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,9 @@ class ChatModel(Protocol):
 
     Replies come in the order of the prompts; a prompt that failed yields a Reply with
     `finish="error"`, never an exception for the whole batch. Prompts that share a beginning
-    are cheap when they are sent together.
+    are cheap when they are sent together. A model whose replies depend on their company calls
+    `arrived` for none of them: part of such a batch must not be kept. Raises
+    ModelUnreachableError when a server that is gone stays away; what arrived before counts.
     """
 
     @property
@@ -77,6 +85,6 @@ class ChatModel(Protocol):
 
     def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]: ...
 
-    def score(self, items: Sequence[tuple[Prompt, str]]) -> list[Score]:
+    def score(self, items: Sequence[tuple[Prompt, str]], arrived: Heard = unheeded) -> list[Score]:
         """How likely the assistant's whole text is behind each prompt (temperature 1)."""
         ...

@@ -23,7 +23,7 @@ from distil_dag.core.toolset import Toolset
 from distil_dag.stages.case_files import read_cases
 from distil_dag.stages.evaluation import evaluate_model
 from distil_dag.stages.metrics import METRICS
-from distil_dag.stages.ports import Arrived, Prompt, Reply, Score, unheeded
+from distil_dag.stages.ports import Arrived, Heard, Prompt, Reply, Score, unheeded
 
 TOOLS = Toolset.from_openai(
     [
@@ -51,7 +51,7 @@ class ScriptedChat:
         self.batches.append(list(prompts))
         return [self.reply] * len(prompts)
 
-    def score(self, items: Sequence[tuple[Prompt, str]]) -> list[Score]:
+    def score(self, items: Sequence[tuple[Prompt, str]], arrived: Heard = unheeded) -> list[Score]:
         raise AssertionError("an evaluation scores no text")
 
     @contextmanager

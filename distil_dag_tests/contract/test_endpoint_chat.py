@@ -1,125 +1,64 @@
-"""The endpoint client against a server that misbehaves, one that imitates vLLM, and a real one."""
+"""The endpoint client: what it sends and reads, in each engine's dialect; and a real server."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
-import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from distil_dag.adapters import endpoint_chat
 from distil_dag.adapters.chat_models import open_chat
-from distil_dag.adapters.endpoint_chat import CannotScoreError, EndpointChat
+from distil_dag.adapters.endpoint import Patience
+from distil_dag.adapters.endpoint_chat import EndpointChat
+from distil_dag.adapters.prompt_scores import CannotScoreError
 from distil_dag.core.case import Message
 from distil_dag.core.task import ModelSpec
 from distil_dag.core.tool_call import ToolCall, parse_answer
-from distil_dag.stages.ports import Prompt, Reply
+from distil_dag.stages.ports import Prompt, Reply, Score
+from distil_dag_tests.contract.faulty_server import Answer, Server, completion, echo, free_port
 
 SECRET = "sk-very-secret-0123456789"
 
 
-class Server:
-    """Answers each request with what `answer(path, body)` returns: status and JSON, text, or bytes."""
-
-    def __init__(self, answer: Callable[[str, dict[str, Any]], tuple[int, Any]]) -> None:
-        self.requests: list[tuple[str, dict[str, Any], dict[str, str]]] = []
-        self.in_flight = self.most_in_flight = 0
-        lock = threading.Lock()
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                raw = self.rfile.read(int(self.headers.get("content-length", 0)))
-                with lock:
-                    outer.in_flight += 1
-                    outer.most_in_flight = max(outer.most_in_flight, outer.in_flight)
-                    body = json.loads(raw) if raw else {}
-                    headers = {name.lower(): value for name, value in self.headers.items()}
-                    outer.requests.append((self.path, body, headers))
-                try:
-                    status, value = answer(self.path, body)
-                finally:
-                    with lock:
-                        outer.in_flight -= 1
-                data = value if isinstance(value, bytes) else json.dumps(value).encode()
-                self.send_response(status)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            do_GET = do_POST
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}/v1"
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+# For servers that are gone for good: a test must not wait as a run would.
+HURRIED = Patience(known=1.0, unknown=1.0, shortest_wait=0.01, longest_wait=0.1)
 
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
-    def start(answer: Callable[[str, dict[str, Any]], tuple[int, Any]]) -> Server:
-        servers.append(Server(answer))
+    def start(answer: Answer, **options: Any) -> Server:
+        servers.append(Server(answer, **options))
         return servers[-1]
 
     yield start
     for server in servers:
-        server.http.shutdown()
-        server.http.server_close()
+        server.stop()
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint_chat, "_RETRIES", 1)
+def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEACHER_KEY", SECRET)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
 
 def chat(server: Server, **options: Any) -> EndpointChat:
     settings = {"model": "big", "base_url": server.url, "api_key_env": "TEACHER_KEY", "timeout_seconds": 5}
-    return EndpointChat(ModelSpec(mode="attached", **{**settings, **options}))
+    return EndpointChat(ModelSpec(mode="attached", **{**settings, **options}), HURRIED)
 
 
 def ask(words: str, **options: Any) -> Prompt:
     return Prompt((Message(role="user", content=words),), **options)
-
-
-def completion(text: str | None, finish: str = "stop", **message: Any) -> dict[str, Any]:
-    return {
-        "id": "1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "big",
-        "choices": [
-            {
-                "index": 0,
-                "finish_reason": finish,
-                "message": {"role": "assistant", "content": text, **message},
-            }
-        ],
-        "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
-    }
-
-
-def echo(path: str, body: dict[str, Any]) -> tuple[int, Any]:
-    return 200, completion(body["messages"][-1]["content"].upper())
 
 
 def test_replies_come_in_order_with_no_more_in_flight_than_allowed(serve: Any) -> None:
@@ -180,18 +119,28 @@ def test_tool_calls_come_back_in_the_hermes_form(serve: Any) -> None:
 
 @pytest.mark.parametrize(("owner", "extra"), [("vllm", True), ("me", False)])
 def test_prefill(serve: Any, owner: str, extra: bool) -> None:
-    def answer(path: str, body: dict[str, Any]) -> tuple[int, Any]:
-        if path.endswith("/models"):
-            model = {"id": "big", "object": "model", "created": 1, "owned_by": owner}
-            return 200, {"object": "list", "data": [model]}
-        return 200, completion("Well, yes")
-
-    server = serve(answer)
+    server = serve(lambda *_: (200, completion("Well, yes")), owner=owner)
     replies = chat(server).generate([ask("hi", prefill="Well,"), ask("hi", prefill="Oh")])
-    bodies = [body for path, body, _ in server.requests if path.endswith("completions")]
+    bodies = [body for _, body, _ in server.requests]
     assert {reply.text for reply in replies} == {" yes", "Well, yes"}
     assert all(body["messages"][-1]["role"] == "assistant" for body in bodies)
     assert all(("continue_final_message" in body) is extra for body in bodies)
+
+
+@pytest.mark.parametrize(
+    ("owner", "sent"), [("vllm", False), ("somebody", False), ("llamacpp", True), ("library", True)]
+)
+def test_a_seed_goes_only_where_it_does_no_harm(serve: Any, owner: str, sent: bool) -> None:
+    server = serve(echo, owner=owner)
+    chat(server).generate([ask("hi", temperature=0.5, seed=3)])
+    assert ("seed" in server.requests[0][1]) is sent
+
+
+def test_a_schema_is_sent_in_the_form_that_the_engine_knows(serve: Any) -> None:
+    server = serve(echo, owner="me")
+    chat(server).generate([ask("hi", schema={"type": "object"})])
+    form = server.requests[0][1]["response_format"]
+    assert form == {"type": "json_object", "schema": {"type": "object"}}
 
 
 UNREADABLE_CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{"}}
@@ -223,31 +172,6 @@ def test_a_failed_request_costs_only_its_own_reply(serve: Any, status: int, valu
     assert bad.error
     assert len(bad.error) < 600
     assert SECRET not in bad.error
-
-
-def test_a_server_that_recovers_is_asked_again(serve: Any) -> None:
-    seen: list[int] = []
-
-    def answer(path: str, body: dict[str, Any]) -> tuple[int, Any]:
-        seen.append(1)
-        return (503, {}) if len(seen) == 1 else echo(path, body)
-
-    assert chat(serve(answer)).generate([ask("a")])[0].text == "A"
-
-
-def test_a_server_that_hangs_or_is_not_there(serve: Any) -> None:
-    def hang(path: str, body: dict[str, Any]) -> tuple[int, Any]:
-        time.sleep(1.5)
-        return echo(path, body)
-
-    (reply,) = chat(serve(hang), timeout_seconds=0.2).generate([ask("a")])
-    assert reply.finish == "error"
-    assert "Timeout" in reply.error
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        nowhere = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    spec = ModelSpec(mode="attached", model="big", base_url=nowhere)
-    assert "Connection" in EndpointChat(spec).generate([ask("a")])[0].error
 
 
 def test_the_key_shows_nowhere(serve: Any) -> None:
@@ -288,7 +212,7 @@ def imitated_vllm(path: str, body: dict[str, Any]) -> tuple[int, Any]:
 
 @pytest.mark.parametrize("prefill", ["", "a"])
 def test_scores_from_prompt_logprobs(serve: Any, prefill: str) -> None:
-    (score,) = chat(serve(imitated_vllm)).score([(ask("hello", prefill=prefill), "bc")])
+    (score,) = chat(serve(imitated_vllm, owner="vllm")).score([(ask("hello", prefill=prefill), "bc")])
     assert score.tokens == 3
     assert score.logprob == pytest.approx(-(ord("b") + ord("c") + 2) / 100)
 
@@ -303,7 +227,20 @@ def test_scores_from_prompt_logprobs(serve: Any, prefill: str) -> None:
 )
 def test_a_server_that_cannot_score_is_named_with_the_way_out(serve: Any, answer: Any) -> None:
     with pytest.raises(CannotScoreError, match=r"big@127\.0\.0\.1:.*judge\.kind: rubric"):
-        chat(serve(answer)).score([(ask("hello"), "bc"), (ask("hello"), "d")])
+        chat(serve(answer, owner="vllm")).score([(ask("hello"), "bc"), (ask("hello"), "d")])
+
+
+def test_a_server_of_another_kind_is_not_even_asked_to_score(serve: Any) -> None:
+    server = serve(imitated_vllm, owner="me")
+    with pytest.raises(CannotScoreError, match=r"llama-cpp-python.*judge\.kind: rubric"):
+        chat(server).score([(ask("hello"), "bc")])
+    assert server.requests == []
+
+
+def test_a_text_beyond_the_context_scores_minus_infinity(serve: Any) -> None:
+    scores = chat(serve(imitated_vllm, owner="vllm")).score([(ask("h" * 99), "bc"), (ask("h"), "bc")])
+    assert scores[0] == Score(-math.inf, 0)
+    assert math.isfinite(scores[1].logprob)
 
 
 @pytest.fixture(scope="module")
@@ -314,9 +251,7 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip(f"the server of llama-cpp-python needs {', '.join(missing)}")
     from distil_dag.adapters.embedded_weights import embedded_gguf
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = Path(tmp_path_factory.mktemp("server")) / "log"
     command = [sys.executable, "-m", "llama_cpp.server", "--model", str(embedded_gguf())]
     command += ["--port", str(port), "--n_ctx", "1024", "--model_alias", "small"]
@@ -340,9 +275,13 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_a_real_server_answers(real_server: str, tmp_path: Path) -> None:
     spec = ModelSpec(mode="attached", model="small", base_url=real_server)
     prompts = [ask(f"What is {number} and one?", max_tokens=8) for number in ("two", "three", "four")]
+    room = {"type": "object", "properties": {"room": {"enum": ["kitchen", "attic"]}}, "required": ["room"]}
+    shaped = ask("Which room?", max_tokens=40, schema=room | {"additionalProperties": False})
     with open_chat(spec, tmp_path) as model:
         replies = model.generate([*prompts, ask("word " * 3000)])
         assert model.generate(prompts) == replies[:3]
+        (answer,) = model.generate([shaped])
+    assert json.loads(answer.text)["room"] in ("kitchen", "attic")
     assert all(reply.text and reply.completion_tokens for reply in replies[:3])
     assert replies[3].finish == "error"
     assert "1024" in replies[3].error

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from distil_dag.core.case import Message, Trace
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Tool, Toolset
-from distil_dag.stages.ports import Arrived, Prompt, Reply, Score, unheeded
+from distil_dag.stages.ports import Arrived, Heard, Prompt, Reply, Score, unheeded
 
 AREAS = ("kitchen", "bedroom", "garage", "living room", "attic", "hall", "cellar", "office")
 DEVICES = ("lamp", "fan", "radio", "heater", "desk lamp", "television")
@@ -112,6 +112,6 @@ class SilentModel:
         self.asked += prompts
         return [Reply("", "stop") for _ in prompts]
 
-    def score(self, items: Sequence[tuple[Prompt, str]]) -> list[Score]:
+    def score(self, items: Sequence[tuple[Prompt, str]], arrived: Heard = unheeded) -> list[Score]:
         self.asked += [prompt for prompt, _ in items]
         return [Score(-1.0, 1) for _ in items]

@@ -10,7 +10,7 @@ import pytest
 
 from distil_dag.adapters.call_cache import CachedChat
 from distil_dag.core.case import Message
-from distil_dag.stages.ports import Arrived, Prompt, Reply, Score, unheeded
+from distil_dag.stages.ports import Arrived, Heard, Prompt, Reply, Score, unheeded
 
 
 class Scripted:
@@ -31,7 +31,7 @@ class Scripted:
             for word in words
         ]
 
-    def score(self, items: Sequence[tuple[Prompt, str]]) -> list[Score]:
+    def score(self, items: Sequence[tuple[Prompt, str]], arrived: Heard = unheeded) -> list[Score]:
         self.asked.append([text for _, text in items])
         return [Score(-math.inf if text == "long" else -0.1 * len(text), len(text)) for _, text in items]
 
@@ -135,6 +135,56 @@ def test_a_batch_that_dies_on_its_way_leaves_nothing(tmp_path: Path) -> None:
     with CachedChat(Dying(), path) as chat, pytest.raises(KeyboardInterrupt):
         chat.generate([prompt("a"), prompt("b")])
     assert sqlite3.connect(path).execute("SELECT count(*) FROM replies").fetchone() == (0,)
+
+
+def test_a_reply_is_kept_before_anyone_hears_of_it(tmp_path: Path) -> None:
+    class Streaming(Scripted):
+        def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
+            replies = super().generate(prompts)
+            for place in reversed(range(len(replies))):
+                arrived(place, replies[place])
+            return replies
+
+    path = tmp_path / "replies.sqlite"
+    model = Streaming(broken=frozenset({"c"}))
+    kept: list[tuple[int, str, int]] = []
+
+    def heard(place: int, reply: Reply) -> None:
+        kept.append((place, reply.finish, count(path)))
+        if place == 1:
+            raise KeyboardInterrupt
+
+    with CachedChat(model, path) as chat:
+        with pytest.raises(KeyboardInterrupt):
+            chat.generate([prompt(word) for word in ("a", "b", "c", "d", "d")], heard)
+        assert kept == [(3, "stop", 1), (4, "stop", 1), (2, "error", 1), (1, "stop", 2)]
+        chat.generate([prompt(word) for word in ("a", "b", "c", "d")])
+    assert model.asked == [["a", "b", "c", "d"], ["a", "c"]]
+
+
+def test_every_place_is_heard_of_once_also_of_a_model_that_announces_nothing(tmp_path: Path) -> None:
+    with CachedChat(Scripted(), tmp_path / "replies.sqlite") as chat:
+        chat.generate([prompt("b")])
+        heard: list[tuple[int, str]] = []
+        words = ["a", "b", "a", "c"]
+        chat.generate(
+            [prompt(word) for word in words], lambda place, reply: heard.append((place, reply.text))
+        )
+        assert sorted(heard) == [(0, "a 2"), (1, "b 1"), (2, "a 2"), (3, "c 2")]
+        scored: list[int] = []
+        items = [(prompt("a"), "yes"), (prompt("a"), "no")]
+        chat.score(items, lambda place, score: scored.append(place))
+    assert sorted(scored) == [0, 1]
+
+
+def test_commits_survive_the_process_and_the_file_survives_a_loss_of_power(tmp_path: Path) -> None:
+    path = tmp_path / "replies.sqlite"
+    with CachedChat(Scripted(), path):
+        assert sqlite3.connect(path).execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def count(path: Path) -> int:
+    return int(sqlite3.connect(path).execute("SELECT count(*) FROM replies").fetchone()[0])
 
 
 def test_two_at_once_see_the_same_replies(tmp_path: Path) -> None:

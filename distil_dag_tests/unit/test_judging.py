@@ -16,7 +16,7 @@ from distil_dag.stages.judge_audit import audit
 from distil_dag.stages.judge_plots import score_histogram
 from distil_dag.stages.judging import Judged, judge, keep_apart
 from distil_dag.stages.label_sheet import label_sheet
-from distil_dag.stages.ports import Arrived, Prompt, Reply, Score, unheeded
+from distil_dag.stages.ports import Arrived, Heard, Prompt, Reply, Score, unheeded
 from distil_dag.stages.sampling import pattern
 from distil_dag_tests.unit.household_log import TOOLSET, SilentModel, call, clean_log, faulty_log, trace
 
@@ -326,7 +326,7 @@ def test_the_model_is_heard_where_it_helps() -> None:
     class Knows(SilentModel):
         identity = "knows"
 
-        def score(self, items: Sequence[tuple[Prompt, str]]) -> list[Score]:
+        def score(self, items: Sequence[tuple[Prompt, str]], arrived: Heard = unheeded) -> list[Score]:
             self.asked += [prompt for prompt, _ in items]
             found = []
             for prompt, text in items:

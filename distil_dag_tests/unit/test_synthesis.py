@@ -15,7 +15,7 @@ from distil_dag.core.normalise import request_key
 from distil_dag.core.task import SynthesisSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.ports import Arrived, Prompt, Reply, Score, unheeded
+from distil_dag.stages.ports import Arrived, Heard, Prompt, Reply, Score, unheeded
 from distil_dag.stages.synthesis import Synthetic, synthesize
 from distil_dag.stages.validation import (
     DUPLICATE,
@@ -105,7 +105,7 @@ class Scripted:
             replies.append(said if isinstance(said, Reply) else Reply(said, "stop", 10, 5))
         return replies
 
-    def score(self, items: Sequence[tuple[Prompt, str]]) -> list[Score]:
+    def score(self, items: Sequence[tuple[Prompt, str]], arrived: Heard = unheeded) -> list[Score]:
         raise AssertionError("not needed")
 
 

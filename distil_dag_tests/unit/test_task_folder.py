@@ -238,6 +238,10 @@ def test_a_secret_in_an_override_is_refused_and_not_repeated(folder: Path) -> No
         ),
         ("teacher:\n  mode: attached\n  model: m\n", "task.yaml:5: teacher.base_url: is missing"),
         (
+            "teacher:\n  mode: attached\n  model: m\n  base_url: [5]\n",
+            "task.yaml:8: teacher.base_url: must be an address as text, or a list of such, found a list",
+        ),
+        (
             "judge:\n  committee:\n    - mode: embedded\n    - moed: gguf\n",
             "task.yaml:8: judge.committee[1].moed: unknown key; did you mean `mode`?",
         ),

@@ -1,0 +1,63 @@
+"""The rubric judge's prompts for the reviewed requests of the smart-home example."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from distil_dag.core.case import Trace
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.case_files import read_cases
+from distil_dag.stages.ports import Arrived, Heard, Prompt, Reply, Score, unheeded
+from distil_dag.stages.rubric_judge import RubricJudge
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "smart_home"
+
+
+class _Listener:
+    """Takes the prompts that a judge would send, and answers none."""
+
+    identity = "listener"
+
+    def __init__(self) -> None:
+        self.prompts: list[Prompt] = []
+
+    def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
+        self.prompts += prompts
+        return [Reply("", "error", error="not asked")] * len(prompts)
+
+    def score(self, items: Sequence[tuple[Prompt, str]], arrived: Heard = unheeded) -> list[Score]:
+        raise NotImplementedError("the rubric judge scores no texts")
+
+
+def judge_prompts(agents: int, each: int, max_tokens: int) -> list[Prompt]:
+    """Prompts for `each` exchanges of so many agents, agent after agent.
+
+    Every agent has a tool list of its own: the example's, with one function left out and the others in
+    another order. Structured output is left out, for vLLM's client does not know it per row.
+    """
+    job = json.loads((EXAMPLE / "job_description.json").read_text())
+    cases, _ = read_cases((EXAMPLE / "test.jsonl").read_text().splitlines(), toolset=None)
+    traces = [Trace(id=case.id, messages=case.messages, calls=case.calls, text=case.text) for case in cases]
+    prompts: list[Prompt] = []
+    for agent in range(agents):
+        rng = random.Random(agent)
+        tools = rng.sample(job["tools"], len(job["tools"]) - 1) if agents > 1 else job["tools"]
+        listener = _Listener()
+        chosen = rng.sample(traces, each)
+        judge = RubricJudge(Toolset.from_openai(tools, job["task_description"]), listener)
+        judge.assess([(trace, trace.calls) for trace in chosen])
+        prompts += [replace(prompt, schema=None, max_tokens=max_tokens) for prompt in listener.prompts]
+    return prompts
+
+
+def exchange_first(prompt: Prompt) -> Prompt:
+    """The same text with the exchange in front of what all prompts have in common."""
+    (message,) = prompt.messages
+    fence = message.content.split("lines `")[1].split("`")[0]
+    head, exchange, tail = message.content.split(f"\n{fence}\n")
+    moved = f"{fence}\n{exchange}\n{fence}\n{head}\n{tail}"
+    return replace(prompt, messages=(message.model_copy(update={"content": moved}),))

@@ -1,0 +1,66 @@
+"""An event loop in a thread of its own, for code that is not asynchronous itself."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+
+
+class BackgroundLoop:
+    """Starts with its first use and lives until it is closed, so that connections outlive a call."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._starting = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def stream(self, work: Callable[[Callable[[Item], None]], Coroutine[Any, Any, None]]) -> Generator[Item]:
+        """What `work` puts, in the caller's thread, as it comes; then `work`'s exception, if it raised one.
+
+        To leave off before the end cancels the work and waits until it has cleaned up.
+        """
+        loop = self._running()
+        items: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        started: list[asyncio.Task[None]] = []
+
+        def start() -> None:
+            started.append(loop.create_task(work(items.put)))
+            started[0].add_done_callback(items.put)
+
+        loop.call_soon_threadsafe(start)
+        item: Any = None
+        try:
+            while not isinstance(item := items.get(), asyncio.Task):
+                yield item
+            item.result()
+        finally:
+            if not isinstance(item, asyncio.Task):
+                loop.call_soon_threadsafe(lambda: started[0].cancel())
+                while not isinstance(items.get(), asyncio.Task):
+                    pass
+
+    def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run `last` in the loop and end the thread; nothing happens if the loop never ran."""
+        with self._starting:
+            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+        if loop is None or thread is None:
+            return
+        asyncio.run_coroutine_threadsafe(last(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._starting:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                # A daemon: a model that nobody closed must not keep the process alive.
+                self._thread = threading.Thread(target=self._loop.run_forever, name=self._name, daemon=True)
+                self._thread.start()
+            return self._loop

@@ -1,0 +1,67 @@
+"""How servers of the OpenAI protocol differ: one row an engine, and how each is told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What a server takes beyond the common core of chat completions.
+
+    `schema` is the form in which it takes a JSON Schema, `continues` whether and how it goes on with
+    a last turn of the assistant's, `tokenizes` whether it has a `/tokenize` of conversations.
+    """
+
+    name: str
+    owners: tuple[str, ...] = ()  # as `owned_by` of /v1/models says it
+    limit_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    schema: Literal["json_schema", "json_object"] = "json_schema"
+    continues: Literal["flag", "always", "never"] = "never"
+    takes_seed: bool = False
+    prompt_logprobs: bool = False
+    tokenizes: bool = False
+
+
+VLLM = Engine(
+    "vllm",
+    owners=("vllm",),
+    continues="flag",
+    # A request with a seed ends vLLM's engine on a CPU (its generator there knows no offset), and
+    # no answer of the server says what it runs on.
+    takes_seed=False,
+    prompt_logprobs=True,
+    tokenizes=True,
+)
+LLAMA_CPP = Engine("llama.cpp", owners=("llamacpp",), continues="always", takes_seed=True)
+# Its `response_format` knows no `json_schema` and refuses a request that has one.
+LLAMA_CPP_PYTHON = Engine("llama-cpp-python", owners=("me",), schema="json_object", takes_seed=True)
+OLLAMA = Engine("ollama", owners=("library",), continues="always", takes_seed=True)
+OPENAI = Engine(
+    "openai",
+    owners=("openai", "openai-internal", "system"),
+    # Its newer models refuse the old name, most other servers the new one.
+    limit_name="max_completion_tokens",
+    takes_seed=True,
+)
+UNKNOWN = Engine("unknown")
+
+ENGINES = (VLLM, LLAMA_CPP, LLAMA_CPP_PYTHON, OLLAMA, OPENAI, UNKNOWN)
+
+_OLLAMA_PORT = 11434
+
+
+def engine_of(address: str, owners: Iterable[str] = ()) -> Engine:
+    """The engine behind an address, by what its model list says of the owners, else by the address."""
+    parts = urlsplit(address)
+    if parts.hostname == "api.openai.com":
+        return OPENAI
+    owned = set(owners)
+    for engine in ENGINES:
+        # A gateway may pass on the owners of OpenAI's models without OpenAI's rules.
+        if engine is not OPENAI and owned & set(engine.owners):
+            return engine
+    return OLLAMA if parts.port == _OLLAMA_PORT else UNKNOWN

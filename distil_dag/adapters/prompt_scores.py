@@ -1,0 +1,63 @@
+"""How likely a text is behind a prompt, from a server's log-probabilities of prompt tokens."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from urllib.parse import urlsplit
+
+from distil_dag.adapters.endpoint import Endpoint
+from distil_dag.core.case import Message
+from distil_dag.stages.ports import Prompt, Score
+
+
+class CannotScoreError(RuntimeError):
+    """The endpoint does not say how likely a given text is."""
+
+
+async def prompt_score(endpoint: Endpoint, item: tuple[Prompt, str]) -> Score:
+    """Log-probability of the text with the end of its turn; minus infinity if it exceeds the context.
+
+    Raises CannotScoreError for a server that is no vLLM or whose answer holds no such numbers.
+    """
+    engine = await endpoint.engine()
+    if not (engine.prompt_logprobs and engine.tokenizes):
+        raise CannotScoreError(f"a server of kind {engine.name} gives no log-probabilities of prompts")
+    prompt, text = item
+    try:
+        before, _ = await _tokens(endpoint, prompt, prompt.prefill, ends=False)
+        said, _ = await _tokens(endpoint, prompt, prompt.prefill + text, ends=False)
+        whole, longest = await _tokens(endpoint, prompt, prompt.prefill + text, ends=True)
+        whole = whole[: len(said) + 1]  # the template may put a line break behind the end of the turn
+        if len(whole) >= longest:
+            return Score(-math.inf, 0)
+        start = next(
+            (at for at, (a, b) in enumerate(zip(before, whole, strict=False)) if a != b), len(before)
+        )
+        body = {"model": endpoint.model, "prompt": whole, "max_tokens": 1, "prompt_logprobs": 0}
+        answer: Any = await endpoint.client.post("/completions", body=body, cast_to=object)
+        rows = answer["choices"][0]["prompt_logprobs"][start:]
+        values = [row[str(token)]["logprob"] for row, token in zip(rows, whole[start:], strict=True)]
+    except (LookupError, TypeError, ValueError) as error:
+        raise CannotScoreError(f"{type(error).__name__}: {error}") from None
+    return Score(sum(values), len(values))
+
+
+async def _tokens(endpoint: Endpoint, prompt: Prompt, said: str, ends: bool) -> tuple[list[int], int]:
+    """A conversation in the server's own tokens, its last turn closed (`ends`) or left open, and how
+    many its context holds.
+    """
+    messages = [message.openai() for message in prompt.messages]
+    if said or ends:
+        messages.append(Message(role="assistant", content=said).openai())
+    body = {
+        "model": endpoint.model,
+        "messages": messages,
+        "add_generation_prompt": not (said or ends),
+        "continue_final_message": bool(said) and not ends,
+        "tools": list(prompt.tools) or None,
+    }
+    parts = urlsplit(str(endpoint.client.base_url))
+    address = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/v1')}/tokenize"
+    answer: Any = await endpoint.client.post(address, body=body, cast_to=object)
+    return [int(token) for token in answer["tokens"]], int(answer["max_model_len"])
