@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from openai import APIStatusError, AsyncOpenAI
+from openai import APIStatusError, AsyncOpenAI, Timeout
 
-from distil_dag.adapters.call_faults import OVERLOAD, Fault, Kind, read_fault
+from distil_dag.adapters.call_faults import OVERLOAD, PASSING, Fault, Kind, read_fault
 from distil_dag.adapters.call_limit import CallLimit
 from distil_dag.adapters.chat_wire import read_reply, request_body
 from distil_dag.adapters.circuit_breaker import Circuit, CircuitBreaker
@@ -22,6 +22,8 @@ from distil_dag.core.case import Message
 from distil_dag.stages.ports import Prompt
 
 Result = TypeVar("Result")
+
+_CONNECT_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -72,9 +74,9 @@ class Endpoint:
         """The SDK's client, made anew after :meth:`close`."""
         if self._client is None:
             # The SDK's own tries would hide from us what the server says.
-            self._client = AsyncOpenAI(
-                api_key=self._key or "none", base_url=self.address, timeout=self._timeout, max_retries=0
-            )
+            timeout = Timeout(self._timeout, connect=min(self._timeout, _CONNECT_SECONDS))
+            key = self._key or "none"
+            self._client = AsyncOpenAI(api_key=key, base_url=self.address, timeout=timeout, max_retries=0)
         return self._client
 
     async def close(self) -> None:
@@ -151,8 +153,8 @@ class Endpoint:
                 try:
                     owners = [served.owned_by async for served in self.client.models.list()]
                 except APIStatusError as error:
-                    if read_fault(error).kind is Kind.BUSY:
-                        raise
+                    if read_fault(error).kind in PASSING:
+                        raise  # to be asked again, not to be taken for another engine
                     owners = []
                 except (ValueError, AttributeError, TypeError):
                     owners = []  # it has no list that can be read

@@ -21,13 +21,13 @@ TRUNCATE = object()
 class Server:
     """Answers with what `answer(path, body)` returns: status, a body of JSON or bytes, maybe headers.
 
-    GET requests, which ask for the list of models, get one of `owner`.
+    GET requests, which ask for the list of models, get one of `owner`, after `list_faults` failures.
     """
 
     def __init__(self, answer: Answer, owner: str = "somebody", port: int = 0) -> None:
         self.requests: list[tuple[str, dict[str, Any], dict[str, str]]] = []
         self.words: Counter[str] = Counter()
-        self.in_flight = self.most_in_flight = 0
+        self.in_flight = self.most_in_flight = self.list_faults = 0
         self.lock = threading.Lock()
         outer = self
 
@@ -35,6 +35,10 @@ class Server:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                if outer.list_faults:
+                    outer.list_faults -= 1
+                    self.send(500, {}, {})
+                    return
                 model = {"id": "big", "object": "model", "created": 1, "owned_by": owner}
                 self.send(200, {"object": "list", "data": [model]}, {})
 

@@ -127,6 +127,13 @@ def test_prefill(serve: Any, owner: str, extra: bool) -> None:
     assert all(("continue_final_message" in body) is extra for body in bodies)
 
 
+def test_a_list_of_models_that_fails_once_is_asked_again(serve: Any) -> None:
+    server = serve(lambda *_: (200, completion("Well, yes")), owner="vllm")
+    server.list_faults = 2
+    chat(server).generate([ask("hi", prefill="Well,")])
+    assert server.requests[0][1]["continue_final_message"] is True
+
+
 @pytest.mark.parametrize(
     ("owner", "sent"), [("vllm", False), ("somebody", False), ("llamacpp", True), ("library", True)]
 )
