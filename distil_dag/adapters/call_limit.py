@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 _START = 16
-# Growth slows down this near below the size that was too much.
-_NEAR = 0.9
+# Growth slows down from this share of the size that was too much: calls under way still add to it meanwhile.
+_NEAR = 0.75
 # With longer answers than this share of the time limit, twice the calls might run into it: a server
 # that queues what it can't take at once shows its limit in no other way.
 _LONGEST_SHARE = 0.25
