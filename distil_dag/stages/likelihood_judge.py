@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from functools import partial
+from copy import copy
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,16 @@ _GROUPS = {
 _MODEL_REASON = "the model finds the call unlikely"
 
 
+@dataclass(frozen=True)
+class _Contrast:
+    """The log's calls beside faults made of them: features of both, and how far each call is trusted."""
+
+    faults: list[Item]
+    logged: Floats
+    spoiled: Floats
+    trust: Floats
+
+
 class LikelihoodJudge:
     """Fitted to a log; scores calls for its requests.
 
@@ -75,33 +86,28 @@ class LikelihoodJudge:
         progress: Progress = quiet,
     ) -> None:
         self.identity = f"{METHOD} prompt {digests(*self.prompts)['likelihood_judge']} {model.identity}"
-        self._again = partial(LikelihoodJudge, traces, toolset, model, seed + 1)
         self._places = {trace.id: n for n, trace in enumerate(traces)}
         self._known: dict[tuple[int, str], tuple[float, float]] = {}
         self._hearing: Addition | None = None
         self._calibration: Calibration | None = None
         if len(traces) < _FEWEST:
             return
+        self._toolset, self._seed = toolset, seed
         self._requests = Requests(traces, toolset)
-        count = len(traces)
-        trust = np.ones(count)
-        own: list[Item] = [(n, trace.calls) for n, trace in enumerate(traces)]
+        self._own: list[Item] = [(n, trace.calls) for n, trace in enumerate(traces)]
+        trust = np.ones(len(traces))
+        contrast: _Contrast | None = None
         for attempt in range(_ROUNDS):
             progress(attempt, _ROUNDS + 1, "reading the log")
             self._evidence = Evidence(self._requests, trust)
-            faults = self._make_faults(toolset, trust, seed)
-            if len(faults) < 2:
+            contrast = self._contrast(trust)
+            if contrast is None:
                 return
-            logged, spoiled = self._features(own), self._features(faults)
-            self._calibration, right = calibrate(logged, spoiled, self._folds(own), self._folds(faults))
-            trust = np.clip(right, _LEAST_WEIGHT, 1.0)
-        assert self._calibration is not None
-        odds_of_faults = self._calibration.odds(spoiled, self._folds(faults))
-        self._threshold = float(np.clip(np.quantile(odds_of_faults, _REJECTED), 0.0, _STRICTEST))
+            trust = contrast.trust
+        assert contrast is not None
         progress(_ROUNDS, _ROUNDS + 1, "hearing the model")
-        self._usual = np.average(logged, axis=0, weights=trust)
         self._listener = Listener(self._requests, self._evidence, trust, toolset, model)
-        self._listen(own, faults, logged, spoiled, trust, progress)
+        self._settle(contrast, progress)
 
     def assess(self, items: Sequence[tuple[Trace, Calls]], heard: Heard = unheard) -> list[Judgement]:
         """A judgement an item; each trace must be one of the log that the judge was fitted to."""
@@ -133,11 +139,40 @@ class LikelihoodJudge:
         return found
 
     def again(self) -> tuple[LikelihoodJudge, str]:
-        """The judge fitted anew against other faults, the one thing in it that is drawn at random.
+        """The judge weighed anew against other faults, the one thing in it that is drawn at random.
 
-        Its model is deterministic: asked the same, it says the same.
+        Its model is deterministic: asked the same, it says the same. A log too small to judge by
+        stays so.
         """
-        return self._again(), "fitted again against other faults of our own making"
+        how = "weighed again against other faults of our own making"
+        if self._calibration is None:
+            return self, how
+        other = copy(self)
+        other._seed, other._hearing, other._known = self._seed + 1, None, {}
+        contrast = other._contrast(self._trust)
+        if contrast is None:
+            return self, how
+        other._settle(contrast, quiet)
+        return other, how
+
+    def _contrast(self, trust: Floats) -> _Contrast | None:
+        """Calibrate the log's calls against faults of the trusted ones; None where none can be made."""
+        faults = self._make_faults(trust)
+        if len(faults) < 2:
+            self._calibration = None
+            return None
+        logged, spoiled = self._features(self._own), self._features(faults)
+        self._calibration, right = calibrate(logged, spoiled, self._folds(self._own), self._folds(faults))
+        return _Contrast(faults, logged, spoiled, np.clip(right, _LEAST_WEIGHT, 1.0))
+
+    def _settle(self, contrast: _Contrast, progress: Progress) -> None:
+        """Fix the threshold, what is usual, and how much the model's word weighs."""
+        assert self._calibration is not None
+        odds = self._calibration.odds(contrast.spoiled, self._folds(contrast.faults))
+        self._threshold = float(np.clip(np.quantile(odds, _REJECTED), 0.0, _STRICTEST))
+        self._trust = contrast.trust
+        self._usual = np.average(contrast.logged, axis=0, weights=contrast.trust)
+        self._listen(contrast, progress)
 
     def _features(self, items: Sequence[Item]) -> Floats:
         return np.array([self._evidence.features(n, calls) for n, calls in items], dtype=np.float64)
@@ -145,33 +180,27 @@ class LikelihoodJudge:
     def _folds(self, items: Sequence[Item]) -> NDArray[np.int64]:
         return self._requests.folds[[n for n, _ in items]]
 
-    def _make_faults(self, toolset: Toolset, trust: Floats, seed: int) -> list[Item]:
+    def _make_faults(self, trust: Floats) -> list[Item]:
         """Faults of the trusted traces: a fault of a fault is too plain."""
         traces = self._requests.traces
-        maker = FaultMaker(toolset, self._evidence.values(), [trace.calls for trace in traces])
+        maker = FaultMaker(self._toolset, self._evidence.values(), [trace.calls for trace in traces])
         trusted = [n for n in range(len(traces)) if trust[n] > 0.5] or list(range(len(traces)))
         step = max(1, len(trusted) * _FAULTS_EACH // _MOST_FAULTS)
         faults = []
         for n in trusted[::step]:
             # A stream for each trace: another row in the log changes no other row's faults.
-            rng = random.Random(f"{seed}:{traces[n].id}")
+            rng = random.Random(f"{self._seed}:{traces[n].id}")
             found = [maker.spoil(rng, traces[n].calls) for _ in range(_FAULTS_EACH)]
             faults += [(n, calls) for calls in found if calls is not None]
         return faults
 
-    def _listen(
-        self,
-        own: Sequence[Item],
-        faults: Sequence[Item],
-        logged: Floats,
-        spoiled: Floats,
-        trust: Floats,
-        progress: Progress,
-    ) -> None:
+    def _listen(self, contrast: _Contrast, progress: Progress) -> None:
         """Learn how much the model's word weighs; nothing where it does not tell faults better."""
         assert self._calibration is not None
-        calls = _doubtful(own, self._calibration.odds(logged, self._folds(own)), _HEARD_TRACES)
-        wrong = _doubtful(faults, self._calibration.odds(spoiled, self._folds(faults)), _HEARD_FAULTS)
+        odds_of_calls = self._calibration.odds(contrast.logged, self._folds(self._own))
+        odds_of_faults = self._calibration.odds(contrast.spoiled, self._folds(contrast.faults))
+        calls = _doubtful(self._own, odds_of_calls, _HEARD_TRACES)
+        wrong = _doubtful(contrast.faults, odds_of_faults, _HEARD_FAULTS)
         if len(calls) < 2 * _FEWEST or len(wrong) < _FEWEST:
             return
         items = [item for item, _ in calls + wrong]
@@ -182,7 +211,7 @@ class LikelihoodJudge:
             for (n, said), row in zip(items[: len(calls)], heard, strict=False)
         }
         logged_ones = np.arange(len(items)) < len(calls)
-        self._hearing = addition(odds, heard, logged_ones, trust[[n for n, _ in items]])
+        self._hearing = addition(odds, heard, logged_ones, contrast.trust[[n for n, _ in items]])
 
     def _hear(self, items: Sequence[Item], odds: Floats) -> dict[int, tuple[float, float]]:
         """Position -> log odds with the model's word and its contrast, for doubtful items."""
