@@ -1,7 +1,8 @@
 """Looks like vLLM from outside: two processes, an HTTP server with a key, a log; it loads no model.
 
 `--fault` says how it fails: `loading` (dies before it is ready), `deaf` (ignores SIGTERM, as its engine
-then does too), `poisoned` (a request that holds the word "poison" ends its engine, and it with it).
+then does too), `poisoned` (a request that holds the word "poison" ends it at once), `crashing` (such a
+request ends its engine: as vLLM does, it answers all that is under way with 500 and exits a little later).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/health":
-            return self._say(200, {})
+            return self._say(503 if CRASHED.is_set() else 200, {})
         self._say(200, {"object": "list", "data": [{"id": "m", "object": "model", "owned_by": "vllm"}]})
 
     def do_POST(self) -> None:
@@ -38,7 +39,11 @@ class Handler(BaseHTTPRequestHandler):
             ENGINE_PROCESS.kill()
             time.sleep(0.2)  # what else is under way at that moment goes down with it
             os._exit(1)
-        time.sleep(ARGUMENTS.seconds)
+        if "poison" in said and ARGUMENTS.fault == "crashing":
+            CRASHED.set()
+            threading.Timer(2.0, os._exit, [0]).start()
+        if CRASHED.wait(ARGUMENTS.seconds):
+            return self._say(500, {"error": {"message": "EngineCore encountered an issue"}})
         usage = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
         message = {"role": "assistant", "content": said[::-1]}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
@@ -62,6 +67,7 @@ for option in ("--model", "--host", "--port", "--revision", "--fault"):
     parser.add_argument(option)
 parser.add_argument("--seconds", type=float, default=0.0)
 ARGUMENTS = parser.parse_args()
+CRASHED = threading.Event()
 
 deaf = ARGUMENTS.fault == "deaf"
 if deaf:

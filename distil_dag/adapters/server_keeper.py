@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from distil_dag.adapters.processes import ProcessMark
 from distil_dag.adapters.server_record import LOG_FILE, USE_LOCK, KeeperJob, ServerRecord, is_held
-from distil_dag.adapters.vllm_server import ServerError, VllmServer, free_port
+from distil_dag.adapters.vllm_server import ServerError, VllmServer, free_port, health
 
 _LOOK_SECONDS = 0.5
 _HEALTH_SECONDS = 5.0
@@ -62,10 +62,10 @@ class Keeper:
         server = VllmServer(self._job.spec, self._record.port, self._record.key.get_secret_value(), log)
         self._note(starts=self._record.starts + 1)
         try:
-            was_ready = self._until(server, lambda: server.health() == "well" and server.answers())
+            was_ready = self._until(server, lambda: health(self._record.port) == "well" and server.answers())
             if was_ready:
                 self._note(state="ready", reason="")
-                self._until(server, lambda: server.health() == "broken")
+                self._until(server, lambda: health(self._record.port) == "broken")
         finally:
             code = server.stop()
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"

@@ -27,7 +27,7 @@ from distil_dag.adapters.server_record import (
     locked,
     server_name,
 )
-from distil_dag.adapters.vllm_server import ServerError, command, last_words
+from distil_dag.adapters.vllm_server import ServerError, command, health, last_words
 from distil_dag.core.task import ModelSpec
 
 Say = Callable[[str], None]
@@ -118,6 +118,13 @@ class ServerLease:
         """Whether waiting for a server that does not answer is in vain; says now and then that it waits."""
         self._say_progress()
         return bool(self.failure())
+
+    def is_dying(self) -> bool:
+        """Whether the server has ended, or its engine has and it is about to."""
+        record = ServerRecord.read(self._folder)
+        if record is None or record.state != "ready" or health(record.port) == "broken":
+            return True
+        return not record.processes[0].alive()
 
     def has_failed(self) -> bool:
         """Whether its keeper has given it up."""

@@ -60,6 +60,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def health(port: int) -> Health:
+    """What `/health` says: `silent` may be a server that loads, or one with much to do."""
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=5):
+            return "well"
+    except urllib.error.HTTPError as error:
+        return "broken" if error.code == 503 else "silent"
+    except (OSError, ValueError):
+        return "silent"
+
+
 class VllmServer:
     """One start of the server. Output goes to `log`; the key travels in the environment only."""
 
@@ -97,19 +108,10 @@ class VllmServer:
         return self._mark is not None and self._mark.alive()
 
     def members(self) -> list[ProcessMark]:
-        """Every live process of this start, the server's own among them."""
+        """Every live process of this start, the server's own first."""
         # Nobody has waited for the process yet, so its number, and the session's, are still its own.
-        return session(self._process.pid) if self._process.returncode is None else []
-
-    def health(self) -> Health:
-        """What `/health` says: `silent` may be a server that loads, or one with much to do."""
-        try:
-            with urllib.request.urlopen(f"{self._address}/health", timeout=5):  # noqa: S310
-                return "well"
-        except urllib.error.HTTPError as error:
-            return "broken" if error.code == 503 else "silent"
-        except (OSError, ValueError):
-            return "silent"
+        found = session(self._process.pid) if self._process.returncode is None else []
+        return sorted(found, key=lambda mark: mark != self._mark)
 
     def answers(self) -> bool:
         """Whether one token comes back; False when it is too early to ask.
