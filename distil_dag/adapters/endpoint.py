@@ -41,6 +41,10 @@ class Patience:
     shortest_wait: float = 0.5
     longest_wait: float = 30.0
     tries: int = 4
+    # What whoever keeps the server knows of it, asked while it is down (will it stay away?) and after an
+    # error of its own (is it about to end?). Of a service nobody does.
+    is_gone: Callable[[], bool] = lambda: False
+    is_dying: Callable[[], bool] = lambda: False
 
 
 class Endpoint:
@@ -65,6 +69,7 @@ class Endpoint:
         self._answered = False
         self._alone = False
         self._incident_at = -1.0
+        self._died_at: float | None = None
         self._engine: Engine | None = None
         self._asking_engine = asyncio.Lock()
         self._client: AsyncOpenAI | None = None
@@ -131,9 +136,11 @@ class Endpoint:
                 result = await work(self)
         except Exception as error:
             fault = self._without_key(read_fault(error))
+            if fault.kind is Kind.BROKEN and await self._is_dying():
+                fault = self._last_answer(fault, started)
             self._note(fault, started)
             return fault
-        self._answered = True
+        self._answered, self._died_at = True, None
         self.breaker.succeeded()
         self.limit.succeeded(self.in_flight, time.monotonic() - started)
         return result
@@ -170,6 +177,8 @@ class Endpoint:
             return False
         if self.last_fault is not None and self.last_fault.kind is Kind.REFUSED:
             return True
+        if self._patience.is_gone():
+            return True
         return now - down > (self._patience.known if self._answered else self._patience.unknown)
 
     @property
@@ -178,6 +187,16 @@ class Endpoint:
         said = self.last_fault.text if self.last_fault else "no fault yet"
         seconds = self.rests_until - time.monotonic()
         return f"{said}; it asks to wait {seconds:.0f} s" if seconds > 0 else said
+
+    async def _is_dying(self) -> bool:
+        return self._died_at is not None or await asyncio.to_thread(self._patience.is_dying)
+
+    def _last_answer(self, fault: Fault, started: float) -> Fault:
+        """A dying server's error: the end of what was under way, and no answer to what came later."""
+        if self._died_at is not None and started > self._died_at:
+            return Fault(Kind.UNREACHED, fault.text)
+        self._died_at = self._died_at or time.monotonic()
+        return Fault(Kind.DROPPED, fault.text)
 
     def _note(self, fault: Fault, started: float) -> None:
         now = time.monotonic()

@@ -10,6 +10,7 @@ from distil_dag.core.task import TrainingSpec
 from distil_dag.resources.conventions import MODEL, OWNERS, RUNS, TRAINING_POOL, TRAINING_RETRY
 from distil_dag.resources.model_metadata import checkpoint_metadata
 from distil_dag.resources.store import StoreResource
+from distil_dag.resources.teacher import TeacherResource
 from distil_dag.resources.trainer import TrainerResource
 
 
@@ -18,7 +19,10 @@ from distil_dag.resources.trainer import TrainerResource
     retry_policy=TRAINING_RETRY, kinds={"huggingface", "pytorch"}, owners=OWNERS, group_name=MODEL,
 )  # fmt: skip
 def checkpoint(
-    context: dg.AssetExecutionContext, store: StoreResource, trainer: TrainerResource
+    context: dg.AssetExecutionContext,
+    store: StoreResource,
+    teacher: TeacherResource,
+    trainer: TrainerResource,
 ) -> dg.MaterializeResult[None]:
     """The student after supervised fine-tuning: weights (adapters merged), tokenizer, chat template.
 
@@ -29,6 +33,7 @@ def checkpoint(
     run, runs = context.partition_key, store.open()
     task = store.task(run)
     spec = task.settings.training
+    teacher.release()  # its server would hold the memory that training needs
     report, model = trainer.train(context, _rows(runs, run, spec), task)
     with runs.new_folder(run, "checkpoint", "model") as folder:
         shutil.copytree(model, folder, dirs_exist_ok=True)

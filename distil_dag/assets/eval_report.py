@@ -56,5 +56,6 @@ def eval_report(
     runs.write_bytes(run, "eval_report", "test.jsonl", cases_as_jsonl(contest.test))
     page = write_report(runs, run, task.name, report, contest.student_file)
     return dg.MaterializeResult(
-        data_version=dg.DataVersion(version), metadata=evaluation_metadata(report, page)
+        data_version=dg.DataVersion(version),
+        metadata={**evaluation_metadata(report, page), **teacher.metadata()},
     )

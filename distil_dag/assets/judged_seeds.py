@@ -55,5 +55,5 @@ def judged_seeds(
     folder = str(runs.folder(run, "judged_seeds"))
     return dg.MaterializeResult(
         data_version=dg.DataVersion(digest([{"tables": parts}])),
-        metadata=judge_metadata(judged.verdicts, report, folder),
+        metadata={**judge_metadata(judged.verdicts, report, folder), **teacher.metadata()},
     )

@@ -52,5 +52,6 @@ def synthetic_set(
     runs.write_report(run, "synthetic_set", report)
     folder = runs.folder(run, "synthetic_set")
     return dg.MaterializeResult(
-        data_version=dg.DataVersion(version), metadata=synthesis_metadata(made, report, str(folder))
+        data_version=dg.DataVersion(version),
+        metadata={**synthesis_metadata(made, report, str(folder)), **teacher.metadata()},
     )

@@ -8,18 +8,10 @@ takes as an interrupt and hands on to what the step has started. Import it nowhe
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
-import sys
 
-_PR_SET_PDEATHSIG = 1
+from distil_dag.adapters.processes import RUN_VARIABLE, end_with_parent
 
-
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-if sys.platform == "linux":
-    _end_with_parent()
-    os.register_at_fork(after_in_child=_end_with_parent)
+os.environ[RUN_VARIABLE] = str(os.getppid())
+end_with_parent()
+os.register_at_fork(after_in_child=end_with_parent)

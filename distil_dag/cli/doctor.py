@@ -7,6 +7,7 @@ import importlib.util
 import json as json_format
 import os
 import platform
+import shlex
 import shutil
 import socket
 import sys
@@ -20,6 +21,7 @@ from rich.markup import escape
 
 from distil_dag.adapters.embedded_weights import embedded_gguf
 from distil_dag.adapters.task_folder import TaskFolderError
+from distil_dag.core.task import Task
 from distil_dag.resources.deployment import Deployment, deployment
 from distil_dag.resources.tasks import TasksResource
 
@@ -186,6 +188,25 @@ def _tasks(places: Deployment) -> Iterator[Check]:
         yield Check("tasks", "warning", "none known", "distil-dag init my_task; distil-dag run my_task")
     for name in names:
         try:
-            yield Check(f"task {name}", "ok", tasks.task(name).folder)
+            task = tasks.task(name)
+            yield Check(f"task {name}", "ok", task.folder)
+            yield from _servers(task)
         except TaskFolderError as error:
             yield Check(f"task {name}", "warning", "has mistakes", str(error))
+
+
+def _servers(task: Task) -> Iterator[Check]:
+    """The command of each managed model, which need not be installed with this project."""
+    models = (task.settings.teacher, *task.settings.judge.committee)
+    for executable in sorted({model.executable for model in models if model.mode == "managed"}):
+        name = f"model server of {task.name}"
+        words = shlex.split(executable)
+        found = shutil.which(words[0]) if words else None
+        if found:
+            yield Check(name, "ok", " ".join([found, *words[1:]]))
+        else:
+            fix = (
+                "Install vLLM in an environment of its own and set `teacher.executable`, for example to "
+                "`/opt/vllm/bin/vllm serve`; or use a server that runs already: `mode: attached`."
+            )
+            yield Check(name, "warning", f"`{executable}` is not here", fix)

@@ -192,6 +192,7 @@ class TrainingSpec(_Section):
     max_length: Positive = 512
     warmup_ratio: Share = 0.05
     save_every_steps: Positive = 50
+    gpu_free: Share = Field(default=0.8, description="training waits until this much of its GPU is free")
     seed: int = 0
 
 

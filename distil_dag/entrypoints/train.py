@@ -25,10 +25,12 @@ import pyarrow.parquet as pq
 from dagster_pipes import open_dagster_pipes
 from pydantic import BaseModel, ConfigDict
 
+from distil_dag.adapters.processes import ProcessMark
 from distil_dag.core.case import Example
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.task import StudentSpec, TrainingSpec
 from distil_dag.core.toolset import Toolset
+from distil_dag.entrypoints.gpu_memory import current_gpu, wait_for_memory
 from distil_dag.stages import sft
 from distil_dag.stages.ports import Progress
 from distil_dag.stages.progress_line import paced
@@ -37,6 +39,7 @@ JOB_FILE = "job.json"
 ROWS_FILE = "rows.parquet"
 # The process for which the training is done; when it is gone, nobody waits for the result.
 PARENT_VARIABLE = "DISTIL_DAG_TRAIN_FOR"
+_GPU_SECONDS = 120.0
 
 
 class TrainingJob(BaseModel):
@@ -54,12 +57,16 @@ class TrainingJob(BaseModel):
 
 def run(folder: Path, progress: Progress) -> TrainReport:
     """Train as `folder` says; returns the report that it also leaves there."""
-    job = TrainingJob.model_validate_json((folder / JOB_FILE).read_text())
+    job = _job(folder)
     rows = [Example.from_row(row) for row in pq.read_table(folder / ROWS_FILE).to_pylist()]
     toolset = Toolset.from_openai(job.tools, job.description)
     return sft.train(
         rows, toolset, job.student, job.training, Path(job.base), folder, progress, job.base_name
     )
+
+
+def _job(folder: Path) -> TrainingJob:
+    return TrainingJob.model_validate_json((folder / JOB_FILE).read_text())
 
 
 def main() -> None:
@@ -71,6 +78,8 @@ def main() -> None:
     _end_with(os.environ.get(PARENT_VARIABLE))
     _quieten()
     with _log() as log:
+        job = _job(Path(sys.argv[1]))
+        wait_for_memory(current_gpu, job.training.gpu_free, _GPU_SECONDS, log.info)
         report = run(Path(sys.argv[1]), paced(log.info, "training"))
         log.info(
             f"trained on {report.rows} rows, {report.steps} steps, "
@@ -100,25 +109,14 @@ def _end_with(parent: str | None) -> None:
     """
     if not parent:
         return
+    mark = ProcessMark.of(int(parent))
 
     def watch() -> None:
-        while _alive(int(parent)):
+        while mark and mark.alive():
             time.sleep(1.0)
         os._exit(128 + signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-        status = Path(f"/proc/{process}/stat")
-        # A killed process that nobody has waited for yet still has an entry, in state Z.
-        return not status.exists() or status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
 
 
 def _quieten() -> None:

@@ -42,7 +42,7 @@ def fingerprint(
         [row.model_dump(mode="json", include={"messages", "calls", "origin"}) for row in rows],
         toolset.digest,
         student.model_dump(mode="json"),
-        spec.model_dump(mode="json", exclude={"save_every_steps", "mix"}),
+        spec.model_dump(mode="json", exclude={"save_every_steps", "mix", "gpu_free"}),
         base,
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

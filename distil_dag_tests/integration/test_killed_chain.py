@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import subprocess
@@ -13,10 +12,9 @@ from typing import get_args
 
 import pandas as pd
 import pytest
-import yaml
 
 from distil_dag.core.task import GateName
-from distil_dag_tests.unit.household_log import TOOLSET, faulty_log
+from distil_dag_tests.integration.household_task import write_household
 
 pytestmark = [
     pytest.mark.slow,
@@ -42,27 +40,7 @@ SETTINGS = {
 
 @pytest.fixture
 def task(tmp_path: Path) -> Path:
-    folder = tmp_path / "household"
-    folder.mkdir()
-    (folder / "task.yaml").write_text(yaml.safe_dump(SETTINGS))
-    tools = [
-        {"type": "function", "function": tool.model_dump(include={"name", "description", "parameters"})}
-        for tool in TOOLSET.tools
-    ]
-    (folder / "job_description.json").write_text(
-        json.dumps({"task_description": TOOLSET.description, "tools": tools})
-    )
-    traces, _ = faulty_log(240, 0.2)
-    with (folder / "log.jsonl").open("w") as log:
-        for trace in traces:
-            calls = [
-                {"type": "function", "function": {"name": call.name, "arguments": dict(call.arguments)}}
-                for call in trace.calls
-            ]
-            answer = {"role": "assistant", "content": "" if calls else "Of course.", "tool_calls": calls}
-            request = {"role": "user", "content": trace.messages[-1].content}
-            log.write(json.dumps({"messages": [request, answer]}) + "\n")
-    return folder
+    return write_household(tmp_path / "household", SETTINGS)
 
 
 def start(task: Path, home: Path) -> subprocess.Popen[str]:

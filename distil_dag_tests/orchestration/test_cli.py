@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import yaml
 
 from distil_dag.adapters.task_folder import read_task
 from distil_dag.cli import main
@@ -118,6 +119,21 @@ def test_doctor_says_how_to_get_what_is_missing(call: Call, monkeypatch: pytest.
     check = next(check for check in told["checks"] if check["name"] == "extra `train`")
     assert check["state"] == "missing"
     assert "pip install 'distil_dag[train]'" in check["fix"]
+
+
+def test_doctor_says_whether_the_command_of_a_managed_teacher_is_here(
+    call: Call, task: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISTIL_DAG_TASKS", str(task))
+    settings = yaml.safe_load((task / "task.yaml").read_text())
+    for executable, state in ((f"{sys.executable} -m served", "ok"), ("/nowhere/vllm serve", "warning")):
+        settings["teacher"] = {"mode": "managed", "model": "a/b", "executable": executable}
+        (task / "task.yaml").write_text(yaml.safe_dump(settings))
+        checks = json.loads(call("doctor", "--json").out)["checks"]
+        check = next(check for check in checks if check["name"] == "model server of home")
+        assert check["state"] == state
+        assert executable in check["found"]
+    assert "teacher.executable" in check["fix"]
 
 
 MISTAKES: list[tuple[tuple[str, ...], str]] = [

@@ -1,0 +1,92 @@
+"""What is known of one managed server, in a file that every process of its run can read."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_serializer
+
+from distil_dag.adapters.processes import ProcessMark
+from distil_dag.core.task import ModelSpec
+
+RECORD_FILE = "server.json"
+LOG_FILE = "vllm.log"
+KEEPER_LOG_FILE = "keeper.log"
+# Held by whoever decides about a start; and, shared, by everyone who uses the server.
+START_LOCK = "start.lock"
+USE_LOCK = "use.lock"
+
+
+class KeeperJob(BaseModel):
+    """What a keeper is told: what to serve, from which folder, for which process, how long unused."""
+
+    model_config = ConfigDict(frozen=True)
+
+    spec: ModelSpec
+    folder: Path
+    owner: ProcessMark
+    idle_seconds: float
+
+
+class ServerRecord(BaseModel):
+    """One lease of a server. The key is worth nothing beyond loopback and this server's life."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: Literal["starting", "ready", "failed", "stopped"]
+    keeper: ProcessMark
+    port: int
+    key: SecretStr
+    starts: int = 0
+    processes: tuple[ProcessMark, ...] = ()
+    reason: str = ""
+
+    @field_serializer("key", when_used="json")
+    def _reveal(self, key: SecretStr) -> str:
+        return key.get_secret_value()
+
+    def write(self, folder: Path) -> None:
+        """Put the record into its folder, whole or not at all, for this user's eyes only."""
+        handle, temporary = tempfile.mkstemp(dir=folder)  # mode 0600
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(self.model_dump_json(indent=2))
+        os.replace(temporary, folder / RECORD_FILE)
+
+    @staticmethod
+    def read(folder: Path) -> ServerRecord | None:
+        """The record in a folder; None where no server was ever started, or the file is damaged."""
+        try:
+            return ServerRecord.model_validate_json((folder / RECORD_FILE).read_text())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+
+def server_name(spec: ModelSpec) -> str:
+    """Names what decides which server is started: two models of a run that agree in it share one."""
+    parts = spec.model_dump_json(include={"model", "revision", "executable", "arguments"})
+    return hashlib.sha256(parts.encode()).hexdigest()[:12]
+
+
+@contextmanager
+def locked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Hold a lock file for the length of a block; the system lets go of it however a process ends."""
+    with path.open("a") as file:
+        fcntl.flock(file.fileno(), kind)
+        yield
+
+
+def is_held(path: Path) -> bool:
+    """Whether any process holds the lock now, shared or not."""
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

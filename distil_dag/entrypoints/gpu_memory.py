@@ -1,0 +1,51 @@
+"""Training on a GPU starts when the memory is there: not beside a model server that still holds it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+# Called for (free, total) bytes of the device; None where there is no GPU.
+Reading = Callable[[], tuple[int, int] | None]
+
+_GIB = 1024**3
+_SAY_SECONDS = 10.0
+
+
+def wait_for_memory(
+    read: Reading,
+    share: float,
+    seconds: float,
+    say: Callable[[str], None],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Return once `share` of the device's memory is free; at once where there is no GPU.
+
+    The driver takes a moment to give back what a process that ended held. Raises RuntimeError after
+    `seconds`, because a training that starts on what is left dies hours later, at its longest batch.
+    """
+    deadline, said_at = clock() + seconds, float("-inf")
+    while (reading := read()) is not None:
+        free, total = reading
+        if free >= share * total:
+            return
+        now = clock()
+        held = f"{free / _GIB:.1f} of {total / _GIB:.1f} GiB of the GPU's memory are free"
+        if now >= deadline:
+            raise RuntimeError(
+                f"{held} after {seconds:.0f} s, and training waits for {share:.0%}. See with `nvidia-smi` "
+                "which process holds the rest: end it (a model server of this run has been ended already), "
+                "choose another card by CUDA_VISIBLE_DEVICES, or lower `training.gpu_free` in task.yaml"
+            )
+        if now - said_at >= _SAY_SECONDS:
+            said_at = now
+            say(f"waiting for the GPU: {held}")
+        sleep(1.0)
+
+
+def current_gpu() -> tuple[int, int] | None:
+    """(free, total) bytes of the device that this process trains on; None without one."""
+    import torch
+
+    return torch.cuda.mem_get_info() if torch.cuda.is_available() else None
