@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from distil_dag.adapters.call_faults import PASSING, SUSPECT, Fault, Kind
@@ -36,6 +36,7 @@ class _Job(Generic[Item]):
     drops: int = 0
     not_before: float = 0.0
     failed_at: Endpoint | None = None
+    broke_alone_at: list[Endpoint] = field(default_factory=list)
 
 
 class EndpointPool:
@@ -134,7 +135,7 @@ class _Batch(Generic[Item, Result]):
         for job in self._again:
             if job.drops >= _DROPS and job.not_before <= now:
                 up = [e for e in self._endpoints if e.breaker.state is Circuit.CLOSED]
-                endpoint = min(up, key=lambda e: e.in_flight, default=None)
+                endpoint = min(up, key=lambda e: (e in job.broke_alone_at, e.in_flight), default=None)
                 if endpoint is None or not endpoint.takes(now, alone=True):
                     return endpoint
                 self._again.remove(job)
@@ -158,14 +159,18 @@ class _Batch(Generic[Item, Result]):
 
     def _ends(self, job: _Job[Item], endpoint: Endpoint, fault: Fault, alone: bool) -> bool:
         """Whether a fault is the call's last; otherwise it says when and where to try again."""
-        others = any(e is not endpoint and e.breaker.state is Circuit.CLOSED for e in self._endpoints)
+        up = [e for e in self._endpoints if e.breaker.state is Circuit.CLOSED]
+        others = any(e is not endpoint for e in up)
         job.faults += 1
         job.tries += fault.kind in SUSPECT or fault.kind is Kind.REFUSED
         job.drops += fault.kind is Kind.DROPPED
         job.failed_at = endpoint
         job.not_before = 0.0 if others else time.monotonic() + self._wait(job)
         passing = fault.kind in PASSING or (fault.kind is Kind.REFUSED and others)
-        broke_alone = alone and fault.kind is Kind.DROPPED
+        if alone and fault.kind is Kind.DROPPED:
+            job.broke_alone_at.append(endpoint)
+        # An endpoint that is down drops every call; only where the others drop it too is the call to blame.
+        broke_alone = endpoint in job.broke_alone_at and all(e in job.broke_alone_at for e in up)
         spent = job.tries >= self._patience.tries or job.faults >= _MOST_FAULTS
         return broke_alone or spent or not passing
 
