@@ -38,6 +38,14 @@ from distil_dag.stages.ports import Prompt
 
 _CONCURRENCIES = (8, 16, 32, 64)
 _AGENTS = 24
+# What `vllm bench serve` runs; that command itself asks for a distribution named vllm.
+_BENCH_SERVE = """
+from vllm.benchmarks.serve import add_cli_args, main
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+parser = FlexibleArgumentParser()
+add_cli_args(parser)
+main(parser.parse_args())
+"""
 _ARGUMENTS = ("--max-model-len", "4096", "--dtype", "bfloat16", "--enable-prefix-caching")
 
 
@@ -82,8 +90,7 @@ def theirs(address: str, model: Path, prompts: Sequence[Prompt], at_a_time: int,
         "result-filename": "result.json",
     }
     flags = ["--disable-shuffle", "--skip-chat-template", "--save-result", "--disable-tqdm"]
-    entry = "from vllm.entrypoints.cli.main import main; main()"
-    command = [vllm_python(), "-c", entry, "bench", "serve", *flags]
+    command = [vllm_python(), "-c", _BENCH_SERVE, *flags]
     command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
     bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(command, env=bare, capture_output=True, text=True, check=False)
