@@ -2,8 +2,9 @@
 
     DISTIL_DAG_VLLM_PYTHON=PYTHON python benchmarks/teacher_throughput.py [--json] [--prompts N]
 
-All on one server in one run, on the rubric judge's prompts of the smart-home example, greedily, with
-the server's prefix cache emptied before each measurement:
+That PYTHON needs pandas beside vLLM; `make benchmarks` sees to it. All on one server in one run, on
+the rubric judge's prompts of the smart-home example, greedily, with the server's prefix cache emptied
+before each measurement:
 
 - *client*: the same prompts through vLLM's benchmark client at 8, 16, 32 and 64 at a time, and through
   ours, which finds that number itself (a first batch, not counted, lets it, as the others warm up).
