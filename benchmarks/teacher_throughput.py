@@ -2,8 +2,9 @@
 
     DISTIL_DAG_VLLM_PYTHON=PYTHON python benchmarks/teacher_throughput.py [--json] [--prompts N]
 
-All on one server in one run, on the rubric judge's prompts of the smart-home example, greedily, with
-the server's prefix cache emptied before each measurement:
+That PYTHON needs pandas beside vLLM; `make benchmarks` sees to it. All on one server in one run, on
+the rubric judge's prompts of the smart-home example, greedily, with the server's prefix cache emptied
+before each measurement:
 
 - *client*: the same prompts through vLLM's benchmark client at 8, 16, 32 and 64 at a time, and through
   ours, which finds that number itself (a first batch, not counted, lets it, as the others warm up).
@@ -38,6 +39,14 @@ from distil_dag.stages.ports import Prompt
 
 _CONCURRENCIES = (8, 16, 32, 64)
 _AGENTS = 24
+# What `vllm bench serve` runs; that command itself asks for a distribution named vllm.
+_BENCH_SERVE = """
+from vllm.benchmarks.serve import add_cli_args, main
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+parser = FlexibleArgumentParser()
+add_cli_args(parser)
+main(parser.parse_args())
+"""
 _ARGUMENTS = ("--max-model-len", "4096", "--dtype", "bfloat16", "--enable-prefix-caching")
 
 
@@ -82,8 +91,7 @@ def theirs(address: str, model: Path, prompts: Sequence[Prompt], at_a_time: int,
         "result-filename": "result.json",
     }
     flags = ["--disable-shuffle", "--skip-chat-template", "--save-result", "--disable-tqdm"]
-    entry = "from vllm.entrypoints.cli.main import main; main()"
-    command = [vllm_python(), "-c", entry, "bench", "serve", *flags]
+    command = [vllm_python(), "-c", _BENCH_SERVE, *flags]
     command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
     bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(command, env=bare, capture_output=True, text=True, check=False)
