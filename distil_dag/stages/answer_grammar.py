@@ -17,8 +17,23 @@ Schema = Mapping[str, Any]
 # They say something about a value and forbid none. `additionalProperties` is here because an
 # answer holds declared arguments only.
 _ANNOTATIONS = frozenset(
-    "type title description default examples deprecated format $comment $schema $id $defs definitions "
-    "readOnly writeOnly additionalProperties".split()
+    {
+        "type",
+        "title",
+        "description",
+        "default",
+        "examples",
+        "deprecated",
+        "format",
+        "readOnly",
+        "writeOnly",
+        "$comment",
+        "$schema",
+        "$id",
+        "$defs",
+        "definitions",
+        "additionalProperties",
+    }  # fmt: skip
 )
 _KEYWORDS: dict[str, frozenset[str]] = {
     "string": frozenset({"minLength", "maxLength"}),
@@ -147,7 +162,9 @@ def _number(whole: bool, schema: Schema, place: str) -> Language:
         return tighter(found) if found else (None, False)
 
     low, low_open = bound("minimum", "exclusiveMinimum", max)
-    high, high_open = bound("maximum", "exclusiveMaximum", lambda found: min(found, key=lambda b: (b[0], not b[1])))
+    high, high_open = bound(
+        "maximum", "exclusiveMaximum", lambda found: min(found, key=lambda b: (b[0], not b[1]))
+    )
     language = number(low, high, whole, low_open, high_open)
     if not language.possible:
         raise ValueError(f"{place}: no number lies between the bounds of its schema")

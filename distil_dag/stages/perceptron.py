@@ -28,7 +28,10 @@ class Perceptron:
         labels = sorted(counts, key=lambda label: (-counts[label], label))
         places = {label: place for place, label in enumerate(labels)}
         seen = Counter(name for names, _ in examples for name in set(names))
-        rows = [([n for n in dict.fromkeys(names) if seen[n] >= _SEEN], places[label]) for names, label in examples]
+        rows = [
+            ([n for n in dict.fromkeys(names) if seen[n] >= _SEEN], places[label])
+            for names, label in examples
+        ]
         now: defaultdict[str, Counter[int]] = defaultdict(Counter)
         # Weights times the step of their change: the average falls out at the end.
         late: defaultdict[str, Counter[int]] = defaultdict(Counter)

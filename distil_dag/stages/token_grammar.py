@@ -115,5 +115,6 @@ class TokenGrammar:
         data = np.frombuffer(b"".join(longest), np.uint8)
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
         return [
-            data[starts[: int((lengths > place).sum())] + place] for place in range(int(lengths.max(initial=0)))
+            data[starts[: int((lengths > place).sum())] + place]
+            for place in range(int(lengths.max(initial=0)))
         ]

@@ -2,7 +2,7 @@
 
 Two linear models that learned from the student's own training rows: which tools are called, and
 which words are whose argument. A draft is only ever checked, so a wrong one costs time and changes
-no answer. Unlike :class:`Labeller`, which judges, this one has to travel in the model's file and
+no answer. Unlike :class:`Labeller`, which judges, this one has to travel in the model's file and to
 go on from wherever the student has turned another way.
 """
 
@@ -19,14 +19,22 @@ from distil_dag.core.toolset import Toolset
 from distil_dag.stages.perceptron import Perceptron
 from distil_dag.stages.wording import locate, number_words, surfaces, tokens
 
+# Key-value of a student's GGUF file, and file beside its checkpoint, that hold the habits.
+KEY, FILE = "distil_dag.habits", "habits.json"
 _OUTSIDE = ""
 _NAME, _ARGUMENTS = '{"name":', ',"arguments":{'
 
 
-class Drafts:
-    """Drafts for the requests of one toolset."""
+class AnswerHabits:
+    """How a student answers: calls in one answer, whether it declines, and drafts of its answers.
 
-    def __init__(self, toolset: Toolset, tools: Perceptron, tags: Perceptron) -> None:
+    `most_calls` is None where nobody knows.
+    """
+
+    def __init__(
+        self, toolset: Toolset, most_calls: int | None, declines: bool, tools: Perceptron, tags: Perceptron
+    ) -> None:
+        self.most_calls, self.declines = most_calls, declines
         self._toolset, self._tools, self._tags = toolset, tools, tags
 
     @classmethod
@@ -35,63 +43,75 @@ class Drafts:
         calls = [(case.request, [toolset.canonical(call) for call in case.calls]) for case in cases]
         tools = [(_request_features(request), _key(found)) for request, found in calls]
         tags = [row for request, found in calls for call in found for row in _tag_rows(request, call)]
-        return cls(toolset, Perceptron.fit(tools), Perceptron.fit(tags))
+        return cls(
+            toolset,
+            most_calls=max((len(found) for _, found in calls), default=0),
+            declines=any(not found for _, found in calls),
+            tools=Perceptron.fit(tools),
+            tags=Perceptron.fit(tags),
+        )
+
+    @classmethod
+    def unknown(cls, toolset: Toolset) -> Self:
+        """Of a student whose training rows nobody kept: any number of calls; drafts are copies only."""
+        return cls(toolset, None, True, Perceptron([], {}), Perceptron([], {}))
 
     def dumps(self) -> str:
-        """The drafts as JSON."""
-        return json.dumps([[p.labels, p.weights] for p in (self._tools, self._tags)], separators=(",", ":"))
+        """The habits as JSON."""
+        models = [[model.labels, model.weights] for model in (self._tools, self._tags)]
+        return json.dumps([self.most_calls, self.declines, *models], separators=(",", ":"))
 
     @classmethod
     def loads(cls, text: str, toolset: Toolset) -> Self:
         """From what `dumps` gave; ValueError if it is something else."""
         try:
-            models = [
-                Perceptron(labels, {n: {int(p): int(w) for p, w in row.items()} for n, row in weights.items()})
-                for labels, weights in json.loads(text)
-            ]
-            tools, tags = models
+            most_calls, declines, *models = json.loads(text)
+            tools, tags = (
+                Perceptron(
+                    labels, {n: {int(p): int(w) for p, w in row.items()} for n, row in weights.items()}
+                )
+                for labels, weights in models
+            )
+            return cls(
+                toolset, most_calls if most_calls is None else int(most_calls), bool(declines), tools, tags
+            )
         except (ValueError, TypeError, AttributeError) as error:
-            raise ValueError(f"the drafts in the model's file can't be read: {error}") from error
-        return cls(toolset, tools, tags)
+            raise ValueError(f"the habits in the model's file can't be read: {error}") from error
 
-    def of(self, request: str) -> Callable[[bytes], bytes]:
+    def draft(self, request: str) -> Callable[[bytes], bytes]:
         """For one request: what was said so far -> what probably follows."""
         keys = [json.loads(key) for key in self._tools.ranked(_request_features(request))]
+        keys += [[name] for name in self._toolset.names]
         arguments = lru_cache(maxsize=8)(lambda tool: self._arguments(request, tool))
 
         def follow(said: bytes) -> bytes:
-            text = said.decode("utf-8", "ignore")
-            before, _, open_call = text.rpartition(CLOSE_TAG)
-            place = before.count(CLOSE_TAG) + bool(before)
-            names = [key[place] for key in keys if len(key) > place]
-            likely = keys[0] if keys else []
-            if not text and not likely:
-                return NO_CALL_TEXT.encode()
-            if place >= max(len(likely), 1) and not open_call.strip():
-                return b""
-            for name in names:
-                if name in self._toolset and open_call.strip().startswith(_opening(name)[: len(open_call.strip())]):
-                    return self._rest(request, name, arguments(name), open_call)
-            return b""
+            done, _, begun = said.decode("utf-8", "ignore").rpartition(CLOSE_TAG)
+            place = done.count(CLOSE_TAG) + bool(done)
+            begun = begun.lstrip("\n")
+            likely = keys[0] if self._tools.labels else None
+            if not begun and likely is not None and len(likely) <= place:
+                return b"" if place else NO_CALL_TEXT.encode()
+            names = [key[place] for key in keys if len(key) > place and key[place] in self._toolset]
+            fitting = (name for name in names if _fits(_opening(name), begun))
+            name = next(fitting, None) if begun or likely is not None else None
+            return b"" if name is None else self._rest(request, name, arguments(name), begun)
 
         return follow
 
-    def _rest(self, request: str, name: str, likely: dict[str, Any], said: str) -> bytes:
-        """What follows `said` in a call of this tool with the likely arguments, as far as they fit."""
-        said = said.lstrip("\n")
+    def _rest(self, request: str, name: str, likely: dict[str, Any], begun: str) -> bytes:
+        """What follows `begun` in a call of this tool with the likely arguments, as far as they fit."""
         opening = _opening(name)
-        given: dict[str, Any] = {}
-        if said.startswith(opening):
-            given, key, begun = _read(said[len(opening) :])
+        if begun.startswith(opening):
             order = list(self._toolset[name].properties)
+            given, key, value = _read(begun[len(opening) :])
             last = max((order.index(k) for k in (*given, key) if k in order), default=-1)
-            if key and begun.startswith('"'):
-                given[key] = _copied(begun[1:], str(likely.get(key, "")), request)
+            if value.startswith('"'):
+                given[key] = _copied(value[1:], str(likely.get(key, "")), request)
             elif key in likely:
                 given[key] = likely[key]
             likely = given | {k: v for k, v in likely.items() if order.index(k) > last}
         whole = f"{OPEN_TAG}{render_call(ToolCall(name=name, arguments=likely))}{CLOSE_TAG}"
-        return whole[len(said) :].encode() if whole.startswith(said) else b""
+        return whole[len(begun) :].encode() if whole.startswith(begun) else b""
 
     def _arguments(self, request: str, tool: str) -> dict[str, Any]:
         """Argument -> value, in the order of the schema, for those that seem to be in the words."""
@@ -106,12 +126,20 @@ class Drafts:
             if tag != _OUTSIDE and (tag not in spans or before == tag):
                 spans[tag] = (spans.get(tag, (start, end))[0], end)
             before = tag
-        values = {name: _value(request[slice(*spans[name])], properties[name]) for name in properties if name in spans}
+        values = {
+            name: _value(request[slice(*spans[name])], properties[name])
+            for name in properties
+            if name in spans
+        }
         return {name: value for name, value in values.items() if value is not None}
 
 
 def _opening(name: str) -> str:
     return f"{OPEN_TAG}{_NAME}{json.dumps(name, ensure_ascii=False)}{_ARGUMENTS}"
+
+
+def _fits(opening: str, begun: str) -> bool:
+    return opening.startswith(begun) or begun.startswith(opening)
 
 
 def _key(calls: Sequence[ToolCall]) -> str:
@@ -131,7 +159,8 @@ def _word_features(words: Sequence[str], place: int, tool: str, before: str) -> 
 
     word = "0" if at(0).isdigit() else at(0)
     return [
-        f"t={tool}", f"w={word}", f"tw={tool}|{word}", f"b={before}", f"bw={before}|{word}", f"tb={tool}|{before}",
+        f"t={tool}", f"w={word}", f"tw={tool}|{word}", f"b={before}", f"bw={before}|{word}",
+        f"tb={tool}|{before}",
         f"l={at(-1)}", f"r={at(1)}", f"lw={at(-1)}|{word}", f"wr={word}|{at(1)}", f"lr={at(-1)}|{at(1)}",
         f"tl={tool}|{at(-1)}", f"tr={tool}|{at(1)}", f"ll={at(-2)}|{at(-1)}", f"br={before}|{at(1)}",
         f"e={word[-3:]}",
