@@ -16,25 +16,10 @@ Schema = Mapping[str, Any]
 
 # They say something about a value and forbid none. `additionalProperties` is here because an
 # answer holds declared arguments only.
-_ANNOTATIONS = frozenset(
-    {
-        "type",
-        "title",
-        "description",
-        "default",
-        "examples",
-        "deprecated",
-        "format",
-        "readOnly",
-        "writeOnly",
-        "$comment",
-        "$schema",
-        "$id",
-        "$defs",
-        "definitions",
-        "additionalProperties",
-    }  # fmt: skip
-)
+_ANNOTATIONS = frozenset({
+    "type", "title", "description", "default", "examples", "deprecated", "format", "readOnly", "writeOnly",
+    "$comment", "$schema", "$id", "$defs", "definitions", "additionalProperties",
+})  # fmt: skip
 _KEYWORDS: dict[str, frozenset[str]] = {
     "string": frozenset({"minLength", "maxLength"}),
     "integer": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}),
@@ -90,6 +75,8 @@ class _Schemas:
             return self._listed(schema, place)
         if "anyOf" in schema:
             shared = {key: value for key, value in schema.items() if key != "anyOf"}
+            if clash := sorted(set(shared).intersection(*schema["anyOf"]) - _ANNOTATIONS):
+                raise ValueError(f"{place}: {', '.join(clash)} stands beside anyOf and inside it")
             return choice(self.language({**shared, **option}, place) for option in schema["anyOf"])
         kinds = schema.get("type")
         if kinds is None:

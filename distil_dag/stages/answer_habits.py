@@ -85,16 +85,17 @@ class AnswerHabits:
         arguments = lru_cache(maxsize=8)(lambda tool: self._arguments(request, tool))
 
         def follow(said: bytes) -> bytes:
-            done, _, begun = said.decode("utf-8", "ignore").rpartition(CLOSE_TAG)
+            done, _, behind = said.decode("utf-8", "ignore").rpartition(CLOSE_TAG)
             place = done.count(CLOSE_TAG) + bool(done)
-            begun = begun.lstrip("\n")
+            begun = behind.lstrip("\n")
+            newline = b"\n" if done and not behind else b""
             likely = keys[0] if self._tools.labels else None
             if not begun and likely is not None and len(likely) <= place:
                 return b"" if place else NO_CALL_TEXT.encode()
             names = [key[place] for key in keys if len(key) > place and key[place] in self._toolset]
             fitting = (name for name in names if _fits(_opening(name), begun))
             name = next(fitting, None) if begun or likely is not None else None
-            return b"" if name is None else self._rest(request, name, arguments(name), begun)
+            return b"" if name is None else newline + self._rest(request, name, arguments(name), begun)
 
         return follow
 
@@ -104,12 +105,14 @@ class AnswerHabits:
         if begun.startswith(opening):
             order = list(self._toolset[name].properties)
             given, key, value = _read(begun[len(opening) :])
+            closed = not key and value.startswith("}")
             last = max((order.index(k) for k in (*given, key) if k in order), default=-1)
             if value.startswith('"'):
                 given[key] = _copied(value[1:], str(likely.get(key, "")), request)
             elif key in likely:
                 given[key] = likely[key]
-            likely = given | {k: v for k, v in likely.items() if order.index(k) > last}
+            later = {} if closed else {k: v for k, v in likely.items() if order.index(k) > last}
+            likely = given | later
         whole = f"{OPEN_TAG}{render_call(ToolCall(name=name, arguments=likely))}{CLOSE_TAG}"
         return whole[len(begun) :].encode() if whole.startswith(begun) else b""
 
@@ -202,7 +205,7 @@ def _numbers() -> dict[str, int]:
 
 
 def _read(body: str) -> tuple[dict[str, Any], str, str]:
-    """The whole members of an object that is still being said, the key behind them, and its value so far."""
+    """The whole members of an object that is still being said, the key behind them, and what follows that."""
     decoder = json.JSONDecoder()
     members: dict[str, Any] = {}
     while True:
@@ -210,7 +213,7 @@ def _read(body: str) -> tuple[dict[str, Any], str, str]:
         try:
             key, end = decoder.raw_decode(body)
         except ValueError:
-            return members, "", ""
+            return members, "", body
         rest = body[end + 1 :]
         try:
             value, end = decoder.raw_decode(rest)
