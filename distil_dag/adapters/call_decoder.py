@@ -43,7 +43,8 @@ class Decoded:
 
     `logprob` is the natural log of its probability among the valid answers, `free_logprob` that of
     its decisions among all tokens; what is forced counts as certain in both. `closest` is the
-    smallest lead, in logits, of a token that was chosen.
+    smallest lead, in logits, of a token that was chosen. `needed` counts the tokens that a decision
+    depends on, without the head: nothing can answer with fewer computed.
     """
 
     tokens: list[int] = field(default_factory=list)
@@ -55,6 +56,7 @@ class Decoded:
     decisions: int = 0
     passes: int = 0
     computed: int = 0
+    needed: int = 0
     recomputed: int = 0
 
 
@@ -102,7 +104,7 @@ class CallDecoder:
                         self._recompute(prompt, [*said, *guess[:place]], exact), states[place]
                     )
                     exact = length + place
-                self._take(choice)
+                self._take(choice, length + place)
                 if choice.token == self._grammar.end:
                     said += guess[:place]
                     return self._end(True)
@@ -148,7 +150,7 @@ class CallDecoder:
             choice = self._choose(row, state)
             yield row
             if self._grammar.forced(state) is None:
-                self._take(choice)
+                self._take(choice, len(self._cached))
             if choice.token == self._grammar.end:
                 self._end(True)
                 return
@@ -243,8 +245,10 @@ class CallDecoder:
         lead = top - float(values.max()) if len(values) > 1 else np.inf
         return _Choice(int(allowed[best]), lead, top - among, top - free)
 
-    def _take(self, choice: _Choice) -> None:
+    def _take(self, choice: _Choice, length: int) -> None:
+        """Account for a decision that `length` tokens came before."""
         report = self._report
+        report.needed = length - len(self._head)
         report.decisions += 1
         report.logprob += choice.logprob
         report.free_logprob += choice.free_logprob

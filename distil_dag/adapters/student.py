@@ -97,13 +97,8 @@ class Student:
         With `plain` the same by plain greedy decoding, one token a pass: slower, for comparison.
         Raises ValueError if the conversation is longer than the context.
         """
-        messages = (
-            (Message(role="user", content=conversation),)
-            if isinstance(conversation, str)
-            else tuple(conversation)
-        )
-        case = Case(id="", messages=messages)
         started = time.perf_counter()
+        case = _case(conversation)
         with self._turn:
             prompt = self._prompt(case)
             if plain:
@@ -119,6 +114,16 @@ class Student:
             milliseconds=1000 * (time.perf_counter() - started),
             decoded=decoded,
         )
+
+    def prompt(self, conversation: str | Sequence[Message]) -> list[int]:
+        """The token ids that the model is asked with."""
+        with self._turn:
+            return self._prompt(_case(conversation))
+
+    @property
+    def margin(self) -> float:
+        """Choices with a smaller lead, in logits, are made sure of by plain passes; measured here."""
+        return self._decoder.margin
 
     def _prepare(self, tools: Toolset | None) -> None:
         carried, words = self._engine.metadata, self._engine.vocabulary
@@ -142,7 +147,7 @@ class Student:
             words.eos,
         )
         trials = [tool.description or tool.name for tool in toolset.tools[:_TRIALS]]
-        prompts = [self._prompt(Case(id="", messages=(Message(role="user", content=t),))) for t in trials]
+        prompts = [self._prompt(_case(trial)) for trial in trials]
         self._decoder = CallDecoder(self._engine, grammar, self._head())
         self._decoder.measure_margin(prompts, room=64)
 
@@ -150,13 +155,16 @@ class Student:
         """What the prompts of all requests begin with."""
         import numpy as np
 
-        left, right = (
-            np.array(self._prompt(Case(id="", messages=(Message(role="user", content=text),))), np.int32)
-            for text in ("a", "1")
-        )
+        left, right = (np.array(self._prompt(_case(text)), np.int32) for text in ("a", "1"))
         return [int(token) for token in left[: shared_length(left, right)]]
 
     def _prompt(self, case: Case) -> list[int]:
         text = render_prompt(self._template, student_messages(case, self._system_prompt), self._shown)
         words = self._engine.vocabulary
         return words.begin(words.tokenize(text, special=True))
+
+
+def _case(conversation: str | Sequence[Message]) -> Case:
+    if isinstance(conversation, str):
+        conversation = (Message(role="user", content=conversation),)
+    return Case(id="", messages=tuple(conversation))

@@ -120,8 +120,8 @@ def test_every_candidate_takes_the_test(store: RunStore, tmp_path: Path) -> None
     result = materialize(store, tmp_path)
     report = store.read_report(RUN, "eval_report", EvalReport)
     assert [row.name for row in report.candidates] == [
-        "student Q8_0", "student f16", "student Q8_0, decoder", "student checkpoint", "base", "teacher zero-shot",
-        "teacher few-shot", "production", "lookup",
+        "student Q8_0", "student f16", "student Q8_0, decoder", "student checkpoint", "base",
+        "teacher zero-shot", "teacher few-shot", "production", "lookup",
     ]  # fmt: skip
     assert report.student == "student Q8_0"
     student = report.candidate("student Q8_0")

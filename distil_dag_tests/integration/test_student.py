@@ -24,10 +24,11 @@ pytest.importorskip("llama_cpp")
 # One thread: others may need the cores.
 THREADS = 1
 ROOM = 40
-WORDS = (
-    "turn on off the a light lights lamp in of to kitchen hall attic wine cellar set heat 5 21.5 percent "
-    "please now every é 日本 t. v. ! cosy read loud"
-).split()
+WORDS = [
+    "turn", "on", "off", "the", "a", "light", "lights", "lamp", "in", "of", "to", "kitchen", "hall", "attic",
+    "wine", "cellar", "set", "heat", "5", "21.5", "percent", "please", "now",
+    "é", "日本", "t.", "v.", "!", "read",
+]  # fmt: skip
 SCHEMAS: tuple[dict[str, Any], ...] = (
     {"type": "string"},
     {"type": "string", "maxLength": 12},
@@ -106,7 +107,7 @@ def compare(student: Student, tools: Toolset, requests: Sequence[str]) -> dict[s
         found["passes"] += ours.decoded.passes
         found["plain passes"] += plain.decoded.passes
         found["recomputed"] += ours.decoded.recomputed
-        assert ours.probability == pytest.approx(plain.probability, rel=0.05)
+        assert ours.decoded.logprob == pytest.approx(plain.decoded.logprob, abs=0.5)
     return found
 
 

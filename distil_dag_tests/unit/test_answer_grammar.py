@@ -22,15 +22,19 @@ def tool(name: str = "act", required: tuple[str, ...] = (), **properties: Any) -
 
 
 ROOM = {"type": "object", "properties": {"floor": {"type": "integer"}, "name": {"type": "string"}}}
+LEVEL = {"type": "integer", "minimum": 0, "maximum": 100}
+DEGREES = {"type": "number", "minimum": -5.5, "exclusiveMaximum": 30}
+ROOMS = {"type": "array", "items": {"type": "string", "minLength": 2}, "minItems": 1, "maxItems": 3}
+NOTE = {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/n"}]}
 TOOLS = Toolset.from_openai(
     [
-        tool("light_on", ("room",), room={"type": "string"}, level={"type": "integer", "minimum": 0, "maximum": 100}),
+        tool("light_on", ("room",), room={"type": "string"}, level=LEVEL),
         tool("light_off", room={"type": "string", "maxLength": 4}, slowly={"type": "boolean"}),
-        tool("heat", ("to",), to={"type": "number", "minimum": -5.5, "exclusiveMaximum": 30}, mode={"enum": ["eco", 2, None]}),
-        tool("tidy", rooms={"type": "array", "items": {"type": "string", "minLength": 2}, "minItems": 1, "maxItems": 3}),
-        tool("map", ("room",), room={**ROOM, "required": ["floor"]}, note={"anyOf": [{"type": "null"}, {"$ref": "#/$defs/n"}]}),
+        tool("heat", ("to",), to=DEGREES, mode={"enum": ["eco", 2, None]}),
+        tool("tidy", rooms=ROOMS),
+        tool("map", ("room",), room={**ROOM, "required": ["floor"]}, note=NOTE),
     ]
-)  # fmt: skip
+)
 TOOLS.tools[-1].parameters["$defs"] = {"n": {"type": "string"}}
 
 
@@ -62,19 +66,25 @@ def test_every_walk_is_a_valid_answer(seed: int) -> None:
         assert TOOLS.problems(call) == [], said
 
 
+INTEGERS = st.integers(-(10**15) + 1, 10**15 - 1)
+CALLS = st.one_of(
+    st.builds(
+        lambda room, level: ("light_on", {"room": room} | level),
+        st.text(),
+        st.sampled_from([{}, {"level": 0}, {"level": 7}, {"level": 100}]),
+    ),
+    st.builds(
+        lambda to: ("heat", {"to": to}), st.integers(-5, 29) | st.sampled_from([-5.5, 0.25, 29.999, -0.5])
+    ),
+    st.builds(
+        lambda rooms: ("tidy", {"rooms": rooms}), st.lists(st.text(min_size=2), min_size=1, max_size=3)
+    ),
+    st.builds(lambda n, note: ("map", {"room": {"floor": n}, "note": note}), INTEGERS, st.none() | st.text()),
+)
+
+
 @settings(max_examples=300, deadline=None)
-@given(
-    st.one_of(
-        st.builds(
-            lambda room, level: ("light_on", {"room": room} | level),
-            st.text(),
-            st.sampled_from([{}, {"level": 0}, {"level": 7}, {"level": 100}]),
-        ),
-        st.builds(lambda to: ("heat", {"to": to}), st.integers(-5, 29) | st.sampled_from([-5.5, 0.25, 29.999, -0.5])),
-        st.builds(lambda rooms: ("tidy", {"rooms": rooms}), st.lists(st.text(min_size=2), min_size=1, max_size=3)),
-        st.builds(lambda n, t: ("map", {"room": {"floor": n}, "note": t}), st.integers(-(10**15) + 1, 10**15 - 1), st.none() | st.text()),
-    )
-)  # fmt: skip
+@given(CALLS)
 def test_every_valid_call_is_accepted(named: tuple[str, dict[str, Any]]) -> None:
     call = ToolCall(name=named[0], arguments=named[1])
     assert TOOLS.problems(call) == []

@@ -17,8 +17,8 @@ TOOLS = Toolset.from_openai(
     ]
 )
 WORDS = [
-    '<tool_call>{"', "name", '":"', "light", "_o", "on", "off", '","', "arguments", '":', '{"', '{}', "}}", '"}}',
-    "</tool_call>", "room", "kitchen", " hall", '."', "ff", "é"[:1], "",
+    '<tool_call>{"', "name", '":"', "light", "_o", "on", "off", '","', "arguments", '":', '{"', '{}', "}}",
+    '"}}', "</tool_call>", "room", "kitchen", " hall", '."', "ff", "é"[:1], "",
 ]  # fmt: skip
 PIECES = [bytes([byte]) for byte in range(256)] + [word.encode() for word in WORDS]
 END = len(PIECES) - 1
