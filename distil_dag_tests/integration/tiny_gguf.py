@@ -1,23 +1,37 @@
-"""A GGUF model of a few kilobytes of random weights, with the vocabulary of the embedded one."""
+"""A small GGUF model of random weights, with the vocabulary of the embedded one."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 WIDTH, LAYERS, HEADS, HIDDEN = 64, 2, 4, 128
 
 
+@lru_cache(maxsize=1)
+def _tokenizer() -> list[tuple[str, Any, Any, Any]]:
+    """Name, value, type and type of the items of each key-value of the embedded model's tokenizer."""
+    import gguf
+
+    from distil_dag.adapters.embedded_weights import embedded_gguf
+
+    return [
+        (name, field.contents(), field.types[0], field.types[-1] if len(field.types) > 1 else None)
+        for name, field in gguf.GGUFReader(embedded_gguf()).fields.items()
+        if name.startswith("tokenizer.") and name != "tokenizer.chat_template"
+    ]
+
+
 def write_tiny_gguf(path: Path, values: dict[str, str], seed: int = 0, form: str = "f16") -> Path:
     """Write the model with these key-values beside its own, in a format that `quantize` knows."""
     import gguf
 
-    from distil_dag.adapters.embedded_weights import embedded_gguf
     from distil_dag.adapters.gguf_tools import quantize
     from distil_dag.stages.student_prompt import CLOSED_BOOK_TEMPLATE
 
-    reader = gguf.GGUFReader(embedded_gguf())
     exact = path.with_suffix(".exact")
     writer = gguf.GGUFWriter(exact, "llama")
     writer.add_context_length(512)
@@ -29,11 +43,9 @@ def write_tiny_gguf(path: Path, values: dict[str, str], seed: int = 0, form: str
     writer.add_rope_dimension_count(WIDTH // HEADS)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_file_type(1)
-    for name, field in reader.fields.items():
-        if name.startswith("tokenizer.") and name != "tokenizer.chat_template":
-            kind, *inner = field.types
-            writer.add_key_value(name, field.contents(), kind, inner[-1] if inner else None)
-    words = len(reader.fields["tokenizer.ggml.tokens"].data)
+    for name, value, kind, inner in _tokenizer():
+        writer.add_key_value(name, value, kind, inner)
+    words = next(len(value) for name, value, _, _ in _tokenizer() if name == "tokenizer.ggml.tokens")
     for name, value in {"tokenizer.chat_template": CLOSED_BOOK_TEMPLATE, **values}.items():
         writer.add_string(name, value)
     draw = np.random.default_rng(seed)
