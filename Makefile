@@ -20,7 +20,7 @@ export DISTIL_DAG_HOME ?= $(CURDIR)/$(HOME_DIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help install demo demo-log ui test test-fast lint format benchmarks clean
+.PHONY: help install demo demo-log ui test test-fast lint format bench-answers benchmarks clean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -72,6 +72,10 @@ test: lint demo-log
 # Without real weights and killed runs: for the minutes between two edits.
 test-fast: lint demo-log
 	$(BIN)/pytest -n auto -m "not slow"
+
+# On the demo's student; the last number of its output is how many answers differ from plain decoding's.
+bench-answers: $(READY)
+	$(BIN)/python benchmarks/answering_speed.py $(DISTIL_DAG_HOME)/store/smart_home.demo/gguf/files/model-Q8_0.gguf examples/smart_home/test.jsonl --generated 2000
 
 benchmarks: $(READY)
 	$(BIN)/python benchmarks/definitions_load.py
