@@ -22,7 +22,7 @@ export DISTIL_DAG_HOME ?= $(CURDIR)/$(HOME_DIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help install demo demo-log ui test test-fast test-vllm lint format benchmarks clean
+.PHONY: help install demo demo-log ui test test-fast test-vllm lint format bench-answers benchmarks clean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -88,6 +88,10 @@ $(VLLM_READY): constraints-vllm.txt
 # A real server, killed and crashed; its `vllm` command asks for a distribution of another name.
 test-vllm: $(READY) $(VLLM_READY)
 	DISTIL_DAG_TEST_VLLM="$(CURDIR)/$(VLLM_VENV)/bin/python -m vllm.entrypoints.openai.api_server" $(BIN)/pytest -m vllm
+
+# On the demo's student; the last number of its output is how many answers differ from plain decoding's.
+bench-answers: $(READY)
+	$(BIN)/python benchmarks/answering_speed.py $(DISTIL_DAG_HOME)/store/smart_home.demo/gguf/files/model-Q8_0.gguf examples/smart_home/test.jsonl --generated 2000
 
 benchmarks: $(READY) $(VLLM_READY)
 	$(BIN)/python benchmarks/definitions_load.py

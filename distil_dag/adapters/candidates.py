@@ -14,6 +14,7 @@ from typing import TypeVar
 from distil_dag.adapters.chat_template import with_tools
 from distil_dag.adapters.checkpoint_model import CheckpointModel
 from distil_dag.adapters.llama_cpp_chat import LlamaCppChat
+from distil_dag.adapters.student import RUN, SYSTEM_PROMPT, TOOLS
 from distil_dag.core.case import Case, Example, HeldOut, Message
 from distil_dag.core.tool_call import CLOSE_TAG, render_calls
 from distil_dag.core.toolset import Toolset
@@ -31,8 +32,6 @@ Asked = TypeVar("Asked")
 _BATCH = 128
 # Cases that a GGUF file answers alone: enough for a median and a 95th percentile of its latency.
 TIMED = 40
-# Key-values of a GGUF file that the export wrote: the first marks it as a student of a run.
-_OWN, _SYSTEM_PROMPT, _TOOLS = "distil_dag.run", "distil_dag.system_prompt", "distil_dag.tools"
 
 
 @dataclass(frozen=True)
@@ -148,10 +147,10 @@ class GgufCandidate:
         with LlamaCppChat(self.path) as chat:
             self.model = chat.identity
             carried = chat.metadata
-            if _OWN not in carried:
+            if RUN not in carried:
                 return self._foreign(chat).answer(cases, progress)
-            system_prompt = carried.get(_SYSTEM_PROMPT, "")
-            tools = self.toolset.openai() or json.loads(carried.get(_TOOLS, "[]"))
+            system_prompt = carried.get(SYSTEM_PROMPT, "")
+            tools = self.toolset.openai() or json.loads(carried.get(TOOLS, "[]"))
 
             def ask(case: Case) -> Reply:
                 return together([case])[0]

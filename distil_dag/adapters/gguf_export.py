@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from distil_dag.adapters import student
 from distil_dag.adapters.checkpoint_model import CheckpointModel
 from distil_dag.adapters.gguf_tools import convert, quantize, set_metadata
 from distil_dag.adapters.llama_cpp_chat import LlamaCppChat
@@ -14,6 +15,7 @@ from distil_dag.adapters.run_store import file_digest
 from distil_dag.core.case import Case
 from distil_dag.core.reports import GgufFile, GgufReport, TrainReport
 from distil_dag.core.task import Task
+from distil_dag.stages import answer_habits
 from distil_dag.stages.export import Parity, Reference, compare, modelfile, probe_prompts, reference
 from distil_dag.stages.model_card import base_licence, lineage_document, model_card
 from distil_dag.stages.ports import Progress, quiet
@@ -46,7 +48,7 @@ def export(
     source = folder / _name(_EXACT)
     convert(checkpoint, source)
     # Before the quantisation, which copies the key-values.
-    set_metadata(source, _key_values(task, run, ancestors))
+    set_metadata(source, _key_values(task, run, ancestors, checkpoint))
     for done, name in enumerate(settings.export.quantizations, 1):
         progress(done, steps, f"quantising to {name}")
         quantize(source, folder / _name(name), name)
@@ -78,18 +80,22 @@ def _name(form: str) -> str:
     return f"model-{form}.gguf"
 
 
-def _key_values(task: Task, run: str, ancestors: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _key_values(
+    task: Task, run: str, ancestors: Sequence[Mapping[str, Any]], checkpoint: Path
+) -> dict[str, str]:
     """What the file says of itself: enough to use it, and to find where it came from."""
     values = {
         "general.name": task.name,
         "general.description": f"Tool calls for {task.name}, distilled by distil_dag, run {run}",
-        "distil_dag.run": run,
+        student.RUN: run,
         "distil_dag.task": task.name,
-        "distil_dag.tools": json.dumps(list(task.tools), ensure_ascii=False),
-        "distil_dag.tools_in_prompt": str(task.settings.student.tools_in_prompt).lower(),
-        "distil_dag.system_prompt": task.settings.student.system_prompt,
+        student.TOOLS: json.dumps(list(task.tools), ensure_ascii=False),
+        student.TOOLS_IN_PROMPT: str(task.settings.student.tools_in_prompt).lower(),
+        student.SYSTEM_PROMPT: task.settings.student.system_prompt,
         "distil_dag.lineage": json.dumps(list(ancestors), ensure_ascii=False),
     }
+    if (habits := checkpoint / answer_habits.FILE).is_file():
+        values[answer_habits.KEY] = habits.read_text(encoding="utf-8")
     licence = base_licence(task)
     return {**values, "general.license": licence} if licence else values
 

@@ -18,11 +18,13 @@ from distil_dag.adapters.candidates import (
     LookupCandidate,
     ProductionCandidate,
 )
+from distil_dag.adapters.decoder_candidate import DecoderCandidate
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core.case import Case, Example, HeldOut, Message, Trace
 from distil_dag.core.reports import GgufReport, JudgeReport
 from distil_dag.core.task import ModelSpec, Task
 from distil_dag.stages import evaluation
+from distil_dag.stages.answer_grammar import answers
 from distil_dag.stages.evaluation import Candidate
 from distil_dag.stages.holdout import hold_out
 from distil_dag.stages.lookup import SIMILARITY
@@ -68,6 +70,7 @@ def contest_of_run(
         students = _ggufs(store.read_report(run, "gguf", GgufReport), files, task)
         candidates: list[Candidate] = [
             *students,
+            *_decoder(students[0], task),
             CheckpointCandidate(
                 evaluation.CHECKPOINT,
                 weights,
@@ -122,6 +125,15 @@ def _ggufs(report: GgufReport, folder: Path, task: Task) -> list[GgufCandidate]:
     ]
 
 
+def _decoder(student: GgufCandidate, task: Task) -> list[Candidate]:
+    """The file that ships once more, by the project's own decoder, if it can hold it to these tools."""
+    try:
+        answers(task.toolset)
+    except ValueError:
+        return []
+    return [DecoderCandidate(student, evaluation.decoder_name(student.name))]
+
+
 def _base(task: Task, open_chat: OpenChat, find_base: FindBase) -> Candidate:
     """The student's weights before training, with the tools in the prompt, which it needs."""
     if task.settings.student.model != "embedded":
@@ -168,6 +180,8 @@ def _measured(task: Task, exemplars: Exemplars, judged: bool, log: int) -> dict[
         "Confidence": f"{100 * spec.confidence:g} %",
         "Student": f"greedy; each GGUF file by llama.cpp, {TIMED} requests one at a time, which gives the "
         "latencies, and the others together; the checkpoint by transformers, in batches",
+        "Decoder": "the file that ships, held to valid calls by the project's own decoder, every request "
+        "alone and timed; left out where no grammar can be made of the tools",
         "Base": "the student's weights before training, with the task's description and tools in its prompt",
         "Teacher": "the task's description and tools in its prompt, zero-shot and with "
         f"{len(exemplars.turns) // 2} seeds as examples, the same for every case",

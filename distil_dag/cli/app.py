@@ -31,6 +31,10 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+Plain = Annotated[
+    bool,
+    typer.Option("--plain", help="Ask a GGUF file by plain llama.cpp, not held to its tools."),
+]
 TaskArgument = Annotated[
     str, typer.Argument(metavar="TASK", help="A task folder, or the name of a known task.")
 ]
@@ -105,12 +109,13 @@ def evaluate(
             "--closed-book", help="Ask the server's model as a student of this project: no tools named."
         ),
     ] = False,
+    plain: Plain = False,
     json: Json = False,
 ) -> None:
     """Measure a model on cases: every metric with its interval, latency, failures."""
     from distil_dag.cli.models import evaluate_cases
 
-    evaluate_cases(cases, task, model, endpoint, endpoint_model, closed_book, json)
+    evaluate_cases(cases, task, model, endpoint, endpoint_model, closed_book, plain, json)
 
 
 @app.command()
@@ -121,12 +126,13 @@ def predict(
         str | None,
         typer.Option("--task", metavar="TASK", help="Puts the task's tools before a foreign model."),
     ] = None,
+    plain: Plain = False,
     json: Json = False,
 ) -> None:
     """Ask a model once and print its tool calls."""
     from distil_dag.cli.models import predict_words
 
-    predict_words(model, words, task, json)
+    predict_words(model, words, task, plain, json)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from distil_dag.adapters.candidates import ChatCandidate, GgufCandidate
 from distil_dag.adapters.chat_models import open_chat
+from distil_dag.adapters.decoder_candidate import DecoderCandidate
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.task_folders import find_task
 from distil_dag.core.case import Case, Message
@@ -33,6 +34,7 @@ def evaluate_cases(
     endpoint: str | None,
     endpoint_model: str | None,
     closed_book: bool,
+    plain: bool,
     json: bool,
 ) -> None:
     """Measure one model on a file of cases and print the result."""
@@ -41,7 +43,9 @@ def evaluate_cases(
     task = find_task(task_text, deployment())
     cases = _cases(cases_file, task.toolset)
     candidate = (
-        _endpoint(task, endpoint, endpoint_model, closed_book) if endpoint else _gguf(Path(str(model)), task)
+        _endpoint(task, endpoint, endpoint_model, closed_book)
+        if endpoint
+        else _gguf(Path(str(model)), task, plain)
     )
     console = Console(stderr=True)
     with console.status("asking …") as status:
@@ -67,9 +71,9 @@ def evaluate_cases(
         _show(result, Console())
 
 
-def predict_words(model: Path, words: str, task_text: str | None, json: bool) -> None:
+def predict_words(model: Path, words: str, task_text: str | None, plain: bool, json: bool) -> None:
     """Ask a GGUF model once and print its calls as JSON."""
-    candidate = _gguf(model, find_task(task_text, deployment()) if task_text else None)
+    candidate = _gguf(model, find_task(task_text, deployment()) if task_text else None, plain)
     case = Case(id="words", messages=(Message(role="user", content=words),))
     try:
         answered = candidate.answer([case])[0]
@@ -77,6 +81,8 @@ def predict_words(model: Path, words: str, task_text: str | None, json: bool) ->
         raise CommandError(str(error)) from None
     except ImportError as error:
         raise CommandError(str(error), exit_code=1) from None
+    if isinstance(candidate, DecoderCandidate) and task_text is None and candidate.note:
+        Console(stderr=True).print(f"plain decoding: {candidate.note}", highlight=False, markup=False)
     if answered is None or answered.error:
         raise CommandError(f"no answer came: {answered.error if answered else 'none'}", exit_code=1)
     answer = parse_answer(answered.text)
@@ -104,16 +110,17 @@ def _cases(path: Path, toolset: Toolset) -> list[Case]:
     return cases
 
 
-def _gguf(path: Path, task: Task | None) -> GgufCandidate:
+def _gguf(path: Path, task: Task | None, plain: bool) -> Candidate:
     """Without a task: a student's file says itself which tools and which system prompt belong to it."""
     if not path.is_file():
         raise CommandError(f"{path} is not a file; --model takes a GGUF file")
-    return GgufCandidate(
+    candidate = GgufCandidate(
         path=path,
         toolset=task.toolset if task else Toolset([]),
         max_tokens=task.settings.evaluation.max_new_tokens if task else _LONGEST_ANSWER,
         description=task.description if task else "",
     )
+    return candidate if plain else DecoderCandidate(candidate)
 
 
 def _endpoint(task: Task, url: str, model: str | None, closed_book: bool) -> Candidate:

@@ -23,7 +23,7 @@ def write_report(store: RunStore, run: str, task: str, report: EvalReport, stude
     folder = store.folder(run, "eval_report")
     model = store.folder(run, "gguf") / "files" / student_file
     files = ["eval", str(folder / "test.jsonl"), "--model", str(model)]
-    command = shlex.join(["distil-dag", *files, "--task", task, "--json"])
+    command = shlex.join(["distil-dag", *files, "--task", task, "--plain", "--json"])
     page = store.write_bytes(run, "eval_report", "report.html", report_html(report, run, command).encode())
     store.write_bytes(run, "eval_report", "report.md", report_markdown(report).encode())
     store.write_report(run, "eval_report", report.model_copy(update={"report_html": str(page)}))

@@ -33,6 +33,11 @@ def gguf_name(file_format: str) -> str:
     return f"student {file_format}"
 
 
+def decoder_name(gguf: str) -> str:
+    """The candidate's name of a student's file when the project's own decoder reads it."""
+    return f"{gguf}, decoder"
+
+
 @dataclass(frozen=True)
 class Answered:
     """A candidate's raw text for one case; how long it took alone, where that was measured.

@@ -16,6 +16,7 @@ from distil_dag.core.case import Example
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.task import StudentSpec, TrainingSpec
 from distil_dag.core.toolset import Toolset
+from distil_dag.stages.answer_habits import FILE, AnswerHabits
 from distil_dag.stages.ports import Progress, quiet
 from distil_dag.stages.sft_rows import TrainingRow, audit, has_chatml, rows_digest, tokenise
 from distil_dag.stages.sft_trainer import load_base, make_trainer, newest_whole_checkpoint
@@ -102,7 +103,7 @@ def train(
         dataset_digest=rows_digest(tokens),
     )
     if trainer.is_world_process_zero():
-        _publish(trainer, tokenizer, out, report)
+        _publish(trainer, tokenizer, out, report, AnswerHabits.fit(rows, toolset))
     trainer.accelerator.wait_for_everyone()
     return report
 
@@ -155,7 +156,7 @@ def _stops(dataset: Any, stop: int) -> bool:
     return all(labels == [stop] for labels in last)
 
 
-def _publish(trainer: Any, tokenizer: Any, out: Path, report: TrainReport) -> None:
+def _publish(trainer: Any, tokenizer: Any, out: Path, report: TrainReport, habits: AnswerHabits) -> None:
     """Write model and report; the report last, since it says that the training is finished."""
     model = trainer.accelerator.unwrap_model(trainer.model)
     if hasattr(model, "merge_and_unload"):
@@ -167,6 +168,7 @@ def _publish(trainer: Any, tokenizer: Any, out: Path, report: TrainReport) -> No
     shutil.rmtree(out / MODEL, ignore_errors=True)
     model.save_pretrained(str(out / MODEL))
     tokenizer.save_pretrained(str(out / MODEL))
+    (out / MODEL / FILE).write_text(habits.dumps())
     temporary = out / f".{_REPORT}"
     temporary.write_text(report.model_dump_json(indent=2))
     os.replace(temporary, out / _REPORT)

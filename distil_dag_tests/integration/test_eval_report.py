@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -83,7 +84,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
         shutil.copytree(embedded_checkpoint(root / "work" / "base"), folder, dirs_exist_ok=True)
     with store.new_folder(RUN, "gguf", "files") as folder:
         shutil.copy(embedded_gguf(), folder / "model-f16.gguf")
-        set_metadata(folder / "model-f16.gguf", {"distil_dag.run": RUN})
+        set_metadata(
+            folder / "model-f16.gguf", {"distil_dag.run": RUN, "distil_dag.tools": json.dumps(TASK.tools)}
+        )
         shutil.copy(folder / "model-f16.gguf", folder / "model-Q8_0.gguf")
         files = [
             GgufFile(
@@ -117,8 +120,8 @@ def test_every_candidate_takes_the_test(store: RunStore, tmp_path: Path) -> None
     result = materialize(store, tmp_path)
     report = store.read_report(RUN, "eval_report", EvalReport)
     assert [row.name for row in report.candidates] == [
-        "student Q8_0", "student f16", "student checkpoint", "base", "teacher zero-shot",
-        "teacher few-shot", "production", "lookup",
+        "student Q8_0", "student f16", "student Q8_0, decoder", "student checkpoint", "base",
+        "teacher zero-shot", "teacher few-shot", "production", "lookup",
     ]  # fmt: skip
     assert report.student == "student Q8_0"
     student = report.candidate("student Q8_0")

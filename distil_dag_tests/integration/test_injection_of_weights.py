@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -10,7 +10,7 @@ from distil_dag.adapters.embedded_weights import embedded_gguf
 from distil_dag.core.case import Message
 from distil_dag.core.task import JudgeSpec
 from distil_dag.stages.judging import judge
-from distil_dag.stages.ports import Prompt
+from distil_dag.stages.ports import Arrived, Heard, Prompt, Reply, Score, unheeded
 from distil_dag_tests.unit.hostile import HOSTILE
 from distil_dag_tests.unit.household_log import TOOLSET, call, clean_log, trace
 from distil_dag_tests.unit.test_injection import FENCED, LAYOUTS
@@ -56,17 +56,30 @@ def test_the_rubric_asks_for_a_form_that_llama_cpp_can_hold_a_model_to(model: Ll
 
 
 @pytest.mark.slow
+class OneByOne:
+    """Sums of a larger batch may round otherwise, which can turn a near tie of two marks."""
+
+    def __init__(self, model: LlamaCppChat) -> None:
+        self._model = model
+        self.identity = model.identity
+
+    def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
+        return [self._model.generate([prompt])[0] for prompt in prompts]
+
+    def score(self, items: Sequence[tuple[Prompt, str]], arrived: Heard = unheeded) -> list[Score]:
+        return self._model.score(items)
+
+
 def test_real_answers_about_other_rows_stay_the_same(model: LlamaCppChat) -> None:
     lamp = call("turn_on", device="lamp")
     names = ("an order", "a chat turn", "the answer itself", "a guessed fence", "the end of the JSON")
     evil = [trace(f"evil {n}", HOSTILE[name], lamp) for n, name in enumerate(names)]
     clean = clean_log(3)
     spec = JudgeSpec(kind="rubric", reask=0)
-    alone, _ = judge(clean, TOOLSET, spec, model)
-    mixed, _ = judge([*clean, *evil], TOOLSET, spec, model)
+    one_by_one = OneByOne(model)
+    alone, _ = judge(clean, TOOLSET, spec, one_by_one)
+    mixed, _ = judge([*clean, *evil], TOOLSET, spec, one_by_one)
     marks = {verdict.trace_id: verdict for verdict in mixed.verdicts}
-    # Sums of a larger batch may round otherwise, which can turn a near tie of two marks.
-    moved = [v for v in alone.verdicts if marks[v.trace_id].score != v.score]
-    assert len(moved) <= 1
+    assert [marks[verdict.trace_id].score for verdict in alone.verdicts] == [v.score for v in alone.verdicts]
     # A loop of words that never ends leaves an exchange unread; most are read.
     assert sum(marks[row.id].score is not None for row in evil) >= 3

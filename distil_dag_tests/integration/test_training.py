@@ -29,6 +29,7 @@ from distil_dag.core.tool_call import ToolCall
 from distil_dag.entrypoints.train import JOB_FILE, ROWS_FILE, TrainingJob
 from distil_dag.resources.lineage import ancestors
 from distil_dag.resources.store import StoreResource
+from distil_dag.resources.teacher import TeacherResource
 from distil_dag.resources.trainer import TrainerResource
 from distil_dag.stages.export import golden_texts
 from distil_dag.stages.sft import train
@@ -331,7 +332,8 @@ def test_the_two_assets_publish_a_model_that_names_its_origin(place, base):
     runs.write_cases(run, "synthetic_set", "accepted", ROWS[1::2])
     runs.write_cases(run, "judged_seeds", "seeds", ROWS[::2])
     runs.write_cases(run, "judged_seeds", "unlabelled", ROWS[:3])
-    resources = {"store": store, "trainer": TrainerResource(work_root=str(place / "work"))}
+    trainer, teacher = TrainerResource(work_root=str(place / "work")), TeacherResource(cache_root=str(place))
+    resources = {"store": store, "trainer": trainer, "teacher": teacher}
     with dg.instance_for_test() as instance:
         instance.add_dynamic_partitions("distil_runs", [run])
         result = dg.materialize([checkpoint, gguf], partition_key=run, resources=resources, instance=instance)

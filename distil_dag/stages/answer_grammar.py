@@ -1,0 +1,158 @@
+"""All valid answers under a toolset, as a language: JSON Schema in, canonical Hermes text out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from distil_dag.core.control_tokens import escape_in_json
+from distil_dag.core.tool_call import CLOSE_TAG, NO_CALL_TEXT, OPEN_TAG
+from distil_dag.core.toolset import Tool, Toolset
+from distil_dag.stages.answer_language import Language, Literal, Members, Repeated, Text, choice, sequence
+from distil_dag.stages.number_language import number
+
+Schema = Mapping[str, Any]
+
+# They say something about a value and forbid none. `additionalProperties` is here because an
+# answer holds declared arguments only.
+_ANNOTATIONS = frozenset({
+    "type", "title", "description", "default", "examples", "deprecated", "format", "readOnly", "writeOnly",
+    "$comment", "$schema", "$id", "$defs", "definitions", "additionalProperties",
+})  # fmt: skip
+_KEYWORDS: dict[str, frozenset[str]] = {
+    "string": frozenset({"minLength", "maxLength"}),
+    "integer": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}),
+    "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}),
+    "array": frozenset({"items", "minItems", "maxItems"}),
+    "object": frozenset({"properties", "required"}),
+    "boolean": frozenset(),
+    "null": frozenset(),
+}
+
+
+def answers(toolset: Toolset, most_calls: int | None = None, may_decline: bool = True) -> Language:
+    """Every valid answer: one to `most_calls` calls (None: any number), or none if it `may_decline`.
+
+    Calls stand in the canonical form that students are trained on: compact JSON, arguments in the
+    order of the schema. Raises ValueError that names the tool and the argument whose schema says
+    what a grammar can't hold a model to.
+    """
+    ways: list[Language] = [Literal(NO_CALL_TEXT.encode())] if may_decline or not toolset.tools else []
+    if toolset.tools and most_calls != 0:
+        call = choice(_call(tool) for tool in toolset.tools)
+        ways.append(Repeated(call, b"\n", 1, most_calls))
+    return choice(ways)
+
+
+def _call(tool: Tool) -> Language:
+    return sequence(
+        Literal(f'{OPEN_TAG}{{"name":'.encode() + _written(tool.name) + b',"arguments":'),
+        _Schemas(tool).language({"type": "object", **tool.parameters}, tool.name),
+        Literal(f"}}{CLOSE_TAG}".encode()),
+    )
+
+
+def _written(value: Any) -> bytes:
+    """JSON as `render_call` writes it."""
+    return escape_in_json(json.dumps(value, ensure_ascii=False, separators=(",", ":"))).encode()
+
+
+class _Schemas:
+    """The schemas of one tool, which may refer to each other."""
+
+    def __init__(self, tool: Tool) -> None:
+        self._root = tool.parameters
+        self._open: list[str] = []
+
+    def language(self, schema: Schema, place: str) -> Language:
+        """The values that a schema allows; `place` is named in errors."""
+        if not isinstance(schema, Mapping):
+            raise ValueError(f"{place}: a schema must be an object, found {schema!r}; declare its type")
+        if "$ref" in schema:
+            return self._referred(schema, place)
+        if "const" in schema or "enum" in schema:
+            return self._listed(schema, place)
+        if "anyOf" in schema:
+            shared = {key: value for key, value in schema.items() if key != "anyOf"}
+            if clash := sorted(set(shared).intersection(*schema["anyOf"]) - _ANNOTATIONS):
+                raise ValueError(f"{place}: {', '.join(clash)} stands beside anyOf and inside it")
+            return choice(self.language({**shared, **option}, place) for option in schema["anyOf"])
+        kinds = schema.get("type")
+        if kinds is None:
+            raise ValueError(f"{place}: its schema has no type, so no grammar can be made of it")
+        kinds = [kinds] if isinstance(kinds, str) else list(kinds)
+        known = _ANNOTATIONS.union(*(_KEYWORDS.get(kind, frozenset()) for kind in kinds))
+        if unknown := sorted(set(schema) - known):
+            raise ValueError(f"{place}: no grammar can be made of {', '.join(unknown)} in its schema")
+        return choice(self._typed(kind, schema, place) for kind in kinds)
+
+    def _referred(self, schema: Schema, place: str) -> Language:
+        reference = str(schema["$ref"])
+        if reference in self._open:
+            raise ValueError(f"{place}: {reference} refers to itself, so no grammar can be made of it")
+        target: Any = self._root
+        for part in reference.removeprefix("#").strip("/").split("/"):
+            if not reference.startswith("#/") or not isinstance(target, Mapping) or part not in target:
+                raise ValueError(f"{place}: {reference} is not found in the tool's parameters")
+            target = target[part]
+        self._open.append(reference)
+        try:
+            return self.language(target, place)
+        finally:
+            self._open.pop()
+
+    def _listed(self, schema: Schema, place: str) -> Language:
+        import jsonschema
+
+        rule = jsonschema.Draft202012Validator(schema)
+        values = [schema["const"]] if "const" in schema else schema["enum"]
+        written = [Literal(_written(value)) for value in values if rule.is_valid(value)]
+        if not written:
+            raise ValueError(f"{place}: no listed value satisfies its schema")
+        return choice(written)
+
+    def _typed(self, kind: str, schema: Schema, place: str) -> Language:
+        match kind:
+            case "string":
+                text = Text(schema.get("minLength", 0), schema.get("maxLength"))
+                return sequence(Literal(b'"'), text, Literal(b'"'))
+            case "integer" | "number":
+                return _number(kind == "integer", schema, place)
+            case "boolean":
+                return choice([Literal(b"true"), Literal(b"false")])
+            case "null":
+                return Literal(b"null")
+            case "array":
+                least, most = schema.get("minItems", 0), schema.get("maxItems")
+                item = self.language(schema.get("items", {}), f"{place}[]") if most != 0 else Literal(b"")
+                return sequence(Literal(b"["), Repeated(item, b",", least, most), Literal(b"]"))
+            case "object":
+                return self._object(schema, place)
+        raise ValueError(f"{place}: its schema has the unknown type {kind!r}")
+
+    def _object(self, schema: Schema, place: str) -> Language:
+        properties = schema.get("properties") or {}
+        required = set(schema.get("required") or ())
+        if missing := sorted(required - set(properties)):
+            raise ValueError(f"{place}: {', '.join(missing)} is required but not declared")
+        members = tuple(
+            (_written(name) + b":", self.language(spec, f"{place}.{name}"), name in required)
+            for name, spec in properties.items()
+        )
+        return sequence(Literal(b"{"), Members(members), Literal(b"}"))
+
+
+def _number(whole: bool, schema: Schema, place: str) -> Language:
+    def bound(closed: str, opened: str, tighter: Any) -> tuple[float | None, bool]:
+        found = [(schema[key], key == opened) for key in (closed, opened) if key in schema]
+        return tighter(found) if found else (None, False)
+
+    low, low_open = bound("minimum", "exclusiveMinimum", max)
+    high, high_open = bound(
+        "maximum", "exclusiveMaximum", lambda found: min(found, key=lambda b: (b[0], not b[1]))
+    )
+    language = number(low, high, whole, low_open, high_open)
+    if not language.possible:
+        raise ValueError(f"{place}: no number lies between the bounds of its schema")
+    return language

@@ -1,0 +1,194 @@
+"""A student by the decoder: the answers of plain greedy decoding, call by call."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distil_dag.adapters.student import Student
+from distil_dag.core.case import Case, Message
+from distil_dag.core.tool_call import ToolCall, parse_answer, render_calls
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.answer_habits import KEY, AnswerHabits
+from distil_dag.student import NotDecodable
+from distil_dag_tests.integration.tiny_gguf import write_tiny_gguf
+
+pytest.importorskip("llama_cpp")
+
+# One thread: others may need the cores.
+THREADS = 1
+ROOM = 40
+WORDS = [
+    "turn", "on", "off", "the", "a", "light", "lights", "lamp", "in", "of", "to", "kitchen", "hall", "attic",
+    "wine", "cellar", "set", "heat", "5", "21.5", "percent", "please", "now",
+    "é", "日本", "t.", "v.", "!", "read",
+]  # fmt: skip
+SCHEMAS: tuple[dict[str, Any], ...] = (
+    {"type": "string"},
+    {"type": "string", "maxLength": 12},
+    {"type": "integer"},
+    {"type": "integer", "minimum": 0, "maximum": 100},
+    {"type": "number", "minimum": -5, "maximum": 35.5},
+    {"type": "boolean"},
+    {"enum": ["kitchen", "hall", "wine cellar", 3, None]},
+    {"type": "array", "items": {"enum": ["red", "read", "blue"]}, "maxItems": 3},
+    {"type": "object", "properties": {"x": {"type": "boolean"}, "y": {"type": "integer"}}, "required": ["y"]},
+)
+
+
+def toolset(draw: random.Random) -> Toolset:
+    """Some tools with some of the schemas."""
+    names = draw.sample(["light_on", "light_off", "lights", "heat", "read", "set_mode"], draw.randint(1, 5))
+    tools = []
+    for name in names:
+        arguments = draw.sample(["room", "roof", "level", "mode", "when"], draw.randint(0, 4))
+        properties = {argument: draw.choice(SCHEMAS) for argument in arguments}
+        required = [argument for argument in arguments if draw.random() < 0.4]
+        schema = {"type": "object", "properties": properties, "required": required}
+        tools.append({"name": name, "description": " ".join(draw.choices(WORDS, k=4)), "parameters": schema})
+    return Toolset.from_openai(tools)
+
+
+def request(draw: random.Random) -> str:
+    return " ".join(draw.choices(WORDS, k=draw.randint(1, 12)))
+
+
+def habits(draw: random.Random, tools: Toolset, may_decline: bool) -> AnswerHabits:
+    """Learned from rows that have nothing to do with what the weights say."""
+    rows = [
+        Case(
+            id=str(n),
+            messages=(Message(role="user", content=request(draw)),),
+            calls=()
+            if may_decline and n % 3 == 0
+            else (ToolCall(name=draw.choice(tools.names)),) * (1 + n % 2),
+        )
+        for n in range(30)
+    ]
+    return AnswerHabits.fit(rows, tools)
+
+
+Make = Callable[..., Student]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    opened: list[Student] = []
+
+    def write(
+        tools: Toolset, habits: AnswerHabits | None = None, form: str = "f16", seed: int = 0
+    ) -> Student:
+        values = {"distil_dag.run": "home.first", "distil_dag.tools": json.dumps(tools.openai())}
+        values |= {KEY: habits.dumps()} if habits else {}
+        path = write_tiny_gguf(tmp_path / f"{len(opened)}.gguf", values, seed, form)
+        opened.append(Student(path, threads=THREADS))
+        return opened[-1]
+
+    yield write
+    for student in opened:
+        student.close()
+
+
+def compare(student: Student, tools: Toolset, requests: Sequence[str]) -> dict[str, int]:
+    """Ask both ways; counts of what differs, and of what makes that worth knowing."""
+    found = {"different": 0, "invalid": 0, "passes": 0, "plain passes": 0, "recomputed": 0, "finished": 0}
+    for words in requests:
+        ours, plain = student.answer(words, ROOM), student.answer(words, ROOM, plain=True)
+        found["different"] += (ours.text, ours.complete) != (plain.text, plain.complete)
+        found["invalid"] += plain.complete and any(tools.problems(call) for call in ours.calls)
+        found["invalid"] += plain.complete and parse_answer(ours.text).error is not None
+        found["finished"] += plain.complete
+        found["passes"] += ours.decoded.passes
+        found["plain passes"] += plain.decoded.passes
+        found["recomputed"] += ours.decoded.recomputed
+        if ours.text == plain.text:
+            assert ours.decoded.logprob == pytest.approx(plain.decoded.logprob, abs=0.5)
+    return found
+
+
+def check(make: Make, seeds: Sequence[int], requests: int) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for seed in seeds:
+        draw = random.Random(seed)
+        tools = toolset(draw)
+        learned = habits(draw, tools, may_decline=seed % 4 == 0) if seed % 3 else None
+        student = make(tools, learned, "Q4_0" if seed % 2 else "f16", seed)
+        for name, count in compare(student, tools, [request(draw) for _ in range(requests)]).items():
+            total[name] = total.get(name, 0) + count
+        student.close()
+    assert total["different"] == total["invalid"] == 0, total
+    assert total["finished"] > 0
+    assert total["passes"] < total["plain passes"]
+    return total
+
+
+def test_the_answers_of_plain_decoding_in_fewer_passes(make: Make) -> None:
+    check(make, range(1, 4), 15)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_two_thousand_generated_cases(make: Make) -> None:
+    total = check(make, range(100, 120), 100)
+    assert total["recomputed"] > 0
+
+
+def test_without_trust_everything_is_computed_again_and_comes_out_the_same(make: Make) -> None:
+    draw = random.Random(5)
+    tools = toolset(draw)
+    student = make(tools, habits(draw, tools, may_decline=False))
+    student._decoder.margin = np.inf
+    found = compare(student, tools, [request(draw) for _ in range(10)])
+    assert found["different"] == found["invalid"] == 0
+    assert found["recomputed"] > 10
+
+
+def test_a_foreseen_answer_takes_one_pass(make: Make) -> None:
+    tools = Toolset.from_openai([{"name": "light_on", "parameters": {"type": "object", "properties": {}}}])
+    student = make(
+        tools, AnswerHabits.fit([Case(id="", messages=(), calls=(ToolCall(name="light_on"),))], tools)
+    )
+    answer = student.answer("light")
+    assert answer.calls == (ToolCall(name="light_on"),)
+    assert answer.text == render_calls(answer.calls)
+    # One tool, no arguments: nothing is left to decide, and nothing is computed.
+    assert (answer.probability, answer.decoded.passes, answer.complete) == (1.0, 0, True)
+
+
+def test_answers_do_not_depend_on_what_was_asked_before(make: Make) -> None:
+    draw = random.Random(8)
+    tools = toolset(draw)
+    student = make(tools, habits(draw, tools, may_decline=False))
+    asked = [request(draw) for _ in range(6)]
+    first = [student.answer(words, ROOM) for words in asked]
+    turns = (Message(role="user", content="lights"), Message(role="assistant", content="Which?"))
+    student.answer([*turns, Message(role="user", content="all")], ROOM)
+    again = [student.answer(words, ROOM) for words in reversed(asked)]
+    assert [(a.text, a.probability) for a in first] == [(a.text, a.probability) for a in reversed(again)]
+
+
+def test_files_that_the_decoder_is_not_for(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"missing\.gguf"):
+        Student(tmp_path / "missing.gguf")
+    foreign = write_tiny_gguf(tmp_path / "foreign.gguf", {})
+    with pytest.raises(NotDecodable, match="no student of this project"):
+        Student(foreign, threads=THREADS)
+    beyond = [{"name": "act", "parameters": {"properties": {"x": {"type": "string", "pattern": "a"}}}}]
+    path = write_tiny_gguf(
+        tmp_path / "b.gguf", {"distil_dag.run": "r", "distil_dag.tools": json.dumps(beyond)}
+    )
+    with pytest.raises(NotDecodable, match=r"act\.x.*pattern"):
+        Student(path, threads=THREADS)
+
+
+def test_a_conversation_too_long_for_the_context(make: Make) -> None:
+    student = make(Toolset.from_openai([{"name": "a"}, {"name": "b"}]))
+    with pytest.raises(ValueError, match="the context holds"):
+        student.answer("word " * 600)
+    assert student.answer("word").complete

@@ -1,0 +1,155 @@
+"""Every walk through the grammar is a valid answer, and every valid call is a walk."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distil_dag.core.tool_call import NO_CALL_TEXT, ToolCall, parse_answer, render_calls
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.answer_automaton import DEAD, START, AnswerAutomaton
+from distil_dag.stages.answer_grammar import answers
+from distil_dag.stages.answer_language import Language
+
+
+def tool(name: str = "act", required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties, "required": list(required)}
+    return {"name": name, "parameters": schema}
+
+
+ROOM = {"type": "object", "properties": {"floor": {"type": "integer"}, "name": {"type": "string"}}}
+LEVEL = {"type": "integer", "minimum": 0, "maximum": 100}
+DEGREES = {"type": "number", "minimum": -5.5, "exclusiveMaximum": 30}
+ROOMS = {"type": "array", "items": {"type": "string", "minLength": 2}, "minItems": 1, "maxItems": 3}
+NOTE = {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/n"}]}
+TOOLS = Toolset.from_openai(
+    [
+        tool("light_on", ("room",), room={"type": "string"}, level=LEVEL),
+        tool("light_off", room={"type": "string", "maxLength": 4}, slowly={"type": "boolean"}),
+        tool("heat", ("to",), to=DEGREES, mode={"enum": ["eco", 2, None]}),
+        tool("tidy", rooms=ROOMS),
+        tool("map", ("room",), room={**ROOM, "required": ["floor"]}, note=NOTE),
+    ]
+)
+TOOLS.tools[-1].parameters["$defs"] = {"n": {"type": "string"}}
+
+
+def accepted(automaton: AnswerAutomaton, text: str) -> bool:
+    state = automaton.step(START, text.encode())
+    return state != DEAD and automaton.ends(state)
+
+
+def walk(language: Language, draw: random.Random, longest: int = 400) -> bytes:
+    """A random text of the language, drawn to its end."""
+    text = bytearray()
+    while not (language.complete and (draw.random() < 0.3 or not language.firsts)):
+        firsts = sorted(language.firsts)
+        ends = [byte for byte in firsts if byte in b'"}],<>']
+        byte = draw.choice(ends if ends and (len(text) > longest or draw.random() < 0.3) else firsts)
+        text.append(byte)
+        language = language.after(byte)
+    return bytes(text)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_walk_is_a_valid_answer(seed: int) -> None:
+    said = walk(answers(TOOLS, most_calls=2), random.Random(seed)).decode()
+    answer = parse_answer(said)
+    assert answer.error is None, said
+    assert said == NO_CALL_TEXT or 1 <= len(answer.calls) <= 2
+    for call in answer.calls:
+        # The schema's numbers are decimals, and a float has the last digit its own way.
+        assert TOOLS.problems(call) == [], said
+
+
+INTEGERS = st.integers(-(10**15) + 1, 10**15 - 1)
+CALLS = st.one_of(
+    st.builds(
+        lambda room, level: ("light_on", {"room": room} | level),
+        st.text(),
+        st.sampled_from([{}, {"level": 0}, {"level": 7}, {"level": 100}]),
+    ),
+    st.builds(
+        lambda to: ("heat", {"to": to}), st.integers(-5, 29) | st.sampled_from([-5.5, 0.25, 29.999, -0.5])
+    ),
+    st.builds(
+        lambda rooms: ("tidy", {"rooms": rooms}), st.lists(st.text(min_size=2), min_size=1, max_size=3)
+    ),
+    st.builds(lambda n, note: ("map", {"room": {"floor": n}, "note": note}), INTEGERS, st.none() | st.text()),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(CALLS)
+def test_every_valid_call_is_accepted(named: tuple[str, dict[str, Any]]) -> None:
+    call = ToolCall(name=named[0], arguments=named[1])
+    assert TOOLS.problems(call) == []
+    assert accepted(AUTOMATON, render_calls([call])), render_calls([call])
+
+
+AUTOMATON = AnswerAutomaton(answers(TOOLS))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("light_on", {}),
+        ("light_on", {"room": "hall", "level": 101}),
+        ("light_on", {"level": 5, "room": "hall"}),  # not in the order of the schema
+        ("light_on", {"room": "hall", "colour": "red"}),
+        ("light_off", {"room": "kitchen"}),
+        ("light_off", {"room": 4}),
+        ("heat", {"to": 30}),
+        ("heat", {"to": -5.6}),
+        ("heat", {"to": 1, "mode": "warm"}),
+        ("tidy", {"rooms": []}),
+        ("tidy", {"rooms": ["a"]}),
+        ("tidy", {"rooms": ["ab"] * 4}),
+        ("map", {"room": {"name": "hall"}}),
+        ("dance", {}),
+    ],
+)
+def test_what_is_not_valid_cannot_be_said(name: str, arguments: dict[str, Any]) -> None:
+    assert not accepted(AUTOMATON, render_calls([ToolCall(name=name, arguments=arguments)]))
+
+
+def test_calls_and_declining_are_counted() -> None:
+    call = ToolCall(name="light_off")
+    one = AnswerAutomaton(answers(TOOLS, most_calls=1, may_decline=False))
+    assert accepted(one, render_calls([call]))
+    assert not accepted(one, render_calls([call, call]))
+    assert not accepted(one, NO_CALL_TEXT)
+    assert accepted(AUTOMATON, render_calls([call] * 5))
+    assert accepted(AUTOMATON, NO_CALL_TEXT)
+    assert accepted(AnswerAutomaton(answers(TOOLS, most_calls=0)), NO_CALL_TEXT)
+
+
+@pytest.mark.parametrize(
+    "text", [b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\n", b"\\u", b"\\ud800", b"\xff"]
+)
+def test_a_string_holds_nothing_but_characters(text: bytes) -> None:
+    before = b'<tool_call>{"name":"light_on","arguments":{"room":"'
+    assert AUTOMATON.step(START, before + text + b'"') == DEAD
+    assert AUTOMATON.step(START, before + "é😀\\u00e9\\n".encode() + b'"') != DEAD
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"type": "string", "pattern": "a+"}, "act.x: no grammar can be made of pattern"),
+        ({}, "act.x: its schema has no type"),
+        ({"type": "list"}, "unknown type 'list'"),
+        ({"type": "integer", "minimum": 2, "exclusiveMaximum": 2}, "no number lies between"),
+        ({"$ref": "#/nowhere"}, "#/nowhere is not found"),
+        ({"type": "object", "required": ["y"]}, "act.x: y is required but not declared"),
+        ({"enum": ["a"], "type": "integer"}, "no listed value"),
+        ({"type": "array"}, r"act.x\[\]: its schema has no type"),
+    ],
+)
+def test_a_schema_beyond_a_grammar_is_named(schema: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        answers(Toolset.from_openai([tool(x=schema)]))
