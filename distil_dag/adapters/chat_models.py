@@ -8,6 +8,8 @@ from pathlib import Path
 
 from distil_dag.adapters.call_cache import CachedChat
 from distil_dag.adapters.embedded_weights import embedded_batch_gguf, embedded_gguf
+from distil_dag.adapters.meter import Meter
+from distil_dag.adapters.metered_chat import counting_cached, metered
 from distil_dag.adapters.server_lease import Servers
 from distil_dag.core.task import ModelSpec
 from distil_dag.stages.ports import ChatModel
@@ -15,20 +17,35 @@ from distil_dag.stages.ports import ChatModel
 
 @contextmanager
 def open_chat(
-    spec: ModelSpec, cache_folder: Path | None = None, servers: Servers | None = None
+    spec: ModelSpec,
+    cache_folder: Path | None = None,
+    servers: Servers | None = None,
+    meter: Meter | None = None,
 ) -> Iterator[ChatModel]:
     """The model that `spec` describes, for the length of a `with` block; then its memory is freed.
 
     With a `cache_folder`, every reply is kept there and never computed twice, and the embedded
     model lies there in a form that is faster in batches. A managed model's server is one of `servers`,
-    and stays for whoever asks it next. Raises ValueError,
+    and stays for whoever asks it next. With a `meter`, what the cache doesn't hold is counted, and
+    nothing is sent beyond the budget. Raises ValueError,
     FileNotFoundError or ImportError that say what is missing, and how to get it.
     """
     with ExitStack() as stack:
         model = _open(spec, stack, cache_folder, servers)
+        yield stack.enter_context(kept_and_counted(model, spec, cache_folder, meter))
+
+
+@contextmanager
+def kept_and_counted(
+    model: ChatModel, spec: ModelSpec, cache_folder: Path | None, meter: Meter | None
+) -> Iterator[ChatModel]:
+    """A model with the cache of its calls in front of it, and the meter between: only what is sent costs."""
+    with ExitStack() as stack:
+        if meter is not None:
+            model = stack.enter_context(metered(model, spec, meter))
         if cache_folder is not None:
             model = stack.enter_context(CachedChat(model, cache_folder / "replies.sqlite"))
-        yield model
+        yield model if meter is None else counting_cached(model, spec, meter)
 
 
 def _open(spec: ModelSpec, stack: ExitStack, cache_folder: Path | None, servers: Servers | None) -> ChatModel:

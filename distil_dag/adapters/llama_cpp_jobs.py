@@ -113,4 +113,4 @@ class Scoring:
 
     def score(self) -> Score:
         """The sum over all tokens from `start` on."""
-        return Score(self._logprob, len(self._targets))
+        return Score(self._logprob, len(self._targets), self._start)

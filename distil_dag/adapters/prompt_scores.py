@@ -40,7 +40,7 @@ async def prompt_score(endpoint: Endpoint, item: tuple[Prompt, str]) -> Score:
         values = [row[str(token)]["logprob"] for row, token in zip(rows, whole[start:], strict=True)]
     except (LookupError, TypeError, ValueError) as error:
         raise CannotScoreError(f"{type(error).__name__}: {error}") from None
-    return Score(sum(values), len(values))
+    return Score(sum(values), len(values), start)
 
 
 async def _tokens(endpoint: Endpoint, prompt: Prompt, said: str, ends: bool) -> tuple[list[int], int]:

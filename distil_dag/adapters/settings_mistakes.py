@@ -48,6 +48,8 @@ def path_of(error: ErrorDetails) -> tuple[Step, ...]:
             found.append(step)
     if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
         found.append("kind")
+    if error["type"] == "no_price":
+        found += ["budget", "money"]
     return tuple(found)
 
 
@@ -74,6 +76,8 @@ def explain(error: ErrorDetails) -> str:
     if kind in _LIMITS:
         words, name = _LIMITS[kind]
         return f"{shown} is not allowed; it must be {words} {context[name]}"
+    if kind == "no_price":
+        return error["msg"]
     if kind == "missing":
         return _SAID[kind] + _described(error["loc"])
     said = _SAID.get(kind) or error["msg"].removeprefix("Value error, ")

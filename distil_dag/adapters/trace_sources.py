@@ -21,6 +21,7 @@ from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.source_text import SourceError, SourceUnavailable, masked
 from distil_dag.adapters.sql_log import SqlLog
 from distil_dag.adapters.trace_intake import SCHEMAS, TRACES, Intake, is_wanted
+from distil_dag.core.case import Trace
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import FileSource, SqlSource, Task
 from distil_dag.stages.trace_records import FIELDS
@@ -34,6 +35,7 @@ __all__ = [
     "log_source",
     "newest_time",
     "open_log",
+    "read_traces",
     "source_error",
     "without_secrets",
 ]
@@ -107,6 +109,14 @@ def open_log(task: Task) -> Log:
     if isinstance(source, SqlSource):
         return SqlLog(source)
     return FileLog(source, task.folder) if isinstance(source, FileSource) else HubLog(source, task.folder)
+
+
+def read_traces(task: Task, key: RunKey) -> list[Trace]:
+    """The traces that a run of this key would take now; SourceError if the log can't be read."""
+    log, intake = open_log(task), Intake(task, key)
+    upstream = log.resource(key) if isinstance(log, SqlLog) else log.resource()
+    pages = (intake.read(log.records([item])) for item in upstream)
+    return [Trace.from_row(row) for page in pages if TRACES in page for row in page[TRACES].to_pylist()]
 
 
 def count_since(task: Task, since: datetime) -> int:

@@ -1,11 +1,14 @@
 """How good the student is, and why to believe it."""
 
+from contextlib import ExitStack
+
 import dagster as dg
 
 from distil_dag.adapters.run_candidates import cases_as_jsonl, contest_of_run
 from distil_dag.resources.conventions import OWNERS, RELEASE, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.evaluation import evaluation_metadata, write_report
 from distil_dag.resources.progress import logged
+from distil_dag.resources.spending import metered, paid, spending_metadata
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
 from distil_dag.resources.trainer import TrainerResource
@@ -14,15 +17,11 @@ from distil_dag.stages.prompt_files import code_version
 
 
 @dg.asset(
-    partitions_def=RUNS,
-    deps=["traces", "judged_seeds", "checkpoint", "gguf"],
+    partitions_def=RUNS, deps=["traces", "judged_seeds", "checkpoint", "gguf"],
     code_version=code_version("2", "few_shot_teacher", "tools_in_prompt"),
-    pool=TEACHER_POOL,
-    retry_policy=TEACHER_RETRY,
-    kinds={"python", "html"},
-    owners=OWNERS,
-    group_name=RELEASE,
-)
+    pool=TEACHER_POOL, retry_policy=TEACHER_RETRY, kinds={"python", "html"},
+    owners=OWNERS, group_name=RELEASE,
+)  # fmt: skip
 def eval_report(
     context: dg.AssetExecutionContext,
     store: StoreResource,
@@ -39,7 +38,9 @@ def eval_report(
     run, runs = context.partition_key, store.open()
     task = store.task(run)
     try:
-        with contest_of_run(runs, run, task, teacher.chat, trainer.base) as contest:
+        with metered(context, runs, task) as meter, ExitStack() as stack:
+            models = paid(teacher, task, meter)
+            contest = stack.enter_context(contest_of_run(runs, run, task, models, trainer.base))
             report, answers = evaluate(
                 contest.test,
                 task.toolset,
@@ -55,7 +56,5 @@ def eval_report(
     version = runs.write_rows(run, "eval_report", "answers", answers)
     runs.write_bytes(run, "eval_report", "test.jsonl", cases_as_jsonl(contest.test))
     page = write_report(runs, run, task.name, report, contest.student_file)
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(version),
-        metadata={**evaluation_metadata(report, page), **teacher.metadata()},
-    )
+    shown = evaluation_metadata(report, page) | spending_metadata(meter) | teacher.metadata()
+    return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=shown)

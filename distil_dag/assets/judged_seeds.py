@@ -6,7 +6,7 @@ from distil_dag.adapters.run_store import digest
 from distil_dag.core.case import Trace
 from distil_dag.resources.conventions import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.judge_metadata import judge_metadata
-from distil_dag.resources.progress import logged
+from distil_dag.resources.spending import Outlook, metered
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
 from distil_dag.stages.holdout import NEAR_COPY, hold_out
@@ -36,9 +36,10 @@ def judged_seeds(
     log = runs.read_cases(run, "traces", "traces", Trace)
     split, holdout = hold_out(log, task.test, task.settings.test, tools, alike)
     try:
-        with teacher.panel(task.settings.teacher, spec) as panel:
-            progress = logged(context.log, "judging")
-            judged, report = judge(split.rest, tools, spec, *panel, progress, holdout, task.labels)
+        model = task.settings.teacher
+        with metered(context, runs, task) as meter, teacher.panel(model, spec, meter) as panel:
+            outlook = Outlook(context.log, "judging", meter)
+            judged, report = judge(split.rest, tools, spec, *panel, outlook, holdout, task.labels)
     except (ValueError, FileNotFoundError, ImportError) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     judged, report = keep_apart(judged, report, split.test, tools, alike)
@@ -52,8 +53,8 @@ def judged_seeds(
     if not report.faults_found:
         runs.write_bytes(run, "judged_seeds", TO_LABEL, label_sheet(split.rest, judged.verdicts))
     runs.write_report(run, "judged_seeds", report)
-    folder = str(runs.folder(run, "judged_seeds"))
+    shown = judge_metadata(judged.verdicts, report, str(runs.folder(run, "judged_seeds")))
     return dg.MaterializeResult(
         data_version=dg.DataVersion(digest([{"tables": parts}])),
-        metadata={**judge_metadata(judged.verdicts, report, folder), **teacher.metadata()},
+        metadata=shown | outlook.metadata() | teacher.metadata(),
     )

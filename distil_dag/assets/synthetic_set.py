@@ -4,12 +4,12 @@ import dagster as dg
 
 from distil_dag.core.case import Case, Example, HeldOut
 from distil_dag.resources.conventions import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
-from distil_dag.resources.progress import logged
+from distil_dag.resources.spending import Outlook, metered
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.synthesis_metadata import synthesis_metadata
 from distil_dag.resources.teacher import TeacherResource
 from distil_dag.stages.prompt_files import code_version
-from distil_dag.stages.synthesis import synthesize
+from distil_dag.stages.synthesis import LATER_CALLS, synthesize
 
 
 @dg.asset(
@@ -41,10 +41,9 @@ def synthetic_set(
     test = runs.read_cases(run, "judged_seeds", "test", HeldOut)
     spec = task.settings.synthesis
     try:
-        with teacher.chat(task.settings.teacher) as chat:
-            made, report = synthesize(
-                seeds, others, test, task.toolset, spec, chat, logged(context.log, "synthetic rows")
-            )
+        with metered(context, runs, task) as meter, teacher.chat(task.settings.teacher, meter) as chat:
+            outlook = Outlook(context.log, "synthetic rows", meter, LATER_CALLS)
+            made, report = synthesize(seeds, others, test, task.toolset, spec, chat, outlook)
     except ValueError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     version = runs.write_cases(run, "synthetic_set", "accepted", made.accepted)
@@ -53,5 +52,5 @@ def synthetic_set(
     folder = runs.folder(run, "synthetic_set")
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version),
-        metadata={**synthesis_metadata(made, report, str(folder)), **teacher.metadata()},
+        metadata=synthesis_metadata(made, report, str(folder)) | outlook.metadata() | teacher.metadata(),
     )

@@ -83,11 +83,36 @@ def run(
     """Run the whole chain: traces in, GGUF files and a report out.
 
     Shows its progress and ends with a table of all candidates; the run appears in the Dagster UI
-    (`distil-dag ui`) as well. Exit code 0 only when every stage and every gate passed.
+    (`distil-dag ui`) as well. Exit code 0 only when every stage and every gate passed; 3 when the
+    task's `budget` stopped it, and the same KEY with more goes on.
     """
     from distil_dag.cli.run import run_task
 
     raise typer.Exit(run_task(task, run, set or [], json))
+
+
+@app.command()
+def plan(
+    task: TaskArgument,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run", metavar="KEY", help="The run that is planned: its window, and what it has done."
+        ),
+    ] = None,
+    set: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="A.B=C", help="Override a setting of task.yaml; repeatable."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Forecast what a run would use of its teacher: tokens, money, time, each with a range.
+
+    Asks the first calls of judging and of synthesis, about twenty of each kind, and rehearses the others.
+    """
+    from distil_dag.cli.plan import plan_task
+
+    plan_task(task, run, set or [], json)
 
 
 @app.command("eval")
@@ -167,7 +192,7 @@ def ui(
 
 
 def main() -> NoReturn:
-    """Run the command. Exit code 0: success, 1: failure, 2: bad input; never a traceback.
+    """Run the command. Exit code 0: success, 1: failure, 2: bad input, 3: out of budget; never a traceback.
 
     `DISTIL_DAG_DEBUG=1` shows the traceback all the same.
     """

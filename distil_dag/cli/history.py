@@ -16,6 +16,7 @@ from distil_dag.core.task import Task
 from distil_dag.resources.conventions import RUNS
 from distil_dag.resources.deployment import Deployment, deployment
 from distil_dag.resources.lineage import GGUF_KEY, Ancestor, ancestors, as_mermaid, as_text
+from distil_dag.resources.spending import RESUMABLE_TAG
 from distil_dag.stages.metrics import EXACT
 
 # The end of the chain first: what a run got to is what its lineage starts from.
@@ -80,7 +81,7 @@ def list_runs(json: bool) -> None:
         exact = row["exact_match"]
         table.add_row(
             str(row["run"]),
-            str(row["status"]),
+            f"resumable: {row['resumable']} reached" if row["resumable"] else str(row["status"]),
             str(row["started"]),
             f"{exact:.1%}" if isinstance(exact, float) else "",
             str(row["n"] or ""),
@@ -111,6 +112,7 @@ def _row(key: str, record: dg.RunRecord, store: RunStore) -> dict[str, object]:
     return {
         "run": key,
         "status": record.dagster_run.status.value.lower(),
+        "resumable": record.dagster_run.tags.get(RESUMABLE_TAG),
         "started": record.create_timestamp.isoformat(timespec="seconds"),
         "dagster_run_id": record.dagster_run.run_id,
         "exact_match": measured[0],

@@ -26,7 +26,11 @@ from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import BEGINNING
 from distil_dag.core.task import Task
 from distil_dag.resources.deployment import Deployment, deployment
+from distil_dag.resources.spending import RESUMABLE_TAG
 from distil_dag.stages.metrics import METRICS
+
+# The exit code of a run that its budget stopped.
+OUT_OF_BUDGET = 3
 
 
 def run_task(task_text: str, key_text: str | None, settings: list[str], json: bool) -> int:
@@ -55,7 +59,7 @@ def run_task(task_text: str, key_text: str | None, settings: list[str], json: bo
         print(json_format.dumps(result, ensure_ascii=False, indent=2))
     else:
         _show(result, Console())
-    return 0 if result["success"] else 1
+    return 0 if result["success"] else OUT_OF_BUDGET if result["resumable"] else 1
 
 
 def run_key(task: Task, text: str | None, now: datetime) -> str:
@@ -110,6 +114,7 @@ def _result(
         "status": run.status.value.lower(),
         "failed_stage": story.failed_stage,
         "error": story.error,
+        "resumable": run.tags.get(RESUMABLE_TAG),
         "failed_gates": story.failed_gates,
         "warnings": story.warnings,
         "seconds": round(seconds, 1),
@@ -143,6 +148,10 @@ def _show(result: dict[str, Any], console: Console) -> None:
             console.print(f"{label}: {path}", highlight=False, soft_wrap=True)
     if result["success"]:
         console.print(f"[green]success[/green] in {result['seconds'] / 60:.1f} min", highlight=False)
+        return
+    if result["resumable"]:
+        # The stage has told it already, with the command that goes on.
+        console.print(f"[yellow]resumable[/yellow]: stopped by {result['resumable']}", highlight=False)
         return
     console.print(f"[red]{result['status']}[/red]: {_why(result)}", highlight=False, soft_wrap=True)
     console.print(

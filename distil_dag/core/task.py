@@ -7,9 +7,10 @@ a frozen `test.jsonl`. Reading the folder, with file and line for every mistake,
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from distil_dag.core.case import Case
 from distil_dag.core.toolset import Toolset
@@ -284,6 +285,16 @@ class Settings(_Section):
     evaluation: EvaluationSpec = EvaluationSpec()
     gates: GateSpec = GateSpec()
     automation: AutomationSpec = AutomationSpec()
+
+    @model_validator(mode="after")
+    def _money_needs_a_price(self) -> Self:
+        """A limit that can never act would be worse than none."""
+        models = [self.teacher, *self.judge.committee, *filter(None, [self.judge.arbiter])]
+        if self.budget.money is not None and all(model.price == PriceSpec() for model in models):
+            raise PydanticCustomError(
+                "no_price", "limits nothing without a price: set `teacher.price`, or limit `budget.tokens`"
+            )
+        return self
 
 
 class Task(BaseModel):

@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from distil_dag.adapters.chat_models import open_chat
+from distil_dag.adapters.meter import Meter
 from distil_dag.adapters.server_lease import Servers
 from distil_dag.adapters.vllm_server import ServerError
 from distil_dag.core.task import JudgeSpec, ModelSpec
@@ -50,25 +51,27 @@ class TeacherResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._servers
 
     @contextmanager
-    def chat(self, spec: ModelSpec) -> Iterator[ChatModel]:
+    def chat(self, spec: ModelSpec, meter: Meter | None = None) -> Iterator[ChatModel]:
         """The model that `spec` describes; its memory is free again after the block.
+
+        With a `meter`, calls that the cache can't answer are counted and kept within the budget.
 
         A managed server's memory is free after the run, or after :meth:`release`. Raises dg.Failure,
         not to be retried, when such a server does not come up or dies too often.
         """
         try:
-            with open_chat(spec, Path(self.cache_root), self.servers) as model:
+            with open_chat(spec, Path(self.cache_root), self.servers, meter) as model:
                 yield model
         except ServerError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
 
     @contextmanager
-    def panel(self, model: ModelSpec, spec: JudgeSpec) -> Iterator[Panel]:
+    def panel(self, model: ModelSpec, spec: JudgeSpec, meter: Meter | None = None) -> Iterator[Panel]:
         """Judge, labellers and arbiter (None where the judge picks), for the length of the block."""
         with ExitStack() as models:
-            judge = models.enter_context(self.chat(model))
-            committee = [models.enter_context(self.chat(member)) for member in spec.committee]
-            arbiter = models.enter_context(self.chat(spec.arbiter)) if spec.arbiter else None
+            judge = models.enter_context(self.chat(model, meter))
+            committee = [models.enter_context(self.chat(member, meter)) for member in spec.committee]
+            arbiter = models.enter_context(self.chat(spec.arbiter, meter)) if spec.arbiter else None
             yield judge, committee, arbiter
 
     def release(self) -> None:

@@ -62,10 +62,11 @@ class Reply:
 
 @dataclass(frozen=True)
 class Score:
-    """Natural-log probability of a whole continuation, and its length in tokens."""
+    """Natural-log probability of a whole continuation, and its length and its prompt's in tokens."""
 
     logprob: float
     tokens: int
+    prompt_tokens: int = 0
 
 
 class ChatModel(Protocol):

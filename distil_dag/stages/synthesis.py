@@ -49,12 +49,17 @@ TEACHER, REFILL, CROSS = "teacher", "refill", "cross"
 # By how much another tool may read likelier: a refilled request keeps a real user's verb, two halves
 # may have lost it, and a teacher may have missed it.
 _SLACK = {TEACHER: 0.0, REFILL: 0.6, CROSS: 0.0}
+# A set fills, and more requests repeat one of its rows: for as much as the first calls bring, later ones
+# have to be so many times as many (1.5 in the smart_home example).
+LATER_CALLS = 1.5
 # Of the transplants of a cell that has slots.
 _CROSS_SHARE = 0.5
 # A maker that fails this often in a row has nothing more to give for a cell.
 _PATIENCE = 16
 # Prompts of one cell that are sent together share a beginning.
 _GROUP = 16
+# No cell gets more attempts for a row than this share asks for, however little it has yielded.
+_LEAST_YIELD = 0.2
 _HINTS_FROM = 0.6
 # A teacher that misses the plan this often is believed only in words that the log knows.
 _WEAK_FROM = 0.1
@@ -210,11 +215,10 @@ class _Maker:
     def _deal(self, needs: dict[str, int], by_teacher: bool, room: int) -> list[tuple[str, int]]:
         """How many attempts each cell gets now: the neediest first, by the yield so far."""
         dealt = []
-        group = max(1, min(_GROUP, self._spec.batch // 4))
+        group = group_size(self._spec)
         for name in sorted(needs, key=lambda name: (-needs[name], name)):
             key = (name, by_teacher)
-            share = max(0.2, (self._made[key] + 1) / (self._tried[key] + 1))
-            count = min(room, group, math.ceil(needs[name] / share))
+            count = min(room, group, wanted_attempts(needs[name], self._made[key], self._tried[key]))
             if count:
                 dealt.append((name, count))
                 room -= count
@@ -287,6 +291,16 @@ class _Maker:
             else:
                 self._misses[key] += 1
                 self.rejected.append(_rejected(candidate, refusal))
+
+
+def group_size(spec: SynthesisSpec) -> int:
+    """How many prompts of one cell go out together at most, so that a batch holds several cells."""
+    return max(1, min(_GROUP, spec.batch // 4))
+
+
+def wanted_attempts(missing: int, made: float, tried: int) -> int:
+    """How many attempts a cell gets that lacks so many rows, by its yield so far."""
+    return math.ceil(missing / max(_LEAST_YIELD, (made + 1) / (tried + 1)))
 
 
 def _vocabulary(

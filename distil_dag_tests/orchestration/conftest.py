@@ -6,6 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from distil_dag_tests.orchestration.paid_models import Installation, Place
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -21,3 +23,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def instance() -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.ephemeral() as temporary:
         yield temporary
+
+
+@pytest.fixture
+def place(tmp_path: Path, instance: dg.DagsterInstance) -> Place:
+    """Makes installations that share an instance."""
+    return lambda name, answer, tools: Installation(tmp_path / name, instance, answer, tools)

@@ -18,7 +18,7 @@ from distil_dag.adapters.task_folder import read_task
 from distil_dag.cli import main
 from distil_dag_tests.orchestration.test_automation import write_task
 
-COMMANDS = ("init", "doctor", "run", "eval", "predict", "lineage", "runs", "ui")
+COMMANDS = ("init", "doctor", "run", "plan", "eval", "predict", "lineage", "runs", "ui")
 
 
 class Said(NamedTuple):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from distil_dag.adapters.meter import Meter
 from distil_dag.assets.judged_seeds import judged_seeds
 from distil_dag.core.case import Case, Example, HeldOut
 from distil_dag.core.normalise import request_key
@@ -23,7 +24,7 @@ RUN = "house.all"
 
 class SilentTeacher(TeacherResource):
     @contextmanager
-    def chat(self, spec: ModelSpec) -> Iterator[SilentModel]:
+    def chat(self, spec: ModelSpec, meter: Meter | None = None) -> Iterator[SilentModel]:
         yield SilentModel()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from distil_dag.adapters.meter import Meter
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.assets.synthetic_set import synthetic_set
 from distil_dag.core.case import Example
@@ -24,7 +25,7 @@ RUN = "home.all"
 
 class ScriptedTeacher(TeacherResource):
     @contextmanager
-    def chat(self, spec: ModelSpec) -> Iterator[ChatModel]:
+    def chat(self, spec: ModelSpec, meter: Meter | None = None) -> Iterator[ChatModel]:
         yield Scripted(good)
 
 

@@ -178,6 +178,7 @@ def test_overrides_win_and_take_yaml(folder: Path) -> None:
         ("trainning.epochs", "1", "trainning: unknown key; did you mean `training`?"),
         ("judge.committee", "[{mode: gguf}]", "judge.committee[0].model: is missing: mode `gguf` needs it"),
         ("name.first", "x", "there is no `name.first` to set"),
+        ("budget.money", "3", "budget.money: limits nothing without a price: set `teacher.price`"),
         ("traces.path", "[", "the value is not YAML"),
         ("traces", "{kind: files}", "traces.path: is missing"),
     ],

@@ -1,0 +1,204 @@
+"""What a run would use of its models: its judging and its synthesis, rehearsed on the task's own log."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from distil_dag.adapters.meter import Meter
+from distil_dag.adapters.metered_chat import SERVED
+from distil_dag.adapters.run_store import RunStore
+from distil_dag.adapters.trace_sources import read_traces
+from distil_dag.core.case import Case, Example, HeldOut, Trace
+from distil_dag.core.forecast import Forecast, Plan
+from distil_dag.core.run_key import RunKey
+from distil_dag.core.spending import Usage
+from distil_dag.core.task import BudgetSpec, ModelSpec, Task
+from distil_dag.stages.forecast import forecast, pace_of, synthesis_need
+from distil_dag.stages.holdout import NEAR_COPY, hold_out
+from distil_dag.stages.judging import judge, keep_apart
+from distil_dag.stages.ports import ChatModel, Progress, quiet
+from distil_dag.stages.rehearsal import Rehearsal
+from distil_dag.stages.synthesis import synthesize
+
+# A model behind its cache, with a meter between.
+OpenModel = Callable[[ModelSpec, Meter], AbstractContextManager[ChatModel]]
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What synthesis begins with, and whether it is what the run begins with."""
+
+    seeds: Sequence[Example]
+    others: Sequence[Case]
+    test: Sequence[Case]
+    final: bool
+
+
+def plan_run(
+    task: Task, key: RunKey, store: RunStore, open_model: OpenModel, paces: Path, progress: Progress = quiet
+) -> Plan:
+    """The forecast of a run of this key, from a probe of about twenty calls of each kind.
+
+    What the run has stored already is taken from there and not forecast. The probe's replies go to
+    the cache of the models; how fast these are is kept in the file `paces`. Raises SourceError,
+    ValueError, FileNotFoundError or ImportError as the run itself would.
+    """
+    run, known = str(key), Paces(paces)
+    forecasts: list[Forecast] = []
+    traces, asked = 0, 0
+    if _has(store, run, "judged_seeds"):
+        seeds = _stored(store, run)
+    else:
+        stored = _has(store, run, "traces")
+        log = store.read_cases(run, "traces", "traces", Trace) if stored else read_traces(task, key)
+        traces = len(log)
+        forecasts, seeds, asked = _judging(task, log, open_model, known, progress)
+    rows = 0 if _has(store, run, "synthetic_set") else task.settings.synthesis.rows
+    if rows:
+        forecasts.append(_synthesis(task, seeds, open_model, known, progress))
+    known.keep()
+    plan = Plan(task=task.name, traces=traces, judged=asked, rows=rows, forecasts=forecasts)
+    return plan.model_copy(update={"exceeds": _exceeds(plan, task.settings.budget), "notes": _notes(plan)})
+
+
+def _has(store: RunStore, run: str, asset: str) -> bool:
+    return bool((store.folder(run, asset) / "report.json").exists())
+
+
+def _stored(store: RunStore, run: str) -> _Judged:
+    others = [
+        *store.read_cases(run, "judged_seeds", "context", Example),
+        *store.read_cases(run, "judged_seeds", "unlabelled", Case),
+    ]
+    seeds = store.read_cases(run, "judged_seeds", "seeds", Example)
+    return _Judged(seeds, others, store.read_cases(run, "judged_seeds", "test", HeldOut), final=True)
+
+
+def _judging(
+    task: Task, traces: Sequence[Trace], open_model: OpenModel, paces: Paces, progress: Progress
+) -> tuple[list[Forecast], _Judged, int]:
+    spec, tools = task.settings.judge, task.toolset
+    alike = min(NEAR_COPY, task.settings.gates.leak_similarity)
+    split, holdout = hold_out(list(traces), task.test, task.settings.test, tools, alike)
+    specs = [task.settings.teacher, *spec.committee, *filter(None, [spec.arbiter])]
+    with ExitStack() as models:
+        opened = [models.enter_context(_rehearsed(model, open_model)) for model in specs]
+        chat, *others = [rehearsal for rehearsal, _ in opened]
+        committee, arbiter = others[: len(spec.committee)], next(iter(others[len(spec.committee) :]), None)
+        began = time.monotonic()
+        judged, report = judge(
+            split.rest, tools, spec, chat, committee, arbiter, progress, holdout, task.labels
+        )
+        own = time.monotonic() - began - sum(rehearsal.seconds for rehearsal, _ in opened)
+        forecasts = []
+        for (rehearsal, meter), model in zip(opened, specs, strict=True):
+            if not rehearsal.kinds:
+                continue
+            paces.learn(rehearsal)
+            known = paces.of(rehearsal.identity)
+            forecasts.append(forecast("judging", rehearsal, model.price, own, meter.used, True, paces=known))
+            own = 0.0
+    judged, _ = keep_apart(judged, report, split.test, tools, alike)
+    found = _Judged(judged.seeds, [*judged.context, *judged.unlabelled], split.test, final=False)
+    return forecasts, found, report.judged
+
+
+def _synthesis(
+    task: Task, judged: _Judged, open_model: OpenModel, paces: Paces, progress: Progress
+) -> Forecast:
+    spec, teacher = task.settings.synthesis, task.settings.teacher
+    with _rehearsed(teacher, open_model) as (rehearsal, meter):
+        began = time.monotonic()
+        made, report = synthesize(
+            judged.seeds, judged.others, judged.test, task.toolset, spec, rehearsal, progress
+        )
+        own = time.monotonic() - began - rehearsal.seconds
+        paces.learn(rehearsal)
+        needs = {
+            kind: synthesis_need(rehearsal, kind, made, report, spec)
+            for kind in rehearsal.kinds
+            if kind.startswith("answers")
+        }
+        return forecast(
+            "synthesis",
+            rehearsal,
+            teacher.price,
+            own,
+            meter.used,
+            judged.final,
+            needs=needs,
+            paces=paces.of(rehearsal.identity),
+        )
+
+
+@contextmanager
+def _rehearsed(spec: ModelSpec, open_model: OpenModel) -> Iterator[tuple[Rehearsal, Meter]]:
+    meter = Meter()
+    with open_model(spec, meter) as chat:
+        yield Rehearsal(chat, sent=lambda: meter.used.calls, splits=spec.mode in SERVED), meter
+
+
+class Paces:
+    """How fast models were when they were last asked; a probe that the cache answers can't tell."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._known: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            self._known = {}
+
+    def learn(self, rehearsal: Rehearsal) -> None:
+        for name, kind in rehearsal.kinds.items():
+            if pace := pace_of(kind):
+                self._known.setdefault(rehearsal.identity, {})[name] = pace
+
+    def of(self, identity: str) -> dict[str, float]:
+        return self._known.get(identity, {})
+
+    def keep(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=self._path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(self._known, file, indent=1)
+        os.replace(temporary, self._path)
+
+
+def _exceeds(plan: Plan, budget: BudgetSpec) -> list[str]:
+    seconds = plan.seconds
+    foreseen = {
+        "tokens": plan.tokens.value,
+        "money": plan.money.value,
+        "hours": seconds.value / 3600 if seconds else 0.0,
+    }
+    allowed = budget.model_dump()
+    return [f"budget.{name}" for name, value in foreseen.items() if allowed[name] and value > allowed[name]]
+
+
+def _notes(plan: Plan) -> list[str]:
+    notes = [
+        "The plan is the teacher's part, judging and synthesis; training, export and evaluation come on top."
+    ]
+    probe = sum((forecast.probe for forecast in plan.forecasts), Usage())
+    if probe.calls:
+        notes.append(f"The probe has made {probe.calls} calls.")
+    reused = [forecast.stage for forecast in plan.forecasts if forecast.reused]
+    if reused:
+        stages = " and ".join(dict.fromkeys(reused))
+        notes.append(f"Its replies for {stages} are in the cache: a run does not pay for them again.")
+    if any(not forecast.reused for forecast in plan.forecasts):
+        notes.append(
+            "Seeds are not fully judged yet, so the synthesis probe's replies are not the run's own."
+        )
+    if plan.seconds is None:
+        notes.append(
+            "How long it takes is not known: the cache answered the probe, and no earlier one was timed."
+        )
+    return notes

@@ -1,0 +1,145 @@
+"""The budget of a run, at its assets: a meter for each, and a clean stop where nothing is left."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+
+from distil_dag.adapters.meter import Meter, run_meter
+from distil_dag.adapters.run_candidates import OpenChat
+from distil_dag.adapters.run_store import RunStore
+from distil_dag.core.spending import BudgetReachedError, Usage
+from distil_dag.core.task import Task
+from distil_dag.resources.metadata import table
+from distil_dag.resources.progress import logged
+from distil_dag.resources.teacher import TeacherResource
+from distil_dag.stages.ports import Progress
+
+# A tag of the Dagster run that its budget stopped; the value names the setting that allows more.
+RESUMABLE_TAG = "distil_dag/resumable"
+
+# A forecast is made from so many calls: half a batch of the stages, or two of the smallest.
+_FIRST = 32
+
+
+@contextmanager
+def metered(context: dg.AssetExecutionContext, runs: RunStore, task: Task) -> Iterator[Meter]:
+    """The meter of one asset's models, on top of what the run has used.
+
+    A budget that is reached ends the step with a dg.Failure that isn't retried, and marks the
+    Dagster run and the asset's partition as resumable.
+    """
+    meter = run_meter(runs, context.partition_key, task.settings.budget)
+    try:
+        yield meter
+    except BudgetReachedError as stop:
+        advice = f"{stop}. {_how_to_go_on(context, task, stop)}"
+        context.instance.add_run_tags(context.run.run_id, {RESUMABLE_TAG: stop.setting})
+        context.log_event(
+            dg.AssetObservation(
+                context.asset_key,
+                partition=context.partition_key,
+                description=advice,
+                metadata={"resumable": True, "stopped by": stop.setting, **spending_metadata(meter)},
+            )
+        )
+        raise dg.Failure(description=advice, metadata=spending_metadata(meter), allow_retries=False) from stop
+
+
+def paid(teacher: TeacherResource, task: Task, meter: Meter) -> OpenChat:
+    """Opens chat models, with the meter on the teacher alone: the student's base is not paid for."""
+    return lambda spec: teacher.chat(spec, meter if spec == task.settings.teacher else None)
+
+
+class Outlook:
+    """A stage's progress with what its models use behind each note, and what they will have used in the end.
+
+    The forecast is made from the first calls and what came of them; `later` says how many times as many
+    calls the rest takes for the same. It is compared with what was used when that much was done.
+    """
+
+    def __init__(self, log: dg.DagsterLogManager, what: str, meter: Meter, later: float = 1.0) -> None:
+        self._progress: Progress = logged(log, what, meter.note)
+        self._meter, self._later = meter, later
+        self._used, self._done, self._total = Usage(), 0, 0
+        self._foreseen: Usage | None = None
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        used = self._meter.used
+        if total == self._total or self._foreseen is None:
+            # What calls have brought is known once further calls are made.
+            fresh = used.calls > self._used.calls >= _FIRST and total == self._total
+            if self._foreseen is None and fresh and self._done:
+                self._foreseen = _times(self._used, 1 + (total / self._done - 1) * self._later)
+            self._used, self._done, self._total = used, done, total
+        self._progress(done, total, note)
+
+    def metadata(self) -> dict[str, Any]:
+        """What the asset and its run have used, beside what the first calls had foretold.
+
+        Nothing was foretold where all went out as one batch, or the cache has answered most calls.
+        """
+        used, foreseen = self._used, self._foreseen
+        found = spending_metadata(self._meter)
+        if foreseen is None or self._meter.used.cached > used.calls:
+            return found
+        pairs = {
+            "tokens": (used.tokens, foreseen.tokens),
+            "money": (used.money, foreseen.money),
+            "model seconds": (used.seconds, foreseen.seconds),
+        }
+        rows = [
+            {"": name, "forecast": guess, "came to": real, "ratio": real / guess}
+            for name, (real, guess) in pairs.items()
+            if guess
+        ]
+        ratio = round(used.tokens / max(1, foreseen.tokens), 3)
+        return found | {"forecast": table(rows), "tokens against forecast": ratio}
+
+
+def _times(used: Usage, factor: float) -> Usage:
+    return used.model_copy(
+        update={
+            "calls": round(used.calls * factor),
+            "prompt_tokens": round(used.prompt_tokens * factor),
+            "completion_tokens": round(used.completion_tokens * factor),
+            "seconds": used.seconds * factor,
+            "money": used.money * factor,
+        }
+    )
+
+
+def spending_metadata(meter: Meter) -> dict[str, Any]:
+    """What the asset used, and what the run has used with it, a line a model."""
+    used, spending = meter.used, meter.spending
+    rows = (
+        [("all", spending.total), *spending.models.items()]
+        if len(spending.models) > 1
+        else list(spending.models.items())
+    )
+    return {
+        "calls made": used.calls,
+        "calls from the cache": used.cached,
+        "tokens used": used.tokens,
+        "money used": round(used.money, 6),
+        "model seconds": round(used.seconds, 1),
+        "the run so far": table([{"model": name, **usage.model_dump()} for name, usage in rows]),
+    }
+
+
+def _how_to_go_on(context: dg.AssetExecutionContext, task: Task, stop: BudgetReachedError) -> str:
+    """The command that resumes the run; settings that this run changed have to be said again."""
+    steps: Any = context.run.run_config.get("ops") or {}
+    changed: dict[str, str] = ((steps.get("traces") or {}).get("config") or {}).get("overrides") or {}
+    kept = [f"{name}={value}" for name, value in changed.items() if name != stop.setting]
+    command = ["distil-dag", "run", task.name, "--run", context.partition_key]
+    command += [word for setting in kept for word in ("--set", setting)]
+    used = f"{stop.used:.0f}" if stop.limit == "tokens" else f"{stop.used:.6g}"
+    return (
+        f"`{shlex.join(command)} --set {stop.setting}=N`, with N above {used}, goes on from here: "
+        "what is done is kept, and no call is paid for twice."
+    )
