@@ -24,6 +24,7 @@ _VLLM = (
     *("--dtype", "bfloat16"),
     *("--max-model-len", "2048"),
     *("--max-num-seqs", "32"),
+    *("--max-num-batched-tokens", "512"),  # so that long prompts are read in pieces
     "--enforce-eager",  # compiling takes longer than all the tests' tokens
 )
 

@@ -116,7 +116,7 @@ def test_a_request_that_ends_the_engine_takes_nobody_along(
     before = record_of(vllm_servers)
     body = {
         "model": vllm_spec.model,
-        "messages": [{"role": "user", "content": "Hi"}],
+        "messages": [{"role": "user", "content": "word " * 1000}],
         "seed": 1,
         "temperature": 1,
     }
@@ -132,7 +132,7 @@ def test_a_request_that_ends_the_engine_takes_nobody_along(
     def crash_once(place: int, reply: Reply, crashed: list[int] = []) -> None:  # noqa: B006
         crashed.append(place)
         if len(crashed) == 5:
-            # On a CPU a seed is more than this engine can take.
+            # On a CPU a seed ends the engine when its prompt is so long that it is read in pieces.
             threading.Thread(target=lambda: _ignore(request), daemon=True).start()
 
     assert answered(vllm_chat.generate(requests(60), crash_once))
