@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from pydantic import SecretStr
+
 from distil_dag.adapters.processes import ProcessMark
 from distil_dag.adapters.server_record import LOG_FILE, USE_LOCK, KeeperJob, ServerRecord, is_held
 from distil_dag.adapters.vllm_server import ServerError, VllmServer, free_port, health
@@ -38,23 +40,25 @@ class Keeper:
 
     def run(self) -> None:
         """Serve until there is a reason not to; the record's last state says which."""
-        deaths = 0
+        deaths, ever_ready = 0, False
         self._note()
         try:
             while True:
                 began = time.monotonic()
                 was_ready, end = self._one_life()
                 if self._reason():
-                    self._note(state="stopped", reason=self._reason(), processes=())
+                    self._end("stopped", self._reason())
                     return
                 deaths = deaths + 1 if time.monotonic() - began < _SHORT_LIFE_SECONDS else 1
-                if not was_ready:
+                # Calls that wait for a server reach it before it is called ready, and may end it then.
+                ever_ready = ever_ready or was_ready
+                if not ever_ready:
                     raise ServerError(end)
                 if deaths > _RESTARTS:
                     raise ServerError(f"{end}, the last of {deaths} times in short order")
                 self._note(state="starting", reason=end, processes=())
         except (ServerError, ValueError) as error:
-            self._note(state="failed", reason=str(error), processes=())
+            self._end("failed", str(error))
 
     def _one_life(self) -> tuple[bool, str]:
         """Whether the server was ever ready, and in words how it ended; nothing of it is left then."""
@@ -97,6 +101,9 @@ class Keeper:
             self._used_at = time.monotonic()
         idle = time.monotonic() - self._used_at
         return f"nobody used it for {idle:.0f} s" if idle > self._job.idle_seconds else ""
+
+    def _end(self, state: str, reason: str) -> None:
+        self._note(state=state, reason=reason, processes=(), key=SecretStr(""))
 
     def _note(self, **changes: object) -> None:
         self._record = self._record.model_copy(update=changes)

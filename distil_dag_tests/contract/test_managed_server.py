@@ -119,6 +119,8 @@ def test_the_key_is_in_no_command_line_and_no_log(servers: Servers) -> None:
             assert key not in " ".join(psutil.Process(mark.pid).cmdline())
         (path,) = servers.root.glob(f"*/*/{RECORD_FILE}")
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        servers.release()
+        assert key not in path.read_text()
 
 
 def test_processes_of_a_run_share_one_start(servers: Servers) -> None:
@@ -211,6 +213,17 @@ def test_a_killed_server_comes_back_at_its_address(servers: Servers) -> None:
         second = lease.ready()
         assert (second.port, second.key, second.keeper) == (first.port, first.key, first.keeper)
         assert not any(mark.alive() for mark in members)
+
+
+def test_a_restart_that_is_cut_short_is_not_the_end(servers: Servers) -> None:
+    with servers.lease(spec(arguments=("--seconds", "1"))) as lease:
+        os.kill(lease.ready().processes[0].pid, signal.SIGKILL)
+        until(lambda: record_of(servers).starts == 2 and record_of(servers).processes)
+        again = record_of(servers)
+        assert again.state == "starting"
+        os.kill(again.processes[0].pid, signal.SIGKILL)
+        until(lambda: record_of(servers).starts == 3)
+        assert lease.ready().starts == 3
 
 
 def test_a_server_that_keeps_dying_is_given_up(servers: Servers) -> None:

@@ -1,4 +1,4 @@
-"""A real Postgres server for the tests that need one."""
+"""Real servers for the tests that need one: Postgres, vLLM."""
 
 from __future__ import annotations
 
@@ -12,6 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from distil_dag.adapters.chat_models import open_chat
+from distil_dag.adapters.embedded_weights import embedded_checkpoint
+from distil_dag.adapters.processes import ProcessMark
+from distil_dag.adapters.server_lease import Servers
+from distil_dag.core.task import ModelSpec
+from distil_dag.stages.ports import ChatModel
+
+_VLLM = (
+    *("--dtype", "bfloat16"),
+    *("--max-model-len", "2048"),
+    *("--max-num-seqs", "32"),
+    *("--max-num-batched-tokens", "512"),  # so that long prompts are read in pieces
+    "--enforce-eager",  # compiling takes longer than all the tests' tokens
+)
 
 
 @dataclass(frozen=True)
@@ -62,3 +77,48 @@ def postgres() -> Iterator[Postgres]:
     finally:
         run(control, "-D", data, "-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def vllm_spec(tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
+    """SmolLM2 behind the vLLM that the environment variable `DISTIL_DAG_TEST_VLLM` is the command of."""
+    executable = os.environ.get("DISTIL_DAG_TEST_VLLM")
+    if not executable:
+        pytest.skip("DISTIL_DAG_TEST_VLLM is not set: run `make test-vllm`")
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
+    weights = embedded_checkpoint(tmp_path_factory.mktemp("weights"))
+    return ModelSpec(
+        mode="managed",
+        model=str(weights),
+        executable=executable,
+        arguments=_VLLM,
+        max_in_flight=16,
+        timeout_seconds=600,
+    )
+
+
+@pytest.fixture(scope="session")
+def vllm_run() -> Iterator[subprocess.Popen[bytes]]:
+    """Stands for the process of a run, with which its server ends."""
+    process = subprocess.Popen(["sleep", "infinity"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def vllm_servers(
+    vllm_run: subprocess.Popen[bytes], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Servers]:
+    owner = ProcessMark.of(vllm_run.pid)
+    assert owner is not None
+    servers = Servers(tmp_path_factory.mktemp("home") / "servers", "run", owner, say=print)
+    yield servers
+    servers.release()
+
+
+@pytest.fixture(scope="session")
+def vllm_chat(vllm_spec: ModelSpec, vllm_servers: Servers) -> Iterator[ChatModel]:
+    """One server for all tests of a session: it takes minutes to start on two busy cores."""
+    with open_chat(vllm_spec, None, vllm_servers) as model:
+        yield model

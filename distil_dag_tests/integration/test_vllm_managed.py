@@ -1,7 +1,4 @@
-"""A real vLLM server, managed: nothing here is faked. One server serves the tests in their order.
-
-The environment variable `DISTIL_DAG_TEST_VLLM` holds the command that starts vLLM.
-"""
+"""A real vLLM server, managed: nothing here is faked. One serves these tests, in their order."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -22,8 +19,6 @@ import psutil
 import pytest
 
 from distil_dag.adapters.chat_models import open_chat
-from distil_dag.adapters.embedded_weights import embedded_checkpoint
-from distil_dag.adapters.processes import ProcessMark
 from distil_dag.adapters.server_lease import Servers
 from distil_dag.adapters.server_record import RECORD_FILE, ServerRecord
 from distil_dag.adapters.vllm_server import ServerError
@@ -32,52 +27,15 @@ from distil_dag.core.task import GateName, ModelSpec
 from distil_dag.stages.ports import ChatModel, Prompt, Reply, unheeded
 from distil_dag_tests.integration.household_task import write_household
 
-EXECUTABLE = os.environ.get("DISTIL_DAG_TEST_VLLM", "")
 # Loading and, after a kill, loading again: minutes on two busy cores.
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800)]
 
-ARGUMENTS = ("--dtype", "bfloat16", "--max-model-len", "4096", "--enforce-eager", "--max-num-seqs", "32")
 COLOUR = {
     "type": "object",
     "properties": {"colour": {"enum": ["red", "green"]}, "count": {"type": "integer"}},
     "required": ["colour", "count"],
     "additionalProperties": False,
 }
-
-
-@pytest.fixture(scope="session")
-def spec(tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
-    if not EXECUTABLE:
-        pytest.skip("DISTIL_DAG_TEST_VLLM is not set: run `make test-vllm`")
-    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
-    weights = embedded_checkpoint(tmp_path_factory.mktemp("weights"))
-    return ModelSpec(
-        mode="managed", model=str(weights), executable=EXECUTABLE, arguments=ARGUMENTS, max_in_flight=16
-    )
-
-
-@pytest.fixture(scope="session")
-def run() -> Iterator[subprocess.Popen[bytes]]:
-    """Stands for the process of a run."""
-    process = subprocess.Popen(["sleep", "infinity"])
-    yield process
-    process.kill()
-    process.wait()
-
-
-@pytest.fixture(scope="session")
-def servers(run: subprocess.Popen[bytes], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    owner = ProcessMark.of(run.pid)
-    assert owner is not None
-    mine = Servers(tmp_path_factory.mktemp("home") / "servers", "run", owner, say=print)
-    yield mine
-    mine.release()
-
-
-@pytest.fixture(scope="session")
-def chat(spec: ModelSpec, servers: Servers) -> Iterator[ChatModel]:
-    with open_chat(spec, None, servers) as model:
-        yield model
 
 
 def records(servers: Path) -> list[ServerRecord]:
@@ -106,34 +64,38 @@ def answered(replies: list[Reply]) -> bool:
     return all(reply.finish != "error" and reply.text.strip() for reply in replies)
 
 
-def test_it_starts_and_generates(chat: ChatModel, servers: Servers) -> None:
-    assert answered(chat.generate(requests(24)))
-    record = record_of(servers)
-    assert (record.state, record.starts) == ("ready", 1)
+def test_it_starts_and_generates(vllm_chat: ChatModel, vllm_servers: Servers) -> None:
+    assert answered(vllm_chat.generate(requests(24)))
+    record = record_of(vllm_servers)
+    assert record.state == "ready"
     assert len(record.processes) >= 2  # the engine has a process of its own
-    assert chat.identity.startswith("checkpoint@sha256:")
-    (log,) = servers.logs.values()
+    assert vllm_chat.identity.startswith("checkpoint@sha256:")
+    (log,) = vllm_servers.logs.values()
     key = record.key.get_secret_value()
     assert key not in log.read_text(errors="replace")
     assert all(key not in " ".join(psutil.Process(mark.pid).cmdline()) for mark in record.processes)
 
 
-def test_a_schema_is_kept_to(chat: ChatModel) -> None:
+def test_a_schema_is_kept_to(vllm_chat: ChatModel) -> None:
     asked = (Message(role="user", content="How many apples are there, and of which colour? Invent it."),)
-    for reply in chat.generate([Prompt(asked, schema=COLOUR, max_tokens=64, temperature=1.0)] * 4):
+    for reply in vllm_chat.generate([Prompt(asked, schema=COLOUR, max_tokens=64, temperature=1.0)] * 4):
         said = json.loads(reply.text)
         assert said["colour"] in ("red", "green")
         assert isinstance(said["count"], int)
 
 
-def test_a_given_text_is_scored(chat: ChatModel) -> None:
+def test_a_given_text_is_scored(vllm_chat: ChatModel) -> None:
     asked = Prompt((Message(role="user", content="What is the capital of France?"),))
-    good, bad = chat.score([(asked, "The capital of France is Paris."), (asked, "Wombat clarinet sixty.")])
+    good, bad = vllm_chat.score(
+        [(asked, "The capital of France is Paris."), (asked, "Wombat clarinet sixty.")]
+    )
     assert 0 > good.logprob / good.tokens > bad.logprob / bad.tokens
 
 
-def test_killed_mid_batch_it_comes_back_and_no_reply_is_lost(chat: ChatModel, servers: Servers) -> None:
-    before = record_of(servers)
+def test_killed_mid_batch_it_comes_back_and_no_reply_is_lost(
+    vllm_chat: ChatModel, vllm_servers: Servers
+) -> None:
+    before = record_of(vllm_servers)
     heard: list[int] = []
 
     def kill_once(place: int, reply: Reply) -> None:
@@ -141,18 +103,23 @@ def test_killed_mid_batch_it_comes_back_and_no_reply_is_lost(chat: ChatModel, se
         if len(heard) == 5:
             os.kill(before.processes[0].pid, signal.SIGKILL)
 
-    assert answered(chat.generate(requests(60), kill_once))
+    assert answered(vllm_chat.generate(requests(60), kill_once))
     assert sorted(heard) == list(range(60))
-    after = record_of(servers)
+    after = record_of(vllm_servers)
     assert (after.starts, after.port) == (before.starts + 1, before.port)
     assert not any(mark.alive() for mark in before.processes)
 
 
 def test_a_request_that_ends_the_engine_takes_nobody_along(
-    chat: ChatModel, spec: ModelSpec, servers: Servers
+    vllm_chat: ChatModel, vllm_spec: ModelSpec, vllm_servers: Servers
 ) -> None:
-    before = record_of(servers)
-    body = {"model": spec.model, "messages": [{"role": "user", "content": "Hi"}], "seed": 1, "temperature": 1}
+    before = record_of(vllm_servers)
+    body = {
+        "model": vllm_spec.model,
+        "messages": [{"role": "user", "content": "word " * 1000}],
+        "seed": 1,
+        "temperature": 1,
+    }
     request = urllib.request.Request(
         f"http://127.0.0.1:{before.port}/v1/chat/completions",
         data=json.dumps(body).encode(),
@@ -165,12 +132,12 @@ def test_a_request_that_ends_the_engine_takes_nobody_along(
     def crash_once(place: int, reply: Reply, crashed: list[int] = []) -> None:  # noqa: B006
         crashed.append(place)
         if len(crashed) == 5:
-            # On a CPU a seed is more than this engine can take.
+            # On a CPU a seed ends the engine when its prompt is so long that it is read in pieces.
             threading.Thread(target=lambda: _ignore(request), daemon=True).start()
 
-    assert answered(chat.generate(requests(60), crash_once))
-    until(lambda: record_of(servers).starts > before.starts, 60)
-    assert answered(chat.generate(requests(4), unheeded))
+    assert answered(vllm_chat.generate(requests(60), crash_once))
+    until(lambda: record_of(vllm_servers).starts > before.starts, 60)
+    assert answered(vllm_chat.generate(requests(4), unheeded))
 
 
 def _ignore(request: urllib.request.Request) -> None:
@@ -178,17 +145,19 @@ def _ignore(request: urllib.request.Request) -> None:
         urllib.request.urlopen(request, timeout=60).close()
 
 
-def test_a_killed_run_takes_its_server_along(servers: Servers, run: subprocess.Popen[bytes]) -> None:
-    record = record_of(servers)
+def test_a_killed_run_takes_its_server_along(
+    vllm_servers: Servers, vllm_run: subprocess.Popen[bytes]
+) -> None:
+    record = record_of(vllm_servers)
     assert all(mark.alive() for mark in record.processes)
-    run.kill()
-    run.wait()
+    vllm_run.kill()
+    vllm_run.wait()
     until(lambda: not any(mark.alive() for mark in (record.keeper, *record.processes)), 60)
-    assert record_of(servers).reason == "its run has ended"
+    assert record_of(vllm_servers).reason == "its run has ended"
 
 
-def test_settings_that_it_refuses_are_told_with_its_own_words(spec: ModelSpec, tmp_path: Path) -> None:
-    wrong = spec.model_copy(update={"arguments": ("--dtype", "float7")})
+def test_settings_that_it_refuses_are_told_with_its_own_words(vllm_spec: ModelSpec, tmp_path: Path) -> None:
+    wrong = vllm_spec.model_copy(update={"arguments": ("--dtype", "float7")})
     with (
         open_chat(wrong, None, Servers(tmp_path, "run")) as chat,
         pytest.raises(ServerError, match="ended before it was ready(.|\n)*float7"),
@@ -197,13 +166,13 @@ def test_settings_that_it_refuses_are_told_with_its_own_words(spec: ModelSpec, t
 
 
 def test_the_steps_of_a_run_share_one_server_which_ends_before_training(
-    spec: ModelSpec, tmp_path: Path
+    vllm_spec: ModelSpec, tmp_path: Path
 ) -> None:
     """Judging and synthesis in their own processes; then SIGTERM to the run."""
     settings = {
         "name": "household",
         "traces": {"kind": "files", "path": "log.jsonl", "format": "messages"},
-        "teacher": spec.model_dump(mode="json", include={"mode", "model", "executable", "arguments"}),
+        "teacher": vllm_spec.model_dump(mode="json", include={"mode", "model", "executable", "arguments"}),
         "test": {"size": 8},
         "judge": {"seeds": 20},
         "synthesis": {"rows": 8, "batch": 8},
