@@ -18,6 +18,7 @@ from distil_dag_tests.integration.household_task import write_household
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(2400),
     pytest.mark.skipif(sys.platform != "linux", reason="a step learns of its run's death from Linux"),
 ]
 

@@ -19,8 +19,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def instance() -> Iterator[dg.DagsterInstance]:
+    """For every test: without a living one Dagster may still point at one that an earlier test has ended."""
     with dg.DagsterInstance.ephemeral() as temporary:
         yield temporary
 

@@ -28,7 +28,7 @@ class Teacher:
     def settings(self) -> list[str]:
         price = "price: {prompt_per_million: 1000, completion_per_million: 2000}"
         served = f"teacher={{mode: attached, model: strong, base_url: {self.address}, {price}}}"
-        gates = "gates.soft=[enough_traces, enough_seeds, seed_yield]"
+        gates = "gates.soft=[enough_traces, enough_seeds, seed_yield, judge_agrees]"
         chosen = [served, gates, "judge.kind=rubric", "test.size=5", "synthesis.rows=30"]
         return [word for setting in chosen for word in ("--set", setting)]
 
@@ -75,12 +75,12 @@ def teacher() -> Iterator[Teacher]:
 
 def test_a_plan_then_a_run_that_its_budget_stops(teacher: Teacher, tmp_path: Path, home: Path) -> None:
     task = tmp_path / "tasks" / "home"
-    write_task(task, "home", 60)
+    write_task(task, "home", 400)
     planned = distil_dag("plan", task, "--run", "demo", "--json", *teacher.settings(), cwd=tmp_path)
     assert planned.code == 0, planned.err
     plan = json.loads(planned.out)
     judging = plan["forecasts"][0]
-    assert plan["traces"] == 60
+    assert plan["traces"] == 400
     assert judging["probe"]["calls"] >= 20
     assert judging["tokens"]["value"] == pytest.approx(judging["calls"]["value"] * (PROMPT + ANSWER))
     assert judging["money"]["value"] == pytest.approx(judging["calls"]["value"] * 0.12)

@@ -33,10 +33,6 @@ ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "transformers", "datasets", "llama_cpp", "trl", "peft", "matplotlib", "sklearn")
 
 
-# Within an instance that lives: Dagster may still point at one that an earlier test has ended.
-pytestmark = pytest.mark.usefixtures("instance")
-
-
 @pytest.fixture
 def defs(home: Path) -> dg.Definitions:
     return build_defs(home)
