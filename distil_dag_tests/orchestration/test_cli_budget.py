@@ -82,8 +82,10 @@ def test_a_plan_then_a_run_that_its_budget_stops(teacher: Teacher, tmp_path: Pat
     judging = plan["forecasts"][0]
     assert plan["traces"] == 400
     assert judging["probe"]["calls"] >= 20
-    assert judging["tokens"]["value"] == pytest.approx(judging["calls"]["value"] * (PROMPT + ANSWER))
-    assert judging["money"]["value"] == pytest.approx(judging["calls"]["value"] * 0.12)
+    assert judging["tokens"]["value"] == pytest.approx(
+        judging["calls"]["value"] * (PROMPT + ANSWER), rel=0.01
+    )
+    assert judging["money"]["value"] == pytest.approx(judging["calls"]["value"] * 0.12, rel=0.01)
     assert plan["tokens"]["value"] == pytest.approx(sum(f["tokens"]["value"] for f in plan["forecasts"]))
     told = distil_dag("plan", task, "--run", "demo", *teacher.settings(), cwd=tmp_path)
     assert "judging" in told.out
