@@ -7,9 +7,8 @@ import math
 
 import pytest
 
-from distil_dag.adapters.embedded_weights import embedded_gguf
-from distil_dag.adapters.llama_cpp_chat import LlamaCppChat
 from distil_dag.core.case import Message
+from distil_dag.core.task import ModelSpec
 from distil_dag.stages.ports import ChatModel, Prompt
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800)]
@@ -51,7 +50,9 @@ def test_a_prompt_beyond_the_context_costs_only_itself(vllm_chat: ChatModel) -> 
     assert short.finish != "error"
 
 
-def test_scores_are_those_of_the_same_weights_in_llama_cpp(vllm_chat: ChatModel) -> None:
+def test_scores_are_those_of_the_same_weights_in_transformers(
+    vllm_chat: ChatModel, vllm_spec: ModelSpec
+) -> None:
     france = ask("What is the capital of France?")
     items = [
         (france, "Paris."),
@@ -60,12 +61,30 @@ def test_scores_are_those_of_the_same_weights_in_llama_cpp(vllm_chat: ChatModel)
         (france, ""),
     ]
     scores = vllm_chat.score(items)
-    with LlamaCppChat(embedded_gguf()) as exact:
-        wanted = exact.score(items)
-    assert [score.tokens for score in scores] == [score.tokens for score in wanted]
-    # Weights of 16 bits here, of four with eight-bit activations there.
+    wanted = [in_transformers(str(vllm_spec.model), prompt, text) for prompt, text in items]
+    assert [score.tokens for score in scores] == [len(logprobs) for logprobs in wanted]
+    # Activations have 16 bits here, 32 there.
     assert [score.logprob for score in scores] == pytest.approx(
-        [score.logprob for score in wanted], rel=0.1, abs=0.3
+        [sum(logprobs) for logprobs in wanted], rel=0.05, abs=0.3
     )
     assert scores[0].logprob > scores[1].logprob
     assert vllm_chat.score([(ask("word " * 3000), "yes")])[0].logprob == -math.inf
+
+
+def in_transformers(weights: str, prompt: Prompt, text: str) -> list[float]:
+    """The log-probability of each token behind the prompt, the end of the turn the last."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(weights)
+    model = AutoModelForCausalLM.from_pretrained(weights).eval()
+    messages = [message.openai() for message in prompt.messages]
+    opened = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    before, whole = (
+        tokenizer.encode(opened + said, add_special_tokens=False)
+        for said in (prompt.prefill, f"{prompt.prefill}{text}<|im_end|>")
+    )
+    start = next((at for at, (a, b) in enumerate(zip(before, whole, strict=False)) if a != b), len(before))
+    with torch.no_grad():
+        logprobs = torch.log_softmax(model(torch.tensor([whole])).logits[0].float(), -1)
+    return [float(logprobs[at - 1, whole[at]]) for at in range(start, len(whole))]

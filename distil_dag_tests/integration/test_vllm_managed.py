@@ -174,7 +174,7 @@ def test_the_steps_of_a_run_share_one_server_which_ends_before_training(
         "traces": {"kind": "files", "path": "log.jsonl", "format": "messages"},
         "teacher": vllm_spec.model_dump(mode="json", include={"mode", "model", "executable", "arguments"}),
         "test": {"size": 8},
-        "judge": {"seeds": 20},
+        "judge": {"seeds": 12, "sample": 24, "reask": 0},
         "synthesis": {"rows": 8, "batch": 8},
         "training": {"layers": 1, "epochs": 50.0, "batch_size": 4},
         "gates": {"soft": list(get_args(GateName))},
