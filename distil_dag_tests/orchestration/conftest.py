@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.storage.defs_state.base import DefsStateStorage
 
 from distil_dag_tests.orchestration.paid_models import Installation, Place
 
@@ -20,8 +21,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def no_ended_instance() -> Iterator[None]:
+    """Dagster may still point at an instance that has ended, and asks it for the state of definitions."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DefsStateStorage, "get", classmethod(lambda cls: None))
+        yield
+
+
+@pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    """For every test: without a living one Dagster may still point at one that an earlier test has ended."""
     with dg.DagsterInstance.ephemeral() as temporary:
         yield temporary
 
