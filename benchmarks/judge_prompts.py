@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from distil_dag.core.case import Trace
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.case_files import read_cases
-from distil_dag.stages.ports import Arrived, Heard, Prompt, Reply, Score, unheeded
-from distil_dag.stages.rubric_judge import RubricJudge
+from distil_dag.stages.ports import Prompt
+from distil_dag.stages.rubric_judge import rubric_prompt
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "smart_home"
-
-
-class _Listener:
-    """Takes the prompts that a judge would send, and answers none."""
-
-    identity = "listener"
-
-    def __init__(self) -> None:
-        self.prompts: list[Prompt] = []
-
-    def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
-        self.prompts += prompts
-        return [Reply("", "error", error="not asked")] * len(prompts)
-
-    def score(self, items: Sequence[tuple[Prompt, str]], arrived: Heard = unheeded) -> list[Score]:
-        raise NotImplementedError("the rubric judge scores no texts")
 
 
 def judge_prompts(agents: int, each: int, max_tokens: int) -> list[Prompt]:
@@ -46,11 +29,9 @@ def judge_prompts(agents: int, each: int, max_tokens: int) -> list[Prompt]:
     for agent in range(agents):
         rng = random.Random(agent)
         tools = rng.sample(job["tools"], len(job["tools"]) - 1) if agents > 1 else job["tools"]
-        listener = _Listener()
-        chosen = rng.sample(traces, each)
-        judge = RubricJudge(Toolset.from_openai(tools, job["task_description"]), listener)
-        judge.assess([(trace, trace.calls) for trace in chosen])
-        prompts += [replace(prompt, schema=None, max_tokens=max_tokens) for prompt in listener.prompts]
+        toolset = Toolset.from_openai(tools, job["task_description"])
+        asked = [rubric_prompt(toolset, trace, trace.calls) for trace in rng.sample(traces, each)]
+        prompts += [replace(prompt, schema=None, max_tokens=max_tokens) for prompt in asked]
     return prompts
 
 

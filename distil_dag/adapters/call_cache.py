@@ -11,11 +11,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from distil_dag.adapters.closing import Closing
 from distil_dag.stages.ports import Arrived, ChatModel, Heard, Prompt, Reply, Score, unheeded
 
 Request = TypeVar("Request")
@@ -25,7 +25,7 @@ _WAIT_SECONDS = 60.0
 _KEYS_PER_QUERY = 500
 
 
-class CachedChat:
+class CachedChat(Closing):
     """A chat model in front of a SQLite file, which the processes of one machine may share.
 
     A call's key is the model's identity and the whole prompt with all its parameters. A reply is
@@ -52,14 +52,6 @@ class CachedChat:
                 self._database.execute(
                     "CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, reply TEXT) WITHOUT ROWID"
                 )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; the model stays open."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from distil_dag.adapters.background_loop import BackgroundLoop
 from distil_dag.adapters.call_faults import Fault
 from distil_dag.adapters.chat_wire import read_reply, request_body
+from distil_dag.adapters.closing import Closing
 from distil_dag.adapters.endpoint import Endpoint, Patience
 from distil_dag.adapters.endpoint_pool import EndpointPool
 from distil_dag.adapters.prompt_order import by_beginning
@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 _OPENAI = "https://api.openai.com/v1"
 
 
-class EndpointChat:
+class EndpointChat(Closing):
     """Chat completions, as many at a time as the servers take; close it, or use it in a `with` block.
 
     The key comes from the environment variable that `spec.api_key_env` names; an endpoint of one's
@@ -58,14 +58,6 @@ class EndpointChat:
 
     def __repr__(self) -> str:
         return f"EndpointChat({self.identity!r})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End connections and their thread; a later call opens new ones."""

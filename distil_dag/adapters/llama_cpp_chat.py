@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from distil_dag.adapters.chat_template import ChatTemplate, Piece
+from distil_dag.adapters.closing import Closing
 from distil_dag.adapters.llama_cpp_engine import LlamaCppEngine
 from distil_dag.adapters.llama_cpp_grammar import Grammar
 from distil_dag.adapters.llama_cpp_jobs import Completion, Scoring
@@ -25,7 +24,7 @@ from distil_dag.stages.ports import Arrived, Heard, Prompt, Reply, Score, unheed
 _BYTES_PER_TOKEN = 64
 
 
-class LlamaCppChat:
+class LlamaCppChat(Closing):
     """A chat model over llama.cpp; close it, or use it as a context manager, to free its memory.
 
     `parallel` sequences are decoded at once, in a cache of `context` tokens for all of them
@@ -46,14 +45,6 @@ class LlamaCppChat:
         self._engine = LlamaCppEngine(path, parallel, context, threads)
         self._vocabulary = self._engine.vocabulary
         self._turns = threading.RLock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Free the model's memory."""

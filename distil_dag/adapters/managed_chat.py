@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from distil_dag.adapters.endpoint import Patience
 from distil_dag.adapters.endpoint_chat import EndpointChat
@@ -18,6 +18,9 @@ from distil_dag.adapters.server_record import server_name
 from distil_dag.adapters.vllm_server import HOST, ServerError
 from distil_dag.core.task import ModelSpec
 from distil_dag.stages.ports import Arrived, Heard, ModelUnreachableError, Prompt, Reply, Score, unheeded
+
+Request = TypeVar("Request")
+Result = TypeVar("Result", Reply, Score)
 
 # How often a keeper that was itself ended from outside is replaced, in the life of one model.
 _KEEPERS = 3
@@ -56,35 +59,32 @@ class ManagedChat:
 
     def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
         """One reply a prompt, in order; see the port."""
-        replies: dict[int, Reply] = {}
-
-        def ask(chat: EndpointChat) -> None:
-            left = [place for place in range(len(prompts)) if place not in replies]
-
-            def heard(at: int, reply: Reply) -> None:
-                replies[left[at]] = reply
-                arrived(left[at], reply)
-
-            chat.generate([prompts[place] for place in left], heard)
-
-        self._until_answered(ask)
-        return [replies[place] for place in range(len(prompts))]
+        return self._each(prompts, EndpointChat.generate, arrived)
 
     def score(self, items: Sequence[tuple[Prompt, str]], arrived: Heard = unheeded) -> list[Score]:
         """How likely the given texts are; see the port."""
-        scores: dict[int, Score] = {}
+        return self._each(items, EndpointChat.score, arrived)
 
-        def ask(chat: EndpointChat) -> None:
-            left = [place for place in range(len(items)) if place not in scores]
+    def _each(
+        self,
+        requests: Sequence[Request],
+        ask: Callable[[EndpointChat, Sequence[Request], Callable[[int, Result], None]], object],
+        arrived: Callable[[int, Result], None],
+    ) -> list[Result]:
+        """What came for each request; only those without it are asked again after the server has died."""
+        found: dict[int, Result] = {}
 
-            def heard(at: int, score: Score) -> None:
-                scores[left[at]] = score
-                arrived(left[at], score)
+        def ask_for_the_rest(chat: EndpointChat) -> None:
+            left = [place for place in range(len(requests)) if place not in found]
 
-            chat.score([items[place] for place in left], heard)
+            def heard(at: int, result: Result) -> None:
+                found[left[at]] = result
+                arrived(left[at], result)
 
-        self._until_answered(ask)
-        return [scores[place] for place in range(len(items))]
+            ask(chat, [requests[place] for place in left], heard)
+
+        self._until_answered(ask_for_the_rest)
+        return [found[place] for place in range(len(requests))]
 
     def _until_answered(self, ask: Callable[[EndpointChat], None]) -> None:
         while True:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import TypeVar
 
 from distil_dag.adapters.meter import Line, Meter
 from distil_dag.core.task import ModelSpec
 from distil_dag.stages.ports import Arrived, ChatModel, Heard, Prompt, Reply, Score, unheeded
+
+Request = TypeVar("Request")
+Result = TypeVar("Result", Reply, Score)
 
 # Modes of models whose replies do not depend on what else they are asked.
 SERVED = ("attached", "managed")
@@ -48,46 +52,48 @@ class _Metered:
 
     def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]:
         replies: list[Reply] = []
-        while len(replies) < len(prompts):
+        while left := prompts[len(replies) :]:
             self._meter.check()
-            size = self._meter.room() if self._splits else len(prompts)
-            replies += self._send(prompts[len(replies) : len(replies) + size], len(replies), arrived)
+            start, size = len(replies), self._meter.room() if self._splits else len(left)
+
+            def hear(place: int, reply: Reply, start: int = start) -> None:
+                arrived(start + place, reply)
+
+            replies += self._send(left[:size], self._model.generate, self._count, hear)
         return replies
 
     def score(self, items: Sequence[tuple[Prompt, str]], arrived: Heard = unheeded) -> list[Score]:
         if not items:
             return []
         self._meter.check()
-        heard: set[int] = set()
+        return self._send(items, self._model.score, self._count_score, arrived)
 
-        def hear(place: int, score: Score) -> None:
-            heard.add(place)
-            self._count_score(score)
-            arrived(place, score)
+    def _send(
+        self,
+        requests: Sequence[Request],
+        ask: Callable[[Sequence[Request], Callable[[int, Result], None]], list[Result]],
+        count: Callable[[Result], None],
+        arrived: Callable[[int, Result], None],
+    ) -> list[Result]:
+        """Count each result once, as it is heard of or at the end.
 
-        with self._using():
-            scores = self._model.score(items, hear)
-        for place, score in enumerate(scores):
-            if place not in heard:
-                self._count_score(score)
-        return scores
+        A part of a split batch is told of before the next part goes out.
+        """
+        counted: set[int] = set()
 
-    def _send(self, prompts: Sequence[Prompt], start: int, arrived: Arrived) -> list[Reply]:
-        heard: set[int] = set()
-
-        def hear(place: int, reply: Reply) -> None:
-            heard.add(place)
-            self._count(reply)
-            arrived(start + place, reply)
+        def hear(place: int, result: Result) -> None:
+            counted.add(place)
+            count(result)
+            arrived(place, result)
 
         with self._using():
-            replies = self._model.generate(prompts, hear)
-        for place, reply in enumerate(replies):
-            if place not in heard:
-                self._count(reply)
+            results = ask(requests, hear)
+        for place, result in enumerate(results):
+            if place not in counted:
+                count(result)
                 if self._splits:
-                    arrived(start + place, reply)
-        return replies
+                    arrived(place, result)
+        return results
 
     @contextmanager
     def _using(self) -> Iterator[None]:

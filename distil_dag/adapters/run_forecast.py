@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -15,6 +13,7 @@ from distil_dag.adapters.meter import Meter
 from distil_dag.adapters.metered_chat import SERVED
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.trace_sources import read_traces
+from distil_dag.adapters.whole_files import write_whole
 from distil_dag.core.case import Case, Example, HeldOut, Trace
 from distil_dag.core.forecast import Forecast, Plan
 from distil_dag.core.run_key import RunKey
@@ -87,7 +86,7 @@ def _judging(
     spec, tools = task.settings.judge, task.toolset
     alike = min(NEAR_COPY, task.settings.gates.leak_similarity)
     split, holdout = hold_out(list(traces), task.test, task.settings.test, tools, alike)
-    specs = [task.settings.teacher, *spec.committee, *filter(None, [spec.arbiter])]
+    specs = task.settings.models
     with ExitStack() as models:
         opened = [models.enter_context(_rehearsed(model, open_model)) for model in specs]
         chat, *others = [rehearsal for rehearsal, _ in opened]
@@ -165,10 +164,7 @@ class Paces:
 
     def keep(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self._path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(self._known, file, indent=1)
-        os.replace(temporary, self._path)
+        write_whole(self._path, json.dumps(self._known, indent=1).encode())
 
 
 def _exceeds(plan: Plan, budget: BudgetSpec) -> list[str]:

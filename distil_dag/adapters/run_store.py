@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 from upath import UPath
 
+from distil_dag.adapters.whole_files import write_whole
 from distil_dag.core.case import Case
 
 CaseType = TypeVar("CaseType", bound=Case)
@@ -54,10 +55,7 @@ class RunStore:
         target = self.folder(run, asset) / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if self.is_local:
-            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".tmp-")
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.replace(temporary, target)
+            write_whole(Path(target.path), data)
         else:
             target.write_bytes(data)  # an object store shows an object only when it is complete
         return target

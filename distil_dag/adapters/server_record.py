@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_serializer
 
 from distil_dag.adapters.processes import ProcessMark
+from distil_dag.adapters.whole_files import write_whole
 from distil_dag.core.task import ModelSpec
 
 RECORD_FILE = "server.json"
@@ -54,10 +53,7 @@ class ServerRecord(BaseModel):
 
     def write(self, folder: Path) -> None:
         """Put the record into its folder, whole or not at all, for this user's eyes only."""
-        handle, temporary = tempfile.mkstemp(dir=folder)  # mode 0600
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(self.model_dump_json(indent=2))
-        os.replace(temporary, folder / RECORD_FILE)
+        write_whole(folder / RECORD_FILE, self.model_dump_json(indent=2).encode())
 
     @staticmethod
     def read(folder: Path) -> ServerRecord | None:

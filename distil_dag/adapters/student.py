@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from distil_dag.adapters.call_decoder import CallDecoder, Decoded
+from distil_dag.adapters.closing import Closing
 from distil_dag.adapters.llama_cpp_engine import LlamaCppEngine, shared_length
 from distil_dag.adapters.run_store import file_digest
 from distil_dag.core.case import Case, Message
@@ -51,7 +50,7 @@ class StudentAnswer:
     decoded: Decoded
 
 
-class Student:
+class Student(Closing):
     """A student in this process; close it, or use it as a context manager, to free its memory.
 
     Its answers are valid calls of its tools by construction, and those of plain greedy decoding.
@@ -71,14 +70,6 @@ class Student:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Free the model's memory."""

@@ -35,6 +35,10 @@ Plain = Annotated[
     bool,
     typer.Option("--plain", help="Ask a GGUF file by plain llama.cpp, not held to its tools."),
 ]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=C", help="Override a setting of task.yaml; repeatable."),
+]
 TaskArgument = Annotated[
     str, typer.Argument(metavar="TASK", help="A task folder, or the name of a known task.")
 ]
@@ -74,10 +78,7 @@ def run(
             "whole log. Unset: all traces up to now. The same KEY again goes on where it stopped.",
         ),
     ] = None,
-    set: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="A.B=C", help="Override a setting of task.yaml; repeatable."),
-    ] = None,
+    set: Overrides = None,
     json: Json = False,
 ) -> None:
     """Run the whole chain: traces in, GGUF files and a report out.
@@ -100,10 +101,7 @@ def plan(
             "--run", metavar="KEY", help="The run that is planned: its window, and what it has done."
         ),
     ] = None,
-    set: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="A.B=C", help="Override a setting of task.yaml; repeatable."),
-    ] = None,
+    set: Overrides = None,
     json: Json = False,
 ) -> None:
     """Forecast what a run would use of its teacher: tokens, money, time, each with a range.

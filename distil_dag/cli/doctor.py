@@ -197,8 +197,8 @@ def _tasks(places: Deployment) -> Iterator[Check]:
 
 def _servers(task: Task) -> Iterator[Check]:
     """The command of each managed model, which need not be installed with this project."""
-    models = (task.settings.teacher, *task.settings.judge.committee)
-    for executable in sorted({model.executable for model in models if model.mode == "managed"}):
+    models = [model for model in task.settings.models if model.mode == "managed"]
+    for executable in sorted({model.executable for model in models}):
         name = f"model server of {task.name}"
         words = shlex.split(executable)
         found = shutil.which(words[0]) if words else None

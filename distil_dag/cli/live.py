@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from distil_dag.cli.durations import duration
 from distil_dag.stages.progress_line import ProgressLine
 
 _Type = dg.DagsterEventType
@@ -60,7 +61,7 @@ class Story:
         elif event.event_type is _Type.STEP_SUCCESS:
             self._ended(step, entry.timestamp)
             if not _is_gate(step):
-                self._print(f"  [green]done[/green] in {_duration(self.seconds[step])}")
+                self._print(f"  [green]done[/green] in {duration(self.seconds[step])}")
         elif _is_interrupt(event):
             # Dagster puts an interrupted step up for retry even where the whole run is ending.
             self._ended(step, entry.timestamp)
@@ -109,7 +110,7 @@ class Story:
 def _bar(line: ProgressLine) -> Table:
     """Two lines: a bar with how far the stage is and how long it takes yet, and below it the note."""
     head = Table.grid(padding=(0, 1))
-    left = f"{_duration(line.left)} left" if line.left is not None else ""
+    left = f"{duration(line.left)} left" if line.left is not None else ""
     bar = ProgressBar(total=max(line.total, 1), completed=line.done, width=_BAR_WIDTH)
     head.add_row(Text(line.what), bar, Text(f"{line.done:,}/{line.total:,}"), Text(left, style="cyan"))
     both = Table.grid()
@@ -148,7 +149,3 @@ def _cause(event: dg.DagsterEvent) -> SerializableErrorInfo | None:
     while error and error.cause:
         error = error.cause
     return error
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"

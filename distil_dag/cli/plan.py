@@ -10,6 +10,7 @@ from rich.table import Table
 
 from distil_dag.adapters.run_forecast import plan_run
 from distil_dag.adapters.run_store import RunStore
+from distil_dag.cli.durations import duration
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.run import run_key
 from distil_dag.cli.task_folders import find_task, parse_overrides
@@ -84,15 +85,5 @@ def _paid(found: Range) -> str:
 def _timed(found: Range | None) -> str:
     if found is None:
         return "not known"
-    low, middle, high = (_duration(seconds) for seconds in (found.low, found.value, found.high))
+    low, middle, high = (duration(seconds) for seconds in (found.low, found.value, found.high))
     return f"{middle} ({low} to {high})"
-
-
-def _duration(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 120
-        else f"{seconds / 60:.1f} min"
-        if seconds < 7200
-        else f"{seconds / 3600:.1f} h"
-    )

@@ -35,10 +35,6 @@ class Usage(BaseModel):
         mine, theirs = self.model_dump(), other.model_dump()
         return Usage.model_validate({name: mine[name] + theirs[name] for name in mine})
 
-    def __sub__(self, other: Usage) -> Usage:
-        mine, theirs = self.model_dump(), other.model_dump()
-        return Usage.model_validate({name: mine[name] - theirs[name] for name in mine})
-
 
 class Spending(BaseModel):
     """A run's use of all its models, over all its assets and attempts."""

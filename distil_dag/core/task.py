@@ -286,11 +286,16 @@ class Settings(_Section):
     gates: GateSpec = GateSpec()
     automation: AutomationSpec = AutomationSpec()
 
+    @property
+    def models(self) -> tuple[ModelSpec, ...]:
+        """Teacher, labellers of the committee, and the arbiter if there is one."""
+        judge = self.judge
+        return (self.teacher, *judge.committee, *((judge.arbiter,) if judge.arbiter else ()))
+
     @model_validator(mode="after")
     def _money_needs_a_price(self) -> Self:
         """A limit that can never act would be worse than none."""
-        models = [self.teacher, *self.judge.committee, *filter(None, [self.judge.arbiter])]
-        if self.budget.money is not None and all(model.price == PriceSpec() for model in models):
+        if self.budget.money is not None and all(model.price == PriceSpec() for model in self.models):
             raise PydanticCustomError(
                 "no_price", "limits nothing without a price: set `teacher.price`, or limit `budget.tokens`"
             )

@@ -55,18 +55,13 @@ class TrainingJob(BaseModel):
     base_name: str
 
 
-def run(folder: Path, progress: Progress) -> TrainReport:
-    """Train as `folder` says; returns the report that it also leaves there."""
-    job = _job(folder)
+def run(folder: Path, job: TrainingJob, progress: Progress) -> TrainReport:
+    """Train on the rows of `folder`; returns the report that it also leaves there."""
     rows = [Example.from_row(row) for row in pq.read_table(folder / ROWS_FILE).to_pylist()]
     toolset = Toolset.from_openai(job.tools, job.description)
     return sft.train(
         rows, toolset, job.student, job.training, Path(job.base), folder, progress, job.base_name
     )
-
-
-def _job(folder: Path) -> TrainingJob:
-    return TrainingJob.model_validate_json((folder / JOB_FILE).read_text())
 
 
 def main() -> None:
@@ -78,9 +73,10 @@ def main() -> None:
     _end_with(os.environ.get(PARENT_VARIABLE))
     _quieten()
     with _log() as log:
-        job = _job(Path(sys.argv[1]))
+        folder = Path(sys.argv[1])
+        job = TrainingJob.model_validate_json((folder / JOB_FILE).read_text())
         wait_for_memory(current_gpu, job.training.gpu_free, _GPU_SECONDS, log.info)
-        report = run(Path(sys.argv[1]), paced(log.info, "training"))
+        report = run(folder, job, paced(log.info, "training"))
         log.info(
             f"trained on {report.rows} rows, {report.steps} steps, "
             f"last loss {report.loss[-1][1]:.3f}, {report.seconds:.0f} s"

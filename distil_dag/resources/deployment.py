@@ -14,12 +14,13 @@ says otherwise:
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+
+from distil_dag.adapters.whole_files import write_whole
 
 _TASKS_FILE = "tasks.txt"
 
@@ -63,10 +64,7 @@ class Deployment:
         """
         folders = list(dict.fromkeys([folder.resolve(), *_registered(self.home)]))
         self.home.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self.home)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.writelines(f"{known}\n" for known in folders)
-        os.replace(temporary, self.home / _TASKS_FILE)
+        write_whole(self.home / _TASKS_FILE, "".join(f"{known}\n" for known in folders).encode())
 
     def instance(self) -> dg.DagsterInstance:
         """The Dagster instance of this installation; its settings are placed there on first use.

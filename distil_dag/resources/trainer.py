@@ -16,6 +16,7 @@ from dagster._core.errors import DagsterPipesExecutionError
 from pydantic import Field
 
 from distil_dag.adapters.student_base import base_checkpoint
+from distil_dag.adapters.whole_files import write_whole
 from distil_dag.core.case import Example
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.task import Task
@@ -64,10 +65,10 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             base=str(base),
             base_name=name,
         )
-        _write(folder / JOB_FILE, job.model_dump_json(indent=2).encode())
+        write_whole(folder / JOB_FILE, job.model_dump_json(indent=2).encode())
         table = io.BytesIO()
         pq.write_table(pa.Table.from_pylist([row.row() for row in rows]), table)
-        _write(folder / ROWS_FILE, table.getvalue())
+        write_whole(folder / ROWS_FILE, table.getvalue())
         context.log.info(f"training in {folder}, base {name}")
         self._run(context, folder)
         report = TrainReport.model_validate_json((folder / "report.json").read_text())
@@ -86,12 +87,6 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 description=f"The training process failed ({error}). Its output is in this step's stderr; "
                 f"the last checkpoint stays in {folder}, and a retry goes on from it."
             ) from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
 
 
 def _forget_older(folder: Path) -> None:

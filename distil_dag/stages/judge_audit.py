@@ -13,6 +13,7 @@ from distil_dag.stages.statistics import wilson
 
 _DRAWS = 1000
 _CONFIDENCE = 0.95
+_TAIL = (1 - _CONFIDENCE) / 2
 # Jeffreys' prior of the four shares: an interval that does not vanish where few labels all agree.
 _PRIOR = 0.5
 
@@ -77,9 +78,6 @@ def consistency(first: Sequence[Judgement], again: Sequence[Judgement], min_scor
         **_share("agreement", same, len(first)),
         "mean_difference": sum(abs(one - two) for one, two in pairs) / max(1, len(pairs)),
     }
-
-
-_TAIL = (1 - _CONFIDENCE) / 2
 
 
 def _share(name: str, hits: int, of: int) -> dict[str, float]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from os.path import commonprefix
 from typing import TypeVar
 
 from distil_dag.stages.ports import Arrived, ChatModel, Heard, Prompt, Reply, Score, unheeded
@@ -69,7 +70,7 @@ class Rehearsal:
         self._random = random.Random(0)
         self._marks: list[Reply] = []
         self._scores: list[Score] = []
-        self._seen: set[int] = set()
+        self._seen: set[Hashable] = set()
         self.kinds: dict[str, Kind] = {}
         self.seconds = 0.0
 
@@ -122,8 +123,8 @@ class Rehearsal:
         """Place -> text of the requests that came for the first time: a cache answers the others."""
         found = {}
         for place, request in enumerate(requests):
-            if (mark := hash(request)) not in self._seen:
-                self._seen.add(mark)
+            if request not in self._seen:
+                self._seen.add(request)
                 found[place] = texts[place]
         return found
 
@@ -161,18 +162,6 @@ def _calls(texts: Sequence[str]) -> list[Call]:
     fresh = [0] * len(texts)
     before = ""
     for n in order:
-        fresh[n] = len(texts[n]) - _shared(before, texts[n])
+        fresh[n] = len(texts[n]) - len(commonprefix([before, texts[n]]))  # noqa: RUF071  these are no paths
         before = texts[n]
     return [Call(len(text), new) for text, new in zip(texts, fresh, strict=True)]
-
-
-def _shared(left: str, right: str) -> int:
-    """Length of the common beginning."""
-    low, high = 0, min(len(left), len(right))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if left[:middle] == right[:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

@@ -77,7 +77,7 @@ class RubricJudge:
             found[place] = read_marks(reply)
             heard(found[place])
 
-        ask_all(self._model, [self._prompt(trace, calls) for trace, calls in items], arrived)
+        ask_all(self._model, [rubric_prompt(self._toolset, trace, calls) for trace, calls in items], arrived)
         return [found[place] for place in range(len(items))]
 
     def again(self) -> tuple[RubricJudge, str]:
@@ -85,19 +85,21 @@ class RubricJudge:
         backwards = Toolset(self._toolset.tools[::-1], self._toolset.description)
         return RubricJudge(backwards, self._model), "asked again with the tools listed backwards"
 
-    def _prompt(self, trace: Trace, calls: Calls) -> Prompt:
-        exchange = {"conversation": conversation(trace), "answer": _answer(trace, calls)}
-        text = render(
-            "rubric_judge",
-            description=self._toolset.description,
-            tools=json.dumps(self._toolset.openai(), ensure_ascii=False),
-            exchange=fenced(exchange),
-        )
-        return Prompt(
-            messages=(Message(role="user", content=text),),
-            max_tokens=_MAX_TOKENS,
-            schema=_SCHEMA,
-        )
+
+def rubric_prompt(toolset: Toolset, trace: Trace, calls: Calls) -> Prompt:
+    """What the judge asks about one exchange."""
+    exchange = {"conversation": conversation(trace), "answer": _answer(trace, calls)}
+    text = render(
+        "rubric_judge",
+        description=toolset.description,
+        tools=json.dumps(toolset.openai(), ensure_ascii=False),
+        exchange=fenced(exchange),
+    )
+    return Prompt(
+        messages=(Message(role="user", content=text),),
+        max_tokens=_MAX_TOKENS,
+        schema=_SCHEMA,
+    )
 
 
 def read_marks(reply: Reply) -> Judgement:
