@@ -75,7 +75,8 @@ class CachedChat(Closing):
     def score(self, items: Sequence[tuple[Prompt, str]], arrived: Heard = unheeded) -> list[Score]:
         """See the port; `arrived` hears of every score once, of those in the file at once."""
         return self._through(
-            [_key("score", self.identity, prompt, text) for prompt, text in items],
+            # Numbered, for scores once ended in another token than the turn does.
+            [_key("score 2", self.identity, prompt, text) for prompt, text in items],
             items,
             self._model.score,
             Score,

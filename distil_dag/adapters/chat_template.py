@@ -55,10 +55,15 @@ class ChatTemplate:
         self._control = control
 
     def pieces(
-        self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] = (), prefill: str = ""
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]] = (),
+        prefill: str = "",
+        goes_on: bool = True,
     ) -> list[Piece]:
         """The prompt up to where the model goes on, as trusted and untrusted pieces.
 
+        Unless it `goes_on`: then the conversation ends with the messages.
         Raises ValueError when the template refuses these messages.
         """
         guard = _Guard(self._control)
@@ -68,7 +73,7 @@ class ChatTemplate:
             text = self._template.render(
                 messages=[self._plain(message, guard) for message in messages],
                 tools=list(tools) or None,
-                add_generation_prompt=True,
+                add_generation_prompt=goes_on,
                 **self._markers,
             )
         except (TemplateError, TypeError, AttributeError, KeyError, ValueError) as error:

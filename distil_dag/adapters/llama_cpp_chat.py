@@ -18,6 +18,7 @@ from distil_dag.adapters.llama_cpp_grammar import Grammar
 from distil_dag.adapters.llama_cpp_jobs import Completion, Scoring
 from distil_dag.adapters.llama_cpp_schedule import run
 from distil_dag.adapters.run_store import file_digest
+from distil_dag.core.case import Message
 from distil_dag.stages.ports import Arrived, Heard, Prompt, Reply, Score, unheeded
 
 # No token is longer than this on average, so a longer text is refused before it is tokenised.
@@ -145,7 +146,7 @@ class LlamaCppChat(Closing):
         """The whole sequence, and where the text begins in it; None if it can't be scored."""
         try:
             before = self._tokens(prompt)
-            whole = self._fitting([*self._tokens(prompt, text), self._vocabulary.end_of_turn], room=False)
+            whole = self._fitting([*self._tokens(prompt, text), self._turn_end], room=False)
         except ValueError:
             return None
         pairs = enumerate(zip(before, whole, strict=False))
@@ -158,6 +159,19 @@ class LlamaCppChat(Closing):
         return ChatTemplate(
             self.chat_template, words.name(words.bos), words.name(words.eos), words.control_pattern
         )
+
+    @cached_property
+    def _turn_end(self) -> int:
+        """What the template puts behind the assistant's words.
+
+        llama.cpp guesses an end of turn by name, and for ChatML finds another token than the model learned.
+        """
+        turns = (Message(role="user", content="a"), Message(role="assistant", content="a"))
+        try:
+            closed = self._join(self._template.pieces(turns, goes_on=False))
+        except ValueError:  # the template has no place for these turns
+            closed = []
+        return next((t for t in reversed(closed) if self._vocabulary.ends(t)), self._vocabulary.eos)
 
     def _tokens(self, prompt: Prompt, text: str = "") -> list[int]:
         return self._join(self._template.pieces(prompt.messages, prompt.tools, prompt.prefill + text))

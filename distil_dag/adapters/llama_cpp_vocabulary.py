@@ -16,8 +16,6 @@ class Vocabulary:
         self.size = int(api.llama_vocab_n_tokens(self.pointer))
         self.bos = int(api.llama_vocab_bos(self.pointer))
         self.eos = int(api.llama_vocab_eos(self.pointer))
-        turn = int(api.llama_vocab_eot(self.pointer))
-        self.end_of_turn = turn if turn >= 0 else self.eos
         self._adds_bos = bool(api.llama_vocab_get_add_bos(self.pointer))
         self._pieces: dict[int, bytes] = {}
         # Tokens that llama.cpp reads in a text only when it is told to.

@@ -29,7 +29,7 @@ from distil_dag.stages.prompt_files import PromptName, digests
 from distil_dag.stages.sampling import NO_CALL, pattern
 from distil_dag.stages.slot_tagger import Floats
 
-METHOD = "likelihood-1"
+METHOD = "likelihood-2"
 
 # Below this many traces there is no log to speak of.
 _FEWEST = 8

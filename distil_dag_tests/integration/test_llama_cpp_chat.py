@@ -125,9 +125,10 @@ def test_seeds_and_temperature(chat: LlamaCppChat) -> None:
 def test_scores_are_sums_of_log_softmax(chat: LlamaCppChat, plain: Any) -> None:
     texts = ["Turn on the lamp in the hall.", "Please turn off the fan!", "", " 🙂 כן"]
     items = [(prompt, text) for prompt in PROMPTS[:8:3] for text in texts]
+    (end,) = chat._vocabulary.tokenize("<|im_end|>", special=True)
     for (prompt, text), score in zip(items, chat.score(items), strict=True):
         before = chat._tokens(prompt)
-        whole = [*chat._tokens(prompt, text), chat._vocabulary.end_of_turn]
+        whole = [*chat._tokens(prompt, text), end]
         start = next((at for at, pair in enumerate(zip(before, whole)) if pair[0] != pair[1]), len(before))  # noqa: B905
         expected = plain_logprobs(plain, whole, start)
         assert score.tokens == len(expected)
