@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def judge_prompts(agents: int, each: int, max_tokens: int) -> list[Prompt]:
 def exchange_first(prompt: Prompt) -> Prompt:
     """The same text with the exchange in front of what all prompts have in common."""
     (message,) = prompt.messages
-    fence = message.content.split("lines `")[1].split("`")[0]
-    head, exchange, tail = message.content.split(f"\n{fence}\n")
-    moved = f"{fence}\n{exchange}\n{fence}\n{head}\n{tail}"
+    fenced = re.search(r"(data-\w+)\n.*\n\1", message.content)
+    if fenced is None:
+        raise ValueError("the judge's prompt has no fenced exchange")
+    moved = f"{fenced.group()}\n\n{message.content.replace(fenced.group(), '')}"
     return replace(prompt, messages=(message.model_copy(update={"content": moved}),))

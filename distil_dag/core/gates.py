@@ -114,6 +114,8 @@ def _calibration_finding(report: JudgeReport, spec: GateSpec) -> Finding:
         passed=found.get("kappa", -1.0) >= spec.min_judge_kappa or spec.min_judge_kappa == 0,
         message=f"{report.calibration} A kappa of {spec.min_judge_kappa:.2f} is needed.",
         numbers={**found, "min_judge_kappa": spec.min_judge_kappa},
+        # Labels are the user's to write: that there are none yet stops no run.
+        severity="error" if found else "warn",
     )
 
 

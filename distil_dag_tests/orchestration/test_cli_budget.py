@@ -28,7 +28,7 @@ class Teacher:
     def settings(self) -> list[str]:
         price = "price: {prompt_per_million: 1000, completion_per_million: 2000}"
         served = f"teacher={{mode: attached, model: strong, base_url: {self.address}, {price}}}"
-        gates = "gates.soft=[enough_traces, enough_seeds, seed_yield, judge_agrees]"
+        gates = "gates.soft=[enough_traces, enough_seeds, seed_yield]"
         chosen = [served, gates, "judge.kind=rubric", "test.size=5", "synthesis.rows=30"]
         return [word for setting in chosen for word in ("--set", setting)]
 
