@@ -37,6 +37,15 @@ class HoldoutReport(_Report):
     test_labels: str = Field(description="`frozen file` or `production log (unreviewed)`")
 
 
+class Rename(_Report):
+    """A name of an older schema in the log, and the one it was read as."""
+
+    was: str = Field(description="a tool, or `tool(argument)` under the tool's name of today")
+    now: str
+    traces: int = Field(description="whose calls were read so")
+    agreement: float = Field(ge=0, le=1, description="share of the calls with the name that speak for it")
+
+
 class JudgeReport(_Report):
     """Judging: how many, how they split, how sure."""
 
@@ -52,6 +61,7 @@ class JudgeReport(_Report):
     score_histogram: list[int] = Field(default_factory=list, description="ten bins from 0 to 1")
     reasons: dict[str, int] = Field(default_factory=dict)
     holdout: HoldoutReport
+    renames: list[Rename] = Field(default_factory=list, description="names of an older schema, undone")
     committee: dict[str, dict[str, int]] = Field(
         default_factory=dict, description="labeller -> what came of its answers -> how often"
     )

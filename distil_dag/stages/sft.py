@@ -74,7 +74,7 @@ def train(
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers import set_seed
 
-    tokenizer = _tokenizer(base, student)
+    tokenizer = student_tokenizer(base, student)
     tokens = tokenise(rows, toolset, student, tokenizer, tokenizer.chat_template)
     usable = [row for row in tokens if len(row.prompt) < spec.max_length]
     _refuse_nothing(tokens, usable, spec, tokenizer)
@@ -119,7 +119,7 @@ def _claim(out: Path, mark: str) -> None:
     (out / _FINGERPRINT).write_text(mark)
 
 
-def _tokenizer(base: Path | str, student: StudentSpec) -> Any:
+def student_tokenizer(base: Path | str, student: StudentSpec) -> Any:
     """The base's tokenizer with the student's template, and the end of a turn as end token."""
     from transformers import AutoTokenizer
 
