@@ -89,7 +89,7 @@ def make_trainer(
     import trl
     from datasets import Dataset
 
-    order = presentations([row.length for row in rows], spec.epochs, spec.batch_size, spec.seed)
+    order = presentations(len(rows), spec.epochs, spec.seed)
     columns = [row.columns() for row in rows]
     dataset = Dataset.from_list([columns[index] for index in order])
     on_cpu = not torch.cuda.is_available()
