@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from distil_dag.adapters.candidates import (
     TIMED,
@@ -20,15 +21,16 @@ from distil_dag.adapters.candidates import (
 )
 from distil_dag.adapters.decoder_candidate import DecoderCandidate
 from distil_dag.adapters.run_store import RunStore
-from distil_dag.core.case import Case, Example, HeldOut, Message, Trace
-from distil_dag.core.reports import GgufReport, JudgeReport
+from distil_dag.adapters.training_rows import CONTEXT, SEEDS, in_mix, tables_of_run
+from distil_dag.core.case import Case, HeldOut, Message, Trace
+from distil_dag.core.reports import EvalReport, GgufReport, JudgeReport
 from distil_dag.core.task import ModelSpec, Task
 from distil_dag.stages import evaluation
 from distil_dag.stages.answer_grammar import answers
-from distil_dag.stages.evaluation import Candidate
+from distil_dag.stages.evaluation import Candidate, Learned
 from distil_dag.stages.holdout import hold_out
 from distil_dag.stages.lookup import SIMILARITY
-from distil_dag.stages.ports import ChatModel
+from distil_dag.stages.ports import ChatModel, Progress
 
 OpenChat = Callable[[ModelSpec], AbstractContextManager[ChatModel]]
 # Folder and identity of the student's base weights.
@@ -39,7 +41,10 @@ _PACKAGES = ("distil_dag", "llama-cpp-python", "transformers", "torch")
 
 @dataclass(frozen=True)
 class Contest:
-    """The frozen test of a run, everyone who takes it, who ships, and what a reader must know."""
+    """The frozen test of a run, everyone who takes it, who ships, and what a reader must know.
+
+    `files` names the candidates that are exported files, `learned` is what the student learned from.
+    """
 
     test: list[HeldOut]
     test_labels: str
@@ -47,6 +52,23 @@ class Contest:
     student: str
     student_file: str
     measured: dict[str, str]
+    files: list[str]
+    learned: Learned
+
+    def held(self, task: Task, progress: Progress) -> tuple[EvalReport, list[dict[str, Any]]]:
+        """Everyone takes the test; returns and raises what :func:`evaluation.evaluate` does."""
+        return evaluation.evaluate(
+            self.test,
+            task.toolset,
+            self.candidates,
+            task.settings.evaluation,
+            progress,
+            student=self.student,
+            test_labels=self.test_labels,
+            measured=self.measured,
+            learned=self.learned,
+            files=self.files,
+        )
 
 
 @contextmanager
@@ -58,10 +80,10 @@ def contest_of_run(
     Raises FileNotFoundError that names the asset which has to be materialized first.
     """
     test = store.read_cases(run, "judged_seeds", "test", HeldOut)
-    seeds = store.read_cases(run, "judged_seeds", "seeds", Example)
+    tables = tables_of_run(store, run)
     judging = store.read_report(run, "judged_seeds", JudgeReport)
     rest = hold_out(store.read_cases(run, "traces", "traces", Trace), task.test, task.settings.test)[0].rest
-    exemplars = Exemplars.choose(seeds, task.settings.evaluation.few_shot, task.toolset)
+    exemplars = Exemplars.choose(tables[SEEDS], task.settings.evaluation.few_shot, task.toolset)
     # Where the log itself is the only judge of the test, production is right by definition.
     judged = any(case.production is not None and case.production != case.calls for case in test)
     with ExitStack() as stack:
@@ -91,6 +113,13 @@ def contest_of_run(
             student=students[0].name,
             student_file=students[0].path.name,
             measured={**_measured(task, exemplars, judged, len(rest)), "Seeds": judging.calibration},
+            files=[student.name for student in students],
+            learned=Learned(
+                tables=tables,
+                trained_on=frozenset(in_mix(task.settings.training)),
+                log=[*tables[SEEDS], *tables[CONTEXT]],
+                similarity=task.settings.gates.leak_similarity,
+            ),
         )
 
 

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import dagster as dg
 
-from distil_dag.adapters.run_candidates import cases_as_jsonl, contest_of_run
+from distil_dag.adapters.run_candidates import contest_of_run
 from distil_dag.resources.conventions import OWNERS, RELEASE, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.evaluation import evaluation_metadata, write_report
 from distil_dag.resources.progress import logged
@@ -12,13 +12,12 @@ from distil_dag.resources.spending import metered, paid, spending_metadata
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
 from distil_dag.resources.trainer import TrainerResource
-from distil_dag.stages.evaluation import evaluate
 from distil_dag.stages.prompt_files import code_version
 
 
 @dg.asset(
-    partitions_def=RUNS, deps=["traces", "judged_seeds", "checkpoint", "gguf"],
-    code_version=code_version("2", "few_shot_teacher", "tools_in_prompt"),
+    partitions_def=RUNS, deps=["traces", "judged_seeds", "synthetic_set", "checkpoint", "gguf"],
+    code_version=code_version("3", "few_shot_teacher", "tools_in_prompt"),
     pool=TEACHER_POOL, retry_policy=TEACHER_RETRY, kinds={"python", "html"},
     owners=OWNERS, group_name=RELEASE,
 )  # fmt: skip
@@ -33,7 +32,8 @@ def eval_report(
     The checkpoint and each GGUF file; the same weights before training; the teacher without and with
     examples; what production answered; a lookup of the nearest trace. Every answer is scored for the
     same function with the same arguments, and differences are paired, with their intervals. The page
-    `report.html` shows it all, with each failure.
+    `report.html` shows it all: whether the test was seen before, what quantising costs, where labels
+    follow no convention, and each failure with the command that asks for it again.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)
@@ -41,20 +41,10 @@ def eval_report(
         with metered(context, runs, task) as meter, ExitStack() as stack:
             models = paid(teacher, task, meter)
             contest = stack.enter_context(contest_of_run(runs, run, task, models, trainer.base))
-            report, answers = evaluate(
-                contest.test,
-                task.toolset,
-                contest.candidates,
-                task.settings.evaluation,
-                logged(context.log, "evaluating"),
-                student=contest.student,
-                test_labels=contest.test_labels,
-                measured=contest.measured,
-            )
+            report, answers = contest.held(task, logged(context.log, "evaluating"))
     except (FileNotFoundError, ImportError, ValueError) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     version = runs.write_rows(run, "eval_report", "answers", answers)
-    runs.write_bytes(run, "eval_report", "test.jsonl", cases_as_jsonl(contest.test))
-    page = write_report(runs, run, task.name, report, contest.student_file)
-    shown = evaluation_metadata(report, page) | spending_metadata(meter) | teacher.metadata()
+    report = write_report(runs, run, task.name, report, contest)
+    shown = evaluation_metadata(report) | spending_metadata(meter) | teacher.metadata()
     return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=shown)

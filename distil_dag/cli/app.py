@@ -132,13 +132,16 @@ def evaluate(
             "--closed-book", help="Ask the server's model as a student of this project: no tools named."
         ),
     ] = False,
+    case: Annotated[
+        str | None, typer.Option("--case", metavar="ID", help="Ask for this case of the file alone.")
+    ] = None,
     plain: Plain = False,
     json: Json = False,
 ) -> None:
     """Measure a model on cases: every metric with its interval, latency, failures."""
     from distil_dag.cli.models import evaluate_cases
 
-    evaluate_cases(cases, task, model, endpoint, endpoint_model, closed_book, plain, json)
+    evaluate_cases(cases, task, model, endpoint, endpoint_model, closed_book, case, plain, json)
 
 
 @app.command()

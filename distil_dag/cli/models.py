@@ -34,14 +34,17 @@ def evaluate_cases(
     endpoint: str | None,
     endpoint_model: str | None,
     closed_book: bool,
+    only: str | None,
     plain: bool,
     json: bool,
 ) -> None:
-    """Measure one model on a file of cases and print the result."""
+    """Measure one model on a file of cases, or on one of them, and print the result."""
     if (model is None) == (endpoint is None):
         raise CommandError("name the model to measure: either --model FILE.gguf or --endpoint URL")
     task = find_task(task_text, deployment())
     cases = _cases(cases_file, task.toolset)
+    if only is not None and not (cases := [case for case in cases if case.id == only]):
+        raise CommandError(f"{cases_file} holds no case with the id {only!r}")
     candidate = (
         _endpoint(task, endpoint, endpoint_model, closed_book)
         if endpoint

@@ -44,7 +44,7 @@ def find_leaks(test: Sequence[Case], rows: Sequence[Case], toolset: Toolset, sim
     for row in rows:
         key, label = request_key(row.request), _label(row, toolset)
         if label in keys_of and key not in test_keys:
-            score, place = _nearest(key, keys_of[label])
+            score, place = nearest(key, keys_of[label])
             if score >= similarity:
                 leaks.append(_leak(row, cases_of[label][place], "similar words, same call", score))
     return leaks
@@ -57,8 +57,12 @@ def find_copies(test: Sequence[Case], rows: Sequence[Case]) -> list[Leak]:
     return [_leak(row, case, "same words", 1.0) for row, case in pairs if case]
 
 
-def _nearest(key: str, others: Sequence[str]) -> tuple[float, int]:
-    """The largest similarity to any of the others (0 to 1), and whose it is."""
+def nearest(key: str, others: Sequence[str]) -> tuple[float, int]:
+    """The largest similarity (0 to 1) of a request's key to any of `others`, and the place of that one.
+
+    The similarity is the larger of the character ratios of two keys (`request_key`), as they stand and
+    with their words sorted. ValueError when there are no others.
+    """
     # Imported here: it takes a tenth of the time in which the code location loads.
     from rapidfuzz import fuzz, process
 

@@ -208,11 +208,73 @@ class Comparison(_Report):
     first: str
     second: str
     difference: Estimate
+    bootstrap: Estimate | None = Field(
+        default=None, description="the difference with its paired bootstrap interval"
+    )
     minimum_detectable: float = Field(description="smallest true difference shown with 80 % power")
     n: int = Field(default=0, description="cases that both answered")
     first_only: int = Field(default=0, description="cases that only the first got right")
     second_only: int = Field(default=0, description="cases that only the second got right")
     p_value: float = Field(default=1.0, description="McNemar's exact test of no difference")
+
+
+class RowsNearTest(_Report):
+    """A table of rows and how near it comes to the test."""
+
+    table: str
+    rows: int
+    trained_on: bool
+    same_words: int = Field(description="rows with the normalised request of a test case; none may be")
+    same_call: int = Field(description="further rows that the leak gate counts: similar words, same call")
+    nearest: dict[str, float] = Field(
+        description="`p50`, `p90`, `max` over the test: similarity to the nearest row, whatever it calls"
+    )
+
+
+class SimilarityBand(_Report):
+    """Test cases whose nearest row that was trained on is so similar: `low` to below `high`."""
+
+    low: float
+    high: float
+    n: int
+    exact: Estimate = Field(description="of the student that ships, on these cases")
+
+
+class LeakageReport(_Report):
+    """Whether the test was seen in training, and whether the score rests on near copies."""
+
+    similarity: float = Field(description="from which the gate takes a row with the same call for a copy")
+    tables: list[RowsNearTest]
+    bands: list[SimilarityBand]
+
+
+class Disagreement(_Report):
+    """One kind of difference between the student and the labels of the test, over all its failures.
+
+    `log_as_label` and `log_otherwise` count logged rows with the same words that the labels of the log
+    treat as the test does, and as the student does.
+    """
+
+    kind: str
+    tool: str
+    argument: str = ""
+    cases: list[str] = Field(description="ids")
+    examples: list[str] = Field(description="expected and given, a few")
+    others: dict[str, int] = Field(
+        default_factory=dict, description="candidate -> how many of these cases it answers in the same way"
+    )
+    log_as_label: int = 0
+    log_otherwise: int = 0
+    convention: bool = Field(default=False, description="seen in several cases, and the log is split on it")
+
+
+class ConventionReport(_Report):
+    """Where student and labels disagree systematically, and what the score is without it."""
+
+    log_rows: int
+    disagreements: list[Disagreement]
+    set_aside: int = Field(description="failures that differ from their label by conventions alone")
+    exact: Estimate = Field(description="of the student without those cases; never the result")
 
 
 class EvalReport(_Report):
@@ -223,8 +285,14 @@ class EvalReport(_Report):
     student: str = Field(description="name of the candidate that ships")
     candidates: list[CandidateReport]
     comparisons: list[Comparison]
+    quantisation: list[Comparison] = Field(
+        default_factory=list, description="each exported file minus the checkpoint that it was made from"
+    )
+    leakage: LeakageReport | None = None
+    conventions: ConventionReport | None = None
     failures: list[dict[str, Any]] = Field(default_factory=list)
     measured: dict[str, str] = Field(default_factory=dict, description="how: what a reader must know")
+    command: str = Field(default="", description="what a reader types to score the student again")
     report_html: str = ""
 
     def candidate(self, name: str) -> CandidateReport:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 import dagster as dg
 from upath import UPath
 
+from distil_dag.adapters.run_candidates import Contest, cases_as_jsonl
 from distil_dag.adapters.run_store import RunStore
+from distil_dag.core.case import Case
 from distil_dag.core.reports import EvalReport
 from distil_dag.resources.lineage import PROMPTS_KEY
 from distil_dag.resources.metadata import figures, image, table
@@ -17,21 +20,49 @@ from distil_dag.stages.prompt_files import digests
 from distil_dag.stages.report_html import report_html
 from distil_dag.stages.report_text import report_markdown
 
+# Beyond this many characters a request is no argument to type; its case is named instead.
+_TYPED = 400
+# Commands in the metadata, which lie in the event log; the page has all of them.
+_COMMANDS = 20
 
-def write_report(store: RunStore, run: str, task: str, report: EvalReport, student_file: str) -> UPath:
-    """Write report.html, report.md and report.json; returns the path of the page."""
+
+def write_report(store: RunStore, run: str, task: str, report: EvalReport, contest: Contest) -> EvalReport:
+    """Write report.html, report.md, report.json and test.jsonl; returns what was written.
+
+    It has the path of the page, the command that scores again, and one that asks again for each failure.
+    """
     folder = store.folder(run, "eval_report")
-    model = store.folder(run, "gguf") / "files" / student_file
-    files = ["eval", str(folder / "test.jsonl"), "--model", str(model)]
-    command = shlex.join(["distil-dag", *files, "--task", task, "--plain", "--json"])
-    page = store.write_bytes(run, "eval_report", "report.html", report_html(report, run, command).encode())
-    store.write_bytes(run, "eval_report", "report.md", report_markdown(report).encode())
-    store.write_report(run, "eval_report", report.model_copy(update={"report_html": str(page)}))
-    return page
+    test = store.write_bytes(run, "eval_report", "test.jsonl", cases_as_jsonl(contest.test))
+    model = str(store.folder(run, "gguf") / "files" / contest.student_file)
+    score = ["distil-dag", "eval", str(test), "--model", model, "--task", task, "--plain", "--json"]
+    cases = {case.id: case for case in contest.test}
+    failures = [
+        {**row, "command": _ask_again(cases[row["case"]], model, score) if row["case"] in cases else ""}
+        for row in report.failures
+    ]
+    told = {
+        "failures": failures,
+        "command": shlex.join(score),
+        "report_html": str(folder / "report.html"),
+    }
+    whole = report.model_copy(update=told)
+    store.write_bytes(run, "eval_report", "report.html", report_html(whole, run).encode())
+    store.write_bytes(run, "eval_report", "report.md", report_markdown(whole).encode())
+    store.write_report(run, "eval_report", whole)
+    return whole
 
 
-def evaluation_metadata(report: EvalReport, page: UPath) -> dict[str, dg.RawMetadataValue]:
+def _ask_again(case: Case, model: str, score: Sequence[str]) -> str:
+    """One command that asks the student for this case."""
+    turns = [message for message in case.messages if message.role != "system"]
+    if len(turns) == 1 and case.request.isprintable() and len(case.request) <= _TYPED:
+        return shlex.join(["distil-dag", "predict", "--model", model, "--plain", "--", case.request])
+    return shlex.join([*score, "--case", case.id])
+
+
+def evaluation_metadata(report: EvalReport) -> dict[str, dg.RawMetadataValue]:
     """What the UI shows: the table of candidates, plots, the score that ships with its interval."""
+    page = UPath(report.report_html)
     student = report.candidate(report.student)
     exact = student.metrics[METRICS[0]]
     numbers = {
@@ -41,7 +72,13 @@ def evaluation_metadata(report: EvalReport, page: UPath) -> dict[str, dg.RawMeta
         **{name.replace("_", " "): student.metrics[name].value for name in METRICS[1:]},
         **{f"lead over {row.second}": row.difference.value for row in report.comparisons},
     }
-    failures = [{name: row[name] for name in ("request", "why", "answer")} for row in report.failures]
+    failures = [{name: row[name] for name in ("case", "request", "why", "answer")} for row in report.failures]
+    commands = [report.command, *(row["command"] for row in report.failures[:_COMMANDS])]
+    if report.leakage:
+        copies = (row.same_words + row.same_call for row in report.leakage.tables if row.trained_on)
+        numbers["copies of the test trained on"] = sum(copies)
+    if report.conventions:
+        numbers["exact match, conventions set aside"] = report.conventions.exact.value
     return {
         "report": dg.MetadataValue.url(page.as_uri()),
         "dagster/uri": str(page),
@@ -50,6 +87,8 @@ def evaluation_metadata(report: EvalReport, page: UPath) -> dict[str, dg.RawMeta
         "exact match, plot": image(plots.exact_match(report, 0.8), "exact match"),
         "differences, plot": image(plots.differences(report, 0.8), "paired differences"),
         "mistakes": table(failures),
+        # Indented, not fenced: a request may hold a fence.
+        "score and ask again": dg.MetadataValue.md("\n".join(f"    {line}" for line in commands)),
         **figures(numbers),
         **{f"latency {name} ms": round(value, 1) for name, value in student.latency_ms.items()},
         "failures": len(report.failures),

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from distil_dag.core.case import Case
-from distil_dag.core.reports import CandidateReport, Comparison, Estimate, EvalReport
+from distil_dag.core.reports import (
+    CandidateReport,
+    Comparison,
+    ConventionReport,
+    Estimate,
+    EvalReport,
+    LeakageReport,
+)
 from distil_dag.core.task import EvaluationSpec
 from distil_dag.core.tool_call import Answer, ToolCall, parse_answer
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages import metrics, statistics
+from distil_dag.stages import conventions, metrics, statistics
 from distil_dag.stages.breakdown import per_argument, per_tool
+from distil_dag.stages.leakage import leakage
 from distil_dag.stages.ports import Progress, quiet
 
 # Names of the candidates: reports, gates and the leaderboard find them by these.
@@ -72,6 +80,19 @@ class Candidate(Protocol):
 
 
 @dataclass(frozen=True)
+class Learned:
+    """What the student could learn from: rows by table, of which `trained_on` were in the training mix.
+
+    `log` are logged rows whose calls are trusted; `similarity` is that of the leak gate.
+    """
+
+    tables: Mapping[str, Sequence[Case]]
+    trained_on: frozenset[str]
+    log: Sequence[Case]
+    similarity: float
+
+
+@dataclass(frozen=True)
 class Scored:
     """One answer with its score."""
 
@@ -91,11 +112,15 @@ def evaluate(
     student: str = "",
     test_labels: str = "",
     measured: dict[str, str] | None = None,
+    learned: Learned | None = None,
+    files: Sequence[str] = (),
 ) -> tuple[EvalReport, list[dict[str, Any]]]:
     """Let every candidate answer the test; returns the report and one row an answer.
 
     `student` names the candidate that ships (the first if empty): it is compared with every
-    other one on the cases that both answered, and its failures are listed. A candidate that
+    other one on the cases that both answered, and its failures are listed. With what it `learned`
+    from, copies of the test and the log's conventions are looked for there. `files` names the exported
+    forms of the checkpoint, which are held against it. A candidate that
     answers no case (production without a log of them) is left out. Raises ValueError for an
     empty test or equal names, RuntimeError when every answer of a candidate failed.
     """
@@ -121,6 +146,13 @@ def evaluate(
             for other in scored
             if other != student
         ],
+        quantisation=[
+            _comparison(name, CHECKPOINT, scored[name], scored[CHECKPOINT], spec)
+            for name in files
+            if name in scored and CHECKPOINT in scored
+        ],
+        leakage=_leakage(test, learned, scored[student], toolset, spec) if learned else None,
+        conventions=_conventions(student, learned, scored, toolset, spec) if learned else None,
         failures=_failures(student, scored),
         measured=measured or {},
     )
@@ -222,12 +254,48 @@ def _comparison(
         first=student,
         second=other,
         difference=paired.difference,
+        bootstrap=statistics.paired_bootstrap(
+            paired.first_only, paired.second_only, paired.n, spec.confidence, spec.bootstrap, spec.seed
+        ),
         minimum_detectable=paired.minimum_detectable,
         n=paired.n,
         first_only=paired.first_only,
         second_only=paired.second_only,
         p_value=paired.p_value,
     )
+
+
+def _leakage(
+    test: Sequence[Case], learned: Learned, student: dict[int, Scored], toolset: Toolset, spec: EvaluationSpec
+) -> LeakageReport:
+    exact = {place: item.score.exact for place, item in student.items()}
+    return leakage(
+        test, learned.tables, learned.trained_on, exact, toolset, learned.similarity, spec.confidence
+    )
+
+
+def _conventions(
+    student: str,
+    learned: Learned,
+    scored: dict[str, dict[int, Scored]],
+    toolset: Toolset,
+    spec: EvaluationSpec,
+) -> ConventionReport:
+    answers = [
+        conventions.Answers(
+            case=item.case,
+            right=item.score.exact,
+            student=None if item.parsed.error is not None else item.parsed.calls,
+            others={
+                name: items[place].parsed.calls
+                for name, items in scored.items()
+                # Its other forms answer alike by construction.
+                if not name.startswith("student") and place in items and items[place].parsed.error is None
+            },
+        )
+        for place, item in scored[student].items()
+    ]
+    return conventions.audit(answers, learned.log, toolset, spec.confidence)
 
 
 def _failures(student: str, scored: dict[str, dict[int, Scored]]) -> list[dict[str, Any]]:

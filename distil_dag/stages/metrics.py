@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from distil_dag.core.tool_call import Answer, ToolCall, same_calls
 from distil_dag.core.toolset import Toolset
@@ -49,6 +49,30 @@ class CaseScore:
     @property
     def exact(self) -> bool:
         return self.metrics[EXACT] == 1.0
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One way in which an answer is not what was expected.
+
+    `tool` is the expected one (that of an extra call is its own); `expected` and `given` are values of
+    the argument, or names of tools.
+    """
+
+    kind: Literal[
+        "missing call", "extra call", "wrong tool", "missing argument", "extra argument", "wrong value"
+    ]
+    tool: str
+    argument: str = ""
+    expected: Any = None
+    given: Any = None
+
+    @property
+    def words(self) -> str:
+        """The difference in words."""
+        if self.kind == "wrong tool":
+            return f"{self.kind}: {self.given} instead of {self.tool}"
+        return f"{self.kind}: {self.argument or self.tool}"
 
 
 def score(expected: Sequence[ToolCall], answer: Answer, toolset: Toolset) -> CaseScore:
@@ -115,25 +139,30 @@ def explain(expected: Sequence[ToolCall], given: Sequence[ToolCall]) -> str:
         return f"called when none fits: {', '.join(call.name for call in given)}"
     if not given:
         return "no call"
-    reasons = [reason for pair in pair_calls(expected, given) for reason in _differences(*pair)]
-    return "; ".join(reasons)
+    return "; ".join(found.words for found in differences(expected, given))
 
 
-def _differences(expected: ToolCall | None, given: ToolCall | None) -> list[str]:
+def differences(expected: Sequence[ToolCall], given: Sequence[ToolCall]) -> list[Difference]:
+    """Every difference between two sides in canonical form, call by call; none when they are the same."""
+    return [found for pair in pair_calls(expected, given) for found in _differences(*pair)]
+
+
+def _differences(expected: ToolCall | None, given: ToolCall | None) -> list[Difference]:
     if expected is None:
-        return [f"extra call: {given.name}"] if given else []
+        return [Difference("extra call", given.name, given=given.name)] if given else []
     if given is None:
-        return [f"missing call: {expected.name}"]
-    if expected.name != given.name:
-        return [f"wrong tool: {given.name} instead of {expected.name}"]
-    reasons = []
+        return [Difference("missing call", expected.name, expected=expected.name)]
+    tool = expected.name
+    if tool != given.name:
+        return [Difference("wrong tool", tool, "", tool, given.name)]
+    found = []
     for name, value in expected.arguments.items():
         if name not in given.arguments:
-            reasons.append(f"missing argument: {name}")
+            found.append(Difference("missing argument", tool, name, expected=value))
         elif not same_value(value, given.arguments[name]):
-            reasons.append(f"wrong value: {name}")
-    reasons += [f"extra argument: {name}" for name in given.arguments if name not in expected.arguments]
-    return reasons
+            found.append(Difference("wrong value", tool, name, value, given.arguments[name]))
+    extra = (name for name in given.arguments if name not in expected.arguments)
+    return found + [Difference("extra argument", tool, name, given=given.arguments[name]) for name in extra]
 
 
 def same_value(left: Any, right: Any) -> bool:

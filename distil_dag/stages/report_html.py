@@ -33,8 +33,8 @@ class Part:
     marked: bool = False
 
 
-def report_html(report: EvalReport, title: str, command: str = "") -> str:
-    """The whole page. `command` is what a reader types to check the student's numbers."""
+def report_html(report: EvalReport, title: str) -> str:
+    """The whole page."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("distil_dag.stages", "templates"),
         autoescape=True,
@@ -47,6 +47,7 @@ def report_html(report: EvalReport, title: str, command: str = "") -> str:
         interval=report_text.interval,
         points=report_text.points,
         p_value=report_text.p_value,
+        band=report_text.band,
         cut=_cut,
         short_digest=lambda text: _DIGEST.sub(r"\1…", text),
         colour=lambda name: plots.colour(name, report.student),
@@ -58,7 +59,6 @@ def report_html(report: EvalReport, title: str, command: str = "") -> str:
         report=report,
         student=report.candidate(report.student),
         title=title,
-        command=command,
         verdict=report_text.verdict(report),
         metrics=metrics,
         failures=[_shown(row) for row in report.failures],
@@ -84,6 +84,7 @@ def call_parts(calls: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     return {
+        "command": "",
         **row,
         "expected": call_parts(row["expected"], row["got"]),
         "got": call_parts(row["got"], row["expected"]),

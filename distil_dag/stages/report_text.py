@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from distil_dag.core.reports import Comparison, Estimate, EvalReport
+from distil_dag.core.reports import (
+    Comparison,
+    ConventionReport,
+    Estimate,
+    EvalReport,
+    LeakageReport,
+    SimilarityBand,
+)
 from distil_dag.stages.metrics import EXACT, NAME, STAGED
 
 
@@ -27,7 +34,7 @@ def verdict(report: EvalReport) -> str:
 
 
 def report_markdown(report: EvalReport) -> str:
-    """The verdict, a table of candidates and one of paired differences; for Dagster and model cards."""
+    """The verdict, candidates, paired differences, leakage and conventions; for Dagster and model cards."""
     lines = [
         f"**{_plain(verdict(report))}**",
         "",
@@ -47,13 +54,10 @@ def report_markdown(report: EvalReport) -> str:
             str(row.n),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    if report.comparisons:
-        lines += [
-            "",
-            f"| {_plain(report.student)} minus | points | interval | detectable | p (McNemar) | n |",
-            "|---|---|---|---|---|---|",
-        ]
-        lines += [f"| {' | '.join(_compared(row))} |" for row in report.comparisons]
+    lines += _comparisons(f"{report.student} minus", report.comparisons)
+    lines += _comparisons("file minus checkpoint", report.quantisation, by_first=True)
+    lines += _leakage(report.leakage) if report.leakage else []
+    lines += _conventions(report.conventions) if report.conventions else []
     lines += ["", f"Test labels: {_plain(report.test_labels)}." if report.test_labels else ""]
     return "\n".join(lines).strip() + "\n"
 
@@ -73,21 +77,72 @@ def points(value: float) -> str:
     return f"{100 * value:+.1f}"
 
 
-def _compared(row: Comparison) -> list[str]:
-    gap = row.difference
-    return [
-        _plain(row.second),
-        points(gap.value),
-        f"{points(gap.low)} to {points(gap.high)}",
-        f"{100 * row.minimum_detectable:.1f}",
-        p_value(row.p_value),
-        str(row.n),
-    ]
-
-
 def p_value(value: float) -> str:
     """`0.031`, or `< 0.001`."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def band(row: SimilarityBand) -> str:
+    """The ends of a band of similarity: `0.8 to 0.9`, or `same words`."""
+    return "same words" if row.low == 1.0 else f"{row.low:g} to {row.high:g}"
+
+
+def _comparisons(head: str, rows: Sequence[Comparison], by_first: bool = False) -> list[str]:
+    if not rows:
+        return []
+    lines = [
+        "",
+        f"| {_plain(head)} | points | interval | bootstrap | detectable | p (McNemar) | n |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        cells = [
+            _plain(row.first if by_first else row.second),
+            points(row.difference.value),
+            _span(row.difference),
+            _span(row.bootstrap) if row.bootstrap else "",
+            f"{100 * row.minimum_detectable:.1f}",
+            p_value(row.p_value),
+            str(row.n),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _leakage(found: LeakageReport) -> list[str]:
+    lines = [
+        "",
+        "| rows | number | trained on | same words | same call, alike | nearest p50 / p90 / max |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in found.tables:
+        near = " / ".join(f"{row.nearest[name]:.2f}" for name in ("p50", "p90", "max"))
+        trained = "yes" if row.trained_on else "no"
+        lines.append(
+            f"| {row.table} | {row.rows} | {trained} | {row.same_words} | {row.same_call} | {near} |"
+        )
+    shown = (f"{band(row)}: {share(row.exact)} of {row.n} ({interval(row.exact)})" for row in found.bands)
+    return [*lines, "", f"Exact match by similarity to the nearest row trained on: {'; '.join(shown)}."]
+
+
+def _conventions(found: ConventionReport) -> list[str]:
+    split = [row for row in found.disagreements if row.convention]
+    if not split:
+        return ["", "No kind of failure meets a convention on which the log is split."]
+    named = ", ".join(
+        f"{row.kind} {row.tool} {row.argument}".rstrip() + f" ({len(row.cases)} cases, log "
+        f"{row.log_as_label} to {row.log_otherwise})"
+        for row in split
+    )
+    aside = (
+        f" With the {found.set_aside} failures set aside that differ by these alone, exact match would be "
+        f"{share(found.exact)} ({interval(found.exact)}): beside the result, not in its place."
+    )
+    return ["", f"The log is split on conventions: {_plain(named)}.{aside if found.set_aside else ''}"]
+
+
+def _span(estimate: Estimate) -> str:
+    return f"{points(estimate.low)} to {points(estimate.high)}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -72,6 +74,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
         Example(id=trace.id, messages=trace.messages, calls=trace.calls, origin="seed") for trace in logged
     ]
     store.write_cases(RUN, "judged_seeds", "seeds", seeds)
+    store.write_cases(RUN, "judged_seeds", "context", [])
+    copy = Example(id="copy", messages=words("the attic light"), calls=(light("attic"),), origin="synthetic")
+    store.write_cases(RUN, "synthetic_set", "accepted", [copy])
     holdout = HoldoutReport(test=3, removed_near_copies=0, remaining=3, test_labels="frozen file")
     store.write_report(
         RUN,
@@ -130,9 +135,20 @@ def test_every_candidate_takes_the_test(store: RunStore, tmp_path: Path) -> None
     assert {row.n for row in report.candidates} == {3, 1}
     assert {(row.first, row.n) for row in report.comparisons} == {("student Q8_0", 3), ("student Q8_0", 1)}
     assert report.test_labels == "frozen file"
+    assert [(row.first, row.second) for row in report.quantisation] == [
+        ("student Q8_0", "student checkpoint"), ("student f16", "student checkpoint"),
+    ]  # fmt: skip
+    assert report.leakage is not None
+    copies = {row.table: (row.trained_on, row.same_words) for row in report.leakage.tables}
+    assert copies == {"synthetic": (True, 1), "seeds": (True, 0), "context": (False, 0)}
+    assert report.conventions is not None
     page = store.read_bytes(RUN, "eval_report", "report.html").decode()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert "distil-dag eval" in page
+    assert report.command in html.unescape(page)
+    assert report.command.startswith("distil-dag eval /")
+    commands = [shlex.split(row["command"]) for row in report.failures]
+    assert [words[-1] for words in commands] == [row["request"] for row in report.failures]
+    assert all(words[:2] == ["distil-dag", "predict"] and Path(words[3]).is_file() for words in commands)
     cases, problems = read_cases(
         store.read_bytes(RUN, "eval_report", "test.jsonl").splitlines(), TASK.toolset
     )

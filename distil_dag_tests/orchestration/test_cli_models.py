@@ -86,6 +86,19 @@ def test_eval_of_an_endpoint_is_one_json_object(call: Call, server: ThreadingHTT
     assert Server.asked[-1]["tools"]
 
 
+def test_eval_of_one_case(call: Call, server: ThreadingHTTPServer, cases: Path) -> None:
+    rows = [{"id": f"c{n}", **json.loads(line)} for n, line in enumerate(cases.read_text().splitlines())]
+    cases.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ("eval", cases, "--task", cases.parent / "home_task", "--endpoint", url(server), "--json")
+    said = call(*words, "--case", "c2")
+    assert said.code == 0, said.err
+    assert [row["case"] for row in json.loads(said.out)["failures"]] == ["c2"]
+    assert json.loads(said.out)["n"] == 1
+    said = call(*words, "--case", "c9")
+    assert said.code == 2
+    assert "holds no case with the id 'c9'" in said.err
+
+
 def test_eval_reads_well_in_a_terminal(call: Call, server: ThreadingHTTPServer, cases: Path) -> None:
     said = call("eval", cases, "--task", cases.parent / "home_task", "--endpoint", url(server))
     assert said.code == 0

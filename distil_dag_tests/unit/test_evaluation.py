@@ -230,7 +230,8 @@ def test_hostile_text_stays_text(answer: str) -> None:
     )
     json.loads(report.model_dump_json())
     json.dumps(answers, allow_nan=False).encode()
-    page = report_html(report, XSS, XSS)
+    report = report.model_copy(update={"command": XSS})
+    page = report_html(report, XSS)
     page.encode()
     tags = {tag.lower() for tag in re.findall(r"<\s*([a-zA-Z]+)", page)}
     assert not tags & {"script", "b", "iframe", "object"}
@@ -254,7 +255,8 @@ def test_the_page_needs_nothing_else() -> None:
         SPEC,
         measured={"Versions": "distil_dag 0.1.0"},
     )
-    page = report_html(report, "smart_home.first", "distil-dag eval test.jsonl --model model.gguf")
+    report = report.model_copy(update={"command": "distil-dag eval test.jsonl --model model.gguf"})
+    page = report_html(report, "smart_home.first")
     assert not re.findall(r"https?://|<link|<script|url\(", page)
     assert page.count("data:image/png;base64,") == 3
     for words in (

@@ -1,0 +1,66 @@
+"""How near the rows that were learned from come to the test, and whether the score rests on that."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from distil_dag.core.case import Case
+from distil_dag.core.leaks import find_copies, find_leaks, nearest
+from distil_dag.core.normalise import request_key
+from distil_dag.core.reports import LeakageReport, RowsNearTest, SimilarityBand
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.statistics import quantiles, wilson
+
+# Ends of the bands of similarity; the last holds only the same words.
+_ENDS = (0.0, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+
+def leakage(
+    test: Sequence[Case],
+    tables: Mapping[str, Sequence[Case]],
+    trained_on: Collection[str],
+    exact: Mapping[int, bool],
+    toolset: Toolset,
+    similarity: float,
+    confidence: float = 0.95,
+) -> LeakageReport:
+    """The certificate: copies in each table, nearest similarities, and the student's score by them.
+
+    `tables` are rows by name, of which `trained_on` were in the training mix; `exact` says of the test
+    cases (by place) that the student answered whether it was right. `similarity` is the leak gate's.
+    """
+    keys = [request_key(case.request) for case in test]
+    reached = [0.0] * len(test)
+    described = []
+    for name, rows in tables.items():
+        known = list(dict.fromkeys(request_key(row.request) for row in rows))
+        near = [nearest(key, known)[0] if known else 0.0 for key in keys]
+        if name in trained_on:
+            reached = [max(pair) for pair in zip(reached, near, strict=True)]
+        copies = len(find_copies(test, rows))
+        described.append(
+            RowsNearTest(
+                table=name,
+                rows=len(rows),
+                trained_on=name in trained_on,
+                same_words=copies,
+                same_call=len(find_leaks(test, rows, toolset, similarity)) - copies,
+                nearest=dict(zip(("p50", "p90", "max"), quantiles(near, (0.5, 0.9, 1.0)), strict=True)),
+            )
+        )
+    return LeakageReport(similarity=similarity, tables=described, bands=_bands(reached, exact, confidence))
+
+
+def _bands(reached: Sequence[float], exact: Mapping[int, bool], confidence: float) -> list[SimilarityBand]:
+    """The bands that hold a case, the most similar first."""
+    bands = []
+    for low, high in zip(_ENDS, (*_ENDS[1:], 1.0), strict=True):
+        right = [
+            exact[place]
+            for place, value in enumerate(reached)
+            if place in exact and low <= value and (value < high or low == 1.0)
+        ]
+        if right:
+            share = wilson(sum(right), len(right), confidence)
+            bands.append(SimilarityBand(low=low, high=high, n=len(right), exact=share))
+    return bands[::-1]
