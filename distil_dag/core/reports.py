@@ -12,6 +12,14 @@ class _Report(BaseModel):
     model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
 
 
+class Estimate(_Report):
+    """A share with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
 class TracesReport(_Report):
     """Intake: rows read, kept, marked (kept with a problem), quarantined by reason."""
 
@@ -112,6 +120,19 @@ class CellCoverage(_Report):
     accepted: int
 
 
+class CellResult(_Report):
+    """How a student did in one cell of the coverage plan."""
+
+    cell: str
+    n: int
+    right: int
+    share: Estimate
+    rows: int = Field(default=0, description="synthetic rows of the cell that it was trained on")
+    weight: float | None = Field(
+        default=None, description="what the plan multiplies the cell's rows by; None where it does not"
+    )
+
+
 class SynthesisReport(_Report):
     """Generation: the yield funnel and the coverage that it reached."""
 
@@ -120,6 +141,9 @@ class SynthesisReport(_Report):
     accepted: int
     rejected: dict[str, int] = Field(default_factory=dict, description="reason -> rows")
     cells: list[CellCoverage] = Field(default_factory=list)
+    weak: list[CellResult] = Field(
+        default_factory=list, description="of a continuing run: its parent's student on unseen requests"
+    )
     rounds: int = 0
     stopped: str = Field(default="full", description="`full`, or what ended it before")
     prompt_tokens: int = 0
@@ -134,11 +158,19 @@ class SynthesisReport(_Report):
         return sum(2 * cell.accepted >= cell.quota for cell in wanted) / len(wanted) if wanted else 0.0
 
 
+class Depth(_Report):
+    """Which blocks of its base a shallower student kept, counted from 0."""
+
+    kept: list[int]
+    influence: list[float] = Field(description="of each of the base's blocks: 1 - cosine of out and in")
+
+
 class TrainReport(_Report):
     """Training: what was supervised, and how the loss went."""
 
     base: str
     method: str
+    depth: Depth | None = Field(default=None, description="None where all blocks of the base stayed")
     rows: int
     rows_by_origin: dict[str, int] = Field(default_factory=dict)
     steps: int
@@ -178,14 +210,6 @@ class GgufReport(_Report):
     model_card: str
     lineage: str
     primary: str
-
-
-class Estimate(_Report):
-    """A share with its confidence interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class CandidateReport(_Report):
@@ -291,6 +315,9 @@ class EvalReport(_Report):
     leakage: LeakageReport | None = None
     conventions: ConventionReport | None = None
     failures: list[dict[str, Any]] = Field(default_factory=list)
+    cells: list[CellResult] = Field(
+        default_factory=list, description="the student by cell of the coverage plan"
+    )
     measured: dict[str, str] = Field(default_factory=dict, description="how: what a reader must know")
     command: str = Field(default="", description="what a reader types to score the student again")
     report_html: str = ""

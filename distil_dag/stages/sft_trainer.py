@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distil_dag.core.task import TrainingSpec
+from distil_dag.stages.depth import blocks
 from distil_dag.stages.ports import Progress
 from distil_dag.stages.sft_rows import TrainingRow, presentations
 
@@ -27,13 +28,13 @@ def native_bfloat16() -> bool:
 
 
 def load_base(base: Path | str, revision: str | None, spec: TrainingSpec) -> Any:
-    """The base model, ready to be trained: its frozen parts frozen, adapters left to the trainer."""
+    """The base model as it is, in the precision that its training needs."""
     import torch
     from transformers import AutoModelForCausalLM
 
     # Adapters learn beside weights that stand still, so those need no more than they are served in.
     frozen = spec.method == "lora" and torch.cuda.is_available()
-    model: Any = AutoModelForCausalLM.from_pretrained(
+    return AutoModelForCausalLM.from_pretrained(
         str(base),
         revision=revision,
         dtype=torch.bfloat16 if frozen else torch.float32,
@@ -41,10 +42,13 @@ def load_base(base: Path | str, revision: str | None, spec: TrainingSpec) -> Any
         trust_remote_code=False,
         use_safetensors=True,
     )
-    if spec.method == "full" and spec.layers:
+
+
+def freeze(model: Any, spec: TrainingSpec) -> None:
+    """Freeze what is not trained; adapters are left to the trainer."""
+    if spec.method == "full" and spec.trained_layers:
         model.requires_grad_(False)
-        _layers(model)[-spec.layers :].requires_grad_(True)
-    return model
+        blocks(model)[-spec.trained_layers :].requires_grad_(True)
 
 
 def adapter(model: Any, spec: TrainingSpec) -> Any | None:
@@ -61,21 +65,14 @@ def adapter(model: Any, spec: TrainingSpec) -> Any | None:
             if isinstance(module, torch.nn.Linear) and module is not model.get_output_embeddings()
         }
     )
-    count = len(_layers(model))
+    count, trained = len(blocks(model)), spec.trained_layers
     return LoraConfig(
         task_type="CAUSAL_LM",
         r=spec.lora_rank,
         lora_alpha=2 * spec.lora_rank,
         target_modules=names,
-        layers_to_transform=list(range(max(count - spec.layers, 0), count)) if spec.layers else None,
+        layers_to_transform=list(range(max(count - trained, 0), count)) if trained else None,
     )
-
-
-def _layers(model: Any) -> Any:
-    import torch
-
-    count = model.config.get_text_config().num_hidden_layers
-    return next(m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == count)
 
 
 def make_trainer(
