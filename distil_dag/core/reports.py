@@ -120,19 +120,6 @@ class CellCoverage(_Report):
     accepted: int
 
 
-class CellResult(_Report):
-    """How a student did in one cell of the coverage plan."""
-
-    cell: str
-    n: int
-    right: int
-    share: Estimate
-    rows: int = Field(default=0, description="synthetic rows of the cell that it was trained on")
-    weight: float | None = Field(
-        default=None, description="what the plan multiplies the cell's rows by; None where it does not"
-    )
-
-
 class SynthesisReport(_Report):
     """Generation: the yield funnel and the coverage that it reached."""
 
@@ -141,9 +128,6 @@ class SynthesisReport(_Report):
     accepted: int
     rejected: dict[str, int] = Field(default_factory=dict, description="reason -> rows")
     cells: list[CellCoverage] = Field(default_factory=list)
-    weak: list[CellResult] = Field(
-        default_factory=list, description="of a continuing run: its parent's student on unseen requests"
-    )
     rounds: int = 0
     stopped: str = Field(default="full", description="`full`, or what ended it before")
     prompt_tokens: int = 0
@@ -315,9 +299,6 @@ class EvalReport(_Report):
     leakage: LeakageReport | None = None
     conventions: ConventionReport | None = None
     failures: list[dict[str, Any]] = Field(default_factory=list)
-    cells: list[CellResult] = Field(
-        default_factory=list, description="the student by cell of the coverage plan"
-    )
     measured: dict[str, str] = Field(default_factory=dict, description="how: what a reader must know")
     command: str = Field(default="", description="what a reader types to score the student again")
     report_html: str = ""

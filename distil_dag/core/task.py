@@ -322,7 +322,6 @@ class Task(BaseModel):
     warnings: tuple[str, ...] = Field(
         default=(), description="what the folder says and this task does not use, for a person to read"
     )
-    parent: str = Field(default="", description="the run that this one goes on from, if any")
     folder: str = Field(default="", exclude=True, description="where relative paths start; not frozen")
 
     @property

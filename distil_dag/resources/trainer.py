@@ -47,21 +47,15 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return base_checkpoint(task.settings.student, Path(self.work_root) / "base")
 
     def train(
-        self,
-        context: dg.AssetExecutionContext,
-        rows: Sequence[Example],
-        task: Task,
-        start: tuple[Path, str] | None = None,
+        self, context: dg.AssetExecutionContext, rows: Sequence[Example], task: Task
     ) -> tuple[TrainReport, Path]:
         """Train the task's student on the rows; returns the report and the model's folder.
-
-        `start` is the folder and identity of the weights to train on from; the student's base if None.
 
         Progress goes to the run's log. Raises dg.Failure when the process fails, and at once for a base
         that has fewer layers than the student shall have.
         """
         settings = task.settings
-        base, name = start or self.base(task)
+        base, name = self.base(task)
         if settings.student.layers:
             _refuse_deeper(settings.student.layers, base, name)
         mark = fingerprint(rows, task.toolset, settings.student, settings.training, name)
