@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core.case import Example
 from distil_dag.core.task import TrainingSpec
 
 SEEDS, CONTEXT, SYNTHETIC = "seeds", "context", "synthetic"
+# Where each lies: asset and table.
+_TABLES = {
+    SYNTHETIC: ("synthetic_set", "accepted"),
+    SEEDS: ("judged_seeds", "seeds"),
+    CONTEXT: ("judged_seeds", "context"),
+}
 
 
-def tables_of_run(store: RunStore, run: str) -> dict[str, list[Example]]:
-    """All rows that can be in a training mix: `synthetic`, `seeds`, `context`.
+def tables_of_run(
+    store: RunStore, run: str, names: Iterable[str] = tuple(_TABLES)
+) -> dict[str, list[Example]]:
+    """The rows that can be in a training mix, by the name that they have there, in the order asked for.
 
     Raises FileNotFoundError that names the asset which has to be materialized first.
     """
-    return {
-        SYNTHETIC: store.read_cases(run, "synthetic_set", "accepted", Example),
-        SEEDS: store.read_cases(run, "judged_seeds", "seeds", Example),
-        CONTEXT: store.read_cases(run, "judged_seeds", "context", Example),
-    }
+    return {name: store.read_cases(run, *_TABLES[name], Example) for name in names}
 
 
 def in_mix(spec: TrainingSpec) -> list[str]:

@@ -48,8 +48,8 @@ def checkpoint(
 
 def _rows(runs: RunStore, run: str, spec: TrainingSpec) -> list[Example]:
     """The rows of the mix, in a fixed order."""
-    tables = tables_of_run(runs, run)
-    rows = [row for table in in_mix(spec) for row in tables[table]]
+    tables = tables_of_run(runs, run, in_mix(spec))
+    rows = [row for table in tables.values() for row in table]
     if not rows:
         raise dg.Failure(
             description=f"training.mix={spec.mix!r} leaves no row to train on: see the reports of "
