@@ -98,9 +98,7 @@ def _plain(base: Path, tokenizer: Any, rows: Sequence[TrainingRow], spec: Traini
     return trl.SFTTrainer(model=str(base), args=config, train_dataset=data, processing_class=tokenizer)
 
 
-def _trained(
-    trainer: Any, rows: Sequence[TrainingRow], unseen: Sequence[TrainingRow], spec: TrainingSpec
-) -> dict[str, float]:
+def _trained(trainer: Any, rows: Sequence[TrainingRow], unseen: Sequence[TrainingRow]) -> dict[str, float]:
     """Tokens a second after the warm-up, and the loss on the unseen rows in nats a token."""
     from transformers import TrainerCallback
 
