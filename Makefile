@@ -22,7 +22,7 @@ export DISTIL_DAG_HOME ?= $(CURDIR)/$(HOME_DIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help install demo demo-log ui test test-fast test-vllm lint format bench-answers benchmarks clean
+.PHONY: help install demo demo-log ui test test-fast test-vllm lint format bench-answers bench-massive benchmarks clean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -93,10 +93,15 @@ test-vllm: $(READY) $(VLLM_READY)
 bench-answers: $(READY)
 	$(BIN)/python benchmarks/answering_speed.py $(DISTIL_DAG_HOME)/store/smart_home.demo/gguf/files/model-Q8_0.gguf examples/smart_home/test.jsonl --generated 2000
 
+# Hours; goes on where it was interrupted. DISTIL_DAG_MASSIVE_TRACES names the log.
+bench-massive: $(READY)
+	$(BIN)/python benchmarks/massive_accuracy.py --work $(DISTIL_DAG_HOME)/massive --results docs/results.md
+
 benchmarks: $(READY) $(VLLM_READY)
 	$(BIN)/python benchmarks/definitions_load.py
 	$(BIN)/python benchmarks/trace_intake.py
 	$(BIN)/python benchmarks/demo_wall_time.py
+	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/teacher_throughput.py
 
 clean:

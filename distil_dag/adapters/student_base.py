@@ -32,6 +32,13 @@ def base_checkpoint(student: StudentSpec, folder: Path) -> tuple[Path, str]:
     return _from_hub(student)
 
 
+def layers_of(folder: Path) -> int:
+    """How many transformer blocks the model in the folder has."""
+    from transformers import AutoConfig
+
+    return int(AutoConfig.from_pretrained(str(folder)).get_text_config().num_hidden_layers)
+
+
 def _from_hub(student: StudentSpec) -> tuple[Path, str]:
     from huggingface_hub import snapshot_download
 

@@ -14,6 +14,14 @@ class _Report(BaseModel):
     model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
 
 
+class Estimate(_Report):
+    """A share with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
 class TracesReport(_Report):
     """Intake: rows read, kept, marked (kept with a problem), quarantined by reason."""
 
@@ -39,6 +47,15 @@ class HoldoutReport(_Report):
     test_labels: str = Field(description="`frozen file` or `production log (unreviewed)`")
 
 
+class Rename(_Report):
+    """A name of an older schema in the log, and the one it was read as."""
+
+    was: str = Field(description="a tool, or `tool(argument)` under the tool's name of today")
+    now: str
+    traces: int = Field(description="whose calls were read so")
+    agreement: float = Field(ge=0, le=1, description="share of the calls with the name that speak for it")
+
+
 class JudgeReport(_Report):
     """Judging: how many, how they split, how sure."""
 
@@ -55,6 +72,7 @@ class JudgeReport(_Report):
     score_histogram: list[int] = Field(default_factory=list, description="ten bins from 0 to 1")
     reasons: dict[str, int] = Field(default_factory=dict)
     holdout: HoldoutReport
+    renames: list[Rename] = Field(default_factory=list, description="names of an older schema, undone")
     committee: dict[str, dict[str, int]] = Field(
         default_factory=dict, description="labeller -> what came of its answers -> how often"
     )
@@ -128,11 +146,19 @@ class SynthesisReport(_Report):
         return sum(2 * cell.accepted >= cell.quota for cell in wanted) / len(wanted) if wanted else 0.0
 
 
+class Depth(_Report):
+    """Which blocks of its base a shallower student kept, counted from 0."""
+
+    kept: list[int]
+    influence: list[float] = Field(description="of each of the base's blocks: 1 - cosine of out and in")
+
+
 class TrainReport(_Report):
     """Training: what was supervised, and how the loss went."""
 
     base: str
     method: str
+    depth: Depth | None = Field(default=None, description="None where all blocks of the base stayed")
     rows: int
     rows_by_origin: dict[str, int] = Field(default_factory=dict)
     steps: int
@@ -176,14 +202,6 @@ class GgufReport(_Report):
         default=None, description="of the primary file, which carries it in its key-values"
     )
     confidence_missing: str = Field(default="", description="why there is none")
-
-
-class Estimate(_Report):
-    """A share with its confidence interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class CandidateReport(_Report):

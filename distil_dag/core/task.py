@@ -176,6 +176,11 @@ class StudentSpec(_Section):
 
     model: str = Field(default="embedded", description="`embedded`, a local folder, or a Hub id")
     revision: str | None = None
+    layers: int | None = Field(
+        default=None,
+        ge=2,
+        description="keep so many of the model's layers, those that do most, for speed; all if unset",
+    )
     tools_in_prompt: bool = False
     system_prompt: str = ""
 
@@ -186,9 +191,9 @@ class TrainingSpec(_Section):
     mix: Literal["synthetic", "synthetic+seeds", "synthetic+seeds+context"] = "synthetic+seeds"
     method: Literal["lora", "full"] = "full"
     lora_rank: Positive = 64
-    layers: Positive | None = Field(
+    trained_layers: Positive | None = Field(
         default=None,
-        description="train only the last so many layers, at less cost; all, and the embeddings, if unset",
+        description="train only the last so many, at less cost; all, and the embeddings, if unset",
     )
     epochs: float = Field(default=3.0, gt=0)
     learning_rate: float = Field(default=1e-4, gt=0)

@@ -51,6 +51,8 @@ def judge_metadata(verdicts: Sequence[Verdict], report: JudgeReport, folder: str
     }
     for name, numbers in (("known_faults", report.faults_found), ("self_agreement", report.consistency)):
         found |= {f"{name}/{key}": value for key, value in figures(numbers or {}).items()}
+    if report.renames:
+        found["renamed"] = table([rename.model_dump() for rename in report.renames])
     if report.committee:
         found["arbiter"] = report.arbiter
         found["committee"] = table([{"labeller": k, **v} for k, v in report.committee.items()], _COMMITTEE)

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from distil_dag.core.reports import GgufReport, TrainReport
+from distil_dag.core.reports import Depth, GgufReport, TrainReport
 from distil_dag.core.task import TrainingSpec
 from distil_dag.resources.metadata import figures, image, table
 from distil_dag.stages.export import Parity
@@ -16,6 +16,7 @@ from distil_dag.stages.loss_plot import loss_plot
 
 def checkpoint_metadata(report: TrainReport, spec: TrainingSpec, folder: str) -> dict[str, Any]:
     """The loss curve, what was supervised, what it was trained on, and how fast."""
+    trained = spec.trained_layers
     return {
         "dagster/row_count": report.rows,
         "dagster/uri": folder,
@@ -23,7 +24,8 @@ def checkpoint_metadata(report: TrainReport, spec: TrainingSpec, folder: str) ->
         "supervised": table(report.audit, ["prompt", "supervised"]),
         "rows by origin": table([report.rows_by_origin]),
         "base": report.base,
-        "method": f"{report.method}, {f'the last {spec.layers}' if spec.layers else 'all'} layers",
+        "method": f"{report.method}, {f'the last {trained}' if trained else 'all'} layers",
+        **_depth(report.depth),
         "steps": report.steps,
         "epochs": report.epochs,
         **figures({"first loss": report.loss[0][1], "last loss": report.loss[-1][1]}),
@@ -75,6 +77,20 @@ def _confidence(report: GgufReport) -> str:
         f"on {found.cases} cases, {found.right} right; {found.kept_right} of {found.kept} at the threshold "
         f"for a precision of {found.target_precision:.1%}"
     )
+
+
+def _depth(depth: Depth | None) -> dict[str, Any]:
+    """How many blocks of the base stayed, and what each one's influence was."""
+    if depth is None:
+        return {}
+    shown = [
+        {"block": place, "influence": f"{influence:.4f}", "kept": place in depth.kept}
+        for place, influence in enumerate(depth.influence)
+    ]
+    return {
+        "layers": f"{len(depth.kept)} of the base's {len(depth.influence)}",
+        "block influence": table(shown, limit=len(shown)),
+    }
 
 
 def _tokens_seen(report: TrainReport) -> float:

@@ -15,12 +15,13 @@ import pyarrow.parquet as pq
 from dagster._core.errors import DagsterPipesExecutionError
 from pydantic import Field
 
-from distil_dag.adapters.student_base import base_checkpoint
+from distil_dag.adapters.student_base import base_checkpoint, layers_of
 from distil_dag.adapters.whole_files import write_whole
 from distil_dag.core.case import Example
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.task import Task
 from distil_dag.entrypoints.train import JOB_FILE, PARENT_VARIABLE, ROWS_FILE, TrainingJob
+from distil_dag.stages.depth import refuse_deeper
 from distil_dag.stages.sft import MODEL, fingerprint
 
 _KEPT = 3
@@ -50,10 +51,13 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     ) -> tuple[TrainReport, Path]:
         """Train the task's student on the rows; returns the report and the model's folder.
 
-        Progress goes to the run's log. Raises dg.Failure when the process fails.
+        Progress goes to the run's log. Raises dg.Failure when the process fails, and at once for a base
+        that has fewer layers than the student shall have.
         """
         settings = task.settings
         base, name = self.base(task)
+        if settings.student.layers:
+            _refuse_deeper(settings.student.layers, base, name)
         mark = fingerprint(rows, task.toolset, settings.student, settings.training, name)
         folder = Path(self.work_root) / "training" / mark
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,6 +91,14 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 description=f"The training process failed ({error}). Its output is in this step's stderr; "
                 f"the last checkpoint stays in {folder}, and a retry goes on from it."
             ) from error
+
+
+def _refuse_deeper(layers: int, base: Path, name: str) -> None:
+    """The training would say so too, but in a process that is started again."""
+    try:
+        refuse_deeper(layers, layers_of(base), name)
+    except ValueError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
 
 
 def _forget_older(folder: Path) -> None:

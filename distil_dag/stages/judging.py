@@ -11,8 +11,10 @@ from distil_dag.core.case import Case, Example, Trace
 from distil_dag.core.normalise import request_key
 from distil_dag.core.reports import HoldoutReport, JudgeReport
 from distil_dag.core.task import JudgeSpec
+from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Verdict
+from distil_dag.stages.drift import undo_renames
 from distil_dag.stages.holdout import near_copies
 from distil_dag.stages.judge_audit import audit, consistency
 from distil_dag.stages.judge_port import Heard, Judge, Judgement
@@ -58,6 +60,7 @@ def judge(
 ) -> tuple[Judged, JudgeReport]:
     """Split traces into seeds, context and unlabelled requests, with a verdict for each judged one.
 
+    Calls under names of an older schema are judged under today's, where the log shows which they are.
     Traces that are invalid under the tools or hold no request are rejected without a judge. Of
     the others `spec.sample` are judged (all if unset). Those that reach `spec.min_score` pass; at
     most `spec.seeds` of them become seeds, one for each request, spread over tools and argument
@@ -66,7 +69,8 @@ def judge(
     otherwise is context, and all other requests stay unlabelled. `labels` (trace id -> are its calls
     right?) only tell the report how good the judge is. Nothing depends on the order of the traces.
     """
-    ordered = sorted(traces, key=lambda trace: trace.id)
+    logged = {trace.id: trace.calls for trace in traces}
+    ordered, renames = undo_renames(sorted(traces, key=lambda trace: trace.id), toolset)
     invalid = {trace.id: why for trace in ordered if (why := _invalid(trace, toolset))}
     valid = [trace for trace in ordered if trace.id not in invalid]
     chosen = stratified(valid, spec.sample, spec.seed) if spec.sample else valid
@@ -82,6 +86,7 @@ def judge(
         for trace, judgement in zip(chosen, judgements, strict=True)
     }
     measured: dict[str, object] = _self_agreement(judging, chosen, judgements, spec, progress)
+    measured["renames"] = renames
     prompts = [*judging.prompts]
     if spec.relabel:
         picking: Judge = RubricJudge(toolset, arbiter) if arbiter else judging
@@ -93,6 +98,7 @@ def judge(
     for trace in ordered:
         if trace.id in invalid:
             verdicts[trace.id] = _rejection(trace, *invalid[trace.id])
+    verdicts = {key: _on_logged(verdict, logged[key]) for key, verdict in verdicts.items()}
     passed = [trace for trace in chosen if verdicts[trace.id].passed]
     seeds = choose_seeds(passed, verdicts, spec.seeds, spec.seed)
     labelled = {trace.id for trace in passed}
@@ -212,6 +218,14 @@ def _verdict(trace: Trace, judgement: Judgement, min_score: float, identity: str
         judge=identity,
         details=judgement.details,
     )
+
+
+def _on_logged(verdict: Verdict, logged: tuple[ToolCall, ...]) -> Verdict:
+    """The verdict on calls that were judged under other names, told of the calls as logged."""
+    if verdict.calls == logged:
+        return verdict
+    instead = {"calls": logged, "proposed": verdict.trusted_calls}
+    return verdict.model_copy(update=instead | ({"relabelled_from": logged} if verdict.passed else {}))
 
 
 def _rejection(trace: Trace, reason: str, explanation: str) -> Verdict:

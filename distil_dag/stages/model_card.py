@@ -143,7 +143,7 @@ def _training(task: Task, training: TrainReport) -> str:
     ]
     settings = {
         "method": spec.method,
-        "layers": spec.layers or "all",
+        "trained layers": spec.trained_layers or "all",
         "epochs": spec.epochs,
         "learning rate": spec.learning_rate,
         "batch size": spec.batch_size,
@@ -160,6 +160,7 @@ def _training(task: Task, training: TrainReport) -> str:
                 if base_licence(task)
                 else "Its licence holds for this model too; read it before passing the model on."
             ),
+            *_depth(training),
             "",
             *rows,
             "",
@@ -168,6 +169,22 @@ def _training(task: Task, training: TrainReport) -> str:
             "GGUF file, name every ancestor with its data version, code version and run.",
         ]
     )
+
+
+def _depth(training: TrainReport) -> list[str]:
+    """What was left out of the base, where something was."""
+    if training.depth is None:
+        return []
+    kept, influence = training.depth.kept, training.depth.influence
+    stayed = ", ".join(f"{place} ({influence[place]:.3f})" for place in kept)
+    dropped = [value for place, value in enumerate(influence) if place not in kept]
+    most = f", at most {max(dropped):.3f}" if dropped else ""
+    return [
+        "",
+        f"Of the base's {len(influence)} blocks, counted from 0, {len(kept)} were kept: {stayed}. In "
+        "brackets the influence: one minus the cosine between what enters and what leaves a block, on the "
+        f"training rows. The others had the least{most}; first and last always stay.",
+    ]
 
 
 def _evaluation(run: str) -> str:

@@ -17,17 +17,19 @@ from distil_dag.core.reports import TrainReport
 from distil_dag.core.task import StudentSpec, TrainingSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.answer_habits import FILE, AnswerHabits
+from distil_dag.stages.depth import make_shallower
 from distil_dag.stages.ports import Progress, quiet
 from distil_dag.stages.sft_rows import TrainingRow, audit, has_chatml, rows_digest, tokenise
-from distil_dag.stages.sft_trainer import load_base, make_trainer, newest_whole_checkpoint
+from distil_dag.stages.sft_trainer import freeze, load_base, make_trainer, newest_whole_checkpoint
 from distil_dag.stages.student_prompt import CHATML_CLOSE, template_for
 
 MODEL = "model"
 _CHECKPOINTS = "checkpoints"
+_DEPTH = "depth.json"
 _REPORT = "report.json"
 _FINGERPRINT = "fingerprint"
 # Part of every fingerprint: raise it when the same rows and settings would give other weights.
-_RECIPE = "1"
+_RECIPE = "2"
 
 
 def fingerprint(
@@ -63,7 +65,8 @@ def train(
 
     `out` belongs to one training. A training that was killed goes on from its last whole
     checkpoint there, and one that had finished is returned as it is; when `out` holds another
-    training, that one is discarded. Raises ValueError for rows that teach nothing.
+    training, that one is discarded. With `student.layers` only so many blocks of the base stay. Raises
+    ValueError for rows that teach nothing, and for a base with fewer layers.
     """
     started = time.monotonic()
     mark = fingerprint(rows, toolset, student, spec, base_name or str(base))
@@ -74,19 +77,22 @@ def train(
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers import set_seed
 
-    tokenizer = _tokenizer(base, student)
+    tokenizer = student_tokenizer(base, student)
     tokens = tokenise(rows, toolset, student, tokenizer, tokenizer.chat_template)
     usable = [row for row in tokens if len(row.prompt) < spec.max_length]
     _refuse_nothing(tokens, usable, spec, tokenizer)
 
     set_seed(spec.seed)  # adapters are initialised before the trainer seeds anything
     model = load_base(base, student.revision, spec)
+    depth = make_shallower(model, student.layers, usable, out / _DEPTH) if student.layers else None
+    freeze(model, spec)
     trainer = make_trainer(model, tokenizer, usable, spec, out / _CHECKPOINTS, progress)
     resumed = newest_whole_checkpoint(out / _CHECKPOINTS)
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     report = TrainReport(
         base=base_name or str(base),
         method=spec.method,
+        depth=depth,
         rows=len(rows),
         rows_by_origin=dict(Counter(row.origin for row in rows)),
         steps=trainer.state.global_step,
@@ -114,12 +120,13 @@ def _claim(out: Path, mark: str) -> None:
         return
     for name in (_CHECKPOINTS, MODEL):
         shutil.rmtree(out / name, ignore_errors=True)
-    (out / _REPORT).unlink(missing_ok=True)
+    for name in (_REPORT, _DEPTH):
+        (out / name).unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     (out / _FINGERPRINT).write_text(mark)
 
 
-def _tokenizer(base: Path | str, student: StudentSpec) -> Any:
+def student_tokenizer(base: Path | str, student: StudentSpec) -> Any:
     """The base's tokenizer with the student's template, and the end of a turn as end token."""
     from transformers import AutoTokenizer
 

@@ -15,10 +15,6 @@ from distil_dag.core.task import StudentSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.student_prompt import CHATML_OPEN, completion, render_prompt, student_messages
 
-# Rows are sorted by length within windows of this many batches: enough to fill batches with
-# rows of one length, and small enough to leave an epoch mixed.
-_WINDOW = 32
-
 
 @dataclass(frozen=True)
 class TrainingRow:
@@ -68,30 +64,22 @@ def _ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     return ids
 
 
-def presentations(lengths: Sequence[int], epochs: float, batch: int, seed: int) -> list[int]:
-    """Indices of rows in the order in which they are seen, all epochs in one list.
+def presentations(count: int, epochs: float, seed: int) -> list[int]:
+    """Places of `count` rows in the order in which they are seen, all epochs in one list.
 
-    Each epoch is a new shuffle; within windows rows of similar length are put into one batch,
-    which leaves little padding. A trainer that reads the list in order goes on exactly where it
-    stopped, which is not so for samplers that draw as they go.
+    Each epoch is a new shuffle of all rows. A trainer that reads the list in order goes on exactly where
+    it stopped, which is not so for samplers that draw as they go. Rows of like length are not put
+    together, though that would save padding: their answers are alike as well (no argument, one, two), and
+    a student that is shown one kind a step ends up answering in the kind that it saw last.
     """
     draw = random.Random(seed)
-    wanted = math.ceil(len(lengths) * epochs)
+    wanted = math.ceil(count * epochs)
     order: list[int] = []
-    while len(order) < wanted and lengths:
-        epoch = list(range(len(lengths)))
+    while len(order) < wanted and count:
+        epoch = list(range(count))
         draw.shuffle(epoch)
         order += epoch
-    order = order[:wanted]
-    seen: list[int] = []
-    for start in range(0, len(order), _WINDOW * batch):
-        window = sorted(order[start : start + _WINDOW * batch], key=lambda index: lengths[index])
-        batches = [window[at : at + batch] for at in range(0, len(window), batch)]
-        # A short batch can only be the last of all: the trainer cuts every `batch` rows.
-        short = [batches.pop()] if len(batches[-1]) < batch else []
-        draw.shuffle(batches)
-        seen += [index for group in batches + short for index in group]
-    return seen
+    return order[:wanted]
 
 
 def rows_digest(rows: Sequence[TrainingRow]) -> str:

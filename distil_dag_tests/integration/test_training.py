@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -48,7 +49,7 @@ TOOLS = tuple(
     }
     for name in ("light_on", "light_off")
 )
-SPEC = TrainingSpec(batch_size=4, epochs=10, layers=1, learning_rate=3e-3, save_every_steps=8)
+SPEC = TrainingSpec(batch_size=4, epochs=10, trained_layers=1, learning_rate=3e-3, save_every_steps=8)
 ROWS = [
     Example(
         id=f"{room}-{word}",
@@ -78,7 +79,7 @@ def base(place):
     return place / "base"
 
 
-def make_task(spec: TrainingSpec = SPEC, **student: str) -> Task:
+def make_task(spec: TrainingSpec = SPEC, **student: Any) -> Task:
     settings = Settings(
         name="lights",
         traces=SqlSource(kind="sql", url="sqlite://", table="t"),
@@ -155,10 +156,14 @@ def test_a_finished_training_is_not_done_again(trained, base, monkeypatch):
     assert train_once(base, folder) == report
 
 
-def job_folder(base: Path, folder: Path) -> Path:
+def job_folder(base: Path, folder: Path, student: StudentSpec | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     job = TrainingJob(
-        student=StudentSpec(), training=SPEC, tools=list(TOOLS), base=str(base), base_name=str(base)
+        student=student or StudentSpec(),
+        training=SPEC,
+        tools=list(TOOLS),
+        base=str(base),
+        base_name=str(base),
     )
     (folder / JOB_FILE).write_text(job.model_dump_json())
     pq.write_table(pa.Table.from_pylist([row.row() for row in ROWS]), folder / ROWS_FILE)
@@ -235,7 +240,7 @@ def test_another_training_in_the_folder_is_discarded(place, base):
 
 
 def test_adapters_are_merged_into_the_weights(place, base):
-    spec = SPEC.model_copy(update={"method": "lora", "lora_rank": 4, "epochs": 1, "layers": 1})
+    spec = SPEC.model_copy(update={"method": "lora", "lora_rank": 4, "epochs": 1, "trained_layers": 1})
     report = train_once(base, place / "lora", ROWS[:8], spec)
     assert report.method == "lora"
     names = {path.name for path in (place / "lora" / "model").iterdir()}
@@ -254,6 +259,81 @@ def test_adapters_are_merged_into_the_weights(place, base):
         changed = [name for name in names if not before.get_tensor(name).equal(after.get_tensor(name))]
     assert changed
     assert all(name.startswith("model.layers.1.") for name in changed)
+
+
+@pytest.fixture(scope="module")
+def deep(place):
+    """The first six layers, of which the students below keep three."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    whole = embedded_checkpoint(place / "embedded")
+    AutoModelForCausalLM.from_pretrained(whole, num_hidden_layers=6).save_pretrained(place / "deep")
+    AutoTokenizer.from_pretrained(whole).save_pretrained(place / "deep")
+    return place / "deep"
+
+
+SHALLOW = StudentSpec(layers=3)
+
+
+def test_a_shallower_student_is_a_whole_model(place, deep):
+    task = make_task(layers=3)
+    spec = SPEC.model_copy(update={"method": "lora", "lora_rank": 4, "epochs": 2})
+    report = train(ROWS, task.toolset, SHALLOW, spec, deep, place / "shallow")
+    assert report.depth is not None
+    kept = report.depth.kept
+    assert (len(kept), kept[0], kept[-1], len(report.depth.influence)) == (3, 0, 5, 6)
+    assert report.loss[-1][1] < report.loss[0][1]
+    folder = place / "shallow" / "model"
+    assert json.loads((folder / "config.json").read_text())["num_hidden_layers"] == 3
+    from safetensors import safe_open
+
+    with (
+        safe_open(deep / "model.safetensors", "pt") as before,
+        safe_open(folder / "model.safetensors", "pt") as after,
+    ):
+        # The adapters sit on the last block alone, so the others are those of the base.
+        for ours, theirs in enumerate(kept[:-1]):
+            part = "self_attn.q_proj.weight"
+            same = before.get_tensor(f"model.layers.{theirs}.{part}")
+            assert after.get_tensor(f"model.layers.{ours}.{part}").equal(same)
+    try:
+        find_converter()
+    except FileNotFoundError as missing:
+        pytest.skip(str(missing))
+    (place / "shallow-files").mkdir()
+    exported, _ = export(folder, place / "shallow-files", task, "lights.all", ROWS, report, [])
+    found = read_metadata(place / "shallow-files" / "model-Q8_0.gguf")
+    assert found["llama.block_count"] == 3
+    assert exported.files[0].agreement >= 0.5
+    card = (place / "shallow-files" / exported.model_card).read_text()
+    assert "Of the base's 6 blocks, counted from 0, 3 were kept: 0 (" in card
+
+
+def test_a_killed_shallower_training_goes_on_with_the_same_blocks(place, deep, start):
+    report = train(ROWS, make_task().toolset, SHALLOW, SPEC, deep, place / "shallow-whole")
+    folder = job_folder(deep, place / "shallow-killed", SHALLOW)
+    process = start(folder)
+    wait_for(folder / "checkpoints" / "checkpoint-16" / "whole", process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    resumed = train(ROWS, make_task().toolset, SHALLOW, SPEC, deep, folder)
+    assert resumed.resumed_from_step >= 16
+    assert resumed.depth == report.depth
+    assert weights(folder) == weights(place / "shallow-whole")
+
+
+def test_a_base_with_fewer_layers_fails_at_once(place, base):
+    @dg.asset
+    def step(context: dg.AssetExecutionContext, trainer: TrainerResource) -> None:
+        trainer.train(context, ROWS, make_task(model=str(base), layers=8))
+
+    trainer = TrainerResource(work_root=str(place / "work"))
+    result = dg.materialize([step], resources={"trainer": trainer}, raise_on_error=False)
+    failure = result.failure_data_for_node("step")
+    assert failure is not None
+    assert failure.user_failure_data is not None
+    assert "student.layers is 8, and base@sha256:" in str(failure.user_failure_data.description)
+    assert "has 2 layers" in str(failure.user_failure_data.description)
 
 
 def test_rows_that_do_not_fit_are_counted(place, base):

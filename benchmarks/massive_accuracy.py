@@ -1,0 +1,266 @@
+"""Exact calls on MASSIVE: the chain, direct training and a lookup, on a clean log and on worse ones.
+
+    DISTIL_DAG_MASSIVE_TRACES=FILE python benchmarks/massive_accuracy.py [--splits 0 1 2] [--logs clean ...]
+        [--methods chain synthetic direct] [--work FOLDER] [--results docs/results.md]
+
+A split holds out a test by normalised request, with its near copies, before the log is spoilt (see
+`massive_logs.py`); the test's labels are those of the clean log. Each method sees only what then remains:
+
+- *chain*: judge, synthesis, training on all of `examples/massive_iot`'s mix;
+- *synthetic*: the same, trained on the synthetic rows alone;
+- *direct*: training on the log as it is, with the same settings;
+- *lookup*: the calls of the nearest logged request.
+
+Scored are the checkpoint and its Q8_0 file. Judge, teacher and student are SmolLM2-135M. Every finished
+measurement stays in `--work` as a JSON file, with an answer a line beside it, so an interrupted run goes on;
+a changed task or log has other names there. Hours on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from massive_logs import LOGS
+
+from distil_dag.adapters.candidates import CheckpointCandidate, GgufCandidate, LookupCandidate
+from distil_dag.adapters.chat_models import open_chat
+from distil_dag.adapters.gguf_export import export
+from distil_dag.adapters.student_base import base_checkpoint
+from distil_dag.adapters.task_folder import read_task
+from distil_dag.adapters.whole_files import write_whole
+from distil_dag.core.case import Case, Example, Trace
+from distil_dag.core.task import Task, TestSpec
+from distil_dag.core.tool_call import parse_answer, render_calls
+from distil_dag.stages import metrics, sft
+from distil_dag.stages.case_files import read_cases
+from distil_dag.stages.evaluation import Candidate
+from distil_dag.stages.holdout import hold_out
+from distil_dag.stages.judging import judge, keep_apart
+from distil_dag.stages.progress_line import paced
+from distil_dag.stages.statistics import wilson
+from distil_dag.stages.synthesis import synthesize
+
+_TASK = Path(__file__).parents[1] / "examples" / "massive_iot"
+_VARIABLE = "DISTIL_DAG_MASSIVE_TRACES"
+_TEST = 150
+_METHODS = ("chain", "synthetic", "direct")
+_LOOKUP = "lookup"
+_PROBES = 8
+_CONFIDENCE = 0.95
+
+
+@dataclass
+class Split:
+    """One test, the log that remains for it, and what the methods make of that log."""
+
+    number: int
+    log: str
+    task: Task
+    traces: Sequence[Trace]
+    work: Path
+
+    def __post_init__(self) -> None:
+        spec = TestSpec(size=_TEST, seed=self.number)
+        held, _ = hold_out(self.traces, None, spec, self.task.toolset)
+        self.test: list[Case] = list(held.test)
+        self.rest = LOGS[self.log](held.rest, self.task.toolset, self.number)
+
+    @property
+    def name(self) -> str:
+        return f"{self.log} log, split {self.number}"
+
+    def rows(self, method: str) -> list[Example]:
+        """What the student of a method is trained on."""
+        if method == "direct":
+            return [_example(trace) for trace in self.rest]
+        trusted, synthetic = self._made
+        return synthetic if method == "synthetic" else [*synthetic, *trusted]
+
+    @cached_property
+    def _made(self) -> tuple[list[Example], list[Example]]:
+        """Judged examples and synthetic rows."""
+        settings, tools = self.task.settings, self.task.toolset
+        with open_chat(settings.teacher, self.work / "replies") as teacher:
+            judged, report = judge(
+                self.rest, tools, settings.judge, teacher, progress=_told(f"{self.name}: judging")
+            )
+            judged, _ = keep_apart(judged, report, self.test, tools, settings.gates.leak_similarity)
+            made, _ = synthesize(
+                judged.seeds,
+                [*judged.context, *judged.unlabelled],
+                self.test,
+                tools,
+                settings.synthesis,
+                teacher,
+                _told(f"{self.name}: synthesis"),
+            )
+        return [*judged.seeds, *judged.context], made.accepted
+
+
+def main() -> None:
+    """Measure what is missing, then write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--splits", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the training")
+    parser.add_argument("--logs", nargs="+", choices=list(LOGS), default=list(LOGS))
+    parser.add_argument("--methods", nargs="+", choices=_METHODS, default=list(_METHODS))
+    parser.add_argument("--work", type=Path, default=Path(".distil_dag/massive"))
+    parser.add_argument("--results", type=Path, default=None, help="write the tables there as well")
+    parser.add_argument("--set", action="append", default=[], metavar="A.B=C", help="of the task's settings")
+    options = parser.parse_args()
+    source = os.environ.get(_VARIABLE)
+    if not source or not Path(source).is_file():
+        sys.exit(f"{_VARIABLE} must name the JSONL file of the log: see {_TASK.name}/README.md")
+    changes = dict(change.split("=", 1) for change in options.set)
+    task = read_task(_TASK, changes | {"export.quantizations": "[Q8_0]"})
+    cases, problems = read_cases(Path(source).read_text().splitlines(), task.toolset)
+    if problems:
+        sys.exit(f"{source}: {len(problems)} rows can't be read, the first: {problems[0]}")
+    traces = [Trace(**case.model_dump()) for case in cases]
+    mark = _identity(task, traces)
+    folder = options.work / mark
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in options.splits:
+        for log in options.logs:
+            split = Split(number, log, task, traces, options.work)
+            # Synthetic rows alone are a question to the clean log.
+            methods = [m for m in options.methods if m != "synthetic" or log == "clean"]
+            for method in (_LOOKUP, *methods):
+                for seed in options.seeds if method != _LOOKUP else [0]:
+                    path = folder / f"{log}-{number}-{method}-{seed}.json"
+                    if not path.exists():
+                        measured = _measure(split, method, seed, options.work)
+                        write_whole(path, json.dumps(measured, ensure_ascii=False).encode())
+    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    text = _report(found, task, mark)
+    print(text)
+    if options.results:
+        write_whole(options.results, text.encode())
+
+
+def _measure(split: Split, method: str, seed: int, work: Path) -> dict[str, Any]:
+    """Right and wrong by case and format, with every answer."""
+    task, started = split.task, time.monotonic()
+    base = {"log": split.log, "split": split.number, "method": method, "seed": seed, "n": len(split.test)}
+    if method == _LOOKUP:
+        return base | {"answers": {"lookup": _answers(LookupCandidate(split.rest), split.test, task)}}
+    rows = split.rows(method)
+    settings = task.settings
+    spec = settings.training.model_copy(update={"seed": seed})
+    weights, name = base_checkpoint(settings.student, work / "base")
+    folder = work / "training"
+    told = _told(f"{split.name}: {method}")
+    report = sft.train(rows, task.toolset, settings.student, spec, weights, folder, told, name)
+    files, _ = export(folder / sft.MODEL, folder, task, "bench", split.test[:_PROBES], report, [])
+    most = settings.evaluation.max_new_tokens
+    candidates: dict[str, Candidate] = {
+        "checkpoint": CheckpointCandidate("checkpoint", folder / sft.MODEL, task.toolset, most),
+        "Q8_0": GgufCandidate(folder / files.primary, task.toolset, most, timed=0),
+    }
+    found = {form: _answers(candidate, split.test, task) for form, candidate in candidates.items()}
+    seconds = {"training_seconds": round(report.seconds), "seconds": round(time.monotonic() - started)}
+    return base | {"rows": len(rows), "answers": found} | seconds
+
+
+def _answers(candidate: Candidate, test: Sequence[Case], task: Task) -> list[dict[str, Any]]:
+    rows = []
+    for case, answered in zip(test, candidate.answer(test), strict=True):
+        answer = parse_answer(answered.text if answered else "")
+        rows.append(
+            {
+                "id": case.id,
+                "request": case.request,
+                "expected": render_calls(case.calls),
+                "given": answered.text if answered else None,
+                "exact": metrics.score(case.calls, answer, task.toolset).exact,
+            }
+        )
+    return rows
+
+
+def _report(found: Sequence[dict[str, Any]], task: Task, mark: str) -> str:
+    """The tables as markdown."""
+    shares: dict[tuple[str, str, str], list[list[bool]]] = defaultdict(list)
+    for cell in found:
+        for form, rows in cell["answers"].items():
+            shares[(cell["log"], cell["method"], form)].append([row["exact"] for row in rows])
+    training = task.settings.training
+    lines = [
+        "# Results on MASSIVE",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}, by `make bench-massive`, measurements `{mark}`. {_machine()}.",
+        "",
+        "SmolLM2-135M is judge, teacher and student; "
+        f"{task.settings.synthesis.rows} synthetic rows, {training.epochs:g} passes, learning rate "
+        f"{training.learning_rate:g}, batches of {training.batch_size}.",
+        "",
+        "Each split holds out a test by normalised request, with its near copies. The mean is over splits "
+        "and training seeds, the spread from the lowest to the highest, the interval that of all answers "
+        "together (Wilson, 95 %). Labels are the clean log's own.",
+        "",
+        "| log | method | format | exact calls | spread | interval | tests |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    order = {name: place for place, name in enumerate((*_METHODS, _LOOKUP))}
+    logs = {name: place for place, name in enumerate(LOGS)}
+    for (log, method, form), tests in sorted(
+        shares.items(), key=lambda item: (logs[item[0][0]], order[item[0][1]], item[0][2])
+    ):
+        each = [sum(test) / len(test) for test in tests]
+        right, asked = sum(map(sum, tests)), sum(map(len, tests))
+        bounds = wilson(right, asked, _CONFIDENCE)
+        lines.append(
+            f"| {log} | {method} | {form} | {statistics.mean(each):.1%} | {min(each):.1%} to {max(each):.1%} "
+            f"| {bounds.low:.1%} to {bounds.high:.1%} | {len(tests)} of {asked // len(tests)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _machine() -> str:
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("torch", "transformers", "trl", "llama-cpp-python")
+    )
+    model = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.processor(),
+    )
+    return f"{len(os.sched_getaffinity(0))} cores ({model}); {packages}"
+
+
+def _identity(task: Task, traces: Sequence[Trace]) -> str:
+    settings = task.settings
+    trained = sft.fingerprint([], task.toolset, settings.student, settings.training, "")
+    log = [trace.model_dump(mode="json") for trace in traces]
+    content = [task.model_dump(mode="json"), log, trained, _TEST]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _told(what: str) -> Any:
+    return paced(lambda text: print(text, file=sys.stderr, flush=True), what)
+
+
+def _example(trace: Trace) -> Example:
+    return Example(id=trace.id, messages=trace.messages, calls=trace.calls, text=trace.text, origin="context")
+
+
+if __name__ == "__main__":
+    main()

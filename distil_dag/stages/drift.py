@@ -1,0 +1,159 @@
+"""Tools and arguments that were renamed: calls of an older schema, read under the names of today's.
+
+A log is older than its schema. Calls with names that the tools no longer have are not wrong, only dated:
+what users asked for with them says which tool they were, and what the words of their values are to a
+reader of today's calls says which argument.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distil_dag.core.case import Example, Trace
+from distil_dag.core.reports import Rename
+from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.labeller import OUTSIDE, Labeller
+from distil_dag.stages.wording import contains, locate
+
+# A name is taken for another when so many calls speak of it, and this share of them for the same one.
+_FEWEST = 2
+_SURE = 0.6
+# The probability from which a request reads as a tool.
+_READ = 0.5
+# Traces of today's schema from which its use can be read.
+_TO_LEARN_FROM = 20
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Old name of a tool -> its name; (tool, old name of an argument) -> its name."""
+
+    tools: Mapping[str, str]
+    arguments: Mapping[tuple[str, str], str]
+
+    def call(self, old: ToolCall) -> ToolCall:
+        name = self.tools.get(old.name, old.name)
+        arguments = {self.arguments.get((name, key), key): value for key, value in old.arguments.items()}
+        # Two old names for one argument: nobody can say which value counts.
+        return ToolCall(name=name, arguments=arguments) if len(arguments) == len(old.arguments) else old
+
+
+def undo_renames(traces: Sequence[Trace], toolset: Toolset) -> tuple[list[Trace], list[Rename]]:
+    """The traces in their order, with old names replaced where the log is sure, and what was replaced.
+
+    A trace changes only when all its calls are valid under the tools afterwards; it then has no
+    problems. All others stay as they were. Needs twenty traces that are valid as they are.
+    """
+    valid = [trace for trace in traces if not trace.problems and not _unknown(trace, toolset)]
+    old = [trace for trace in traces if _unknown(trace, toolset)]
+    if len(valid) < _TO_LEARN_FROM or not old:
+        return list(traces), []
+    labeller = Labeller([_example(trace) for trace in valid])
+    tools, tool_votes = _settled(_tool_votes(old, toolset, labeller))
+    argument_votes = _argument_votes(old, toolset, labeller, tools)
+    by_name: dict[str, Counter[str]] = defaultdict(Counter)
+    for (_, argument), votes in argument_votes.items():
+        by_name[argument].update(votes)
+    # An argument that too few calls of its tool have is read from those of all tools.
+    anywhere, _ = _settled(by_name)
+    arguments, votes_in_tool = _settled(argument_votes)
+    for tool, argument in argument_votes:
+        known = anywhere.get(argument)
+        if (tool, argument) not in arguments and known in toolset[tool].properties:
+            arguments[(tool, argument)] = str(known)
+            votes_in_tool[(tool, argument)] = by_name[argument]
+    names = _Names(tools, arguments)
+    renamed = {trace.id: changed for trace in old if (changed := _under(names, trace, toolset))}
+    used = Counter(pair for trace in old if trace.id in renamed for pair in _pairs(trace, names))
+    report = [
+        Rename(
+            was=was if isinstance(was, str) else f"{was[0]}({was[1]})",
+            now=now if isinstance(was, str) else f"{was[0]}({now})",
+            traces=used[was],
+            agreement=votes[now] / votes.total(),
+        )
+        for found, tally in ((tools, tool_votes), (arguments, votes_in_tool))
+        for was, now in sorted(found.items())
+        if used[was] and (votes := tally[was])
+    ]
+    return [renamed.get(trace.id, trace) for trace in traces], report
+
+
+def _unknown(trace: Trace, toolset: Toolset) -> bool:
+    """Whether a call has a name, or an argument's name, that the tools do not have."""
+    return any(
+        call.name not in toolset or not set(call.arguments) <= set(toolset[call.name].properties)
+        for call in trace.calls
+    )
+
+
+def _tool_votes(old: Sequence[Trace], toolset: Toolset, labeller: Labeller) -> dict[str, Counter[str]]:
+    """Unknown tool -> tools that its requests read as; calls beside others say too little."""
+    alone = [trace for trace in old if len(trace.calls) == 1 and trace.calls[0].name not in toolset]
+    votes: dict[str, Counter[str]] = defaultdict(Counter)
+    for trace, chances in zip(alone, labeller.read_tools([t.request for t in alone]), strict=True):
+        likeliest = max(sorted(chances), key=lambda name: chances[name], default=OUTSIDE)
+        # Another agent's requests read as nothing in particular.
+        sure = chances.get(likeliest, 0.0) >= _READ
+        votes[trace.calls[0].name][likeliest if sure else OUTSIDE] += 1
+    return votes
+
+
+def _argument_votes(
+    old: Sequence[Trace], toolset: Toolset, labeller: Labeller, tools: Mapping[str, str]
+) -> dict[tuple[str, str], Counter[str]]:
+    """(Tool, unknown argument) -> arguments that the words of its values read as."""
+    votes: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for trace in old:
+        for call in trace.calls:
+            name = tools.get(call.name, call.name)
+            if name not in toolset:
+                continue
+            for argument, value in call.arguments.items():
+                if argument not in toolset[name].properties:
+                    votes[(name, argument)][_read_as(labeller, name, value, trace.request)] += 1
+    return votes
+
+
+def _read_as(labeller: Labeller, tool: str, value: Any, request: str) -> str:
+    """The argument that a value's words are to the reader; OUTSIDE where they are none, or not said."""
+    spans = locate(value, request)
+    chances: Counter[str] = Counter()
+    for _, word, read in labeller.read_arguments(tool, request):
+        if contains(word, spans):
+            chances.update(read)
+    return max(sorted(chances), key=lambda name: chances[name], default=OUTSIDE)
+
+
+def _settled(votes: Mapping[Any, Counter[str]]) -> tuple[dict[Any, str], dict[Any, Counter[str]]]:
+    """The names that are sure, and their votes."""
+    found = {}
+    for was, counts in votes.items():
+        ((now, most),) = counts.most_common(1)
+        if now != OUTSIDE and most >= _FEWEST and most >= _SURE * counts.total():
+            found[was] = now
+    return found, {was: votes[was] for was in found}
+
+
+def _under(names: _Names, trace: Trace, toolset: Toolset) -> Trace | None:
+    calls = tuple(names.call(call) for call in trace.calls)
+    if any(toolset.problems(call) for call in calls):
+        return None
+    return trace.model_copy(update={"calls": calls, "problems": ()})
+
+
+def _pairs(trace: Trace, names: _Names) -> Iterator[Any]:
+    """What was renamed in a trace: tools by name, arguments with today's name of their tool."""
+    for call in trace.calls:
+        name = names.tools.get(call.name, call.name)
+        if name != call.name:
+            yield call.name
+        yield from ((name, key) for key in call.arguments if (name, key) in names.arguments)
+
+
+def _example(trace: Trace) -> Example:
+    return Example(id=trace.id, messages=trace.messages, calls=trace.calls, origin="seed")
