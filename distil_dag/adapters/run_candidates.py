@@ -21,7 +21,7 @@ from distil_dag.adapters.candidates import (
 )
 from distil_dag.adapters.decoder_candidate import DecoderCandidate
 from distil_dag.adapters.run_store import RunStore
-from distil_dag.adapters.training_rows import CONTEXT, SEEDS, in_mix, read_tables
+from distil_dag.adapters.training_rows import CONTEXT, SEEDS, in_mix, tables_of_run
 from distil_dag.core.case import Case, HeldOut, Message, Trace
 from distil_dag.core.reports import EvalReport, GgufReport, JudgeReport
 from distil_dag.core.task import ModelSpec, Task
@@ -80,7 +80,7 @@ def contest_of_run(
     Raises FileNotFoundError that names the asset which has to be materialized first.
     """
     test = store.read_cases(run, "judged_seeds", "test", HeldOut)
-    tables = read_tables(store, run)
+    tables = tables_of_run(store, run)
     judging = store.read_report(run, "judged_seeds", JudgeReport)
     rest = hold_out(store.read_cases(run, "traces", "traces", Trace), task.test, task.settings.test)[0].rest
     exemplars = Exemplars.choose(tables[SEEDS], task.settings.evaluation.few_shot, task.toolset)

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core.case import Example
 from distil_dag.core.task import TrainingSpec
 
 SEEDS, CONTEXT, SYNTHETIC = "seeds", "context", "synthetic"
-# Table of a training mix -> where it lies.
-_PLACES = {
+# Where each lies: asset and table.
+_TABLES = {
     SYNTHETIC: ("synthetic_set", "accepted"),
     SEEDS: ("judged_seeds", "seeds"),
     CONTEXT: ("judged_seeds", "context"),
 }
 
 
-def in_mix(spec: TrainingSpec) -> list[str]:
-    """The tables that the training mix takes, in its order."""
-    return spec.mix.split("+")
-
-
-def read_tables(store: RunStore, run: str, names: Sequence[str] = tuple(_PLACES)) -> dict[str, list[Example]]:
-    """The rows of these tables, all that can be in a mix if unset.
+def tables_of_run(
+    store: RunStore, run: str, names: Iterable[str] = tuple(_TABLES)
+) -> dict[str, list[Example]]:
+    """The rows that can be in a training mix, by the name that they have there, in the order asked for.
 
     Raises FileNotFoundError that names the asset which has to be materialized first.
     """
-    return {name: store.read_cases(run, *_PLACES[name], Example) for name in names}
+    return {name: store.read_cases(run, *_TABLES[name], Example) for name in names}
+
+
+def in_mix(spec: TrainingSpec) -> list[str]:
+    """The tables that the training mix takes, in its order."""
+    return spec.mix.split("+")

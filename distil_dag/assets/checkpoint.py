@@ -5,7 +5,7 @@ import shutil
 import dagster as dg
 
 from distil_dag.adapters.run_store import RunStore, digest, file_digest
-from distil_dag.adapters.training_rows import in_mix, read_tables
+from distil_dag.adapters.training_rows import in_mix, tables_of_run
 from distil_dag.core.case import Example
 from distil_dag.core.task import TrainingSpec
 from distil_dag.resources.conventions import MODEL, OWNERS, RUNS, TRAINING_POOL, TRAINING_RETRY
@@ -48,7 +48,8 @@ def checkpoint(
 
 def _rows(runs: RunStore, run: str, spec: TrainingSpec) -> list[Example]:
     """The rows of the mix, in a fixed order."""
-    rows = [row for table in read_tables(runs, run, in_mix(spec)).values() for row in table]
+    tables = tables_of_run(runs, run, in_mix(spec))
+    rows = [row for table in tables.values() for row in table]
     if not rows:
         raise dg.Failure(
             description=f"training.mix={spec.mix!r} leaves no row to train on: see the reports of "

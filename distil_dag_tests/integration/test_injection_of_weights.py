@@ -55,7 +55,6 @@ def test_the_rubric_asks_for_a_form_that_llama_cpp_can_hold_a_model_to(model: Ll
     assert reply.text.startswith("{")
 
 
-@pytest.mark.slow
 class OneByOne:
     """Sums of a larger batch may round otherwise, which can turn a near tie of two marks."""
 
@@ -70,6 +69,7 @@ class OneByOne:
         return self._model.score(items)
 
 
+@pytest.mark.slow
 def test_real_answers_about_other_rows_stay_the_same(model: LlamaCppChat) -> None:
     lamp = call("turn_on", device="lamp")
     names = ("an order", "a chat turn", "the answer itself", "a guessed fence", "the end of the JSON")
