@@ -12,8 +12,8 @@ A split holds out a test by normalised request, with its near copies, before the
 - *lookup*: the calls of the nearest logged request.
 
 Scored are the checkpoint and its Q8_0 file. Judge, teacher and student are SmolLM2-135M. Every finished
-measurement stays in `--work` as a JSON file, with an answer a line beside it, so an interrupted run goes on;
-a changed task or log has other names there. Hours on two cores.
+measurement stays in `--work` as a JSON file with all its answers, so an interrupted run goes on; a changed
+task or log has a folder of its own there. Hours on two cores.
 """
 
 from __future__ import annotations

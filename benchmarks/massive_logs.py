@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from distil_dag.core.case import Message, Trace
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
@@ -35,7 +37,7 @@ def clean(traces: Sequence[Trace], toolset: Toolset, seed: int) -> list[Trace]:
 
 
 def corrupted(traces: Sequence[Trace], toolset: Toolset, seed: int) -> list[Trace]:
-    """Half of the traces with one fault in their call, the four kinds alike often."""
+    """Half of the traces with one fault in their call, drawn evenly from the kinds that it allows."""
     rng = random.Random(f"{seed}:corrupted")
     values = [(name, value) for t in traces for call in t.calls for name, value in call.arguments.items()]
     chosen = set(rng.sample([t.id for t in traces if t.calls], round(_SHARE * len(traces))))
@@ -107,7 +109,7 @@ def _with(trace: Trace, calls: tuple[ToolCall, ...]) -> Trace:
 
 
 def _fault(
-    rng: random.Random, call: ToolCall, toolset: Toolset, values: Sequence[tuple[str, object]]
+    rng: random.Random, call: ToolCall, toolset: Toolset, values: Sequence[tuple[str, JsonValue]]
 ) -> ToolCall:
     """The call with another tool, or with an argument changed, dropped or invented."""
     kinds = ["tool", "invented", *(("changed", "dropped") if call.arguments else ())]

@@ -39,7 +39,7 @@ def main() -> None:
     """Train both ways and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("cases", type=Path, nargs="?", default=_EXAMPLE / "test.jsonl")
-    parser.add_argument("--rows", type=int, default=192)
+    parser.add_argument("--rows", type=int, default=192, help="at most")
     parser.add_argument("--json", action="store_true", help="print the line of JSON only")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -80,11 +80,13 @@ def measure(cases: Path, count: int, folder: Path) -> dict[str, Any]:
 
 def _plain(base: Path, tokenizer: Any, rows: Sequence[TrainingRow], spec: TrainingSpec, folder: Path) -> Any:
     """TRL's trainer as its defaults have it, with the settings that decide what is learned made equal."""
+    import torch
     import trl
     from datasets import Dataset
 
     config = trl.SFTConfig(
         output_dir=str(folder),
+        use_cpu=not torch.cuda.is_available(),  # it starts on no CPU without being told
         per_device_train_batch_size=spec.batch_size,
         learning_rate=spec.learning_rate,
         lr_scheduler_type="cosine",
@@ -98,9 +100,7 @@ def _plain(base: Path, tokenizer: Any, rows: Sequence[TrainingRow], spec: Traini
     return trl.SFTTrainer(model=str(base), args=config, train_dataset=data, processing_class=tokenizer)
 
 
-def _trained(
-    trainer: Any, rows: Sequence[TrainingRow], unseen: Sequence[TrainingRow], spec: TrainingSpec
-) -> dict[str, float]:
+def _trained(trainer: Any, rows: Sequence[TrainingRow], unseen: Sequence[TrainingRow]) -> dict[str, float]:
     """Tokens a second after the warm-up, and the loss on the unseen rows in nats a token."""
     from transformers import TrainerCallback
 

@@ -53,34 +53,24 @@ def undo_renames(traces: Sequence[Trace], toolset: Toolset) -> tuple[list[Trace]
     if len(valid) < _TO_LEARN_FROM or not old:
         return list(traces), []
     labeller = Labeller([_example(trace) for trace in valid])
-    tools, tool_votes = _settled(_tool_votes(old, toolset, labeller))
+    tool_votes = _tool_votes(old, toolset, labeller)
+    tools = {was: now for was, votes in tool_votes.items() if (now := _winner(votes))}
     argument_votes = _argument_votes(old, toolset, labeller, tools)
-    by_name: dict[str, Counter[str]] = defaultdict(Counter)
-    for (_, argument), votes in argument_votes.items():
-        by_name[argument].update(votes)
-    # An argument that too few calls of its tool have is read from those of all tools.
-    anywhere, _ = _settled(by_name)
-    arguments, votes_in_tool = _settled(argument_votes)
-    for tool, argument in argument_votes:
-        known = anywhere.get(argument)
-        if (tool, argument) not in arguments and known in toolset[tool].properties:
-            arguments[(tool, argument)] = str(known)
-            votes_in_tool[(tool, argument)] = by_name[argument]
+    arguments = {
+        place: now
+        for place, votes in argument_votes.items()
+        if (now := _winner(votes)) in toolset[place[0]].properties
+    }
     names = _Names(tools, arguments)
     renamed = {trace.id: changed for trace in old if (changed := _under(names, trace, toolset))}
     used = Counter(pair for trace in old if trace.id in renamed for pair in _pairs(trace, names))
-    report = [
-        Rename(
-            was=was if isinstance(was, str) else f"{was[0]}({was[1]})",
-            now=now if isinstance(was, str) else f"{was[0]}({now})",
-            traces=used[was],
-            agreement=votes[now] / votes.total(),
-        )
-        for found, tally in ((tools, tool_votes), (arguments, votes_in_tool))
-        for was, now in sorted(found.items())
-        if used[was] and (votes := tally[was])
+    found = [_rename(was, now, used[was], tool_votes[was]) for was, now in sorted(tools.items()) if used[was]]
+    found += [
+        _rename(argument, now, used[(tool, argument)], argument_votes[(tool, argument)], tool)
+        for (tool, argument), now in sorted(arguments.items())
+        if used[(tool, argument)]
     ]
-    return [renamed.get(trace.id, trace) for trace in traces], report
+    return [renamed.get(trace.id, trace) for trace in traces], found
 
 
 def _unknown(trace: Trace, toolset: Toolset) -> bool:
@@ -106,7 +96,10 @@ def _tool_votes(old: Sequence[Trace], toolset: Toolset, labeller: Labeller) -> d
 def _argument_votes(
     old: Sequence[Trace], toolset: Toolset, labeller: Labeller, tools: Mapping[str, str]
 ) -> dict[tuple[str, str], Counter[str]]:
-    """(Tool, unknown argument) -> arguments that the words of its values read as."""
+    """(Tool, unknown argument) -> arguments that the words of its values read as.
+
+    Where too few calls of the tool have it, those of all tools vote.
+    """
     votes: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for trace in old:
         for call in trace.calls:
@@ -116,7 +109,10 @@ def _argument_votes(
             for argument, value in call.arguments.items():
                 if argument not in toolset[name].properties:
                     votes[(name, argument)][_read_as(labeller, name, value, trace.request)] += 1
-    return votes
+    of_all_tools: dict[str, Counter[str]] = defaultdict(Counter)
+    for (_, argument), own in votes.items():
+        of_all_tools[argument].update(own)
+    return {place: own if _winner(own) else of_all_tools[place[1]] for place, own in votes.items()}
 
 
 def _read_as(labeller: Labeller, tool: str, value: Any, request: str) -> str:
@@ -129,14 +125,17 @@ def _read_as(labeller: Labeller, tool: str, value: Any, request: str) -> str:
     return max(sorted(chances), key=lambda name: chances[name], default=OUTSIDE)
 
 
-def _settled(votes: Mapping[Any, Counter[str]]) -> tuple[dict[Any, str], dict[Any, Counter[str]]]:
-    """The names that are sure, and their votes."""
-    found = {}
-    for was, counts in votes.items():
-        ((now, most),) = counts.most_common(1)
-        if now != OUTSIDE and most >= _FEWEST and most >= _SURE * counts.total():
-            found[was] = now
-    return found, {was: votes[was] for was in found}
+def _winner(votes: Counter[str]) -> str:
+    """The name that the votes are for; OUTSIDE where they are few, divided, or for none."""
+    ((name, most),) = votes.most_common(1)
+    return name if most >= _FEWEST and most >= _SURE * votes.total() else OUTSIDE
+
+
+def _rename(was: str, now: str, traces: int, votes: Counter[str], tool: str = "") -> Rename:
+    """The report's line; names of arguments stand behind that of their tool."""
+    form = f"{tool}({{}})" if tool else "{}"
+    agreement = votes[now] / votes.total()
+    return Rename(was=form.format(was), now=form.format(now), traces=traces, agreement=agreement)
 
 
 def _under(names: _Names, trace: Trace, toolset: Toolset) -> Trace | None:
