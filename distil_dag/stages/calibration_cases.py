@@ -24,12 +24,12 @@ def set_aside(
 ) -> tuple[Judged, JudgeReport]:
     """The same with `spec.set_aside` of its requests as calibration cases, 100 at most.
 
-    None where that would be fewer than 20. Drawn in proportion to tool and argument pattern and never the
-    last one of a pattern. Within one higher scores go first, by tenths as for seeds: of wrong labels among
-    them, one in fifty hides the precision of 98 % that is looked for. Of a tenth, requests of the context
-    go before those of seeds. They leave as the test does:
-    with every row of the same request, and near copies with the same calls, so that neither the teacher
-    nor the trainer sees them. Depends on the rows and `spec.seed`, not on the order of the rows.
+    None where that would be fewer than 20. Drawn in proportion to tool and argument pattern, never the last
+    one of a pattern, and by chance: the judge's surest would be easier than what comes, and a threshold
+    found on them would promise too much. Requests of the context go before those of seeds, which are
+    surer and dearer; a wrong label among them makes the threshold promise too little. They leave as the
+    test does: with every row of the same request, and near copies with the same calls, so that neither
+    the teacher nor the trainer sees them. Depends on the rows and `spec.seed`, not on the order of the rows.
     """
     groups: dict[str, list[Example]] = defaultdict(list)
     for row in sorted([*judged.seeds, *judged.context], key=lambda row: row.id):
@@ -37,8 +37,7 @@ def set_aside(
     size = min(_MOST, int(spec.set_aside * len(groups)))
     if size < _FEWEST:
         return judged, report
-    scores = {verdict.trace_id: verdict.score or 0.0 for verdict in judged.verdicts}
-    chosen = _drawn(groups, scores, size, spec.seed)
+    chosen = _drawn(groups, size, spec.seed)
     rest = replace(
         judged,
         seeds=[row for row in judged.seeds if request_key(row.request) not in chosen],
@@ -53,13 +52,7 @@ def set_aside(
     return keep_apart(rest, report.model_copy(update=counts), rest.calibration, toolset, similarity)
 
 
-def _drawn(
-    groups: Mapping[str, Sequence[Example]], scores: Mapping[str, float], size: int, seed: int
-) -> set[str]:
-    def last(key: str) -> tuple[float, bool]:
-        rows = groups[key]
-        return -round(scores.get(rows[0].id, 0.0), 1), any(row.origin == "seed" for row in rows)
-
+def _drawn(groups: Mapping[str, Sequence[Example]], size: int, seed: int) -> set[str]:
     cells: dict[str, list[str]] = defaultdict(list)
     for key in sorted(groups):
         cells[pattern(groups[key][0].calls)].append(key)
@@ -67,6 +60,6 @@ def _drawn(
     for cell, share in proportional_shares({cell: len(keys) for cell, keys in cells.items()}, size).items():
         keys = cells[cell]
         random.Random(f"{seed}:{cell}").shuffle(keys)
-        keys.sort(key=last)
+        keys.sort(key=lambda key: any(row.origin == "seed" for row in groups[key]))
         chosen.update(keys[: min(share, len(keys) - 1)])
     return chosen

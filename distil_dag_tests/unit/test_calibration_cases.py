@@ -14,6 +14,7 @@ from distil_dag.core.reports import HoldoutReport, JudgeReport
 from distil_dag.core.task import JudgeSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
+from distil_dag.core.verdict import Verdict
 from distil_dag.stages.calibration_cases import set_aside
 from distil_dag.stages.holdout import near_copies
 from distil_dag.stages.judging import Judged
@@ -94,3 +95,16 @@ def test_the_order_of_rows_does_not_matter() -> None:
     random.Random(0).shuffle(mixed.context)
     found, again = (set_aside(judged, REPORT, JudgeSpec(), TOOLS, 0.95)[0] for judged in (first, mixed))
     assert found.calibration == again.calibration
+
+
+def test_the_judge_does_not_choose() -> None:
+    """Its surest rows are easier than traffic: a threshold found on them would promise too much."""
+    judged = log(300)
+    sure = [row.id for row in judged.context[::2]]
+    judged.verdicts.extend(
+        Verdict(trace_id=id, request="-", calls=(), outcome="passed", score=0.99, reason="-", judge="-")
+        for id in sure
+    )
+    found, _ = set_aside(judged, REPORT, JudgeSpec(set_aside=0.3), TOOLS, 0.95)
+    chosen = {row.id for row in found.calibration}
+    assert 0.3 < len(chosen & set(sure)) / len(chosen) < 0.7
