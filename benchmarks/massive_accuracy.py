@@ -47,6 +47,7 @@ from distil_dag.core.case import Case, Example, Trace
 from distil_dag.core.task import Task, TestSpec
 from distil_dag.core.tool_call import parse_answer, render_calls
 from distil_dag.stages import metrics, sft
+from distil_dag.stages.calibration_cases import set_aside
 from distil_dag.stages.case_files import read_cases
 from distil_dag.stages.evaluation import Candidate
 from distil_dag.stages.holdout import hold_out
@@ -99,7 +100,9 @@ class Split:
             judged, report = judge(
                 self.rest, tools, settings.judge, teacher, progress=_told(f"{self.name}: judging")
             )
-            judged, _ = keep_apart(judged, report, self.test, tools, settings.gates.leak_similarity)
+            alike = settings.gates.leak_similarity
+            judged, report = keep_apart(judged, report, self.test, tools, alike)
+            judged, _ = set_aside(judged, report, settings.judge, tools, alike)
             made, _ = synthesize(
                 judged.seeds,
                 [*judged.context, *judged.unlabelled],
@@ -166,7 +169,7 @@ def _measure(split: Split, method: str, seed: int, work: Path) -> dict[str, Any]
     folder = work / "training"
     told = _told(f"{split.name}: {method}")
     report = sft.train(rows, task.toolset, settings.student, spec, weights, folder, told, name)
-    files, _ = export(folder / sft.MODEL, folder, task, "bench", split.test[:_PROBES], report, [])
+    files, _ = export(folder / sft.MODEL, folder, task, "bench", split.test[:_PROBES], [], report, [])
     most = settings.evaluation.max_new_tokens
     candidates: dict[str, Candidate] = {
         "checkpoint": CheckpointCandidate("checkpoint", folder / sft.MODEL, task.toolset, most),

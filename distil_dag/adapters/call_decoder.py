@@ -43,9 +43,9 @@ def no_draft(said: bytes) -> bytes:
 class Decoded:
     """An answer, how probable it is, and what it took.
 
-    `logprob` is the natural log of its probability among the valid answers, `free_logprob` that of
-    its decisions among all tokens; what is forced counts as certain in both. `closest` is the
-    smallest lead, in logits, of a token that was chosen. `needed` counts the tokens that a decision
+    `logprob` is the natural log of its probability: the sum over its decisions, each among the tokens
+    that the grammar allows there, so what is forced is certain. `closest` is the smallest lead, in
+    logits, of a token that was chosen. `needed` counts the tokens that a decision
     depends on, without the head: nothing can answer with fewer computed.
     """
 
@@ -53,7 +53,6 @@ class Decoded:
     text: str = ""
     finish: Literal["stop", "length"] = "length"
     logprob: float = 0.0
-    free_logprob: float = 0.0
     closest: float = np.inf
     decisions: int = 0
     passes: int = 0
@@ -66,7 +65,6 @@ class _Choice(NamedTuple):
     token: int
     lead: float
     logprob: float
-    free_logprob: float
 
 
 class CallDecoder:
@@ -244,10 +242,10 @@ class CallDecoder:
         values = row[allowed].astype(np.float32)
         best = int(values.argmax())
         top = float(values[best])
-        among, free = _log_total(values), _log_total(row)
+        logprob = -float(np.log(np.exp(values - top).sum(dtype=np.float64)))
         values[best] = -np.inf
         lead = top - float(values.max()) if len(values) > 1 else np.inf
-        return _Choice(int(allowed[best]), lead, top - among, top - free)
+        return _Choice(int(allowed[best]), lead, logprob)
 
     def _take(self, choice: _Choice, length: int) -> None:
         """Account for a decision that `length` tokens came before."""
@@ -255,7 +253,6 @@ class CallDecoder:
         report.needed = length - len(self._head)
         report.decisions += 1
         report.logprob += choice.logprob
-        report.free_logprob += choice.free_logprob
         report.closest = min(report.closest, choice.lead)
 
     def _text(self, said: list[int]) -> bytes:
@@ -267,8 +264,3 @@ class CallDecoder:
         # A character cut in half at the end of the room is dropped.
         report.text = self._text(report.tokens).decode("utf-8", "ignore")
         return report
-
-
-def _log_total(values: Logits) -> float:
-    top = values.max()
-    return float(np.log(np.exp(values - top).sum(dtype=np.float64)) + top)

@@ -19,9 +19,9 @@ from distil_dag.core.case import Case, Example, HeldOut, Message
 from distil_dag.core.tool_call import CLOSE_TAG, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages import evaluation
-from distil_dag.stages.evaluation import Answered
 from distil_dag.stages.lookup import SIMILARITY, nearest_calls
 from distil_dag.stages.ports import ChatModel, Progress, Prompt, Reply, quiet
+from distil_dag.stages.scored import Answered
 from distil_dag.stages.student_prompt import render_prompt, student_messages
 from distil_dag.stages.tool_signatures import instructions
 
@@ -299,4 +299,5 @@ def _one_by_one(
 def _answered(reply: Reply, latency_ms: float | None = None) -> Answered:
     if reply.finish == "error":
         return Answered("", error=reply.error or "the model failed without saying why")
-    return Answered(reply.text, latency_ms)
+    tokens = (reply.prompt_tokens, reply.completion_tokens) if reply.prompt_tokens else None
+    return Answered(reply.text, latency_ms, tokens=tokens)

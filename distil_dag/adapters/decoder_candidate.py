@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from distil_dag.adapters.candidates import GgufCandidate
 from distil_dag.adapters.student import NotDecodable, Student
 from distil_dag.core.case import Case
-from distil_dag.stages.evaluation import Answered
 from distil_dag.stages.ports import Progress, quiet
+from distil_dag.stages.scored import Answered
 
 
 @dataclass
@@ -53,4 +53,10 @@ class DecoderCandidate:
             answer = student.answer(case.messages, self.plain.max_tokens)
         except ValueError as error:  # the template or the context refuses this conversation
             return Answered("", error=str(error))
-        return Answered(answer.text, answer.milliseconds)
+        return Answered(
+            answer.text,
+            answer.milliseconds,
+            logprob=answer.decoded.logprob,
+            confidence=answer.confidence,
+            confident=answer.confident,
+        )

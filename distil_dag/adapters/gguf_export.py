@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distil_dag.adapters import student
+from distil_dag.adapters.answer_confidence import measure_confidence
 from distil_dag.adapters.checkpoint_model import CheckpointModel
 from distil_dag.adapters.gguf_tools import convert, quantize, set_metadata
 from distil_dag.adapters.llama_cpp_chat import LlamaCppChat
@@ -30,20 +31,22 @@ def export(
     task: Task,
     run: str,
     probes: Sequence[Case],
+    held: Sequence[Case],
     training: TrainReport,
     ancestors: Sequence[Mapping[str, Any]],
     progress: Progress = quiet,
 ) -> tuple[GgufReport, dict[str, Parity]]:
     """Fill `folder`; returns the report, and for each file where it differs from the checkpoint.
 
-    `probes` are the cases on whose requests every file is compared. Raises ValueError when the
+    `probes` are the cases on whose requests every file is compared; on those that were `held` from
+    training the primary one finds out what its probabilities are worth. Raises ValueError when the
     file that should ship is not made, RuntimeError when llama.cpp fails.
     """
     settings = task.settings
     formats = [_EXACT, *settings.export.quantizations]
     if settings.export.primary not in formats:
         raise ValueError(f"export.primary is {settings.export.primary!r}, but made are {', '.join(formats)}")
-    steps = 2 + 2 * len(formats)
+    steps = 3 + 2 * len(formats)
     progress(0, steps, "converting")
     source = folder / _name(_EXACT)
     convert(checkpoint, source)
@@ -52,18 +55,22 @@ def export(
     for done, name in enumerate(settings.export.quantizations, 1):
         progress(done, steps, f"quantising to {name}")
         quantize(source, folder / _name(name), name)
-    progress(len(formats), steps, "asking the checkpoint")
+    primary = _name(settings.export.primary)
+    progress(len(formats), steps, f"calibrating {primary}")
+    confidence, missing = measure_confidence(folder / primary, held, task.toolset, settings.evaluation)
+    if confidence:
+        set_metadata(folder / primary, confidence.key_values())
+    progress(len(formats) + 1, steps, "asking the checkpoint")
     known = _reference(checkpoint, task, probes)
     found: dict[str, Parity] = {}
-    for done, form in enumerate(formats, len(formats) + 1):
+    for done, form in enumerate(formats, len(formats) + 2):
         progress(done, steps, f"asking {_name(form)}")
         with LlamaCppChat(folder / _name(form), parallel=16) as chat:
             found[form] = compare(known, chat, settings.evaluation.max_new_tokens)
     files = [_described(folder / _name(form), form, parity) for form, parity in found.items()]
-    primary = _name(settings.export.primary)
     texts = {
         "Modelfile": modelfile(primary, settings.student, CHATML_OPEN in known.template),
-        "README.md": model_card(task, run, training, files, primary),
+        "README.md": model_card(task, run, training, files, primary, confidence),
         "lineage.json": lineage_document(task, run, files, ancestors),
     }
     for file, text in texts.items():
@@ -71,7 +78,13 @@ def export(
     progress(steps, steps, "")
     modelfile_name, card_name, lineage_name = texts
     report = GgufReport(
-        files=files, modelfile=modelfile_name, model_card=card_name, lineage=lineage_name, primary=primary
+        files=files,
+        modelfile=modelfile_name,
+        model_card=card_name,
+        lineage=lineage_name,
+        primary=primary,
+        confidence=confidence,
+        confidence_missing=missing,
     )
     return report, found
 

@@ -27,7 +27,7 @@ from distil_dag.core.reports import EvalReport, GgufReport, JudgeReport
 from distil_dag.core.task import ModelSpec, Task
 from distil_dag.stages import evaluation
 from distil_dag.stages.answer_grammar import answers
-from distil_dag.stages.evaluation import Candidate, Learned
+from distil_dag.stages.evaluation import Candidate, Learned, Shipped
 from distil_dag.stages.holdout import hold_out
 from distil_dag.stages.lookup import SIMILARITY
 from distil_dag.stages.ports import ChatModel, Progress
@@ -43,7 +43,7 @@ _PACKAGES = ("distil_dag", "llama-cpp-python", "transformers", "torch")
 class Contest:
     """The frozen test of a run, everyone who takes it, who ships, and what a reader must know.
 
-    `files` names the candidates that are exported files, `learned` is what the student learned from.
+    `learned` is what the student learned from, `shipped` what was made of it.
     """
 
     test: list[HeldOut]
@@ -52,8 +52,8 @@ class Contest:
     student: str
     student_file: str
     measured: dict[str, str]
-    files: list[str]
     learned: Learned
+    shipped: Shipped
 
     def held(self, task: Task, progress: Progress) -> tuple[EvalReport, list[dict[str, Any]]]:
         """Everyone takes the test; returns and raises what :func:`evaluation.evaluate` does."""
@@ -67,7 +67,7 @@ class Contest:
             test_labels=self.test_labels,
             measured=self.measured,
             learned=self.learned,
-            files=self.files,
+            shipped=self.shipped,
         )
 
 
@@ -89,7 +89,8 @@ def contest_of_run(
     with ExitStack() as stack:
         files = stack.enter_context(store.local_folder(run, "gguf", "files"))
         weights = stack.enter_context(store.local_folder(run, "checkpoint", "model"))
-        students = _ggufs(store.read_report(run, "gguf", GgufReport), files, task)
+        exported = store.read_report(run, "gguf", GgufReport)
+        students = _ggufs(exported, files, task)
         candidates: list[Candidate] = [
             *students,
             *_decoder(students[0], task),
@@ -113,12 +114,16 @@ def contest_of_run(
             student=students[0].name,
             student_file=students[0].path.name,
             measured={**_measured(task, exemplars, judged, len(rest)), "Seeds": judging.calibration},
-            files=[student.name for student in students],
             learned=Learned(
                 tables=tables,
                 trained_on=frozenset(in_mix(task.settings.training)),
                 log=[*tables[SEEDS], *tables[CONTEXT]],
                 similarity=task.settings.gates.leak_similarity,
+            ),
+            shipped=Shipped(
+                files=[student.name for student in students],
+                confidence=exported.confidence,
+                price=task.settings.teacher.price,
             ),
         )
 

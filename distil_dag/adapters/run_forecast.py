@@ -19,6 +19,7 @@ from distil_dag.core.forecast import Forecast, Plan
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.spending import Usage
 from distil_dag.core.task import BudgetSpec, ModelSpec, Task
+from distil_dag.stages.calibration_cases import set_aside
 from distil_dag.stages.forecast import forecast, pace_of, synthesis_need
 from distil_dag.stages.holdout import NEAR_COPY, hold_out
 from distil_dag.stages.judging import judge, keep_apart
@@ -104,7 +105,8 @@ def _judging(
             known = paces.of(rehearsal.identity)
             forecasts.append(forecast("judging", rehearsal, model.price, own, meter.used, True, paces=known))
             own = 0.0
-    judged, _ = keep_apart(judged, report, split.test, tools, alike)
+    judged, report = keep_apart(judged, report, split.test, tools, alike)
+    judged, _ = set_aside(judged, report, spec, tools, alike)
     found = _Judged(judged.seeds, [*judged.context, *judged.unlabelled], split.test, final=False)
     return forecasts, found, report.judged
 

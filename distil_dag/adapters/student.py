@@ -16,6 +16,7 @@ from distil_dag.adapters.closing import Closing
 from distil_dag.adapters.llama_cpp_engine import LlamaCppEngine, shared_length
 from distil_dag.adapters.run_store import file_digest
 from distil_dag.core.case import Case, Message
+from distil_dag.core.confidence import Confidence
 from distil_dag.core.tool_call import ToolCall, parse_answer
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.answer_grammar import answers
@@ -38,8 +39,10 @@ class NotDecodable(ValueError):
 class StudentAnswer:
     """The calls of one answer, none if no tool fits.
 
-    `probability` is that of the whole answer among all valid ones. `complete` is False if it was
-    cut off at its greatest length; `calls` may then be missing.
+    `probability` is that of the whole answer among all valid ones, `confidence` that of being right, and
+    `confident` says whether that is enough for the precision that the file was calibrated for; both are
+    None where its run had too few cases for that. `complete` is False if the answer was cut off at its
+    greatest length; `calls` may then be missing, and it is never right.
     """
 
     calls: tuple[ToolCall, ...]
@@ -48,6 +51,8 @@ class StudentAnswer:
     complete: bool
     milliseconds: float
     decoded: Decoded
+    confidence: float | None = None
+    confident: bool | None = None
 
 
 class Student(Closing):
@@ -55,7 +60,8 @@ class Student(Closing):
 
     Its answers are valid calls of its tools by construction, and those of plain greedy decoding.
     `tools` replaces the tools in the file, `context` is the longest prompt with its answer, in
-    tokens. Safe to share between threads, which take turns. Raises FileNotFoundError or ValueError
+    tokens. `calibration` is how its probabilities are to be read, None where that was not found out for
+    these tools. Safe to share between threads, which take turns. Raises FileNotFoundError or ValueError
     for a file that is no model, NotDecodable for one that this decoder is not for.
     """
 
@@ -97,13 +103,16 @@ class Student(Closing):
             else:
                 decoded = self._decoder.answer(prompt, max_tokens, self._habits.draft(case.request))
         parsed = parse_answer(decoded.text)
+        complete, known = decoded.finish == "stop", self.calibration
         return StudentAnswer(
             calls=parsed.calls,
             text=decoded.text,
             probability=math.exp(decoded.logprob),
-            complete=decoded.finish == "stop",
+            complete=complete,
             milliseconds=1000 * (time.perf_counter() - started),
             decoded=decoded,
+            confidence=(known.right_with(decoded.logprob) if complete else 0.0) if known else None,
+            confident=complete and known.holds(decoded.logprob) if known else None,
         )
 
     def prompt(self, conversation: str | Sequence[Message]) -> list[int]:
@@ -122,7 +131,11 @@ class Student(Closing):
             raise NotDecodable(f"{self._path} is no student of this project: it has no key {RUN}")
         self._template = carried.get("tokenizer.chat_template", "")
         self._system_prompt = carried.get(SYSTEM_PROMPT, "")
-        toolset = tools or Toolset.from_openai(json.loads(carried.get(TOOLS, "[]")))
+        own = Toolset.from_openai(json.loads(carried.get(TOOLS, "[]")))
+        toolset = tools or own
+        # Among the answers of other tools, probabilities are others.
+        known = Confidence.from_key_values(carried)
+        self.calibration = known if toolset.digest == own.digest else None
         self._shown = toolset.openai() if carried.get(TOOLS_IN_PROMPT) == "true" else None
         habits = carried.get(KEY)
         self._habits = AnswerHabits.loads(habits, toolset) if habits else AnswerHabits.unknown(toolset)

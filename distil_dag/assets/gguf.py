@@ -14,20 +14,22 @@ from distil_dag.resources.store import StoreResource
 
 
 @dg.asset(
-    partitions_def=RUNS, deps=["checkpoint", "judged_seeds"], code_version="1", pool=TRAINING_POOL,
+    partitions_def=RUNS, deps=["checkpoint", "judged_seeds"], code_version="2", pool=TRAINING_POOL,
     kinds={"llamacpp", "gguf"}, owners=OWNERS, group_name=RELEASE,
 )  # fmt: skip
 def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[None]:
     """The student as files for llama.cpp and Ollama: f16 and quantised, each compared with the checkpoint.
 
     Every file must split the golden texts into the same tokens, carry the same chat template, and
-    answer requests of the log like the checkpoint. Beside them lie an Ollama Modelfile, the model card
+    answer requests of the log like the checkpoint. The primary one also says how far its probabilities
+    can be trusted, by cases that nobody learned from. Beside them lie an Ollama Modelfile, the model card
     and `lineage.json`, which also travels in the key-values of each file.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)
     probes = runs.read_cases(run, "judged_seeds", "unlabelled", Case)
     probes = probes or runs.read_cases(run, "judged_seeds", "seeds", Case)
+    held = runs.read_cases(run, "judged_seeds", "calibration", Case)
     training = runs.read_report(run, "checkpoint", TrainReport)
     behind = ancestors(context.instance, "checkpoint", run, task)
     with (
@@ -36,7 +38,7 @@ def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Material
     ):
         try:
             report, parity = export(
-                model, folder, task, run, probes, training, behind, logged(context.log, "export")
+                model, folder, task, run, probes, held, training, behind, logged(context.log, "export")
             )
         except (FileNotFoundError, ImportError, RuntimeError, ValueError) as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error

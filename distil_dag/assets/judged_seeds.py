@@ -9,6 +9,7 @@ from distil_dag.resources.judge_metadata import judge_metadata
 from distil_dag.resources.spending import Outlook, metered
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
+from distil_dag.stages.calibration_cases import set_aside
 from distil_dag.stages.holdout import NEAR_COPY, hold_out
 from distil_dag.stages.judging import judge, keep_apart
 from distil_dag.stages.label_sheet import TO_LABEL, label_sheet
@@ -27,7 +28,7 @@ def judged_seeds(
 
     The test leaves the log first, with every copy and near copy of its requests. A judge scores what
     remains: table `seeds` has the trusted examples, `context` what passed beyond their number,
-    `unlabelled` the requests whose calls are not trusted, `verdicts` every score with its reason.
+    `calibration` what nobody learns from, `unlabelled` untrusted calls' requests, `verdicts` all scores.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)
@@ -43,11 +44,10 @@ def judged_seeds(
     except (ValueError, FileNotFoundError, ImportError) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     judged, report = keep_apart(judged, report, split.test, tools, alike)
-    parts = [
-        runs.write_cases(run, "judged_seeds", "test", split.test),
-        runs.write_cases(run, "judged_seeds", "seeds", judged.seeds),
-        runs.write_cases(run, "judged_seeds", "context", judged.context),
-    ]
+    judged, report = set_aside(judged, report, spec, tools, alike)
+    tables = {"seeds": judged.seeds, "context": judged.context, "calibration": judged.calibration}
+    parts = [runs.write_cases(run, "judged_seeds", "test", split.test)]
+    parts += [runs.write_cases(run, "judged_seeds", name, rows) for name, rows in tables.items()]
     runs.write_cases(run, "judged_seeds", "unlabelled", judged.unlabelled)
     runs.write_rows(run, "judged_seeds", "verdicts", [verdict.row() for verdict in judged.verdicts])
     if not report.faults_found:

@@ -12,9 +12,11 @@ from rich.table import Table
 from distil_dag.adapters.candidates import ChatCandidate, GgufCandidate
 from distil_dag.adapters.chat_models import open_chat
 from distil_dag.adapters.decoder_candidate import DecoderCandidate
+from distil_dag.adapters.gguf_tools import read_metadata
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.task_folders import find_task
 from distil_dag.core.case import Case, Message
+from distil_dag.core.confidence import Confidence
 from distil_dag.core.task import ModelSpec, Task
 from distil_dag.core.tool_call import parse_answer
 from distil_dag.core.toolset import Toolset
@@ -22,6 +24,7 @@ from distil_dag.resources.deployment import deployment
 from distil_dag.stages.case_files import read_cases
 from distil_dag.stages.evaluation import Candidate, evaluate_model
 from distil_dag.stages.metrics import METRICS
+from distil_dag.stages.scored import sureness
 
 _SHOWN_MISTAKES = 20
 _LONGEST_ANSWER = 128
@@ -63,6 +66,7 @@ def evaluate_cases(
                 candidate,
                 task.settings.evaluation,
                 progress,
+                Confidence.from_key_values(read_metadata(model)) if model and not plain else None,
             )
         except (FileNotFoundError, ValueError) as error:
             raise CommandError(str(error)) from None
@@ -92,6 +96,7 @@ def predict_words(model: Path, words: str, task_text: str | None, plain: bool, j
     calls = [call.model_dump() for call in answer.calls]
     if json:
         told = {"calls": calls, "text": answer.text, "error": answer.error, "latency_ms": answered.latency_ms}
+        told |= sureness(answered)
         print(json_format.dumps(told, ensure_ascii=False, indent=2))
     elif answer.error:
         raise CommandError(f"the answer is no tool call: {answered.text!r}", exit_code=1)

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from distil_dag.core.confidence import Confidence
+
 
 class _Report(BaseModel):
     # A loss that diverged is NaN, and has to be read back as such for the gate to see it.
@@ -62,6 +64,7 @@ class JudgeReport(_Report):
     judged: int
     seeds: int
     passed_context: int = Field(description="passed, but beyond the number of seeds")
+    set_aside: int = Field(default=0, description="passed, and kept to calibrate the student's confidence")
     rejected: int
     unjudged: int = Field(default=0, description="verdicts that could not be read")
     relabelled: int = 0
@@ -107,7 +110,8 @@ class JudgeReport(_Report):
 
     @property
     def seed_yield(self) -> float:
-        return (self.seeds + self.passed_context) / self.judged if self.judged else 0.0
+        passed = self.seeds + self.passed_context + self.set_aside
+        return passed / self.judged if self.judged else 0.0
 
 
 class CellCoverage(_Report):
@@ -194,6 +198,10 @@ class GgufReport(_Report):
     model_card: str
     lineage: str
     primary: str
+    confidence: Confidence | None = Field(
+        default=None, description="of the primary file, which carries it in its key-values"
+    )
+    confidence_missing: str = Field(default="", description="why there is none")
 
 
 class CandidateReport(_Report):
@@ -206,6 +214,9 @@ class CandidateReport(_Report):
     latency_ms: dict[str, float] = Field(default_factory=dict, description="p50, p95 of one answer alone")
     bytes: int = 0
     unanswered: int = Field(default=0, description="answers that never came; they count as wrong")
+    tokens: dict[str, float] = Field(
+        default_factory=dict, description="`prompt` and `completion` of one request, where known"
+    )
     per_tool: dict[str, dict[str, Any]] = Field(default_factory=dict)
     per_argument: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
@@ -285,6 +296,42 @@ class ConventionReport(_Report):
     exact: Estimate = Field(description="of the student without those cases; never the result")
 
 
+class CoveragePoint(_Report):
+    """The score on the answers with the highest probabilities, `coverage` of all."""
+
+    coverage: float
+    n: int
+    exact: Estimate
+
+
+class ConfidenceReport(_Report):
+    """How far a candidate's probabilities tell right answers from wrong ones.
+
+    `kept`, `precision`, `calibration_error` and the costs are None where nothing was calibrated, `auroc`
+    where all answers are right or all are wrong.
+    """
+
+    candidate: str
+    n: int
+    auroc: Estimate | None = Field(description="chance that a right answer has more than a wrong one")
+    curve: list[CoveragePoint]
+    calibration_error: float | None = Field(default=None, description="expected, over ten equal bins")
+    calibration_error_by_chance: float | None = Field(
+        default=None, description="that perfect probabilities exceed in one test of this size out of twenty"
+    )
+    target_precision: float | None = None
+    calibrated_on: int = Field(default=0, description="cases that nobody learned from, none of the test")
+    kept: Estimate | None = Field(default=None, description="share of the test at the threshold or above")
+    precision: Estimate | None = Field(default=None, description="right ones among them")
+    teacher_exact: Estimate | None = Field(
+        default=None, description="right answers when the teacher answers what is below the threshold"
+    )
+    teacher_cost: float | None = Field(default=None, description="of 1,000 requests to the teacher")
+    blended_cost: float | None = Field(
+        default=None, description="of 1,000 requests, those below to the teacher"
+    )
+
+
 class EvalReport(_Report):
     """All candidates on the frozen test, compared."""
 
@@ -298,6 +345,7 @@ class EvalReport(_Report):
     )
     leakage: LeakageReport | None = None
     conventions: ConventionReport | None = None
+    confidence: ConfidenceReport | None = None
     failures: list[dict[str, Any]] = Field(default_factory=list)
     measured: dict[str, str] = Field(default_factory=dict, description="how: what a reader must know")
     command: str = Field(default="", description="what a reader types to score the student again")

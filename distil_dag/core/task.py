@@ -143,6 +143,9 @@ class JudgeSpec(_Section):
         default=None, description="a model that marks the proposals by the rubric; the judge if unset"
     )
     relabel: bool = Field(default=False, description="let the committee (or the teacher) correct rejects")
+    set_aside: Share = Field(
+        default=0.1, description="of what passed, kept from training to tell when the student can be believed"
+    )
     reask: Count = Field(default=50, description="traces judged a second time, in another way")
     seed: int = 0
 
@@ -220,6 +223,9 @@ class EvaluationSpec(_Section):
     max_new_tokens: Positive = 128
     few_shot: Count = 8
     confidence: float = Field(default=0.95, gt=0, lt=1)
+    target_precision: float = Field(
+        default=0.98, gt=0, lt=1, description="share of right answers among those that count as confident"
+    )
     bootstrap: Positive = 2000
     seed: int = 0
 

@@ -74,6 +74,14 @@ def evaluation_metadata(report: EvalReport) -> dict[str, dg.RawMetadataValue]:
     }
     failures = [{name: row[name] for name in ("case", "request", "why", "answer")} for row in report.failures]
     commands = [report.command, *(row["command"] for row in report.failures[:_COMMANDS])]
+    pictures = {}
+    if report.confidence:
+        pictures["confidence, plot"] = image(
+            plots.coverage(report.confidence, 0.8), "exact match by coverage"
+        )
+        if report.confidence.kept and report.confidence.precision:
+            numbers["confident share"] = report.confidence.kept.value
+            numbers["precision where confident"] = report.confidence.precision.value
     if report.leakage:
         copies = (row.same_words + row.same_call for row in report.leakage.tables if row.trained_on)
         numbers["copies of the test trained on"] = sum(copies)
@@ -86,6 +94,7 @@ def evaluation_metadata(report: EvalReport) -> dict[str, dg.RawMetadataValue]:
         "candidates": dg.MetadataValue.md(report_markdown(report)),
         "exact match, plot": image(plots.exact_match(report, 0.8), "exact match"),
         "differences, plot": image(plots.differences(report, 0.8), "paired differences"),
+        **pictures,
         "mistakes": table(failures),
         # Indented, not fenced: a request may hold a fence.
         "score and ask again": dg.MetadataValue.md("\n".join(f"    {line}" for line in commands)),

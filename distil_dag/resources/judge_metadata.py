@@ -35,6 +35,7 @@ def judge_metadata(verdicts: Sequence[Verdict], report: JudgeReport, folder: str
         "judged": report.judged,
         "seeds": report.seeds,
         "passed_context": report.passed_context,
+        "set_aside": report.set_aside,
         "rejected": report.rejected,
         "unjudged": report.unjudged,
         "relabelled": report.relabelled,

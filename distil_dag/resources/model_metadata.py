@@ -63,9 +63,20 @@ def gguf_metadata(report: GgufReport, found: Mapping[str, Parity], card: str, fo
         "different answers": table(differing),
         "model card": dg.MetadataValue.md(card.split("---\n", 2)[-1]),
         "ships": report.primary,
+        "confidence": _confidence(report),
         "probes": max((file.probes for file in report.files), default=0),
         "lowest agreement": min((file.agreement for file in report.files), default=0.0),
     }
+
+
+def _confidence(report: GgufReport) -> str:
+    found = report.confidence
+    if found is None:
+        return f"not calibrated: {report.confidence_missing}"
+    return (
+        f"on {found.cases} cases, {found.right} right; {found.kept_right} of {found.kept} at the threshold "
+        f"for a precision of {found.target_precision:.1%}"
+    )
 
 
 def _depth(depth: Depth | None) -> dict[str, Any]:

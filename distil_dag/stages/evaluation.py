@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from distil_dag.core.case import Case
-from distil_dag.core.reports import (
-    CandidateReport,
-    Comparison,
-    ConventionReport,
-    Estimate,
-    EvalReport,
-    LeakageReport,
-)
-from distil_dag.core.task import EvaluationSpec
-from distil_dag.core.tool_call import Answer, ToolCall, parse_answer
+from distil_dag.core.confidence import Confidence
+from distil_dag.core.reports import CandidateReport, Comparison, Estimate, EvalReport, LeakageReport
+from distil_dag.core.task import EvaluationSpec, PriceSpec
+from distil_dag.core.tool_call import Answer, parse_answer
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages import conventions, metrics, statistics
+from distil_dag.stages import metrics, statistics
 from distil_dag.stages.breakdown import per_argument, per_tool
+from distil_dag.stages.confidence_report import Price
 from distil_dag.stages.leakage import leakage
 from distil_dag.stages.ports import Progress, quiet
+from distil_dag.stages.scored import Answered, Scored, answer_row, confidence, disagreements, failures
 
 # Names of the candidates: reports, gates and the leaderboard find them by these.
 CHECKPOINT = "student checkpoint"
@@ -31,9 +26,6 @@ TEACHER = "teacher zero-shot"
 TEACHER_FEW_SHOT = "teacher few-shot"
 PRODUCTION = "production"
 LOOKUP = "lookup"
-
-# Of a rambling answer the report keeps the beginning.
-_LONGEST_ANSWER = 2000
 
 
 def gguf_name(file_format: str) -> str:
@@ -44,18 +36,6 @@ def gguf_name(file_format: str) -> str:
 def decoder_name(gguf: str) -> str:
     """The candidate's name of a student's file when the project's own decoder reads it."""
     return f"{gguf}, decoder"
-
-
-@dataclass(frozen=True)
-class Answered:
-    """A candidate's raw text for one case; how long it took alone, where that was measured.
-
-    `error` says why no answer came. Such a case is wrong, whatever was expected.
-    """
-
-    text: str
-    latency_ms: float | None = None
-    error: str = ""
 
 
 class Candidate(Protocol):
@@ -93,13 +73,15 @@ class Learned:
 
 
 @dataclass(frozen=True)
-class Scored:
-    """One answer with its score."""
+class Shipped:
+    """What an export made: names of the files among the candidates, how to read the student's probabilities.
 
-    case: Case
-    answered: Answered
-    parsed: Answer
-    score: metrics.CaseScore
+    `price` is the teacher's, who is to answer where the student can't be believed.
+    """
+
+    files: Sequence[str] = ()
+    confidence: Confidence | None = None
+    price: PriceSpec | None = None
 
 
 def evaluate(
@@ -113,14 +95,14 @@ def evaluate(
     test_labels: str = "",
     measured: dict[str, str] | None = None,
     learned: Learned | None = None,
-    files: Sequence[str] = (),
+    shipped: Shipped | None = None,
 ) -> tuple[EvalReport, list[dict[str, Any]]]:
     """Let every candidate answer the test; returns the report and one row an answer.
 
     `student` names the candidate that ships (the first if empty): it is compared with every
     other one on the cases that both answered, and its failures are listed. With what it `learned`
-    from, copies of the test and the log's conventions are looked for there. `files` names the exported
-    forms of the checkpoint, which are held against it. A candidate that
+    from, copies of the test and the log's conventions are looked for there; with what was `shipped`, files
+    are held against the checkpoint and probabilities against answers. A candidate that
     answers no case (production without a log of them) is left out. Raises ValueError for an
     empty test or equal names, RuntimeError when every answer of a candidate failed.
     """
@@ -136,6 +118,7 @@ def evaluate(
             reports.append(_candidate_report(candidate, list(results.values()), toolset, spec))
     if student not in scored:
         raise RuntimeError(f"{student!r} answered none of the {len(test)} test cases")
+    shipped = shipped or Shipped()
     report = EvalReport(
         n=len(test),
         test_labels=test_labels,
@@ -148,15 +131,18 @@ def evaluate(
         ],
         quantisation=[
             _comparison(name, CHECKPOINT, scored[name], scored[CHECKPOINT], spec)
-            for name in files
+            for name in shipped.files
             if name in scored and CHECKPOINT in scored
         ],
         leakage=_leakage(test, learned, scored[student], toolset, spec) if learned else None,
-        conventions=_conventions(student, learned, scored, toolset, spec) if learned else None,
-        failures=_failures(student, scored),
+        conventions=disagreements(student, scored, learned.log, toolset, spec.confidence)
+        if learned
+        else None,
+        confidence=confidence(scored, TEACHER, spec, shipped.confidence, _price(shipped.price, reports)),
+        failures=failures(student, scored),
         measured=measured or {},
     )
-    return report, [_answer_row(name, item) for name, items in scored.items() for item in items.values()]
+    return report, [answer_row(name, item) for name, items in scored.items() for item in items.values()]
 
 
 def evaluate_model(
@@ -165,14 +151,16 @@ def evaluate_model(
     candidate: Candidate,
     spec: EvaluationSpec,
     progress: Progress = quiet,
+    known: Confidence | None = None,
 ) -> dict[str, Any]:
-    """One model on some cases, as one JSON object.
+    """One model on some cases, as one JSON object; `known` is how its probabilities are to be read.
 
     `model`, `n`, each metric as `{"value", "low", "high"}`, `latency_ms` (`p50`, `p95` of one
-    answer alone), `bytes`, `unanswered`, `per_tool`, `per_argument`, and `failures`: request,
-    expected and given calls, the raw answer, and why it is wrong. Raises as :func:`evaluate` does.
+    answer alone), `bytes`, `unanswered`, `per_tool`, `per_argument`, `confidence` (a
+    :class:`ConfidenceReport`, or None), and `failures`: request, expected and given calls, the raw
+    answer, its probability and why it is wrong. Raises as :func:`evaluate` does.
     """
-    report, _ = evaluate(cases, toolset, [candidate], spec, progress)
+    report, _ = evaluate(cases, toolset, [candidate], spec, progress, shipped=Shipped(confidence=known))
     found = report.candidates[0]
     return {
         "model": found.model,
@@ -183,6 +171,7 @@ def evaluate_model(
         "unanswered": found.unanswered,
         "per_tool": found.per_tool,
         "per_argument": found.per_argument,
+        "confidence": report.confidence.model_dump() if report.confidence else None,
         "failures": [{k: v for k, v in row.items() if k != "right"} for row in report.failures],
     }
 
@@ -226,9 +215,16 @@ def _candidate_report(
         latency_ms=dict(zip(("p50", "p95"), shares, strict=False)),
         bytes=candidate.bytes,
         unanswered=sum(bool(item.answered.error) for item in results),
+        tokens=_tokens(results),
         per_tool=per_tool(pairs, [item.score.exact for item in results], toolset, spec.confidence),
         per_argument=per_argument(pairs, toolset),
     )
+
+
+def _tokens(results: Sequence[Scored]) -> dict[str, float]:
+    known = [item.answered.tokens for item in results if item.answered.tokens]
+    sums = (sum(column) / len(known) for column in zip(*known, strict=True))
+    return dict(zip(("prompt", "completion"), sums, strict=False))
 
 
 def _estimate(name: str, results: Sequence[Scored], spec: EvaluationSpec) -> Estimate:
@@ -274,69 +270,9 @@ def _leakage(
     )
 
 
-def _conventions(
-    student: str,
-    learned: Learned,
-    scored: dict[str, dict[int, Scored]],
-    toolset: Toolset,
-    spec: EvaluationSpec,
-) -> ConventionReport:
-    answers = [
-        conventions.Answers(
-            case=item.case,
-            right=item.score.exact,
-            student=None if item.parsed.error is not None else item.parsed.calls,
-            others={
-                name: items[place].parsed.calls
-                for name, items in scored.items()
-                # Its other forms answer alike by construction.
-                if not name.startswith("student") and place in items and items[place].parsed.error is None
-            },
-        )
-        for place, item in scored[student].items()
-    ]
-    return conventions.audit(answers, learned.log, toolset, spec.confidence)
-
-
-def _failures(student: str, scored: dict[str, dict[int, Scored]]) -> list[dict[str, Any]]:
-    """What the student got wrong, in the order of the test, and who got it right."""
-    return [
-        {
-            "case": _writable(item.case.id),
-            "request": _writable(item.case.request),
-            "expected": _calls(item.case.calls),
-            "got": _calls(item.parsed.calls),
-            "answer": _writable(item.answered.text[:_LONGEST_ANSWER]),
-            "why": _writable(item.score.why),
-            "right": [name for name, items in scored.items() if place in items and items[place].score.exact],
-        }
-        for place, item in scored[student].items()
-        if not item.score.exact
-    ]
-
-
-def _answer_row(name: str, item: Scored) -> dict[str, Any]:
-    """One answer as a flat row. Without its latency: rows must come out equal when a run is repeated."""
-    return {
-        "candidate": name,
-        "case_id": _writable(item.case.id),
-        "request": _writable(item.case.request),
-        "expected": json.dumps(_calls(item.case.calls), ensure_ascii=False),
-        "answer": _writable(item.answered.text),
-        "exact": item.score.exact,
-        **{metric: item.score.metrics[metric] for metric in metrics.METRICS},
-        "why": _writable(item.score.why),
-    }
-
-
-def _calls(calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
-    written: list[dict[str, Any]] = _writable([call.model_dump() for call in calls])
-    return written
-
-
-def _writable(value: Any) -> Any:
-    """The value without what a file can't hold: half a surrogate pair, numbers that JSON lacks."""
-    return json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"), parse_constant=str)
+def _price(spec: PriceSpec | None, reports: Sequence[CandidateReport]) -> Price | None:
+    tokens = next((row.tokens for row in reports if row.name == TEACHER), {})
+    return Price(spec, tokens["prompt"], tokens["completion"]) if spec and tokens else None
 
 
 def _shifted(progress: Progress, before: int, total: int, name: str) -> Progress:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from distil_dag.core.case import Case, Example, Trace
 from distil_dag.core.normalise import request_key
@@ -35,12 +35,16 @@ _EXAMPLES = 64
 
 @dataclass(frozen=True)
 class Judged:
-    """What judging leaves: examples to trust, the rest without its calls, and every verdict."""
+    """What judging leaves: examples to trust, the rest without its calls, and every verdict.
+
+    `calibration` holds trusted examples that nobody learns from.
+    """
 
     seeds: list[Example]
     context: list[Example]
     unlabelled: list[Case]
     verdicts: list[Verdict]
+    calibration: list[Example] = field(default_factory=list)
 
 
 def judge(
@@ -114,7 +118,7 @@ def judge(
 def keep_apart(
     judged: Judged, report: JudgeReport, test: Sequence[Case], toolset: Toolset, similarity: float
 ) -> tuple[Judged, JudgeReport]:
-    """The same without examples that repeat a test case: they go back to the unlabelled requests.
+    """The same without examples that repeat one of `test`: they go back to the unlabelled requests.
 
     The log's own near copies left with the test; a corrected call can make another.
     """
@@ -122,14 +126,14 @@ def keep_apart(
     if not copies:
         return judged, report
     back = [case for case in [*judged.seeds, *judged.context] if case.id in copies]
-    apart = Judged(
+    apart = replace(
+        judged,
         seeds=[case for case in judged.seeds if case.id not in copies],
         context=[case for case in judged.context if case.id not in copies],
         unlabelled=sorted(
             [*judged.unlabelled, *(Case(id=case.id, messages=case.messages) for case in back)],
             key=lambda case: case.id,
         ),
-        verdicts=judged.verdicts,
     )
     counts = {"seeds": len(apart.seeds), "passed_context": len(apart.context)}
     return apart, report.model_copy(update=counts)

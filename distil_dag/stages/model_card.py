@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from distil_dag.core.confidence import Confidence
 from distil_dag.core.reports import GgufFile, TrainReport
 from distil_dag.core.task import Task
 from distil_dag.core.tool_call import NO_CALL_TEXT
@@ -23,7 +24,14 @@ def base_licence(task: Task) -> str | None:
     return _EMBEDDED_LICENCE if task.settings.student.model == "embedded" else None
 
 
-def model_card(task: Task, run: str, training: TrainReport, files: Sequence[GgufFile], primary: str) -> str:
+def model_card(
+    task: Task,
+    run: str,
+    training: TrainReport,
+    files: Sequence[GgufFile],
+    primary: str,
+    confidence: Confidence | None = None,
+) -> str:
     """The card as Markdown with the Hub's front matter. It quotes nothing of the log."""
     sections = [
         _front_matter(task, training),
@@ -31,6 +39,7 @@ def model_card(task: Task, run: str, training: TrainReport, files: Sequence[Gguf
         _tools(task),
         _use(task, primary),
         _files(files),
+        *([_confidence(primary, confidence)] if confidence else []),
         _training(task, training),
         _evaluation(run),
         _limits(task),
@@ -107,6 +116,23 @@ def _files(files: Sequence[GgufFile]) -> str:
     note = "Agreement: greedy answers that are, letter by letter, those of the unquantised checkpoint."
     head = ["| file | size | agreement | sha256 |", "|---|---|---|---|"]
     return "\n".join(["## Files", "", *head, *rows, "", note])
+
+
+def _confidence(primary: str, found: Confidence) -> str:
+    told = (
+        f"answers that it calls confident were right in {found.kept_right} of {found.kept}, "
+        f"{found.kept / found.cases:.0%} of all"
+        if found.threshold is not None
+        else "no answer is confident enough"
+    )
+    return (
+        "## When to believe it\n\n"
+        f'`distil-dag predict --json --model {primary} "…"` says how probable it is that an answer is '
+        f"right, and whether that is enough for a precision of {found.target_precision:.1%}. On "
+        f"{found.cases} logged requests that it had not learned from, of which it answered {found.right} as "
+        f"the judge holds right, {told}. So few requests say this with some error; the report has the "
+        "precision on the test. What is not confident is for a larger model, or a person."
+    )
 
 
 def _training(task: Task, training: TrainReport) -> str:

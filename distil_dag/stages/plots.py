@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from distil_dag.core.reports import Estimate, EvalReport
+from distil_dag.core.reports import ConfidenceReport, Estimate, EvalReport
 from distil_dag.stages.metrics import EXACT
 
 if TYPE_CHECKING:
@@ -77,6 +77,24 @@ def differences(report: EvalReport, scale: float = 1.0) -> bytes:
         f"{report.student}: paired difference, percentage points",
     )
     axes.set_xlim(max(-1.02, min(-0.15, lowest - 0.08)), 1.02)
+    return _png(figure)
+
+
+def coverage(report: ConfidenceReport, scale: float = 1.0) -> bytes:
+    """Exact match of the most probable answers against their share, with its interval."""
+    figure, axes = _canvas(5, scale)
+    shares = [point.coverage for point in report.curve]
+    exact = [point.exact for point in report.curve]
+    axes.fill_between(shares, [e.low for e in exact], [e.high for e in exact], color=_STUDENT, alpha=0.25)
+    axes.plot(shares, [e.value for e in exact], color=_SHIPS, linewidth=1.8, marker="o", markersize=3.5)
+    if report.target_precision is not None and report.kept is not None:
+        axes.axhline(report.target_precision, color=_FAINT, linewidth=1, linestyle=":")
+        axes.axvline(report.kept.value, color=_FAINT, linewidth=1, linestyle=":")
+    _finish(axes, [], "exact match of the answers it is surest of, by their share of all")
+    axes.invert_yaxis()
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0], ["0%", "25%", "50%", "75%", "100%"], fontsize=9, color=_INK)
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(0, 1.04)
     return _png(figure)
 
 

@@ -48,6 +48,7 @@ def report_html(report: EvalReport, title: str) -> str:
         points=report_text.points,
         p_value=report_text.p_value,
         band=report_text.band,
+        money=report_text.money,
         cut=_cut,
         short_digest=lambda text: _DIGEST.sub(r"\1…", text),
         colour=lambda name: plots.colour(name, report.student),
@@ -55,6 +56,8 @@ def report_html(report: EvalReport, title: str) -> str:
     pictures = {"exact": plots.exact_match(report), "tools": plots.per_tool(report)}
     if any(row.n for row in report.comparisons):
         pictures["differences"] = plots.differences(report)
+    if report.confidence:
+        pictures["coverage"] = plots.coverage(report.confidence)
     page: str = environment.get_template("report.html.jinja").render(
         report=report,
         student=report.candidate(report.student),

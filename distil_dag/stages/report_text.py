@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from distil_dag.core.reports import (
     Comparison,
+    ConfidenceReport,
     ConventionReport,
     Estimate,
     EvalReport,
@@ -56,6 +57,7 @@ def report_markdown(report: EvalReport) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     lines += _comparisons(f"{report.student} minus", report.comparisons)
     lines += _comparisons("file minus checkpoint", report.quantisation, by_first=True)
+    lines += _confidence(report.confidence) if report.confidence else []
     lines += _leakage(report.leakage) if report.leakage else []
     lines += _conventions(report.conventions) if report.conventions else []
     lines += ["", f"Test labels: {_plain(report.test_labels)}." if report.test_labels else ""]
@@ -85,6 +87,39 @@ def p_value(value: float) -> str:
 def band(row: SimilarityBand) -> str:
     """The ends of a band of similarity: `0.8 to 0.9`, or `same words`."""
     return "same words" if row.low == 1.0 else f"{row.low:g} to {row.high:g}"
+
+
+def money(value: float) -> str:
+    """An amount with the digits that count: `0.042`, `12.5`."""
+    return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
+
+
+def _confidence(found: ConfidenceReport) -> list[str]:
+    told = [f"Confidence of {_plain(found.candidate)}:"]
+    if found.auroc:
+        area = found.auroc
+        told.append(f"AUROC of right against wrong {area.value:.3f} ({area.low:.3f} to {area.high:.3f});")
+    if found.kept is None or found.precision is None or found.target_precision is None:
+        return ["", f"{' '.join(told)} not calibrated, so there is no threshold."]
+    told.append(
+        f"the threshold for a precision of {100 * found.target_precision:g} %, chosen on "
+        f"{found.calibrated_on} other requests, keeps {share(found.kept)} of the test "
+        f"({interval(found.kept)}) with a precision of {share(found.precision)} "
+        f"({interval(found.precision)});"
+    )
+    told.append(
+        f"expected calibration error {found.calibration_error:.3f}, by chance up to "
+        f"{found.calibration_error_by_chance:.3f}."
+    )
+    if found.teacher_exact:
+        exact = found.teacher_exact
+        told.append(f"With the teacher for the rest, {share(exact)} are exactly right ({interval(exact)}).")
+    if found.blended_cost is not None and found.teacher_cost is not None:
+        told.append(
+            f"1,000 requests then cost {money(found.blended_cost)}, against {money(found.teacher_cost)} "
+            "at the teacher alone."
+        )
+    return ["", " ".join(told)]
 
 
 def _comparisons(head: str, rows: Sequence[Comparison], by_first: bool = False) -> list[str]:

@@ -171,6 +171,29 @@ def minimum_detectable(discordant: float, n: int, confidence: float = 0.95, powe
     return float(brentq(lambda d: n * d - (level + strength * math.sqrt(1 - d)) ** 2, 0.0, 1.0))
 
 
+def area_interval(area: float, right: int, wrong: int, confidence: float = 0.95) -> Estimate:
+    """An area under the ROC curve of `right` and `wrong` cases with a score interval; one of each at least.
+
+    Solves for the areas whose standard error, by Hanley and McNeil's model, puts the observed one at the
+    edge, so the interval has a width where all cases are told apart. Source: R. G. Newcombe, "Confidence
+    intervals for an effect size measure based on the Mann-Whitney statistic. Part 2", Stat. Med. 25
+    (2006) 559-573, method 5.
+    """
+    from scipy.optimize import brentq
+
+    z = _z(1 - (1 - confidence) / 2)
+    mean = (right + wrong) / 2 - 1
+
+    def gap(theta: float, sign: int) -> float:
+        inner = 1 + mean * (1 - theta) / (2 - theta) + mean * theta / (1 + theta)
+        return area - theta + sign * z * math.sqrt(theta * (1 - theta) * inner / (right * wrong))
+
+    # At the ends themselves the standard error is zero, and so is the gap.
+    low = brentq(lambda theta: gap(theta, -1), 0.0, min(area, 1 - 1e-9)) if area > 0 else 0.0
+    high = brentq(lambda theta: gap(theta, 1), max(area, 1e-9), 1.0) if area < 1 else 1.0
+    return Estimate(value=area, low=low, high=high)
+
+
 def quantiles(values: Sequence[float], shares: Sequence[float]) -> list[float]:
     """The values below which these shares of `values` lie, interpolated linearly."""
     import numpy as np

@@ -13,6 +13,7 @@ import pytest
 
 from distil_dag.adapters.student import Student
 from distil_dag.core.case import Case, Message
+from distil_dag.core.confidence import Confidence
 from distil_dag.core.tool_call import ToolCall, parse_answer, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.answer_habits import KEY, AnswerHabits
@@ -159,6 +160,42 @@ def test_a_foreseen_answer_takes_one_pass(make: Make) -> None:
     assert answer.text == render_calls(answer.calls)
     # One tool, no arguments: nothing is left to decide, and nothing is computed.
     assert (answer.probability, answer.decoded.passes, answer.complete) == (1.0, 0, True)
+
+
+KNOWN = Confidence(
+    slope=2.0, intercept=1.0, threshold=-3.0, target_precision=0.9, cases=40, right=30, kept=20, kept_right=18
+)
+
+
+def test_an_answer_says_how_far_it_is_to_be_believed(tmp_path: Path) -> None:
+    draw = random.Random(4)
+    tools = toolset(draw)
+    values = {"distil_dag.run": "home.first", "distil_dag.tools": json.dumps(tools.openai())}
+    path = write_tiny_gguf(tmp_path / "sure.gguf", values | KNOWN.key_values())
+    with Student(path, threads=THREADS) as student:
+        answers = [student.answer(request(draw), ROOM) for _ in range(8)]
+        cut = student.answer(request(draw), 1)
+    whole = [answer for answer in answers if answer.complete]
+    assert whole
+    for answer in whole:
+        assert answer.confidence == KNOWN.right_with(answer.decoded.logprob)
+        assert answer.confident is (answer.decoded.logprob >= -3.0)
+    assert (cut.complete, cut.confidence, cut.confident) == (False, 0.0, False)
+    # Among the answers of other tools a probability means something else.
+    with Student(path, toolset(random.Random(5)), threads=THREADS) as student:
+        other = student.answer("light", ROOM)
+    assert (other.confidence, other.confident) == (None, None)
+
+
+def test_the_probability_is_that_of_plain_decoding(make: Make) -> None:
+    draw = random.Random(9)
+    tools = toolset(draw)
+    student = make(tools, habits(draw, tools, may_decline=True))
+    for words in [request(draw) for _ in range(6)]:
+        drafted, plain = student.answer(words, ROOM), student.answer(words, ROOM, plain=True)
+        assert drafted.decoded.decisions == plain.decoded.decisions
+        assert drafted.decoded.logprob == pytest.approx(plain.decoded.logprob, abs=0.05)
+        assert 0 < drafted.probability <= 1
 
 
 def test_answers_do_not_depend_on_what_was_asked_before(make: Make) -> None:

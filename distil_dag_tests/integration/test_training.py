@@ -20,10 +20,12 @@ from distil_dag.adapters.gguf_export import export
 from distil_dag.adapters.gguf_tools import find_converter, read_metadata
 from distil_dag.adapters.llama_cpp_chat import LlamaCppChat
 from distil_dag.adapters.run_store import file_digest
+from distil_dag.adapters.student import Student
 from distil_dag.adapters.student_base import base_checkpoint
 from distil_dag.assets.checkpoint import checkpoint
 from distil_dag.assets.gguf import gguf
 from distil_dag.core.case import Example, Message
+from distil_dag.core.confidence import Confidence
 from distil_dag.core.reports import GgufReport, TrainReport
 from distil_dag.core.task import ExportSpec, Settings, SqlSource, StudentSpec, Task, TrainingSpec
 from distil_dag.core.tool_call import ToolCall
@@ -353,7 +355,9 @@ def test_the_exported_files_are_the_checkpoint(trained, place):
     folder = place / "files"
     folder.mkdir()
     ancestors = [{"asset": "checkpoint", "storage_id": 7, "parents": []}]
-    report, _ = export(trained[0] / "model", folder, make_task(), "lights.all", ROWS, trained[1], ancestors)
+    report, _ = export(
+        trained[0] / "model", folder, make_task(), "lights.all", ROWS, ROWS, trained[1], ancestors
+    )
     assert [file.path for file in report.files] == ["model-f16.gguf", "model-Q8_0.gguf"]
     assert all(file.tokens_equal and file.template_equal and file.probes == 8 for file in report.files)
     # A student of two layers is often undecided between tokens, and f16 decides for it.
@@ -366,6 +370,16 @@ def test_the_exported_files_are_the_checkpoint(trained, place):
     assert "FROM ./model-Q8_0.gguf" in (folder / report.modelfile).read_text()
     for file in report.files:
         assert "sha256:" + file.sha256 == file_digest(folder / file.path)
+    # The primary file says what its probabilities are worth, by the cases that were held.
+    assert report.confidence is not None
+    assert report.confidence.cases == len(ROWS)
+    assert Confidence.from_key_values(found) == report.confidence
+    assert Confidence.from_key_values(read_metadata(folder / "model-f16.gguf")) is None
+    assert "## When to believe it" in (folder / report.model_card).read_text()
+    with Student(folder / "model-Q8_0.gguf", threads=1) as student:
+        answer = student.answer(ROWS[0].messages)
+        assert answer.confidence == report.confidence.right_with(answer.decoded.logprob)
+        assert answer.confident is report.confidence.holds(answer.decoded.logprob)
 
 
 def test_the_golden_texts_find_another_tokenizer(trained, place, base):
@@ -412,6 +426,7 @@ def test_the_two_assets_publish_a_model_that_names_its_origin(place, base):
     runs.write_cases(run, "synthetic_set", "accepted", ROWS[1::2])
     runs.write_cases(run, "judged_seeds", "seeds", ROWS[::2])
     runs.write_cases(run, "judged_seeds", "unlabelled", ROWS[:3])
+    runs.write_cases(run, "judged_seeds", "calibration", [])
     trainer, teacher = TrainerResource(work_root=str(place / "work")), TeacherResource(cache_root=str(place))
     resources = {"store": store, "trainer": trainer, "teacher": teacher}
     with dg.instance_for_test() as instance:
@@ -422,6 +437,8 @@ def test_the_two_assets_publish_a_model_that_names_its_origin(place, base):
     assert {"loss", "supervised"} <= set(made["checkpoint"].metadata)
     assert "light attic" not in str(made["gguf"].metadata["model card"])
     report = runs.read_report(run, "gguf", GgufReport)
+    assert report.confidence is None
+    assert report.confidence_missing.startswith("no cases were set aside")
     with runs.local_folder(run, "gguf", "files") as folder:
         carried = json.loads(read_metadata(folder / report.primary)["distil_dag.lineage"])
         assert json.loads((folder / report.lineage).read_text())["ancestors"] == carried

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,10 @@ from pathlib import Path
 import pytest
 
 from distil_dag.adapters.embedded_weights import embedded_gguf
+from distil_dag.cli.task_folders import find_task
+from distil_dag.core.confidence import Confidence
+from distil_dag.resources.deployment import deployment
+from distil_dag_tests.integration.tiny_gguf import write_tiny_gguf
 from distil_dag_tests.orchestration.test_automation import write_task
 from distil_dag_tests.orchestration.test_cli import Call, call
 
@@ -143,4 +148,27 @@ def test_a_gguf_file_of_others_is_measured_and_asked(call: Call, cases: Path) ->
     assert json.loads(said.out)["n"] == 3
     said = call("predict", "turn on the lamp", *words)
     assert said.code == 0, said.err
-    assert set(json.loads(said.out)) == {"calls", "text", "error", "latency_ms"}
+    told = json.loads(said.out)
+    assert set(told) == {"calls", "text", "error", "latency_ms", "probability", "confidence", "confident"}
+    assert told["probability"] is None
+
+
+def test_a_calibrated_student_says_whether_to_believe_it(call: Call, cases: Path) -> None:
+    tools = find_task(str(cases.parent / "home_task"), deployment()).toolset.openai()
+    known = Confidence(
+        slope=1.0, intercept=1.0, threshold=-99.0, target_precision=0.9, cases=40, right=30, kept=20,
+        kept_right=18,
+    )  # fmt: skip
+    values = {"distil_dag.run": "home.first", "distil_dag.tools": json.dumps(tools), **known.key_values()}
+    model = write_tiny_gguf(cases.parent / "student.gguf", values)
+    said = call("predict", "turn on the lamp", "--model", model, "--json")
+    assert said.code == 0, said.err
+    told = json.loads(said.out)
+    assert told["confident"] is (told["error"] is None)
+    assert told["confidence"] == pytest.approx(known.right_with(math.log(told["probability"])), abs=0.01)
+    said = call("eval", cases, "--task", cases.parent / "home_task", "--model", model, "--json")
+    assert said.code == 0, said.err
+    found = json.loads(said.out)
+    assert found["confidence"]["calibrated_on"] == 40
+    assert {"value", "low", "high"} == set(found["confidence"]["kept"])
+    assert found["failures"][0]["confident"] is not None

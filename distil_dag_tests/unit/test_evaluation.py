@@ -15,11 +15,12 @@ from distil_dag.core.task import EvaluationSpec
 from distil_dag.core.tool_call import ToolCall, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.breakdown import NO_CALL, UNKNOWN_ARGUMENT, UNKNOWN_TOOL
-from distil_dag.stages.evaluation import BASE, LOOKUP, PRODUCTION, Answered, evaluate, evaluate_model
+from distil_dag.stages.evaluation import BASE, LOOKUP, PRODUCTION, evaluate, evaluate_model
 from distil_dag.stages.metrics import EXACT, METRICS
 from distil_dag.stages.ports import Progress, quiet
 from distil_dag.stages.report_html import report_html
 from distil_dag.stages.report_text import report_markdown, verdict
+from distil_dag.stages.scored import Answered
 
 SPEC = EvaluationSpec(bootstrap=200)
 ROOMS = ("kitchen", "hall", "attic", "cellar")

@@ -11,7 +11,7 @@ from distil_dag.core.reports import ConventionReport, Disagreement, EvalReport
 from distil_dag.core.task import EvaluationSpec
 from distil_dag.core.tool_call import ToolCall, render_calls
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.evaluation import CHECKPOINT, Learned, evaluate
+from distil_dag.stages.evaluation import CHECKPOINT, Learned, Shipped, evaluate
 from distil_dag.stages.report_html import report_html
 from distil_dag.stages.report_text import report_markdown
 from distil_dag_tests.unit.test_evaluation import Scripted
@@ -51,7 +51,7 @@ def measured(
     answers = right | {id: render_calls(calls) for id, calls in given.items()}
     learned = Learned(tables or {"seeds": log}, frozenset({"seeds"}), log, similarity=0.95)
     candidates = [Scripted("student Q8_0", dict(answers)), Scripted(CHECKPOINT, dict(right))]
-    report, _ = evaluate(test, TOOLS, candidates, SPEC, learned=learned, files=["student Q8_0"])
+    report, _ = evaluate(test, TOOLS, candidates, SPEC, learned=learned, shipped=Shipped(["student Q8_0"]))
     return report
 
 

@@ -1,0 +1,59 @@
+"""How far the probability of an answer says that the answer is right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+# Key-values of a GGUF file begin so.
+PREFIX = "distil_dag.confidence."
+
+
+class Confidence(BaseModel):
+    """What was found on cases that the student had not learned from.
+
+    The log odds that an answer is right are `slope` times the natural log of its probability, plus
+    `intercept`. `threshold` is the smallest such log at which `target_precision` held there; None where
+    it held nowhere.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    slope: float
+    intercept: float
+    threshold: float | None
+    target_precision: float = Field(gt=0, lt=1)
+    cases: int = Field(ge=1, description="on which this was found")
+    right: int = Field(ge=0, description="of them answered exactly")
+    kept: int = Field(ge=0, description="of them at the threshold or above")
+    kept_right: int = Field(ge=0)
+
+    def right_with(self, logprob: float) -> float:
+        """The probability that an answer of this natural-log probability is right."""
+        odds = self.slope * logprob + self.intercept
+        return 1 / (1 + math.exp(-odds)) if odds >= 0 else math.exp(odds) / (1 + math.exp(odds))
+
+    def holds(self, logprob: float) -> bool:
+        """True where answers are right as often as `target_precision` wants."""
+        return self.threshold is not None and logprob >= self.threshold
+
+    def key_values(self) -> dict[str, str]:
+        """As key-values of a GGUF file; without a threshold, that key is missing."""
+        return {PREFIX + name: repr(value) for name, value in self.model_dump(exclude_none=True).items()}
+
+    @classmethod
+    def from_key_values(cls, carried: Mapping[str, str]) -> Self | None:
+        """The inverse of :meth:`key_values`; None for a file without them.
+
+        Raises ValueError for values that are none.
+        """
+        own = {name.removeprefix(PREFIX): value for name, value in carried.items() if name.startswith(PREFIX)}
+        if not own:
+            return None
+        try:
+            return cls.model_validate({"threshold": None, **own})
+        except ValidationError as error:
+            raise ValueError(f"the key-values {PREFIX}* are damaged: {error}") from None

@@ -1,0 +1,84 @@
+"""When a student can be believed: calibration of its probabilities, and a threshold for a precision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distil_dag.core.confidence import Confidence
+
+_STEPS = 100
+_ENOUGH = 1e-10
+
+
+def calibrated(logprobs: Sequence[float], right: Sequence[bool], target_precision: float) -> Confidence:
+    """What these answers tell of others; `logprobs` are natural logs of their probabilities.
+
+    The threshold keeps as many as it can of the answers with the highest probabilities such that the
+    share of right ones among them is the target. Raises ValueError without answers.
+    """
+    if len(logprobs) != len(right) or not right:
+        raise ValueError(f"need a probability for each answer, one at least: {len(logprobs)}, {len(right)}")
+    scores, hits = np.array(logprobs, dtype=float), np.array(right, dtype=bool)
+    slope, intercept = _platt(scores, hits)
+    threshold = _threshold(scores, hits, target_precision)
+    kept = hits[scores >= threshold] if threshold is not None else hits[:0]
+    return Confidence(
+        slope=slope,
+        intercept=intercept,
+        threshold=threshold,
+        target_precision=target_precision,
+        cases=len(hits),
+        right=int(hits.sum()),
+        kept=len(kept),
+        kept_right=int(kept.sum()),
+    )
+
+
+def _platt(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and intercept of the log odds of being right, by Newton's method.
+
+    Source: J. C. Platt, "Probabilistic outputs for support vector machines", Advances in Large Margin
+    Classifiers (1999) 61-74. Its targets keep off 0 and 1, so the fit exists for separable answers too.
+    Never a falling slope: that less probable answers are right more often is chance, and the best fit that
+    does not fall is then the share of right ones.
+    """
+    hits = right.sum()
+    targets = np.where(right, (hits + 1) / (hits + 2), 1 / (len(right) - hits + 2))
+    # Scaled, so that the Hessian is well conditioned whatever the logs are.
+    mean, spread = scores.mean(), max(float(scores.std()), 1e-9)
+    inputs = np.column_stack([(scores - mean) / spread, np.ones_like(scores)])
+    weights = np.zeros(2)
+    loss = _loss(inputs @ weights, targets)
+    for _ in range(_STEPS):
+        found = 1 / (1 + np.exp(-inputs @ weights))
+        gradient = inputs.T @ (found - targets)
+        hessian = (inputs * (found * (1 - found))[:, None]).T @ inputs + 1e-9 * np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
+        size = 1.0
+        while _loss(inputs @ (weights - size * step), targets) > loss and size > _ENOUGH:
+            size /= 2
+        weights = weights - size * step
+        before, loss = loss, _loss(inputs @ weights, targets)
+        if before - loss < _ENOUGH:
+            break
+    slope = float(weights[0] / spread)
+    if slope <= 0:
+        share = targets.mean()
+        return 0.0, float(np.log(share / (1 - share)))
+    return slope, float(weights[1] - slope * mean)
+
+
+def _loss(odds: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
+    return float((np.logaddexp(0, odds) - targets * odds).sum())
+
+
+def _threshold(scores: NDArray[np.float64], right: NDArray[np.bool_], target: float) -> float | None:
+    order = np.argsort(-scores, kind="stable")
+    shares = right[order].cumsum() / np.arange(1, len(order) + 1)
+    # Equal scores are kept together or not at all.
+    last = np.append(scores[order][1:] != scores[order][:-1], True)
+    good = np.flatnonzero(last & (shares >= target))
+    return float(scores[order][good[-1]]) if good.size else None
