@@ -68,22 +68,21 @@ class _Choice(NamedTuple):
 
 
 class CallDecoder:
-    """Answers under `grammar` by one llama.cpp context; `head` is what its prompts begin with.
+    """Answers under a grammar by one llama.cpp context; `head` is what its prompts begin with.
 
     The head stays in the cache. A lead below `margin` logits is made sure of by plain passes: always,
     until `measure_margin` has found what is enough. For one thread at a time. The methods raise
     ValueError for a prompt that the context has no room for.
     """
 
-    def __init__(
-        self, engine: LlamaCppEngine, grammar: TokenGrammar, head: Sequence[int], margin: float = np.inf
-    ) -> None:
-        self._engine, self._grammar, self._head, self.margin = engine, grammar, list(head), margin
+    def __init__(self, engine: LlamaCppEngine, head: Sequence[int], margin: float = np.inf) -> None:
+        self._engine, self._head, self.margin = engine, list(head), margin
         self._cached: list[int] = []
         self._report = Decoded()
 
-    def answer(self, prompt: list[int], room: int, draft: Draft = no_draft) -> Decoded:
+    def answer(self, grammar: TokenGrammar, prompt: list[int], room: int, draft: Draft = no_draft) -> Decoded:
         """The greedy answer, of `room` tokens at most, in as few passes as the draft is good for."""
+        self._grammar = grammar
         room = self._begin(prompt, room)
         said = self._report.tokens
         state, exact = START, 0
@@ -114,13 +113,14 @@ class CallDecoder:
                     self._keep(length + place)
                     break
 
-    def plain(self, prompt: list[int], room: int) -> Decoded:
+    def plain(self, grammar: TokenGrammar, prompt: list[int], room: int) -> Decoded:
         """The same by plain greedy decoding: one token a pass, forced or not."""
+        self._grammar = grammar
         for _ in self._plain_predictions(prompt, room):
             pass
         return self._report
 
-    def measure_margin(self, prompts: Sequence[list[int]], room: int) -> float:
+    def measure_margin(self, grammar: TokenGrammar, prompts: Sequence[list[int]], room: int) -> float:
         """Trust no lead below what passes of several tokens may move leads by here; returns that.
 
         Answers the prompts plainly, passes over each answer again at once, and compares the leads
@@ -128,6 +128,7 @@ class CallDecoder:
         Of 1,760 decisions in each format those closer than 3 moved by 0.02 (f16), 0.6 (Q8_0) and 0.7
         (Q4_K_M) at most.
         """
+        self._grammar = grammar
         moved: list[float] = []
         for prompt in prompts:
             single = [row.copy() for row in self._plain_predictions(prompt, room)]

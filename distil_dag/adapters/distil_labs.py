@@ -32,6 +32,7 @@ _COUNTERPARTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("synthesis", "near_duplicate"): ("synthgen", "validation_similarity_threshold"),
     ("training", "lora_rank"): ("tuning", "lora_r"),
     ("training", "epochs"): ("tuning", "num_train_epochs"),
+    ("training", "synthetic_epochs"): ("tuning", "num_train_epochs"),
     ("training", "learning_rate"): ("tuning", "learning_rate"),
     ("training", "batch_size"): ("tuning", "per_device_train_batch_size"),
     ("training", "warmup_ratio"): ("tuning", "warmup_ratio"),

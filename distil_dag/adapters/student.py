@@ -22,7 +22,7 @@ from distil_dag.core.toolset import Toolset
 from distil_dag.stages.answer_grammar import answers
 from distil_dag.stages.answer_habits import KEY, AnswerHabits
 from distil_dag.stages.student_prompt import render_prompt, student_messages
-from distil_dag.stages.token_grammar import TokenGrammar
+from distil_dag.stages.token_grammar import Spelling, TokenGrammar
 
 # Key-values of a GGUF file that the export wrote: the first marks it as a student of a run.
 RUN, SYSTEM_PROMPT, TOOLS = "distil_dag.run", "distil_dag.system_prompt", "distil_dag.tools"
@@ -58,7 +58,8 @@ class StudentAnswer:
 class Student(Closing):
     """A student in this process; close it, or use it as a context manager, to free its memory.
 
-    Its answers are valid calls of its tools by construction, and those of plain greedy decoding.
+    Its answers are valid calls of its tools by construction, with words of the request where the student
+    has learned nothing else, and those of plain greedy decoding under the same grammar.
     `tools` replaces the tools in the file, `context` is the longest prompt with its answer, in
     tokens. `calibration` is how its probabilities are to be read, None where that was not found out for
     these tools. Safe to share between threads, which take turns. Raises FileNotFoundError or ValueError
@@ -98,10 +99,11 @@ class Student(Closing):
         case = _case(conversation)
         with self._turn:
             prompt = self._prompt(case)
+            grammar = self._held_to(case.request) if self._habits.copied else self._any_request
             if plain:
-                decoded = self._decoder.plain(prompt, max_tokens)
+                decoded = self._decoder.plain(grammar, prompt, max_tokens)
             else:
-                decoded = self._decoder.answer(prompt, max_tokens, self._habits.draft(case.request))
+                decoded = self._decoder.answer(grammar, prompt, max_tokens, self._habits.draft(case.request))
         parsed = parse_answer(decoded.text)
         complete, known = decoded.finish == "stop", self.calibration
         return StudentAnswer(
@@ -139,21 +141,27 @@ class Student(Closing):
         self._shown = toolset.openai() if carried.get(TOOLS_IN_PROMPT) == "true" else None
         habits = carried.get(KEY)
         self._habits = AnswerHabits.loads(habits, toolset) if habits else AnswerHabits.unknown(toolset)
-        try:
-            language = answers(toolset, self._habits.most_calls, self._habits.declines)
-        except ValueError as error:
-            raise NotDecodable(f"the decoder can't keep {self._path} to its tools: {error}") from error
+        self._tools = toolset
         # Students learn to end with the end token of their tokenizer.
-        grammar = TokenGrammar(
-            language,
+        self._spelling = Spelling(
             [words.piece(token) for token in range(words.size)],
             lambda text: words.tokenize(text, special=False),
             words.eos,
         )
+        try:
+            self._any_request = self._held_to("")
+        except ValueError as error:
+            raise NotDecodable(f"the decoder can't keep {self._path} to its tools: {error}") from error
         trials = [tool.description or tool.name for tool in toolset.tools[:_TRIALS]]
         prompts = [self._prompt(_case(trial)) for trial in trials]
-        self._decoder = CallDecoder(self._engine, grammar, self._head())
-        self._decoder.measure_margin(prompts, room=64)
+        self._decoder = CallDecoder(self._engine, self._head())
+        self._decoder.measure_margin(self._any_request, prompts, room=64)
+
+    def _held_to(self, request: str) -> TokenGrammar:
+        """The answers to a request: arguments that were always copied are words of it."""
+        habits = self._habits
+        language = answers(self._tools, habits.most_calls, habits.declines, habits.copied, request)
+        return TokenGrammar(language, self._spelling)
 
     def _head(self) -> list[int]:
         """What the prompts of all requests begin with."""

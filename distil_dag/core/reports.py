@@ -164,6 +164,7 @@ class TrainReport(_Report):
     steps: int
     epochs: float
     tokens: int = Field(description="tokens in all rows, once")
+    tokens_seen: int = Field(default=0, description="tokens in all rows, as often as each was seen")
     supervised_tokens: int
     truncated: int
     unsupervised_rows: int = Field(description="rows without one supervised token")

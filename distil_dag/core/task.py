@@ -196,6 +196,9 @@ class TrainingSpec(_Section):
         description="train only the last so many, at less cost; all, and the embeddings, if unset",
     )
     epochs: float = Field(default=3.0, gt=0)
+    synthetic_epochs: float = Field(
+        default=1.0, ge=0, description="passes over synthetic rows, before those over logged ones"
+    )
     learning_rate: float = Field(default=1e-4, gt=0)
     batch_size: Positive = 16
     max_length: Positive = 512

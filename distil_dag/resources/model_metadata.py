@@ -95,4 +95,4 @@ def _depth(depth: Depth | None) -> dict[str, Any]:
 
 def _tokens_seen(report: TrainReport) -> float:
     """Tokens of the steps that `report.seconds` covers: those since the training was resumed."""
-    return report.tokens * report.epochs * (1 - report.resumed_from_step / max(report.steps, 1))
+    return report.tokens_seen * (1 - report.resumed_from_step / max(report.steps, 1))

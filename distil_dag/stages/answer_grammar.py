@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from distil_dag.core.control_tokens import escape_in_json
 from distil_dag.core.tool_call import CLOSE_TAG, NO_CALL_TEXT, OPEN_TAG
 from distil_dag.core.toolset import Tool, Toolset
-from distil_dag.stages.answer_language import Language, Literal, Members, Repeated, Text, choice, sequence
+from distil_dag.stages.answer_language import (
+    Copied,
+    Language,
+    Literal,
+    Members,
+    Repeated,
+    Text,
+    choice,
+    sequence,
+)
 from distil_dag.stages.number_language import number
+from distil_dag.stages.wording import tokens
 
 Schema = Mapping[str, Any]
 
@@ -31,24 +41,49 @@ _KEYWORDS: dict[str, frozenset[str]] = {
 }
 
 
-def answers(toolset: Toolset, most_calls: int | None = None, may_decline: bool = True) -> Language:
+def answers(
+    toolset: Toolset,
+    most_calls: int | None = None,
+    may_decline: bool = True,
+    copied: Iterable[tuple[str, str]] = (),
+    words: str = "",
+) -> Language:
     """Every valid answer: one to `most_calls` calls (None: any number), or none if it `may_decline`.
 
     Calls stand in the canonical form that students are trained on: compact JSON, arguments in the
-    order of the schema. Raises ValueError that names the tool and the argument whose schema says
-    what a grammar can't hold a model to.
+    order of the schema. The texts of `copied` arguments, by tool and name, are whole `words` as they
+    stand there, one after the other; any text if there are none, or if JSON would write them otherwise.
+    Raises ValueError that names the tool and the argument whose schema says what a grammar can't hold a
+    model to.
     """
     ways: list[Language] = [Literal(NO_CALL_TEXT.encode())] if may_decline or not toolset.tools else []
     if toolset.tools and most_calls != 0:
-        call = choice(_call(tool) for tool in toolset.tools)
+        copy = _copied(words)
+        texts = {_place(*argument): copy for argument in copied} if copy else {}
+        call = choice(_call(tool, texts) for tool in toolset.tools)
         ways.append(Repeated(call, b"\n", 1, most_calls))
     return choice(ways)
 
 
-def _call(tool: Tool) -> Language:
+def _copied(words: str) -> Language | None:
+    spans = tokens(words)
+    if not spans or _written(words) != f'"{words}"'.encode(errors="replace"):
+        return None
+    starts, ends = (
+        frozenset(len(words[:place].encode()) for place in places)
+        for places in ([start for _, start, _ in spans], [end for *_, end in spans])
+    )
+    return Copied(words.encode(), starts, ends)
+
+
+def _place(tool: str, argument: str) -> str:
+    return f"{tool}.{argument}"
+
+
+def _call(tool: Tool, texts: Mapping[str, Language]) -> Language:
     return sequence(
         Literal(f'{OPEN_TAG}{{"name":'.encode() + _written(tool.name) + b',"arguments":'),
-        _Schemas(tool).language({"type": "object", **tool.parameters}, tool.name),
+        _Schemas(tool, texts).language({"type": "object", **tool.parameters}, tool.name),
         Literal(f"}}{CLOSE_TAG}".encode()),
     )
 
@@ -59,10 +94,10 @@ def _written(value: Any) -> bytes:
 
 
 class _Schemas:
-    """The schemas of one tool, which may refer to each other."""
+    """The schemas of one tool, which may refer to each other; `texts` are said at their places."""
 
-    def __init__(self, tool: Tool) -> None:
-        self._root = tool.parameters
+    def __init__(self, tool: Tool, texts: Mapping[str, Language]) -> None:
+        self._root, self._texts = tool.parameters, texts
         self._open: list[str] = []
 
     def language(self, schema: Schema, place: str) -> Language:
@@ -115,7 +150,9 @@ class _Schemas:
     def _typed(self, kind: str, schema: Schema, place: str) -> Language:
         match kind:
             case "string":
-                text = Text(schema.get("minLength", 0), schema.get("maxLength"))
+                text: Language = Text(schema.get("minLength", 0), schema.get("maxLength"))
+                if text == Text():
+                    text = self._texts.get(place, text)
                 return sequence(Literal(b'"'), text, Literal(b'"'))
             case "integer" | "number":
                 return _number(kind == "integer", schema, place)
@@ -137,7 +174,7 @@ class _Schemas:
         if missing := sorted(required - set(properties)):
             raise ValueError(f"{place}: {', '.join(missing)} is required but not declared")
         members = tuple(
-            (_written(name) + b":", self.language(spec, f"{place}.{name}"), name in required)
+            (_written(name) + b":", self.language(spec, _place(place, name)), name in required)
             for name, spec in properties.items()
         )
         return sequence(Literal(b"{"), Members(members), Literal(b"}"))

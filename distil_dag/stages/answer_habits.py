@@ -1,4 +1,4 @@
-"""What a student will probably answer, guessed from the words of a request in a fraction of a pass.
+"""How a student answers: what it never does, and what it will probably say, guessed from the request.
 
 Two linear models that learned from the student's own training rows: which tools are called, and
 which words are whose argument. A draft is only ever checked, so a wrong one costs time and changes
@@ -9,7 +9,8 @@ go on from wherever the student has turned another way.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Self
 
@@ -17,24 +18,33 @@ from distil_dag.core.case import Case
 from distil_dag.core.tool_call import CLOSE_TAG, NO_CALL_TEXT, OPEN_TAG, ToolCall, render_call
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.perceptron import Perceptron
-from distil_dag.stages.wording import locate, number_words, surfaces, tokens
+from distil_dag.stages.wording import locate, number_words, stands_in, surfaces, tokens
 
 # Key-value of a student's GGUF file, and file beside its checkpoint, that hold the habits.
 KEY, FILE = "distil_dag.habits", "habits.json"
 _OUTSIDE = ""
 _NAME, _ARGUMENTS = '{"name":', ',"arguments":{'
+# An argument that was never anything but words of the request in so many rows is one that is copied.
+_ENOUGH = 20
 
 
 class AnswerHabits:
     """How a student answers: calls in one answer, whether it declines, and drafts of its answers.
 
-    `most_calls` is None where nobody knows.
+    `most_calls` is None where nobody knows. `copied` are the arguments, by tool and name, whose texts
+    are always words of the request.
     """
 
     def __init__(
-        self, toolset: Toolset, most_calls: int | None, declines: bool, tools: Perceptron, tags: Perceptron
+        self,
+        toolset: Toolset,
+        most_calls: int | None,
+        declines: bool,
+        copied: Iterable[tuple[str, str]],
+        tools: Perceptron,
+        tags: Perceptron,
     ) -> None:
-        self.most_calls, self.declines = most_calls, declines
+        self.most_calls, self.declines, self.copied = most_calls, declines, sorted(copied)
         self._toolset, self._tools, self._tags = toolset, tools, tags
 
     @classmethod
@@ -47,6 +57,7 @@ class AnswerHabits:
             toolset,
             most_calls=max((len(found) for _, found in calls), default=0),
             declines=any(not found for _, found in calls),
+            copied=_always_copied(calls),
             tools=Perceptron.fit(tools),
             tags=Perceptron.fit(tags),
         )
@@ -54,27 +65,27 @@ class AnswerHabits:
     @classmethod
     def unknown(cls, toolset: Toolset) -> Self:
         """Of a student whose training rows nobody kept: any number of calls; drafts are copies only."""
-        return cls(toolset, None, True, Perceptron([], {}), Perceptron([], {}))
+        return cls(toolset, None, True, [], Perceptron([], {}), Perceptron([], {}))
 
     def dumps(self) -> str:
         """The habits as JSON."""
         models = [[model.labels, model.weights] for model in (self._tools, self._tags)]
-        return json.dumps([self.most_calls, self.declines, *models], separators=(",", ":"))
+        return json.dumps([self.most_calls, self.declines, self.copied, *models], separators=(",", ":"))
 
     @classmethod
     def loads(cls, text: str, toolset: Toolset) -> Self:
         """From what `dumps` gave; ValueError if it is something else."""
         try:
-            most_calls, declines, *models = json.loads(text)
+            most_calls, declines, copied, *models = json.loads(text)
             tools, tags = (
                 Perceptron(
                     labels, {n: {int(p): int(w) for p, w in row.items()} for n, row in weights.items()}
                 )
                 for labels, weights in models
             )
-            return cls(
-                toolset, most_calls if most_calls is None else int(most_calls), bool(declines), tools, tags
-            )
+            known = [(str(tool), str(argument)) for tool, argument in copied]
+            most = most_calls if most_calls is None else int(most_calls)
+            return cls(toolset, most, bool(declines), known, tools, tags)
         except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"the habits in the model's file can't be read: {error}") from error
 
@@ -135,6 +146,15 @@ class AnswerHabits:
             if name in spans
         }
         return {name: value for name, value in values.items() if value is not None}
+
+
+def _always_copied(rows: Sequence[tuple[str, Sequence[ToolCall]]]) -> list[tuple[str, str]]:
+    found: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    for request, calls in rows:
+        for call in calls:
+            for name, value in call.arguments.items():
+                found[call.name, name].append(isinstance(value, str) and stands_in(value, request))
+    return [argument for argument, copies in found.items() if len(copies) >= _ENOUGH and all(copies)]
 
 
 def _opening(name: str) -> str:

@@ -223,6 +223,30 @@ class Text(Language):
         return Text(max(self.least - 1, 0), _less(self.most))
 
 
+@dataclass(frozen=True)
+class Copied(Language):
+    """One byte or more of `source`, from one of `starts` to one of `ends`, which are places in it."""
+
+    source: bytes
+    starts: frozenset[int]
+    ends: frozenset[int]
+    begun: bool = False
+
+    @cached_property
+    def complete(self) -> bool:
+        return self.begun and not self.ends.isdisjoint(self.starts)
+
+    @cached_property
+    def firsts(self) -> Bytes:
+        # Where no end follows, nothing could be finished.
+        last = max(self.ends, default=0)
+        return frozenset(self.source[place] for place in self.starts if place < last)
+
+    def after(self, byte: int) -> Language:
+        on = frozenset(place + 1 for place in self.starts if self.source[place : place + 1] == bytes([byte]))
+        return Copied(self.source, on, self.ends, begun=True)
+
+
 @lru_cache(maxsize=4096)
 def _character(begun: bytes) -> Bytes:
     """The bytes that may follow within one character of a JSON string, none if it is whole."""

@@ -145,6 +145,7 @@ def _training(task: Task, training: TrainReport) -> str:
         "method": spec.method,
         "trained layers": spec.trained_layers or "all",
         "epochs": spec.epochs,
+        "epochs over synthetic rows": spec.synthetic_epochs,
         "learning rate": spec.learning_rate,
         "batch size": spec.batch_size,
         "seed": spec.seed,

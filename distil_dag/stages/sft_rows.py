@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distil_dag.core.case import Example
-from distil_dag.core.task import StudentSpec
+from distil_dag.core.task import StudentSpec, TrainingSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.student_prompt import CHATML_OPEN, completion, render_prompt, student_messages
 
@@ -64,21 +64,29 @@ def _ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     return ids
 
 
-def presentations(count: int, epochs: float, seed: int) -> list[int]:
-    """Places of `count` rows in the order in which they are seen, all epochs in one list.
+def presentations(origins: Sequence[str], spec: TrainingSpec) -> list[int]:
+    """Places of the rows, by their origins, in the order in which they are seen, all passes in one list.
 
-    Each epoch is a new shuffle of all rows. A trainer that reads the list in order goes on exactly where
+    Synthetic rows first, `synthetic_epochs` times, then logged ones `epochs` times: a teacher's words come
+    close to users', who have the last word. Without logged rows the synthetic ones are seen `epochs` times.
+    Each pass is a new shuffle. A trainer that reads the list in order goes on exactly where
     it stopped, which is not so for samplers that draw as they go. Rows of like length are not put
     together, though that would save padding: their answers are alike as well (no argument, one, two), and
     a student that is shown one kind a step ends up answering in the kind that it saw last.
     """
-    draw = random.Random(seed)
-    wanted = math.ceil(count * epochs)
+    draw = random.Random(spec.seed)
+    made = [place for place, origin in enumerate(origins) if origin == "synthetic"]
+    logged = [place for place, origin in enumerate(origins) if origin != "synthetic"]
+    if not logged:
+        return _passes(made, spec.epochs, draw)
+    return _passes(made, spec.synthetic_epochs, draw) + _passes(logged, spec.epochs, draw)
+
+
+def _passes(places: Sequence[int], epochs: float, draw: random.Random) -> list[int]:
     order: list[int] = []
-    while len(order) < wanted and count:
-        epoch = list(range(count))
-        draw.shuffle(epoch)
-        order += epoch
+    wanted = math.ceil(len(places) * epochs)
+    while len(order) < wanted:
+        order += draw.sample(places, len(places))
     return order[:wanted]
 
 

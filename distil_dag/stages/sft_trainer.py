@@ -81,12 +81,12 @@ def make_trainer(
     folder: Path,
     progress: Progress,
 ) -> Any:
-    """An `SFTTrainer` over the rows, laid out for all epochs; its checkpoints go to `folder`."""
+    """An `SFTTrainer` over the rows, laid out for all passes; its checkpoints go to `folder`."""
     import torch
     import trl
     from datasets import Dataset
 
-    order = presentations(len(rows), spec.epochs, spec.seed)
+    order = presentations([row.origin for row in rows], spec)
     columns = [row.columns() for row in rows]
     dataset = Dataset.from_list([columns[index] for index in order])
     on_cpu = not torch.cuda.is_available()

@@ -22,22 +22,39 @@ _SAMPLES = (b"a", b"0")
 _MANY = 64
 
 
+class Spelling:
+    """How texts are spelt: `pieces` are the bytes of the tokens, `end` is the one that ends an answer."""
+
+    def __init__(self, pieces: Sequence[bytes], tokenise: Callable[[str], list[int]], end: int) -> None:
+        self.pieces, self.tokenise, self.end = pieces, tokenise, end
+        # Longest first, so that the tokens that have a byte at some place are the first ones.
+        self.order = np.array(
+            sorted((n for n, piece in enumerate(pieces) if piece), key=lambda n: -len(pieces[n])), np.int32
+        )
+
+    @cached_property
+    def columns(self) -> list[NDArray[np.uint8]]:
+        """At each place its byte of all tokens, in this order, that are long enough."""
+        longest = [self.pieces[token] for token in self.order.tolist()]
+        lengths = np.array([len(piece) for piece in longest])
+        data = np.frombuffer(b"".join(longest), np.uint8)
+        starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+        return [
+            data[starts[: int((lengths > place).sum())] + place]
+            for place in range(int(lengths.max(initial=0)))
+        ]
+
+
 class TokenGrammar:
-    """Answers as sequences of tokens: `pieces` are their bytes, and `end` ends an answer.
+    """Answers as sequences of tokens.
 
     Where a text is forced and every way on gives it the same first token, only that token is
     allowed: the one that the model has learned, of the many that spell the same text.
     """
 
-    def __init__(
-        self, language: Language, pieces: Sequence[bytes], tokenise: Callable[[str], list[int]], end: int
-    ) -> None:
+    def __init__(self, language: Language, spelling: Spelling) -> None:
         self._automaton = AnswerAutomaton(language)
-        self._pieces, self._tokenise, self.end = pieces, tokenise, end
-        # Longest first, so that the tokens that have a byte at some place are the first ones.
-        self._order = np.array(
-            sorted((n for n, piece in enumerate(pieces) if piece), key=lambda n: -len(pieces[n])), np.int32
-        )
+        self._spelling, self.end = spelling, spelling.end
         self._allowed: dict[int, Tokens] = {}
 
     def allowed(self, state: int) -> Tokens:
@@ -63,15 +80,15 @@ class TokenGrammar:
 
     def after(self, state: int, token: int) -> int:
         """The state behind an allowed token that is not the end."""
-        return self._automaton.step(state, self._pieces[token])
+        return self._automaton.step(state, self._spelling.pieces[token])
 
     def piece(self, token: int) -> bytes:
         """The bytes of a token."""
-        return self._pieces[token]
+        return self._spelling.pieces[token]
 
     def tokenise(self, text: bytes) -> list[int]:
         """A text as the model has learned to spell it."""
-        return self._tokenise(text.decode("utf-8", "ignore"))
+        return self._spelling.tokenise(text.decode("utf-8", "ignore"))
 
     def _canonical(self, state: int) -> int | None:
         """The first token of a forced text, if it is the same whatever comes behind that text."""
@@ -85,19 +102,19 @@ class TokenGrammar:
             on = bytes([byte])
             ways.append(on + self._automaton.forced(self._automaton.step(behind, on))[0])
         try:
-            found = {self._tokenise((text + way).decode())[0] for way in ways}
+            found = {self._spelling.tokenise((text + way).decode())[0] for way in ways}
         except UnicodeDecodeError:
             return None
         token = found.pop()
-        piece = self._pieces[token]
+        piece = self._spelling.pieces[token]
         return token if not found and piece and text.startswith(piece) else None
 
     def _reachable(self, state: int) -> Tokens:
         automaton = self._automaton
-        places = np.arange(len(self._order))
+        places = np.arange(len(self._spelling.order))
         states = np.full(len(places), state, np.int32)
         whole: list[NDArray[np.int64]] = []
-        for column in self._columns:
+        for column in self._spelling.columns:
             longer = int(np.searchsorted(places, len(column)))
             whole.append(places[longer:])
             places, states = places[:longer], states[:longer]
@@ -105,16 +122,4 @@ class TokenGrammar:
             states = automaton.table[states, column[places]]
             alive = states != DEAD
             places, states = places[alive], states[alive]
-        return np.sort(self._order[np.concatenate([*whole, places])])
-
-    @cached_property
-    def _columns(self) -> list[NDArray[np.uint8]]:
-        """At each place its byte of all tokens that are long enough."""
-        longest = [self._pieces[token] for token in self._order.tolist()]
-        lengths = np.array([len(piece) for piece in longest])
-        data = np.frombuffer(b"".join(longest), np.uint8)
-        starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-        return [
-            data[starts[: int((lengths > place).sum())] + place]
-            for place in range(int(lengths.max(initial=0)))
-        ]
+        return np.sort(self._spelling.order[np.concatenate([*whole, places])])

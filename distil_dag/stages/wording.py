@@ -32,6 +32,13 @@ def tokens(text: str) -> list[tuple[str, int, int]]:
     return [(m.group().casefold(), m.start(), m.end()) for m in _TOKEN.finditer(text)]
 
 
+def stands_in(value: str, text: str) -> bool:
+    """True if the value is a run of whole words of the text, letter for letter."""
+    spans = tokens(text)
+    starts, ends = {start for _, start, _ in spans}, {end for *_, end in spans}
+    return any(text.startswith(value, start) and start + len(value) in ends for start in starts if value)
+
+
 def number_words(number: int) -> str | None:
     """English words of a whole number from -999 to 999, else None."""
     if number < 0:

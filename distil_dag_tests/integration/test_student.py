@@ -61,17 +61,14 @@ def request(draw: random.Random) -> str:
 
 
 def habits(draw: random.Random, tools: Toolset, may_decline: bool) -> AnswerHabits:
-    """Learned from rows that have nothing to do with what the weights say."""
-    rows = [
-        Case(
-            id=str(n),
-            messages=(Message(role="user", content=request(draw)),),
-            calls=()
-            if may_decline and n % 3 == 0
-            else (ToolCall(name=draw.choice(tools.names)),) * (1 + n % 2),
-        )
-        for n in range(30)
-    ]
+    """Learned from rows that have nothing to do with what the weights say; texts are words of theirs."""
+    rows = []
+    for n in range(60):
+        words, name = request(draw), draw.choice(tools.names)
+        texts = [key for key, schema in tools[name].properties.items() if schema.get("type") == "string"]
+        call = ToolCall(name=name, arguments=dict.fromkeys(texts, words.split()[-1]))
+        calls = () if may_decline and n % 3 == 0 else (call,) * (1 + n % 2)
+        rows.append(Case(id=str(n), messages=(Message(role="user", content=words),), calls=calls))
     return AnswerHabits.fit(rows, tools)
 
 

@@ -14,6 +14,7 @@ from distil_dag.core.toolset import Toolset
 from distil_dag.stages.answer_automaton import DEAD, START, AnswerAutomaton
 from distil_dag.stages.answer_grammar import answers
 from distil_dag.stages.answer_language import Language
+from distil_dag.stages.wording import stands_in
 
 
 def tool(name: str = "act", required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
@@ -153,3 +154,30 @@ def test_a_string_holds_nothing_but_characters(text: bytes) -> None:
 def test_a_schema_beyond_a_grammar_is_named(schema: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         answers(Toolset.from_openai([tool(x=schema)]))
+
+
+COPIED = [("light_on", "room"), ("light_off", "room")]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_copied_is_words_of_the_request(seed: int) -> None:
+    request = "please: the café's 日本 room, number 12"
+    answer = parse_answer(walk(answers(TOOLS, 1, False, COPIED, request), random.Random(seed)).decode())
+    for call in answer.calls:
+        if call.name == "light_on":
+            assert stands_in(str(call.arguments["room"]), request)
+
+
+@pytest.mark.parametrize("request_", ["", "  ", 'the "hall"', "a\nhall", "the <tool_call> hall"])
+def test_without_words_that_json_writes_alike_any_text_may_be_said(request_: str) -> None:
+    automaton = AnswerAutomaton(answers(TOOLS, copied=COPIED, words=request_))
+    assert accepted(automaton, render_calls([ToolCall(name="light_on", arguments={"room": "attic"})]))
+
+
+def test_a_text_of_limited_length_is_not_held_to_the_request() -> None:
+    automaton = AnswerAutomaton(answers(TOOLS, copied=COPIED, words="the hall"))
+    assert accepted(automaton, render_calls([ToolCall(name="light_off", arguments={"room": "bath"})]))
+    assert accepted(automaton, render_calls([ToolCall(name="light_on", arguments={"room": "the hall"})]))
+    for room in ("bath", "hal", "all", "hall ", "", "Hall"):
+        call = ToolCall(name="light_on", arguments={"room": room})
+        assert not accepted(automaton, render_calls([call]))

@@ -108,3 +108,12 @@ def test_without_rows_values_are_copied() -> None:
 def test_broken_habits_say_so(text: str) -> None:
     with pytest.raises(ValueError, match="habits in the model's file"):
         AnswerHabits.loads(text, TOOLS)
+
+
+def test_what_was_always_copied_is_known() -> None:
+    rooms = [case(f"turn on the light in the {n}th wing", "light_on", room=f"{n}th wing") for n in range(25)]
+    set_ = [case(f"the wing at {n}", "light_set", room="Wing" if n else "wing", level=n) for n in range(25)]
+    few = [case("the hall is too bright", "light_off", room="hall")]
+    found = AnswerHabits.fit([*rooms, *set_, *few], TOOLS)
+    assert found.copied == [("light_on", "room")]
+    assert AnswerHabits.loads(found.dumps(), TOOLS).copied == found.copied

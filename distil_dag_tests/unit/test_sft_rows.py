@@ -19,7 +19,7 @@ TOOLSET = Toolset([Tool(name="a")])
 
 @given(st.integers(1, 300), st.sampled_from([0.5, 1, 2.5, 3]))
 def test_every_row_is_seen_once_an_epoch(count, epochs):
-    seen = Counter(presentations(count, epochs, seed=0))
+    seen = Counter(presentations(["seed"] * count, TrainingSpec(epochs=epochs)))
     assert sum(seen.values()) == -(-count * epochs // 1)
     assert set(seen.values()) <= {int(epochs), int(epochs) + 1} - {0}
 
@@ -27,14 +27,27 @@ def test_every_row_is_seen_once_an_epoch(count, epochs):
 def test_a_step_sees_rows_of_every_kind():
     """Steps of one kind each (rows of one length, say) left a student that knew one kind of answer."""
     kinds = [place // 300 for place in range(900)]
-    order = presentations(len(kinds), 1, seed=3)
+    order = presentations(["context"] * len(kinds), TrainingSpec(epochs=1, seed=3))
     steps = [{kinds[place] for place in order[at : at + 16]} for at in range(0, 896, 16)]
     assert all(kinds_seen == {0, 1, 2} for kinds_seen in steps)
 
 
 def test_the_order_is_the_seeds():
-    assert presentations(50, 2, seed=1) == presentations(50, 2, seed=1)
-    assert presentations(50, 2, seed=1) != presentations(50, 2, seed=2)
+    origins = ["seed", "synthetic"] * 25
+    once, again, other = (presentations(origins, TrainingSpec(seed=seed)) for seed in (1, 1, 2))
+    assert once == again
+    assert once != other
+
+
+def test_logged_rows_have_the_last_word():
+    origins = ["synthetic", "seed", "context", "synthetic"]
+    order = presentations(origins, TrainingSpec(epochs=2, synthetic_epochs=1))
+    assert [set(order[at : at + 2]) for at in (0, 2, 4)] == [{0, 3}, {1, 2}, {1, 2}]
+    assert set(presentations(origins, TrainingSpec(synthetic_epochs=0))) == {1, 2}
+
+
+def test_synthetic_rows_alone_are_seen_as_often_as_logged_ones_would_be():
+    assert len(presentations(["synthetic"] * 5, TrainingSpec(epochs=3, synthetic_epochs=1))) == 15
 
 
 def test_a_half_written_checkpoint_is_passed_over(tmp_path):

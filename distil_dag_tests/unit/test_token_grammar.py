@@ -8,7 +8,7 @@ from distil_dag.core.tool_call import ToolCall, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.answer_automaton import START
 from distil_dag.stages.answer_grammar import answers
-from distil_dag.stages.token_grammar import TokenGrammar
+from distil_dag.stages.token_grammar import Spelling, TokenGrammar
 
 TOOLS = Toolset.from_openai(
     [
@@ -38,7 +38,7 @@ def tokenise(text: str) -> list[int]:
 
 @pytest.fixture(scope="module")
 def grammar() -> TokenGrammar:
-    return TokenGrammar(answers(TOOLS, most_calls=1, may_decline=False), PIECES, tokenise, END)
+    return TokenGrammar(answers(TOOLS, most_calls=1, may_decline=False), Spelling(PIECES, tokenise, END))
 
 
 def pieces(grammar: TokenGrammar, said: str) -> list[bytes]:
@@ -84,3 +84,13 @@ def test_all_tokens_at_once_are_each_token_by_itself(grammar: TokenGrammar) -> N
         state = automaton.step(START, said.encode())
         alone = [piece for piece in PIECES if piece and automaton.step(state, piece) != DEAD]
         assert pieces(grammar, said) == alone
+
+
+def test_a_copied_value_is_whole_words_of_the_request() -> None:
+    language = answers(TOOLS, 1, False, [("light_on", "room")], "the kitchen. hall")
+    copied = TokenGrammar(language, Spelling(PIECES, tokenise, END))
+    value = '<tool_call>{"name":"light_on","arguments":{"room":"'
+    assert pieces(copied, value) == [b".", b"h", b"k", b"t", b"kitchen", b'."']
+    assert pieces(copied, value + "kitchen") == [b'"', b".", b'"}}', b'."']
+    assert pieces(copied, value + "kitchen.") == [b" ", b'"', b'"}}', b" hall"]
+    assert b"a" in pieces(copied, value.replace("light_on", "light_off"))
