@@ -303,7 +303,7 @@ def test_a_shallower_student_is_a_whole_model(place, deep):
     except FileNotFoundError as missing:
         pytest.skip(str(missing))
     (place / "shallow-files").mkdir()
-    exported, _ = export(folder, place / "shallow-files", task, "lights.all", ROWS, report, [])
+    exported, _ = export(folder, place / "shallow-files", task, "lights.all", ROWS, [], report, [])
     found = read_metadata(place / "shallow-files" / "model-Q8_0.gguf")
     assert found["llama.block_count"] == 3
     assert exported.files[0].agreement >= 0.5
