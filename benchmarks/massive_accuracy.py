@@ -209,7 +209,8 @@ def _report(found: Sequence[dict[str, Any]], task: Task, mark: str) -> str:
         f"{datetime.now(UTC):%Y-%m-%d}, by `make bench-massive`, measurements `{mark}`. {_machine()}.",
         "",
         "SmolLM2-135M is judge, teacher and student; "
-        f"{task.settings.synthesis.rows} synthetic rows, {training.epochs:g} passes, learning rate "
+        f"{task.settings.synthesis.rows} synthetic rows seen {training.synthetic_epochs:g} times, then "
+        f"{training.epochs:g} passes over logged ones, learning rate "
         f"{training.learning_rate:g}, batches of {training.batch_size}.",
         "",
         "Each split holds out a test by normalised request, with its near copies. The mean is over splits "
