@@ -58,8 +58,9 @@ class StudentAnswer:
 class Student(Closing):
     """A student in this process; close it, or use it as a context manager, to free its memory.
 
-    Its answers are valid calls of its tools by construction, with words of the request where the student
-    has learned nothing else, and those of plain greedy decoding under the same grammar.
+    Its answers are valid calls of its tools by construction, and those of plain greedy decoding under the
+    same grammar. One with other words than the request's, where the student has learned to copy them, is
+    decoded again with no other words allowed.
     `tools` replaces the tools in the file, `context` is the longest prompt with its answer, in
     tokens. `calibration` is how its probabilities are to be read, None where that was not found out for
     these tools. Safe to share between threads, which take turns. Raises FileNotFoundError or ValueError
@@ -98,12 +99,11 @@ class Student(Closing):
         started = time.perf_counter()
         case = _case(conversation)
         with self._turn:
-            prompt = self._prompt(case)
-            grammar = self._held_to(case.request) if self._habits.copied else self._any_request
-            if plain:
-                decoded = self._decoder.plain(grammar, prompt, max_tokens)
-            else:
-                decoded = self._decoder.answer(grammar, prompt, max_tokens, self._habits.draft(case.request))
+            decoded = self._decoded(self._any_request, case, max_tokens, plain)
+            if not self._habits.kept(parse_answer(decoded.text).calls, case.request):
+                first, decoded = decoded, self._decoded(self._held_to(case.request), case, max_tokens, plain)
+                # Among fewer answers each is more probable, which is no reason to believe this one more.
+                decoded.logprob = min(decoded.logprob, first.logprob)
         parsed = parse_answer(decoded.text)
         complete, known = decoded.finish == "stop", self.calibration
         return StudentAnswer(
@@ -157,8 +157,17 @@ class Student(Closing):
         self._decoder = CallDecoder(self._engine, self._head())
         self._decoder.measure_margin(self._any_request, prompts, room=64)
 
+    def _decoded(self, grammar: TokenGrammar, case: Case, max_tokens: int, plain: bool) -> Decoded:
+        prompt = self._prompt(case)
+        if plain:
+            return self._decoder.plain(grammar, prompt, max_tokens)
+        return self._decoder.answer(grammar, prompt, max_tokens, self._habits.draft(case.request))
+
     def _held_to(self, request: str) -> TokenGrammar:
-        """The answers to a request: arguments that were always copied are words of it."""
+        """The answers to a request whose arguments that were always copied are words of it.
+
+        Not all requests are held to their own from the start: it takes longer to make than to answer.
+        """
         habits = self._habits
         language = answers(self._tools, habits.most_calls, habits.declines, habits.copied, request)
         return TokenGrammar(language, self._spelling)
