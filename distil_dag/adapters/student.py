@@ -21,6 +21,7 @@ from distil_dag.core.tool_call import ToolCall, parse_answer
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.answer_grammar import answers
 from distil_dag.stages.answer_habits import KEY, AnswerHabits
+from distil_dag.stages.answer_language import Language
 from distil_dag.stages.student_prompt import render_prompt, student_messages
 from distil_dag.stages.token_grammar import Spelling, TokenGrammar
 
@@ -100,8 +101,10 @@ class Student(Closing):
         case = _case(conversation)
         with self._turn:
             decoded = self._decoded(self._any_request, case, max_tokens, plain)
-            if not self._habits.kept(parse_answer(decoded.text).calls, case.request):
-                first, decoded = decoded, self._decoded(self._held_to(case.request), case, max_tokens, plain)
+            own = self._answers(case.request)
+            if not own.begins(b"".join(map(self._any_request.piece, decoded.tokens))):
+                first = decoded
+                decoded = self._decoded(TokenGrammar(own, self._spelling), case, max_tokens, plain)
                 # Among fewer answers each is more probable, which is no reason to believe this one more.
                 decoded.logprob = min(decoded.logprob, first.logprob)
         parsed = parse_answer(decoded.text)
@@ -149,7 +152,7 @@ class Student(Closing):
             words.eos,
         )
         try:
-            self._any_request = self._held_to("")
+            self._any_request = TokenGrammar(self._answers(""), self._spelling)
         except ValueError as error:
             raise NotDecodable(f"the decoder can't keep {self._path} to its tools: {error}") from error
         trials = [tool.description or tool.name for tool in toolset.tools[:_TRIALS]]
@@ -163,14 +166,13 @@ class Student(Closing):
             return self._decoder.plain(grammar, prompt, max_tokens)
         return self._decoder.answer(grammar, prompt, max_tokens, self._habits.draft(case.request))
 
-    def _held_to(self, request: str) -> TokenGrammar:
-        """The answers to a request whose arguments that were always copied are words of it.
+    def _answers(self, request: str) -> Language:
+        """The valid answers to a request; arguments that were always copied are words of it.
 
-        Not all requests are held to their own from the start: it takes longer to make than to answer.
+        No grammar is made of them before an answer is none of them: that takes as long as an answer.
         """
         habits = self._habits
-        language = answers(self._tools, habits.most_calls, habits.declines, habits.copied, request)
-        return TokenGrammar(language, self._spelling)
+        return answers(self._tools, habits.most_calls, habits.declines, habits.copied, request)
 
     def _head(self) -> list[int]:
         """What the prompts of all requests begin with."""

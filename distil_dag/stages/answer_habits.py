@@ -89,15 +89,6 @@ class AnswerHabits:
         except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"the habits in the model's file can't be read: {error}") from error
 
-    def kept(self, calls: Sequence[ToolCall], request: str) -> bool:
-        """True if all that is always copied stands in the request."""
-        return all(
-            stands_in(str(call.arguments[name]), request)
-            for call in calls
-            for tool, name in self.copied
-            if tool == call.name and name in call.arguments
-        )
-
     def draft(self, request: str) -> Callable[[bytes], bytes]:
         """For one request: what was said so far -> what probably follows."""
         keys = [json.loads(key) for key in self._tools.ranked(_request_features(request))]

@@ -38,6 +38,15 @@ class Language(ABC):
     def after(self, byte: int) -> Language:
         """What may follow one of the `firsts`."""
 
+    def begins(self, text: bytes) -> bool:
+        """True if something may be said that begins with this text."""
+        rest: Language = self
+        for byte in text:
+            if byte not in rest.firsts:
+                return False
+            rest = rest.after(byte)
+        return True
+
 
 @dataclass(frozen=True)
 class Literal(Language):

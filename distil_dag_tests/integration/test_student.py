@@ -17,6 +17,7 @@ from distil_dag.core.confidence import Confidence
 from distil_dag.core.tool_call import ToolCall, parse_answer, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.answer_habits import KEY, AnswerHabits
+from distil_dag.stages.wording import stands_in
 from distil_dag.student import NotDecodable
 from distil_dag_tests.integration.tiny_gguf import write_tiny_gguf
 
@@ -128,6 +129,22 @@ def check(make: Make, seeds: Sequence[int], requests: int) -> dict[str, int]:
 
 def test_the_answers_of_plain_decoding_in_fewer_passes(make: Make) -> None:
     check(make, range(1, 4), 15)
+
+
+def test_what_was_always_copied_is_words_of_the_request(make: Make) -> None:
+    """Without its second decoding, these weights answer what nobody said."""
+    schema = {"type": "object", "properties": {"room": {"type": "string"}}, "required": ["room"]}
+    tools = Toolset.from_openai([{"name": "light_on", "parameters": schema}])
+    learned = habits(random.Random(1), tools, may_decline=False)
+    assert learned.copied == [("light_on", "room")]
+    said = {}
+    for known in (learned, None):
+        student = make(tools, known)
+        answer = student.answer("turn on the wine cellar light", 60)
+        said[known is None] = [str(call.arguments["room"]) for call in answer.calls if answer.complete]
+    assert said[False]
+    assert all(stands_in(room, "turn on the wine cellar light") for room in said[False])
+    assert not any(stands_in(room, "turn on the wine cellar light") for room in said[True])
 
 
 @pytest.mark.slow
