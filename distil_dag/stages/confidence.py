@@ -9,9 +9,6 @@ from numpy.typing import NDArray
 
 from distil_dag.core.confidence import Confidence
 
-_STEPS = 100
-_ENOUGH = 1e-10
-
 
 def calibrated(logprobs: Sequence[float], right: Sequence[bool], target_precision: float) -> Confidence:
     """What these answers tell of others; `logprobs` are natural logs of their probabilities.
@@ -38,41 +35,29 @@ def calibrated(logprobs: Sequence[float], right: Sequence[bool], target_precisio
 
 
 def _platt(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and intercept of the log odds of being right, by Newton's method.
+    """Slope and intercept of the log odds of being right.
 
     Source: J. C. Platt, "Probabilistic outputs for support vector machines", Advances in Large Margin
     Classifiers (1999) 61-74. Its targets keep off 0 and 1, so the fit exists for separable answers too.
     Never a falling slope: that less probable answers are right more often is chance, and the best fit that
     does not fall is then the share of right ones.
     """
+    from sklearn.linear_model import LogisticRegression
+
     hits = right.sum()
     targets = np.where(right, (hits + 1) / (hits + 2), 1 / (len(right) - hits + 2))
-    # Scaled, so that the Hessian is well conditioned whatever the logs are.
+    # Scaled, so that the fit is well conditioned whatever the logs are.
     mean, spread = scores.mean(), max(float(scores.std()), 1e-9)
-    inputs = np.column_stack([(scores - mean) / spread, np.ones_like(scores)])
-    weights = np.zeros(2)
-    loss = _loss(inputs @ weights, targets)
-    for _ in range(_STEPS):
-        found = 1 / (1 + np.exp(-inputs @ weights))
-        gradient = inputs.T @ (found - targets)
-        hessian = (inputs * (found * (1 - found))[:, None]).T @ inputs + 1e-9 * np.eye(2)
-        step = np.linalg.solve(hessian, gradient)
-        size = 1.0
-        while _loss(inputs @ (weights - size * step), targets) > loss and size > _ENOUGH:
-            size /= 2
-        weights = weights - size * step
-        before, loss = loss, _loss(inputs @ weights, targets)
-        if before - loss < _ENOUGH:
-            break
-    slope = float(weights[0] / spread)
+    inputs = np.tile((scores - mean) / spread, 2)[:, None]
+    # A target between 0 and 1 is a row of each class, weighed by its share.
+    classes = np.repeat([True, False], len(scores))
+    model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
+    model.fit(inputs, classes, sample_weight=np.concatenate([targets, 1 - targets]))
+    slope = float(model.coef_[0, 0] / spread)
     if slope <= 0:
         share = targets.mean()
         return 0.0, float(np.log(share / (1 - share)))
-    return slope, float(weights[1] - slope * mean)
-
-
-def _loss(odds: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
-    return float((np.logaddexp(0, odds) - targets * odds).sum())
+    return slope, float(model.intercept_[0] - slope * mean)
 
 
 def _threshold(scores: NDArray[np.float64], right: NDArray[np.bool_], target: float) -> float | None:
