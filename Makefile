@@ -69,7 +69,8 @@ format: $(READY)
 
 test: lint demo-log
 	@docker/ensure-postgres
-	$(BIN)/pytest -n auto -m "not vllm"
+	@# A core for each of pytest's processes: two models on two threads each wait for one another, spinning.
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not vllm"
 
 # Without real weights and killed runs: for the minutes between two edits.
 test-fast: lint demo-log

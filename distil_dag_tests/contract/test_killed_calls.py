@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from distil_dag_tests.contract.asking_process import asking, place_of
 from distil_dag_tests.contract.faulty_server import Server, echo
-
-_CHILD = """
-import resource, sys
-from pathlib import Path
-from distil_dag.adapters.chat_models import open_chat
-from distil_dag.core.case import Message
-from distil_dag.core.task import ModelSpec
-from distil_dag.stages.ports import Prompt
-
-url, folder, size, limit = sys.argv[1:]
-if int(limit):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-spec = ModelSpec(mode="attached", model="big", base_url=url, max_in_flight=8)
-prompts = [Prompt((Message(role="user", content=f"word {n} " + "x" * 200),)) for n in range(int(size))]
-with open_chat(spec, Path(folder)) as model:
-    replies = model.generate(prompts, lambda place, reply: print(place, flush=True))
-print("all", sum(reply.finish == "stop" for reply in replies), flush=True)
-"""
 
 
 @pytest.fixture
@@ -38,21 +19,12 @@ def server() -> Iterator[Server]:
     server.stop()
 
 
-def child(server: Server, folder: Path, size: int, limit: int = 0) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", _CHILD, server.url, str(folder), str(size), str(limit)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def place_of(words: str) -> int:
-    return int(words.split()[1])
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_after_kill_minus_nine_no_finished_call_is_made_again(
     server: Server, tmp_path: Path, seed: int
 ) -> None:
     finished: set[int] = set()
-    process = child(server, tmp_path, 400)
+    process = asking(server.url, tmp_path, 400)
     assert process.stdout is not None
     for _ in range(random.Random(seed).randrange(5, 300)):
         finished.add(int(process.stdout.readline()))
@@ -60,7 +32,7 @@ def test_after_kill_minus_nine_no_finished_call_is_made_again(
     finished |= {int(line) for line in process.stdout.read().split("\n")[:-1]}
     process.communicate()
     before, server.words = dict(server.words), type(server.words)()
-    said, errors = child(server, tmp_path, 400).communicate(timeout=300)
+    said, errors = asking(server.url, tmp_path, 400).communicate(timeout=300)
     assert said.split("\n")[-2] == "all 400", errors
     again = {place_of(words) for words in server.words}
     assert finished
@@ -68,17 +40,17 @@ def test_after_kill_minus_nine_no_finished_call_is_made_again(
     # What the server had answered and the process had not yet read: at most what was in flight.
     assert len(again & {place_of(words) for words in before}) <= 8
     server.words.clear()
-    child(server, tmp_path, 400).communicate(timeout=300)
+    asking(server.url, tmp_path, 400).communicate(timeout=300)
     assert not server.words
 
 
 def test_a_full_disk_is_told_and_costs_nothing_that_was_finished(server: Server, tmp_path: Path) -> None:
-    said, errors = child(server, tmp_path, 2000, limit=100_000).communicate(timeout=300)
+    said, errors = asking(server.url, tmp_path, 2000, limit=100_000).communicate(timeout=300)
     finished = {int(line) for line in said.split()}
     assert "replies.sqlite cannot be used" in errors
     assert "disk is not full" in errors
     assert 0 < len(finished) < 2000
     server.words.clear()
-    said, errors = child(server, tmp_path, 2000).communicate(timeout=300)
+    said, errors = asking(server.url, tmp_path, 2000).communicate(timeout=300)
     assert said.split("\n")[-2] == "all 2000", errors
     assert not finished & {place_of(words) for words in server.words}
