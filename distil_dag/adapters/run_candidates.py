@@ -100,6 +100,7 @@ def contest_of_run(
                 task.toolset,
                 _longest(task),
                 task.settings.student.system_prompt,
+                task.settings.student.tools_in_prompt,
             ),
             _base(task, open_chat, find_base),
             _teacher(evaluation.TEACHER, task, open_chat, Exemplars()),
@@ -173,7 +174,13 @@ def _base(task: Task, open_chat: OpenChat, find_base: FindBase) -> Candidate:
     if task.settings.student.model != "embedded":
         folder, identity = find_base(task)
         return CheckpointCandidate(
-            evaluation.BASE, folder, task.toolset, _longest(task), task.description, True, identity
+            evaluation.BASE,
+            folder,
+            task.toolset,
+            _longest(task),
+            task.description,
+            tools_shown=True,
+            model=identity,
         )
     spec = ModelSpec()
     return ChatCandidate(
