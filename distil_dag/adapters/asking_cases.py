@@ -51,7 +51,10 @@ def one_by_one(
 def together(
     model: TextModel, cases: Sequence[Case], render: Callable[[Case], str], max_tokens: int
 ) -> list[Answered]:
-    """One answer a case, greedily and all at once; an error where the template refuses the case."""
+    """One answer a case with the ids it was asked by, greedily and all at once.
+
+    An error where the template refuses the case.
+    """
     answers: dict[int, Answered] = {}
     prompts: dict[int, str] = {}
     for place, case in enumerate(cases):
@@ -60,7 +63,8 @@ def together(
         except ValueError as error:
             answers[place] = Answered("", error=str(error))
     replies = model.complete_text(list(prompts.values()), max_tokens)
-    answers |= zip(prompts, map(answered, replies), strict=True)
+    for (place, prompt), reply in zip(prompts.items(), replies, strict=True):
+        answers[place] = replace(answered(reply), asked=tuple(model.tokenize(prompt)))
     return [answers[place] for place in range(len(cases))]
 
 

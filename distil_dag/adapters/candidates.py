@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from distil_dag.adapters.asking_cases import Rendering, answered, one_by_one, together
@@ -14,6 +14,7 @@ from distil_dag.adapters.chat_template import with_tools
 from distil_dag.adapters.checkpoint_model import CheckpointModel
 from distil_dag.adapters.llama_cpp_chat import LlamaCppChat
 from distil_dag.adapters.student import RUN, SYSTEM_PROMPT, TOOLS, TOOLS_IN_PROMPT
+from distil_dag.adapters.versions import versions
 from distil_dag.core.case import Case, Example, HeldOut, Message
 from distil_dag.core.tool_call import CLOSE_TAG, render_calls
 from distil_dag.core.toolset import Toolset
@@ -140,6 +141,10 @@ class GgufCandidate:
     def bytes(self) -> int:
         return self.path.stat().st_size
 
+    @property
+    def software(self) -> str:
+        return versions("llama-cpp-python")
+
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
         """One answer a case. Raises FileNotFoundError or ValueError for a file that is no chat model."""
         with LlamaCppChat(self.path) as chat:
@@ -200,6 +205,10 @@ class CheckpointCandidate:
     def bytes(self) -> int:
         return sum(path.stat().st_size for path in self.folder.glob("*.safetensors"))
 
+    @property
+    def software(self) -> str:
+        return versions("transformers", "torch")
+
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
         """One answer a case; the weights are freed before it returns."""
         model = CheckpointModel(self.folder)
@@ -209,7 +218,14 @@ class CheckpointCandidate:
         for start in range(0, len(cases), _BATCH):
             found += together(model, cases[start : start + _BATCH], render, self.max_tokens)
             progress(len(found), len(cases), "")
-        return found
+        return [
+            answer and replace(answer, rendered=self._rendered(model, case))
+            for case, answer in zip(cases, found, strict=True)
+        ]
+
+    def _rendered(self, model: CheckpointModel, case: Case) -> tuple[int, ...]:
+        tools = self.toolset.openai() if self.tools_in_prompt else None
+        return tuple(model.chat_tokens(student_messages(case, self.system_prompt), tools))
 
     def _rendering(self, model: CheckpointModel) -> Callable[[Case], str]:
         template, special = model.chat_template, model.special_tokens

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -22,6 +21,7 @@ from distil_dag.adapters.candidates import (
 from distil_dag.adapters.decoder_candidate import DecoderCandidate
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.training_rows import CONTEXT, SEEDS, in_mix, tables_of_run
+from distil_dag.adapters.versions import versions
 from distil_dag.core.case import Case, HeldOut, Message, Trace
 from distil_dag.core.reports import EvalReport, GgufReport, JudgeReport
 from distil_dag.core.task import ModelSpec, Task
@@ -230,15 +230,8 @@ def _measured(task: Task, exemplars: Exemplars, judged: bool, log: int) -> dict[
         f"similarity fixed in advance: {SIMILARITY}",
         "Statistics": "Wilson intervals of shares, bootstrap percentiles of the staged score; Tango's "
         "paired score interval and McNemar's exact test of differences; detectable: Connor, 80 % power",
-        "Versions": ", ".join(_version(name) for name in _PACKAGES),
+        "Versions": versions(*_PACKAGES),
     }
     if not judged:
         told["Production"] = "not a candidate: its own answers are the labels of this test"
     return told
-
-
-def _version(package: str) -> str:
-    try:
-        return f"{package} {importlib.metadata.version(package)}"
-    except importlib.metadata.PackageNotFoundError:
-        return f"{package} (not installed)"

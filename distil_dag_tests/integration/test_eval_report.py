@@ -138,6 +138,15 @@ def test_every_candidate_takes_the_test(store: RunStore, tmp_path: Path) -> None
     assert [(row.first, row.second) for row in report.quantisation] == [
         ("student Q8_0", "student checkpoint"), ("student f16", "student checkpoint"),
     ]  # fmt: skip
+    assert [row.candidate for row in report.runtimes] == [
+        "student checkpoint", "student Q8_0", "student f16", "student Q8_0, decoder",
+    ]  # fmt: skip
+    # What is made harmless in `<script>` goes through transformers' own chat template as it stands.
+    assert [row.same_prompts for row in report.runtimes] == [2, 3, 3, 3]
+    assert report.runtimes[0].other_prompt
+    assert report.runtimes[0].other_prompt.case == "t2"
+    assert report.runtimes[0].software.startswith("transformers ")
+    assert report.runtimes[0].same_text.value == 1.0
     assert report.leakage is not None
     copies = {row.table: (row.trained_on, row.same_words) for row in report.leakage.tables}
     assert copies == {"synthetic": (True, 1), "seeds": (True, 0), "context": (False, 0)}
