@@ -43,7 +43,8 @@ def one_by_one(
     for case in cases:
         started = time.perf_counter()
         answer = ask(case)
-        found.append(replace(answer, latency_ms=1000 * (time.perf_counter() - started)))
+        took = 1000 * (time.perf_counter() - started)
+        found.append(answer if answer.error else replace(answer, latency_ms=took))
         progress(len(found), len(cases), "")
     return found
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from distil_dag.adapters.asking_cases import Rendering, answered, one_by_one, together
 from distil_dag.adapters.chat_template import with_tools
@@ -213,7 +214,7 @@ class CheckpointCandidate:
         """One answer a case; the weights are freed before it returns."""
         model = CheckpointModel(self.folder)
         self.model = self.model or model.identity
-        render = self._rendering(model)
+        render = self.rendering(model)
         found: list[Answered | None] = []
         for start in range(0, len(cases), _BATCH):
             found += together(model, cases[start : start + _BATCH], render, self.max_tokens)
@@ -224,18 +225,25 @@ class CheckpointCandidate:
         ]
 
     def _rendered(self, model: CheckpointModel, case: Case) -> tuple[int, ...]:
-        tools = self.toolset.openai() if self.tools_in_prompt else None
-        return tuple(model.chat_tokens(student_messages(case, self.system_prompt), tools))
+        return tuple(model.chat_tokens(self.messages(case), self.tools))
 
-    def _rendering(self, model: CheckpointModel) -> Callable[[Case], str]:
-        template, special = model.chat_template, model.special_tokens
-        tools = self.toolset.openai() if self.tools_in_prompt or self.tools_shown else None
+    @property
+    def tools(self) -> list[dict[str, Any]] | None:
+        """What the template is given."""
+        return self.toolset.openai() if self.tools_in_prompt or self.tools_shown else None
+
+    def messages(self, case: Case) -> tuple[Message, ...]:
+        """The conversation as a client of the student sends it."""
+        return student_messages(case, self.system_prompt)
+
+    def rendering(self, model: CheckpointModel) -> Callable[[Case], str]:
+        """From a case to the text of its prompt; ValueError when the template refuses the case."""
+        template, special, tools = model.chat_template, model.special_tokens, self.tools
         if not (tools and self.tools_shown and "tools" not in template):
             return Rendering(template, self.system_prompt, tools, special)
 
         def shown(case: Case) -> str:
-            messages = with_tools(student_messages(case, self.system_prompt), tools)
-            return render_prompt(template, messages, special_tokens=special)
+            return render_prompt(template, with_tools(self.messages(case), tools), special_tokens=special)
 
         return shown
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from openai.types import Completion
 from openai.types.chat import ChatCompletion
 
 from distil_dag.adapters.call_faults import UnreadableAnswerError
@@ -57,6 +58,20 @@ def read_reply(completion: object, prefill: str = "") -> Reply:
     return Reply(
         text=text,
         finish="length" if finish == "length" else "stop",
+        prompt_tokens=usage.prompt_tokens if usage else 0,
+        completion_tokens=usage.completion_tokens if usage else 0,
+    )
+
+
+def read_completion(completion: object) -> Reply:
+    """What a server wrote behind a prompt without turns. Raises UnreadableAnswerError for anything else."""
+    choices = completion.choices if isinstance(completion, Completion) else None
+    if not isinstance(completion, Completion) or not choices:
+        raise UnreadableAnswerError(f"the server's answer holds no text: {str(completion)[:200]!r}")
+    usage = completion.usage
+    return Reply(
+        text=choices[0].text,
+        finish="length" if choices[0].finish_reason == "length" else "stop",
         prompt_tokens=usage.prompt_tokens if usage else 0,
         completion_tokens=usage.completion_tokens if usage else 0,
     )

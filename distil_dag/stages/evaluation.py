@@ -22,6 +22,7 @@ from distil_dag.stages.scored import Answered, Scored, answer_row, confidence, d
 
 # Names of the candidates: reports, gates and the leaderboard find them by these.
 CHECKPOINT = "student checkpoint"
+VLLM = "student checkpoint, vLLM"
 BASE = "base"
 TEACHER = "teacher zero-shot"
 TEACHER_FEW_SHOT = "teacher few-shot"
