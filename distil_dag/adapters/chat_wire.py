@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 from openai.types import Completion
@@ -9,6 +11,7 @@ from openai.types.chat import ChatCompletion
 
 from distil_dag.adapters.call_faults import UnreadableAnswerError
 from distil_dag.adapters.engines import Engine
+from distil_dag.core.case import Message
 from distil_dag.core.tool_call import ToolCall, read_call, render_calls
 from distil_dag.stages.ports import Prompt, Reply
 
@@ -17,7 +20,7 @@ def request_body(prompt: Prompt, model: str, engine: Engine) -> dict[str, Any]:
     """The arguments of the SDK's `chat.completions.create`."""
     body: dict[str, Any] = {
         "model": model,
-        "messages": [message.openai() for message in prompt.messages],
+        "messages": wire_messages(prompt.messages),
         engine.limit_name: prompt.max_tokens,
         "temperature": prompt.temperature,
         "top_p": prompt.top_p,
@@ -38,6 +41,22 @@ def request_body(prompt: Prompt, model: str, engine: Engine) -> dict[str, Any]:
         if engine.continues == "flag":
             body["extra_body"] = {"continue_final_message": True, "add_generation_prompt": False}
     return body
+
+
+def wire_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """A conversation as servers want it: each call has an id, and each result names that of its call.
+
+    Results answer calls in their order; ids have the nine characters that Mistral's templates insist on.
+    """
+    turns, calls, results = [], itertools.count(), itertools.count()
+    for message in messages:
+        turn = message.openai()
+        for call in turn.get("tool_calls", []):
+            call["id"] = f"call{next(calls):05}"
+        if message.role == "tool":
+            turn["tool_call_id"] = f"call{next(results):05}"
+        turns.append(turn)
+    return turns
 
 
 def read_reply(completion: object, prefill: str = "") -> Reply:

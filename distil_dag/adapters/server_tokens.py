@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from distil_dag.adapters.call_faults import UnreadableAnswerError
-from distil_dag.adapters.chat_wire import read_completion
+from distil_dag.adapters.chat_wire import read_completion, wire_messages
 from distil_dag.adapters.endpoint import Endpoint
 from distil_dag.core.case import Message
 from distil_dag.stages.ports import Prompt, Reply
@@ -20,12 +20,10 @@ async def conversation_tokens(
     As its chat route renders it: up to where the assistant begins to speak, or with what it `said`, whose
     turn is closed (`ends`) or left open. Raises UnreadableAnswerError.
     """
-    messages = [message.openai() for message in prompt.messages]
-    if said or ends:
-        messages.append(Message(role="assistant", content=said).openai())
+    answer_turn = (Message(role="assistant", content=said),) if said or ends else ()
     body = {
         "model": endpoint.model,
-        "messages": messages,
+        "messages": wire_messages((*prompt.messages, *answer_turn)),
         "add_generation_prompt": not (said or ends),
         "continue_final_message": bool(said) and not ends,
         "tools": list(prompt.tools) or None,
