@@ -86,7 +86,7 @@ $(VLLM_READY): constraints-vllm.txt
 	$(VLLM_VENV)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@
 
-# A real server, killed and crashed; its `vllm` command asks for a distribution of another name.
+# A real server, killed, crashed and serving a student; its `vllm` command asks for a distribution of another name.
 test-vllm: $(READY) $(VLLM_READY)
 	DISTIL_DAG_TEST_VLLM="$(CURDIR)/$(VLLM_VENV)/bin/python -m vllm.entrypoints.openai.api_server" $(BIN)/pytest -m vllm
 

@@ -1,5 +1,8 @@
 """Looks like vLLM from outside: two processes, an HTTP server with a key, a log; it loads no model.
 
+It says a chat's last words backwards, and of a prompt of token ids what they are. Conversations it
+renders as ChatML, behind a system turn of its own if its `--fault` is `meddling`, in the tokens of the
+model's folder.
 `--fault` says how it fails: `loading` (dies before it is ready), `deaf` (ignores SIGTERM, as its engine
 then does too), `poisoned` (a request that holds the word "poison" ends it at once), `crashing` (such a
 request ends its engine: as vLLM does, it answers all that is under way with 500 and exits a little later).
@@ -15,7 +18,9 @@ import subprocess
 import sys
 import threading
 import time
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 ENGINE = "import signal, time; signal.signal(signal.SIGTERM, {}); time.sleep(600)"
@@ -27,12 +32,18 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/health":
             return self._say(503 if CRASHED.is_set() else 200, {})
+        if self.path == "/version":
+            return self._say(200, {"version": "0.0.fake"})
         self._say(200, {"object": "list", "data": [{"id": "m", "object": "model", "owned_by": "vllm"}]})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.headers["Authorization"] != f"Bearer {os.environ['VLLM_API_KEY']}":
             return self._say(401, {"error": "Unauthorized"})
+        if self.path == "/tokenize":
+            return self._say(200, {"tokens": tokens(body["messages"]), "max_model_len": 512})
+        if self.path == "/v1/completions":
+            return self._complete(body["prompt"])
         said = body["messages"][-1]["content"]
         if "poison" in said and ARGUMENTS.fault == "poisoned":
             print("EngineCore encountered a fatal error: poison", flush=True)
@@ -50,6 +61,12 @@ class Handler(BaseHTTPRequestHandler):
         self._say(200, {"id": "1", "object": "chat.completion", "created": 0, "model": "m",
                         "choices": [choice], "usage": usage})  # fmt: skip
 
+    def _complete(self, prompt: list[int]) -> None:
+        usage = {"prompt_tokens": len(prompt), "completion_tokens": 1, "total_tokens": len(prompt) + 1}
+        choice = {"index": 0, "text": json.dumps(prompt), "finish_reason": "stop", "logprobs": None}
+        self._say(200, {"id": "1", "object": "text_completion", "created": 0, "model": "m",
+                        "choices": [choice], "usage": usage})  # fmt: skip
+
     def _say(self, status: int, body: Any) -> None:
         data = json.dumps(body).encode()
         self.send_response(status)
@@ -60,6 +77,19 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+@cache
+def tokenizer() -> Any:
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(Path(ARGUMENTS.model) / "tokenizer.json"))
+
+
+def tokens(messages: list[dict[str, Any]]) -> list[int]:
+    meddled = [{"role": "system", "content": "You are helpful."}] if ARGUMENTS.fault == "meddling" else []
+    turns = [f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in meddled + messages]
+    return tokenizer().encode("".join(turns) + "<|im_start|>assistant\n").ids
 
 
 parser = argparse.ArgumentParser()

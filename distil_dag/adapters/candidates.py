@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
+from distil_dag.adapters.asking_cases import Rendering, answered, one_by_one, together
 from distil_dag.adapters.chat_template import with_tools
 from distil_dag.adapters.checkpoint_model import CheckpointModel
 from distil_dag.adapters.llama_cpp_chat import LlamaCppChat
-from distil_dag.adapters.student import RUN, SYSTEM_PROMPT, TOOLS
+from distil_dag.adapters.student import RUN, SYSTEM_PROMPT, TOOLS, TOOLS_IN_PROMPT
+from distil_dag.adapters.versions import versions
 from distil_dag.core.case import Case, Example, HeldOut, Message
 from distil_dag.core.tool_call import CLOSE_TAG, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages import evaluation
 from distil_dag.stages.lookup import SIMILARITY, nearest_calls
-from distil_dag.stages.ports import ChatModel, Progress, Prompt, Reply, quiet
+from distil_dag.stages.ports import ChatModel, Progress, Prompt, quiet
 from distil_dag.stages.scored import Answered
 from distil_dag.stages.student_prompt import render_prompt, student_messages
 from distil_dag.stages.tool_signatures import instructions
-
-Asked = TypeVar("Asked")
 
 # Prompts that go to a batching model in one call: a cache keeps the replies of a call together,
 # so this is also what an interrupted evaluation repeats.
@@ -99,10 +98,10 @@ class ChatCandidate:
         with self.open() as chat:
             self.model = chat.identity
             if self.alone:
-                return _one_by_one(prompts, lambda prompt: chat.generate([prompt])[0], progress)
+                return one_by_one(prompts, lambda prompt: answered(chat.generate([prompt])[0]), progress)
             found: list[Answered | None] = []
             for start in range(0, len(prompts), _BATCH):
-                found += [_answered(reply) for reply in chat.generate(prompts[start : start + _BATCH])]
+                found += [answered(reply) for reply in chat.generate(prompts[start : start + _BATCH])]
                 progress(len(found), len(prompts), "")
             return found
 
@@ -122,9 +121,10 @@ class GgufCandidate:
     near tie may fall otherwise: equal calls give equal answers, but a test cut in two need not
     give those of the whole.
 
-    A student of this project is asked as it was trained, by the template, the system prompt and
-    (if `toolset` is empty) the tools that the file carries. Any other file has not seen the
-    tools, so it finds them in its prompt, behind `description`.
+    A student of this project is asked as it was trained, by the template and the system prompt that
+    the file carries; if it reads tools in its prompt, by `toolset` or, where that is empty, by the
+    file's own. Any other file has not seen the tools, so it finds them in its prompt, behind
+    `description`.
     """
 
     path: Path
@@ -142,6 +142,10 @@ class GgufCandidate:
     def bytes(self) -> int:
         return self.path.stat().st_size
 
+    @property
+    def software(self) -> str:
+        return versions("llama-cpp-python")
+
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
         """One answer a case. Raises FileNotFoundError or ValueError for a file that is no chat model."""
         with LlamaCppChat(self.path) as chat:
@@ -149,31 +153,22 @@ class GgufCandidate:
             carried = chat.metadata
             if RUN not in carried:
                 return self._foreign(chat).answer(cases, progress)
-            system_prompt = carried.get(SYSTEM_PROMPT, "")
             tools = self.toolset.openai() or json.loads(carried.get(TOOLS, "[]"))
+            render = Rendering(
+                chat.chat_template,
+                carried.get(SYSTEM_PROMPT, ""),
+                tools if carried.get(TOOLS_IN_PROMPT) == "true" else None,
+            )
 
-            def ask(case: Case) -> Reply:
-                return together([case])[0]
-
-            def together(cases: Sequence[Case]) -> list[Reply]:
-                refused: dict[int, Reply] = {}
-                prompts: dict[int, str] = {}
-                for place, case in enumerate(cases):
-                    messages = student_messages(case, system_prompt)
-                    try:
-                        prompts[place] = render_prompt(chat.chat_template, messages, tools)
-                    except ValueError as error:  # the template refuses this conversation
-                        refused[place] = Reply("", "error", error=str(error))
-                replies = chat.complete_text(list(prompts.values()), self.max_tokens)
-                answered = refused | dict(zip(prompts, replies, strict=True))
-                return [answered[place] for place in range(len(cases))]
+            def ask(case: Case) -> Answered:
+                return together(chat, [case], render, self.max_tokens)[0]
 
             def counted(done: int, _: int, note: str = "") -> None:
                 progress(done, len(cases), note)
 
-            found = _one_by_one(cases[: self.timed], ask, counted)
+            found = one_by_one(cases[: self.timed], ask, counted)
             for start in range(self.timed, len(cases), _BATCH):
-                found += [_answered(reply) for reply in together(cases[start : start + _BATCH])]
+                found += together(chat, cases[start : start + _BATCH], render, self.max_tokens)
                 progress(len(found), len(cases), "")
             return found
 
@@ -193,8 +188,9 @@ class GgufCandidate:
 class CheckpointCandidate:
     """A checkpoint folder by transformers, in batches, whose latencies would say nothing.
 
-    The student is asked as it was trained. With `tools_shown` the prompt holds the task's
-    description and the tools, for a base that has never seen them.
+    The student is asked as it was trained: its template is given the tools if it learned to read them
+    there. With `tools_shown` they stand in the prompt even of a template that has no place for them, for
+    a base that has never seen them.
     """
 
     name: str
@@ -202,6 +198,7 @@ class CheckpointCandidate:
     toolset: Toolset
     max_tokens: int
     system_prompt: str = ""
+    tools_in_prompt: bool = False
     tools_shown: bool = False
     model: str = ""
 
@@ -209,38 +206,46 @@ class CheckpointCandidate:
     def bytes(self) -> int:
         return sum(path.stat().st_size for path in self.folder.glob("*.safetensors"))
 
+    @property
+    def software(self) -> str:
+        return versions("transformers", "torch")
+
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
         """One answer a case; the weights are freed before it returns."""
         model = CheckpointModel(self.folder)
         self.model = self.model or model.identity
+        render = self.rendering(model)
         found: list[Answered | None] = []
         for start in range(0, len(cases), _BATCH):
-            found += self._batch(model, cases[start : start + _BATCH])
+            found += together(model, cases[start : start + _BATCH], render, self.max_tokens)
             progress(len(found), len(cases), "")
-        return found
+        return [
+            answer and replace(answer, rendered=self._rendered(model, case))
+            for case, answer in zip(cases, found, strict=True)
+        ]
 
-    def _batch(self, model: CheckpointModel, cases: Sequence[Case]) -> list[Answered]:
-        answers: dict[int, Answered] = {}
-        prompts: dict[int, str] = {}
-        for place, case in enumerate(cases):
-            messages = self._messages(case, model.chat_template)
-            try:
-                prompts[place] = render_prompt(
-                    model.chat_template, messages, self._tools, model.special_tokens
-                )
-            except ValueError as error:  # the template refuses this conversation
-                answers[place] = Answered("", error=str(error))
-        replies = model.complete_text(list(prompts.values()), self.max_tokens)
-        answers |= zip(prompts, map(_answered, replies), strict=True)
-        return [answers[place] for place in range(len(cases))]
+    def _rendered(self, model: CheckpointModel, case: Case) -> tuple[int, ...]:
+        return tuple(model.chat_tokens(self.messages(case), self.tools))
 
     @property
-    def _tools(self) -> list[dict[str, object]]:
-        return self.toolset.openai()
+    def tools(self) -> list[dict[str, Any]] | None:
+        """What the template is given."""
+        return self.toolset.openai() if self.tools_in_prompt or self.tools_shown else None
 
-    def _messages(self, case: Case, template: str) -> Sequence[Message]:
-        messages = student_messages(case, self.system_prompt)
-        return with_tools(messages, self._tools) if self.tools_shown and "tools" not in template else messages
+    def messages(self, case: Case) -> tuple[Message, ...]:
+        """The conversation as a client of the student sends it."""
+        return student_messages(case, self.system_prompt)
+
+    def rendering(self, model: CheckpointModel) -> Callable[[Case], str]:
+        """From a case to the text of its prompt; ValueError when the template refuses the case."""
+        template, special, tools = model.chat_template, model.special_tokens, self.tools
+        if not (tools and self.tools_shown and "tools" not in template):
+            return Rendering(template, self.system_prompt, tools, special)
+
+        def shown(case: Case) -> str:
+            return render_prompt(template, with_tools(self.messages(case), tools), special_tokens=special)
+
+        return shown
 
 
 @dataclass
@@ -279,25 +284,3 @@ class LookupCandidate:
             return [None] * len(cases)
         found = nearest_calls([case.request for case in cases], self.log)
         return [Answered(render_calls(calls)) for calls in found]
-
-
-def _one_by_one(
-    prompts: Sequence[Asked], ask: Callable[[Asked], Reply], progress: Progress
-) -> list[Answered | None]:
-    """Each prompt alone, with its wall-clock time."""
-    if len(prompts) > 1:
-        ask(prompts[0])  # the first request reads the weights from disk
-    found: list[Answered | None] = []
-    for prompt in prompts:
-        started = time.perf_counter()
-        reply = ask(prompt)
-        found.append(_answered(reply, 1000 * (time.perf_counter() - started)))
-        progress(len(found), len(prompts), "")
-    return found
-
-
-def _answered(reply: Reply, latency_ms: float | None = None) -> Answered:
-    if reply.finish == "error":
-        return Answered("", error=reply.error or "the model failed without saying why")
-    tokens = (reply.prompt_tokens, reply.completion_tokens) if reply.prompt_tokens else None
-    return Answered(reply.text, latency_ms, tokens=tokens)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
+from openai.types import Completion
 from openai.types.chat import ChatCompletion
 
 from distil_dag.adapters.call_faults import UnreadableAnswerError
 from distil_dag.adapters.engines import Engine
+from distil_dag.core.case import Message
 from distil_dag.core.tool_call import ToolCall, read_call, render_calls
 from distil_dag.stages.ports import Prompt, Reply
 
@@ -16,7 +20,7 @@ def request_body(prompt: Prompt, model: str, engine: Engine) -> dict[str, Any]:
     """The arguments of the SDK's `chat.completions.create`."""
     body: dict[str, Any] = {
         "model": model,
-        "messages": [message.openai() for message in prompt.messages],
+        "messages": wire_messages(prompt.messages),
         engine.limit_name: prompt.max_tokens,
         "temperature": prompt.temperature,
         "top_p": prompt.top_p,
@@ -39,6 +43,22 @@ def request_body(prompt: Prompt, model: str, engine: Engine) -> dict[str, Any]:
     return body
 
 
+def wire_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """A conversation as servers want it: each call has an id, and each result names that of its call.
+
+    Results answer calls in their order; ids have the nine characters that Mistral's templates insist on.
+    """
+    turns, calls, results = [], itertools.count(), itertools.count()
+    for message in messages:
+        turn = message.openai()
+        for call in turn.get("tool_calls", []):
+            call["id"] = f"call{next(calls):05}"
+        if message.role == "tool":
+            turn["tool_call_id"] = f"call{next(results):05}"
+        turns.append(turn)
+    return turns
+
+
 def read_reply(completion: object, prefill: str = "") -> Reply:
     """What a server answered; tool calls that it has read out of the text come back in the Hermes form.
 
@@ -57,6 +77,20 @@ def read_reply(completion: object, prefill: str = "") -> Reply:
     return Reply(
         text=text,
         finish="length" if finish == "length" else "stop",
+        prompt_tokens=usage.prompt_tokens if usage else 0,
+        completion_tokens=usage.completion_tokens if usage else 0,
+    )
+
+
+def read_completion(completion: object) -> Reply:
+    """What a server wrote behind a prompt without turns. Raises UnreadableAnswerError for anything else."""
+    choices = completion.choices if isinstance(completion, Completion) else None
+    if not isinstance(completion, Completion) or not choices:
+        raise UnreadableAnswerError(f"the server's answer holds no text: {str(completion)[:200]!r}")
+    usage = completion.usage
+    return Reply(
+        text=choices[0].text,
+        finish="length" if choices[0].finish_reason == "length" else "stop",
         prompt_tokens=usage.prompt_tokens if usage else 0,
         completion_tokens=usage.completion_tokens if usage else 0,
     )

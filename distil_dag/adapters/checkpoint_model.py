@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from distil_dag.adapters.run_store import file_digest
+from distil_dag.core.case import Message
 from distil_dag.stages.ports import Reply
 
 
@@ -42,6 +44,21 @@ class CheckpointModel:
     def tokenize(self, text: str) -> list[int]:
         """Ids of a rendered prompt; control tokens in it are read as such."""
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def chat_tokens(
+        self, messages: Sequence[Message], tools: list[dict[str, Any]] | None = None
+    ) -> list[int]:
+        """Ids that transformers itself makes of a conversation; none where it is refused."""
+        from jinja2 import TemplateError
+
+        turns = [_turn(message) for message in messages]
+        try:
+            ids: list[int] = self._tokenizer.apply_chat_template(
+                turns, tools=tools, add_generation_prompt=True, tokenize=True, return_dict=False
+            )
+        except (TemplateError, TypeError, ValueError):
+            return []
         return ids
 
     def complete_text(self, prompts: Sequence[str], max_tokens: int) -> list[Reply]:
@@ -107,3 +124,11 @@ class CheckpointModel:
             use_safetensors=True,
         )
         return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+
+
+def _turn(message: Message) -> dict[str, Any]:
+    """As OpenAI has it, but for arguments, which templates in transformers take as an object."""
+    turn = message.openai()
+    for call in turn.get("tool_calls", []):
+        call["function"]["arguments"] = json.loads(call["function"]["arguments"])
+    return turn

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from distil_dag.adapters.candidates import GgufCandidate
 from distil_dag.adapters.student import NotDecodable, Student
+from distil_dag.adapters.versions import versions
 from distil_dag.core.case import Case
 from distil_dag.stages.ports import Progress, quiet
 from distil_dag.stages.scored import Answered
@@ -30,6 +31,10 @@ class DecoderCandidate:
     @property
     def bytes(self) -> int:
         return self.plain.bytes
+
+    @property
+    def software(self) -> str:
+        return versions("distil_dag", "llama-cpp-python")
 
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
         """One answer a case. Raises FileNotFoundError or ValueError for a file that is no chat model."""
@@ -59,4 +64,5 @@ class DecoderCandidate:
             logprob=answer.decoded.logprob,
             confidence=answer.confidence,
             confident=answer.confident,
+            asked=tuple(student.prompt(case.messages)),
         )

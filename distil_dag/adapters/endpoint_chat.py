@@ -90,7 +90,7 @@ class EndpointChat(Closing):
 
         replies: dict[int, Reply] = {}
         numbered = [(place, prompts[place]) for place in self._order(prompts)]
-        with closing(self._each(numbered, answer)) as outcomes:
+        with closing(self._stream(numbered, answer)) as outcomes:
             for place, outcome in outcomes:
                 reply = Reply("", "error", error=outcome.text) if isinstance(outcome, Fault) else outcome
                 replies[place] = reply
@@ -105,7 +105,7 @@ class EndpointChat(Closing):
         """
         scores: dict[int, Score] = {}
         try:
-            with closing(self._each(enumerate(items), prompt_score)) as outcomes:
+            with closing(self._stream(enumerate(items), prompt_score)) as outcomes:
                 for place, outcome in outcomes:
                     if isinstance(outcome, Fault):
                         raise CannotScoreError(outcome.text)
@@ -118,7 +118,24 @@ class EndpointChat(Closing):
             ) from None
         return [scores[place] for place in range(len(items))]
 
-    def _each(
+    def each(
+        self,
+        items: Sequence[Item],
+        work: Callable[[Endpoint, Item], Awaitable[Result]],
+        arrived: Callable[[int, Result | Fault], None] = unheeded,
+    ) -> list[Result | Fault]:
+        """What `work` brings for each item, or the fault that ended its tries, in order.
+
+        Raises ModelUnreachableError.
+        """
+        outcomes: dict[int, Result | Fault] = {}
+        with closing(self._stream(enumerate(items), work)) as stream:
+            for place, outcome in stream:
+                outcomes[place] = outcome
+                arrived(place, outcome)
+        return [outcomes[place] for place in range(len(items))]
+
+    def _stream(
         self, items: Iterable[tuple[int, Item]], work: Callable[[Endpoint, Item], Awaitable[Result]]
     ) -> Generator[tuple[int, Result | Fault]]:
         return self._loop.stream(lambda put: self._pool.run(items, work, put))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from distil_dag.adapters.endpoint import Patience
+from distil_dag.adapters.call_faults import Fault
+from distil_dag.adapters.endpoint import Endpoint, Patience
 from distil_dag.adapters.endpoint_chat import EndpointChat
 from distil_dag.adapters.run_store import file_digest
 from distil_dag.adapters.server_lease import ServerLease, Servers
@@ -20,7 +21,7 @@ from distil_dag.core.task import ModelSpec
 from distil_dag.stages.ports import Arrived, Heard, ModelUnreachableError, Prompt, Reply, Score, unheeded
 
 Request = TypeVar("Request")
-Result = TypeVar("Result", Reply, Score)
+Result = TypeVar("Result")
 
 # How often a keeper that was itself ended from outside is replaced, in the life of one model.
 _KEEPERS = 3
@@ -64,6 +65,22 @@ class ManagedChat:
     def score(self, items: Sequence[tuple[Prompt, str]], arrived: Heard = unheeded) -> list[Score]:
         """How likely the given texts are; see the port."""
         return self._each(items, EndpointChat.score, arrived)
+
+    def each(
+        self, items: Sequence[Request], work: Callable[[Endpoint, Request], Awaitable[Result]]
+    ) -> list[Result | Fault]:
+        """What `work` brings for each item, or the fault that ended its tries, in order."""
+
+        def ask(
+            chat: EndpointChat, left: Sequence[Request], heard: Callable[[int, Result | Fault], None]
+        ) -> None:
+            chat.each(left, work, heard)
+
+        return self._each(items, ask, unheeded)
+
+    def release(self) -> None:
+        """End the server, which nobody of this run needs any more."""
+        self._lease.release()
 
     def _each(
         self,

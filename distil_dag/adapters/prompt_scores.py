@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from typing import Any
-from urllib.parse import urlsplit
 
 from distil_dag.adapters.endpoint import Endpoint
-from distil_dag.core.case import Message
+from distil_dag.adapters.server_tokens import conversation_tokens
 from distil_dag.stages.ports import Prompt, Score
 
 
@@ -25,9 +24,9 @@ async def prompt_score(endpoint: Endpoint, item: tuple[Prompt, str]) -> Score:
         raise CannotScoreError(f"a server of kind {engine.name} gives no log-probabilities of prompts")
     prompt, text = item
     try:
-        before, _ = await _tokens(endpoint, prompt, prompt.prefill, ends=False)
-        said, _ = await _tokens(endpoint, prompt, prompt.prefill + text, ends=False)
-        whole, longest = await _tokens(endpoint, prompt, prompt.prefill + text, ends=True)
+        before, _ = await conversation_tokens(endpoint, prompt, prompt.prefill)
+        said, _ = await conversation_tokens(endpoint, prompt, prompt.prefill + text)
+        whole, longest = await conversation_tokens(endpoint, prompt, prompt.prefill + text, ends=True)
         whole = whole[: len(said) + 1]  # the template may put a line break behind the end of the turn
         if len(whole) >= longest:
             return Score(-math.inf, 0)
@@ -41,23 +40,3 @@ async def prompt_score(endpoint: Endpoint, item: tuple[Prompt, str]) -> Score:
     except (LookupError, TypeError, ValueError) as error:
         raise CannotScoreError(f"{type(error).__name__}: {error}") from None
     return Score(sum(values), len(values), start)
-
-
-async def _tokens(endpoint: Endpoint, prompt: Prompt, said: str, ends: bool) -> tuple[list[int], int]:
-    """A conversation in the server's own tokens, its last turn closed (`ends`) or left open, and how
-    many its context holds.
-    """
-    messages = [message.openai() for message in prompt.messages]
-    if said or ends:
-        messages.append(Message(role="assistant", content=said).openai())
-    body = {
-        "model": endpoint.model,
-        "messages": messages,
-        "add_generation_prompt": not (said or ends),
-        "continue_final_message": bool(said) and not ends,
-        "tools": list(prompt.tools) or None,
-    }
-    parts = urlsplit(str(endpoint.client.base_url))
-    address = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/v1')}/tokenize"
-    answer: Any = await endpoint.client.post(address, body=body, cast_to=object)
-    return [int(token) for token in answer["tokens"]], int(answer["max_model_len"])

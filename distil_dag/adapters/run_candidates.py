@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -21,7 +20,9 @@ from distil_dag.adapters.candidates import (
 )
 from distil_dag.adapters.decoder_candidate import DecoderCandidate
 from distil_dag.adapters.run_store import RunStore
+from distil_dag.adapters.server_lease import Servers
 from distil_dag.adapters.training_rows import CONTEXT, SEEDS, in_mix, tables_of_run
+from distil_dag.adapters.versions import versions
 from distil_dag.core.case import Case, HeldOut, Message, Trace
 from distil_dag.core.reports import EvalReport, GgufReport, JudgeReport
 from distil_dag.core.task import ModelSpec, Task
@@ -73,11 +74,12 @@ class Contest:
 
 @contextmanager
 def contest_of_run(
-    store: RunStore, run: str, task: Task, open_chat: OpenChat, find_base: FindBase
+    store: RunStore, run: str, task: Task, open_chat: OpenChat, find_base: FindBase, servers: Servers
 ) -> Iterator[Contest]:
     """All candidates of a run, for the length of a `with` block; models load when they are asked.
 
-    Raises FileNotFoundError that names the asset which has to be materialized first.
+    A vLLM server of the student is one of `servers`. Raises FileNotFoundError that names the asset which has
+    to be materialized first, ValueError for arguments that such a server can't have.
     """
     test = store.read_cases(run, "judged_seeds", "test", HeldOut)
     tables = tables_of_run(store, run)
@@ -91,16 +93,20 @@ def contest_of_run(
         weights = stack.enter_context(store.local_folder(run, "checkpoint", "model"))
         exported = store.read_report(run, "gguf", GgufReport)
         students = _ggufs(exported, files, task)
+        checkpoint = CheckpointCandidate(
+            evaluation.CHECKPOINT,
+            weights,
+            task.toolset,
+            _longest(task),
+            task.settings.student.system_prompt,
+            task.settings.student.tools_in_prompt,
+        )
         candidates: list[Candidate] = [
             *students,
             *_decoder(students[0], task),
-            CheckpointCandidate(
-                evaluation.CHECKPOINT,
-                weights,
-                task.toolset,
-                _longest(task),
-                task.settings.student.system_prompt,
-            ),
+            # Before the checkpoint: torch does not give back all of a GPU that it has used.
+            *_vllm(checkpoint, task, servers),
+            checkpoint,
             _base(task, open_chat, find_base),
             _teacher(evaluation.TEACHER, task, open_chat, Exemplars()),
             *([_teacher(evaluation.TEACHER_FEW_SHOT, task, open_chat, exemplars)] if exemplars.turns else []),
@@ -168,12 +174,28 @@ def _decoder(student: GgufCandidate, task: Task) -> list[Candidate]:
     return [DecoderCandidate(student, evaluation.decoder_name(student.name))]
 
 
+def _vllm(checkpoint: CheckpointCandidate, task: Task, servers: Servers) -> list[Candidate]:
+    """The checkpoint once more by a vLLM server, where the task asks for it."""
+    if task.settings.evaluation.vllm is None:
+        return []
+    # It brings the SDK, which takes a second to import.
+    from distil_dag.adapters.vllm_candidate import VllmCandidate
+
+    return [VllmCandidate(checkpoint, task.settings.evaluation.vllm, servers, evaluation.VLLM)]
+
+
 def _base(task: Task, open_chat: OpenChat, find_base: FindBase) -> Candidate:
     """The student's weights before training, with the tools in the prompt, which it needs."""
     if task.settings.student.model != "embedded":
         folder, identity = find_base(task)
         return CheckpointCandidate(
-            evaluation.BASE, folder, task.toolset, _longest(task), task.description, True, identity
+            evaluation.BASE,
+            folder,
+            task.toolset,
+            _longest(task),
+            task.description,
+            tools_shown=True,
+            model=identity,
         )
     spec = ModelSpec()
     return ChatCandidate(
@@ -223,15 +245,14 @@ def _measured(task: Task, exemplars: Exemplars, judged: bool, log: int) -> dict[
         f"similarity fixed in advance: {SIMILARITY}",
         "Statistics": "Wilson intervals of shares, bootstrap percentiles of the staged score; Tango's "
         "paired score interval and McNemar's exact test of differences; detectable: Connor, 80 % power",
-        "Versions": ", ".join(_version(name) for name in _PACKAGES),
+        "Versions": versions(*_PACKAGES),
     }
+    if spec.vllm:
+        told["vLLM"] = (
+            "the checkpoint behind a server of its own, greedy, every request alone and timed over HTTP; "
+            "asked with the token ids of the checkpoint's tokenizer, and by `/tokenize` for those that its "
+            "chat route makes of the conversation"
+        )
     if not judged:
         told["Production"] = "not a candidate: its own answers are the labels of this test"
     return told
-
-
-def _version(package: str) -> str:
-    try:
-        return f"{package} {importlib.metadata.version(package)}"
-    except importlib.metadata.PackageNotFoundError:
-        return f"{package} (not installed)"

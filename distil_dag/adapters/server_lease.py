@@ -105,6 +105,10 @@ class ServerLease:
             return record
         raise ServerError(self.failure())
 
+    def release(self) -> None:
+        """End the server and wait for it; nothing happens where none was started. Raises ServerError."""
+        _release(self._folder)
+
     def failure(self) -> str:
         """Why the server will not come back, with its last words; empty while it is there or may come."""
         record = ServerRecord.read(self._folder)

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 import dagster as dg
 
 from distil_dag.adapters.run_candidates import contest_of_run
+from distil_dag.adapters.vllm_server import ServerError
 from distil_dag.resources.conventions import OWNERS, RELEASE, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.evaluation import evaluation_metadata, write_report
 from distil_dag.resources.progress import logged
@@ -17,7 +18,7 @@ from distil_dag.stages.prompt_files import code_version
 
 @dg.asset(
     partitions_def=RUNS, deps=["traces", "judged_seeds", "synthetic_set", "checkpoint", "gguf"],
-    code_version=code_version("4", "few_shot_teacher", "tools_in_prompt"),
+    code_version=code_version("5", "few_shot_teacher", "tools_in_prompt"),
     pool=TEACHER_POOL, retry_policy=TEACHER_RETRY, kinds={"python", "html"},
     owners=OWNERS, group_name=RELEASE,
 )  # fmt: skip
@@ -29,20 +30,23 @@ def eval_report(
 ) -> dg.MaterializeResult[None]:
     """The student on the frozen test, beside everything that it has to beat.
 
-    The checkpoint and each GGUF file; the same weights before training; the teacher without and with
-    examples; what production answered; a lookup of the nearest trace. Every answer is scored for the
-    same function with the same arguments, and differences are paired, with their intervals. The page
-    `report.html` shows it all: whether the test was seen before, what quantising costs, where labels
-    follow no convention, and each failure with the command that asks for it again.
+    The checkpoint and each GGUF file, by every runtime; the same weights before training; the teacher
+    without and with examples; what production answered; a lookup of the nearest trace. Every answer is
+    scored for the same function with the same arguments, and differences are paired, with their intervals.
+    The page `report.html` shows it all: whether every runtime is asked the same and answers the same,
+    whether the test was seen before, what quantising costs, where labels follow no convention, and each
+    failure with the command that asks for it again.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)
     try:
         with metered(context, runs, task) as meter, ExitStack() as stack:
             models = paid(teacher, task, meter)
-            contest = stack.enter_context(contest_of_run(runs, run, task, models, trainer.base))
+            contest = stack.enter_context(
+                contest_of_run(runs, run, task, models, trainer.base, teacher.servers)
+            )
             report, answers = contest.held(task, logged(context.log, "evaluating"))
-    except (FileNotFoundError, ImportError, ValueError) as error:
+    except (FileNotFoundError, ImportError, ServerError, ValueError) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     version = runs.write_rows(run, "eval_report", "answers", answers)
     report = write_report(runs, run, task.name, report, contest)

@@ -197,8 +197,9 @@ def _tasks(places: Deployment) -> Iterator[Check]:
 
 def _servers(task: Task) -> Iterator[Check]:
     """The command of each managed model, which need not be installed with this project."""
-    models = [model for model in task.settings.models if model.mode == "managed"]
-    for executable in sorted({model.executable for model in models}):
+    serving = task.settings.evaluation.vllm
+    commands = {model.executable for model in task.settings.models if model.mode == "managed"}
+    for executable in sorted(commands | ({serving.executable} if serving else set())):
         name = f"model server of {task.name}"
         words = shlex.split(executable)
         found = shutil.which(words[0]) if words else None
@@ -206,7 +207,8 @@ def _servers(task: Task) -> Iterator[Check]:
             yield Check(name, "ok", " ".join([found, *words[1:]]))
         else:
             fix = (
-                "Install vLLM in an environment of its own and set `teacher.executable`, for example to "
-                "`/opt/vllm/bin/vllm serve`; or use a server that runs already: `mode: attached`."
+                "Install vLLM in an environment of its own and set `teacher.executable` (or "
+                "`evaluation.vllm.executable`), for example to `/opt/vllm/bin/vllm serve`; a teacher may "
+                "also be a server that runs already: `mode: attached`."
             )
             yield Check(name, "warning", f"`{executable}` is not here", fix)

@@ -238,6 +238,34 @@ class Comparison(_Report):
     p_value: float = Field(default=1.0, description="McNemar's exact test of no difference")
 
 
+class OtherPrompt(_Report):
+    """A test prompt whose token ids differ from the checkpoint's, around the first difference."""
+
+    case: str
+    request: str
+    start: int = Field(description="place of the first id shown")
+    reference: list[int] = Field(description="the checkpoint was asked with; a few")
+    runtime: list[int] = Field(description="in their place; none where the runtime refused the conversation")
+
+
+class RuntimeReport(_Report):
+    """The student through one runtime, beside the checkpoint by transformers, on the same cases."""
+
+    candidate: str
+    software: str = Field(description="names and versions; a server's as it says them itself")
+    n: int
+    prompts: int = Field(description="cases that the checkpoint was asked")
+    same_prompts: int = Field(description="of which the runtime reads the same token ids")
+    other_prompt: OtherPrompt | None = Field(default=None, description="the first that differs")
+    exact: Estimate
+    difference: Estimate = Field(description="of exact matches, paired: the runtime minus the checkpoint")
+    same_calls: Estimate = Field(
+        description="share of answers with the checkpoint's calls, in canonical form"
+    )
+    same_text: Estimate = Field(description="share of answers that are the checkpoint's to the letter")
+    p50_ms: float | None = Field(default=None, description="of one answer alone, where timed")
+
+
 class RowsNearTest(_Report):
     """A table of rows and how near it comes to the test."""
 
@@ -343,6 +371,9 @@ class EvalReport(_Report):
     comparisons: list[Comparison]
     quantisation: list[Comparison] = Field(
         default_factory=list, description="each exported file minus the checkpoint that it was made from"
+    )
+    runtimes: list[RuntimeReport] = Field(
+        default_factory=list, description="the same weights by each software that may serve them"
     )
     leakage: LeakageReport | None = None
     conventions: ConventionReport | None = None

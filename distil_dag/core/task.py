@@ -220,6 +220,13 @@ class ExportSpec(_Section):
     )
 
 
+class ServingSpec(_Section):
+    """How vLLM is started, where it is installed."""
+
+    executable: str = Field(default="vllm serve", description="the command that starts it")
+    arguments: tuple[str, ...] = Field(default=(), description="further arguments of that command")
+
+
 class EvaluationSpec(_Section):
     """What is measured on the frozen test."""
 
@@ -230,6 +237,9 @@ class EvaluationSpec(_Section):
         default=0.98, gt=0, lt=1, description="share of right answers among those that count as confident"
     )
     bootstrap: Positive = 2000
+    vllm: ServingSpec | None = Field(
+        default=None, description="serve the checkpoint by vLLM too, as one more candidate"
+    )
     seed: int = 0
 
 

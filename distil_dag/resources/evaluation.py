@@ -82,6 +82,10 @@ def evaluation_metadata(report: EvalReport) -> dict[str, dg.RawMetadataValue]:
         if report.confidence.kept and report.confidence.precision:
             numbers["confident share"] = report.confidence.kept.value
             numbers["precision where confident"] = report.confidence.precision.value
+    if report.runtimes:
+        numbers["prompts with other token ids"] = sum(
+            row.prompts - row.same_prompts for row in report.runtimes
+        )
     if report.leakage:
         copies = (row.same_words + row.same_call for row in report.leakage.tables if row.trained_on)
         numbers["copies of the test trained on"] = sum(copies)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from distil_dag.core.case import Case
 from distil_dag.core.confidence import Confidence
@@ -17,10 +17,12 @@ from distil_dag.stages.breakdown import per_argument, per_tool
 from distil_dag.stages.confidence_report import Price
 from distil_dag.stages.leakage import leakage
 from distil_dag.stages.ports import Progress, quiet
+from distil_dag.stages.runtimes import runtimes
 from distil_dag.stages.scored import Answered, Scored, answer_row, confidence, disagreements, failures
 
 # Names of the candidates: reports, gates and the leaderboard find them by these.
 CHECKPOINT = "student checkpoint"
+VLLM = "student checkpoint, vLLM"
 BASE = "base"
 TEACHER = "teacher zero-shot"
 TEACHER_FEW_SHOT = "teacher few-shot"
@@ -57,6 +59,14 @@ class Candidate(Protocol):
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
         """One answer a case, in order; None where this candidate has none to judge."""
         ...
+
+
+@runtime_checkable
+class Served(Protocol):
+    """A candidate that says which software answers; known when it has answered."""
+
+    @property
+    def software(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -102,9 +112,10 @@ def evaluate(
     `student` names the candidate that ships (the first if empty): it is compared with every
     other one on the cases that both answered, and its failures are listed. With what it `learned`
     from, copies of the test and the log's conventions are looked for there; with what was `shipped`, files
-    are held against the checkpoint and probabilities against answers. A candidate that
-    answers no case (production without a log of them) is left out. Raises ValueError for an
-    empty test or equal names, RuntimeError when every answer of a candidate failed.
+    are held against the checkpoint and probabilities against answers. Where the checkpoint takes the test,
+    every form of the student is held against it, down to the token ids of prompts. A candidate that answers
+    no case (production without a log of them) is left out. Raises ValueError for an empty test or equal
+    names, RuntimeError when every answer of a candidate failed.
     """
     student = student or candidates[0].name
     _check(test, candidates, student)
@@ -134,6 +145,7 @@ def evaluate(
             for name in shipped.files
             if name in scored and CHECKPOINT in scored
         ],
+        runtimes=runtimes(_software(candidates), CHECKPOINT, scored, toolset, spec),
         leakage=_leakage(test, learned, scored[student], toolset, spec) if learned else None,
         conventions=disagreements(student, scored, learned.log, toolset, spec.confidence)
         if learned
@@ -268,6 +280,12 @@ def _leakage(
     return leakage(
         test, learned.tables, learned.trained_on, exact, toolset, learned.similarity, spec.confidence
     )
+
+
+def _software(candidates: Sequence[Candidate]) -> dict[str, str]:
+    """Of the student's forms, whose names all begin so."""
+    served = (one for one in candidates if one.name.startswith("student"))
+    return {one.name: one.software for one in served if isinstance(one, Served)}
 
 
 def _price(spec: PriceSpec | None, reports: Sequence[CandidateReport]) -> Price | None:

@@ -49,6 +49,7 @@ def report_html(report: EvalReport, title: str) -> str:
         p_value=report_text.p_value,
         band=report_text.band,
         money=report_text.money,
+        ids=report_text.ids,
         cut=_cut,
         short_digest=lambda text: _DIGEST.sub(r"\1…", text),
         colour=lambda name: plots.colour(name, report.student),

@@ -11,6 +11,7 @@ from distil_dag.core.reports import (
     Estimate,
     EvalReport,
     LeakageReport,
+    RuntimeReport,
     SimilarityBand,
 )
 from distil_dag.stages.metrics import EXACT, NAME, STAGED
@@ -35,7 +36,7 @@ def verdict(report: EvalReport) -> str:
 
 
 def report_markdown(report: EvalReport) -> str:
-    """The verdict, candidates, paired differences, leakage and conventions; for Dagster and model cards."""
+    """The verdict, candidates, differences, runtimes, leakage, conventions; for Dagster and model cards."""
     lines = [
         f"**{_plain(verdict(report))}**",
         "",
@@ -57,6 +58,7 @@ def report_markdown(report: EvalReport) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     lines += _comparisons(f"{report.student} minus", report.comparisons)
     lines += _comparisons("file minus checkpoint", report.quantisation, by_first=True)
+    lines += _runtimes(report.runtimes)
     lines += _confidence(report.confidence) if report.confidence else []
     lines += _leakage(report.leakage) if report.leakage else []
     lines += _conventions(report.conventions) if report.conventions else []
@@ -87,6 +89,11 @@ def p_value(value: float) -> str:
 def band(row: SimilarityBand) -> str:
     """The ends of a band of similarity: `0.8 to 0.9`, or `same words`."""
     return "same words" if row.low == 1.0 else f"{row.low:g} to {row.high:g}"
+
+
+def ids(shown: Sequence[int]) -> str:
+    """Token ids of a part of a prompt: `1 4093 198`, or `none`."""
+    return " ".join(map(str, shown)) or "none"
 
 
 def money(value: float) -> str:
@@ -141,6 +148,39 @@ def _comparisons(head: str, rows: Sequence[Comparison], by_first: bool = False) 
             str(row.n),
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _runtimes(rows: Sequence[RuntimeReport]) -> list[str]:
+    if not rows:
+        return []
+    lines = [
+        "",
+        "| runtime | by | same prompts | exact match | interval | minus checkpoint | interval | same calls "
+        "| same text | p50 ms |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for place, row in enumerate(rows):
+        beside = ("", "", "", "") if place == 0 else (
+            points(row.difference.value), _span(row.difference), share(row.same_calls), share(row.same_text)
+        )  # fmt: skip
+        cells = [
+            _plain(row.candidate),
+            _plain(row.software),
+            f"{row.same_prompts} of {row.prompts}",
+            share(row.exact),
+            interval(row.exact),
+            *beside,
+            "" if row.p50_ms is None else f"{row.p50_ms:.0f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    for row in rows:
+        if other := row.other_prompt:
+            lines += [
+                "",
+                f"{_plain(row.candidate)} reads {_plain(other.case)} otherwise, from id {other.start}: "
+                f"checkpoint {ids(other.reference)}, here {ids(other.runtime)}.",
+            ]
     return lines
 
 

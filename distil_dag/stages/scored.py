@@ -27,7 +27,8 @@ class Answered:
 
     `error` says why no answer came. Such a case is wrong, whatever was expected. `tokens` are those of
     the prompt and of the answer. `logprob` is the natural log of the answer's probability, `confidence`
-    what that is worth and `confident` whether it is enough, each where it is known.
+    what that is worth and `confident` whether it is enough, each where it is known. `asked` are the token
+    ids of the prompt, `rendered` those that the runtime's own chat route makes of the case, where it has one.
     """
 
     text: str
@@ -37,6 +38,8 @@ class Answered:
     logprob: float | None = None
     confidence: float | None = None
     confident: bool | None = None
+    asked: tuple[int, ...] | None = None
+    rendered: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -104,12 +107,12 @@ def failures(student: str, scored: Results) -> list[dict[str, Any]]:
     """What the student got wrong, in the order of the test, and who got it right."""
     return [
         {
-            "case": _writable(item.case.id),
-            "request": _writable(item.case.request),
+            "case": writable(item.case.id),
+            "request": writable(item.case.request),
             "expected": _calls(item.case.calls),
             "got": _calls(item.parsed.calls),
-            "answer": _writable(item.answered.text[:_LONGEST_ANSWER]),
-            "why": _writable(item.score.why),
+            "answer": writable(item.answered.text[:_LONGEST_ANSWER]),
+            "why": writable(item.score.why),
             **sureness(item.answered),
             "right": [name for name, items in scored.items() if place in items and items[place].score.exact],
         }
@@ -122,14 +125,14 @@ def answer_row(name: str, item: Scored) -> dict[str, Any]:
     """One answer as a flat row. Without its latency: rows must come out equal when a run is repeated."""
     return {
         "candidate": name,
-        "case_id": _writable(item.case.id),
-        "request": _writable(item.case.request),
+        "case_id": writable(item.case.id),
+        "request": writable(item.case.request),
         "expected": json.dumps(_calls(item.case.calls), ensure_ascii=False),
-        "answer": _writable(item.answered.text),
+        "answer": writable(item.answered.text),
         "exact": item.score.exact,
         **sureness(item.answered),
         **{metric: item.score.metrics[metric] for metric in metrics.METRICS},
-        "why": _writable(item.score.why),
+        "why": writable(item.score.why),
     }
 
 
@@ -144,10 +147,10 @@ def sureness(answered: Answered) -> dict[str, Any]:
 
 
 def _calls(calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
-    written: list[dict[str, Any]] = _writable([call.model_dump() for call in calls])
+    written: list[dict[str, Any]] = writable([call.model_dump() for call in calls])
     return written
 
 
-def _writable(value: Any) -> Any:
+def writable(value: Any) -> Any:
     """The value without what a file can't hold: half a surrogate pair, numbers that JSON lacks."""
     return json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"), parse_constant=str)

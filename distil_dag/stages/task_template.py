@@ -91,6 +91,7 @@ _EXPLAINED = {
     "evaluation.confidence": "of the intervals",
     "evaluation.target_precision": "share of right answers among those that count as confident",
     "evaluation.bootstrap": "resamples for differences",
+    "evaluation.vllm": "{executable: /opt/vllm/bin/vllm serve}: the test by a vLLM server as well",
     "gates.min_traces": "traces in the log",
     "gates.max_quarantined": "share of rows that could not be read",
     "gates.min_seeds": "examples to imitate",

@@ -110,6 +110,25 @@ def test_what_is_asked_for_is_sent_and_seed_is_not(serve: Any) -> None:
     assert headers["authorization"] == f"Bearer {SECRET}"
 
 
+def test_each_tool_result_names_its_call(serve: Any) -> None:
+    on, off = ToolCall(name="on"), ToolCall(name="off")
+    history = (
+        Message(role="user", content="both"),
+        Message(role="assistant", tool_calls=(on, off)),
+        Message(role="tool", content="is on"),
+        Message(role="tool", content="is off"),
+        Message(role="assistant", tool_calls=(on,)),
+        Message(role="tool", content="is on again"),
+    )
+    server = serve(echo)
+    with chat(server) as model:
+        model.generate([Prompt(history)])
+    turns = server.requests[0][1]["messages"]
+    calls = [call["id"] for turn in turns for call in turn.get("tool_calls", [])]
+    assert len(set(calls)) == 3
+    assert [turn["tool_call_id"] for turn in turns if turn["role"] == "tool"] == calls
+
+
 def test_tool_calls_come_back_in_the_hermes_form(serve: Any) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "lamp", "arguments": '{"on": true}'}}
     server = serve(lambda *_: (200, completion(None, "tool_calls", tool_calls=[call, call])))

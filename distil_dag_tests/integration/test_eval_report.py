@@ -6,6 +6,7 @@ import html
 import json
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -14,10 +15,11 @@ import pytest
 from distil_dag.adapters.embedded_weights import embedded_checkpoint, embedded_gguf
 from distil_dag.adapters.gguf_tools import set_metadata
 from distil_dag.adapters.run_store import RunStore
+from distil_dag.adapters.server_record import RECORD_FILE, ServerRecord
 from distil_dag.assets.eval_report import eval_report
 from distil_dag.core.case import Example, HeldOut, Message, Trace
 from distil_dag.core.reports import EvalReport, GgufFile, GgufReport, HoldoutReport, JudgeReport
-from distil_dag.core.task import EvaluationSpec, FileSource, Settings, Task
+from distil_dag.core.task import EvaluationSpec, FileSource, ServingSpec, Settings, Task
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
@@ -25,6 +27,7 @@ from distil_dag.resources.trainer import TrainerResource
 from distil_dag.stages.case_files import read_cases
 
 RUN = "home.first"
+FAKE = Path(__file__).parents[1] / "fake_vllm.py"
 CHAIN = ("traces", "judged_seeds", "synthetic_set", "checkpoint", "gguf")
 
 
@@ -63,7 +66,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
     root = tmp_path_factory.mktemp("runs")
     store = RunStore(root)
     rooms = ("cellar", "kitchen", "loft")
-    store.write_report(RUN, "traces", TASK, name="task")
     logged = [
         Trace(id=f"l{n}", messages=words(f"{room} light on"), calls=(light(room),))
         for n, room in enumerate(rooms)
@@ -105,7 +107,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
     return store
 
 
-def materialize(store: RunStore, cache: Path) -> dg.ExecuteInProcessResult:
+def materialize(store: RunStore, cache: Path, task: Task = TASK) -> dg.ExecuteInProcessResult:
+    store.write_report(RUN, "traces", task, name="task")
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("distil_runs", [RUN])
         return dg.materialize(
@@ -138,6 +141,15 @@ def test_every_candidate_takes_the_test(store: RunStore, tmp_path: Path) -> None
     assert [(row.first, row.second) for row in report.quantisation] == [
         ("student Q8_0", "student checkpoint"), ("student f16", "student checkpoint"),
     ]  # fmt: skip
+    assert [row.candidate for row in report.runtimes] == [
+        "student checkpoint", "student Q8_0", "student f16", "student Q8_0, decoder",
+    ]  # fmt: skip
+    # What is made harmless in `<script>` goes through transformers' own chat template as it stands.
+    assert [row.same_prompts for row in report.runtimes] == [2, 3, 3, 3]
+    assert report.runtimes[0].other_prompt
+    assert report.runtimes[0].other_prompt.case == "t2"
+    assert report.runtimes[0].software.startswith("transformers ")
+    assert report.runtimes[0].same_text.value == 1.0
     assert report.leakage is not None
     copies = {row.table: (row.trained_on, row.same_words) for row in report.leakage.tables}
     assert copies == {"synthetic": (True, 1), "seeds": (True, 0), "context": (False, 0)}
@@ -162,3 +174,41 @@ def test_every_candidate_takes_the_test(store: RunStore, tmp_path: Path) -> None
     before = store.read_rows(RUN, "eval_report", "answers")
     materialize(store, tmp_path)
     assert store.read_rows(RUN, "eval_report", "answers") == before
+
+
+def served(*arguments: str) -> Task:
+    """The task with a vLLM that renders as SmolLM2's template does not: without its system turn."""
+    serving = ServingSpec(executable=f"{sys.executable} {FAKE}", arguments=arguments)
+    evaluation = TASK.settings.evaluation.model_copy(update={"vllm": serving})
+    return TASK.model_copy(update={"settings": TASK.settings.model_copy(update={"evaluation": evaluation})})
+
+
+@pytest.mark.slow
+def test_vllm_serves_the_student_where_the_task_asks_for_it(store: RunStore, tmp_path: Path) -> None:
+    result = materialize(store, tmp_path / "cache", served())
+    report = store.read_report(RUN, "eval_report", EvalReport)
+    row = next(row for row in report.runtimes if row.candidate == "student checkpoint, vLLM")
+    assert (row.software, row.prompts, row.same_prompts) == ("vllm 0.0.fake", 3, 0)
+    assert row.p50_ms is not None
+    assert row.other_prompt
+    page = store.read_bytes(RUN, "eval_report", "report.html").decode()
+    assert "reads <code>t1</code> otherwise" in page
+    metadata = result.asset_materializations_for_node("eval_report")[0].metadata
+    log = Path(str(metadata["log of model"].value).removeprefix("file://"))
+    assert "loading" in log.read_text()
+    record = ServerRecord.read(log.parent)
+    assert record
+    assert record.state == "stopped"
+
+
+@pytest.mark.slow
+def test_a_vllm_that_does_not_start_ends_the_evaluation_with_its_words(
+    store: RunStore, tmp_path: Path
+) -> None:
+    with pytest.raises(dg.Failure, match="no such quantisation") as caught:
+        materialize(store, tmp_path / "cache", served("--fault", "loading"))
+    assert not caught.value.allow_retries
+    (record,) = (tmp_path / "servers").glob(f"*/*/{RECORD_FILE}")
+    found = ServerRecord.read(record.parent)
+    assert found
+    assert not found.keeper.alive()

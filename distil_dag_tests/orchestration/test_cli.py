@@ -121,7 +121,7 @@ def test_doctor_says_how_to_get_what_is_missing(call: Call, monkeypatch: pytest.
     assert "pip install 'distil_dag[train]'" in check["fix"]
 
 
-def test_doctor_says_whether_the_command_of_a_managed_teacher_is_here(
+def test_doctor_says_whether_the_command_of_a_managed_server_is_here(
     call: Call, task: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DISTIL_DAG_TASKS", str(task))
@@ -134,6 +134,13 @@ def test_doctor_says_whether_the_command_of_a_managed_teacher_is_here(
         assert check["state"] == state
         assert executable in check["found"]
     assert "teacher.executable" in check["fix"]
+    del settings["teacher"]
+    settings["evaluation"] = {"vllm": {"executable": "/nowhere/vllm serve"}}
+    (task / "task.yaml").write_text(yaml.safe_dump(settings))
+    checks = json.loads(call("doctor", "--json").out)["checks"]
+    check = next(check for check in checks if check["name"] == "model server of home")
+    assert check["state"] == "warning"
+    assert "evaluation.vllm.executable" in check["fix"]
 
 
 MISTAKES: list[tuple[tuple[str, ...], str]] = [
