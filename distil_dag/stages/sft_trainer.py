@@ -9,6 +9,7 @@ from typing import Any
 
 from distil_dag.core.task import TrainingSpec
 from distil_dag.stages.depth import blocks
+from distil_dag.stages.padding_free import allow, pack
 from distil_dag.stages.ports import Progress
 from distil_dag.stages.sft_rows import TrainingRow, presentations
 
@@ -120,7 +121,8 @@ def make_trainer(
         push_to_hub=False,
         disable_tqdm=True,
     )
-    kind = _compact_trainer() if on_cpu and _plain_head(model) else trl.SFTTrainer
+    compact = on_cpu and _plain_head(model)
+    kind = _compact_trainer() if compact else trl.SFTTrainer
     trainer = kind(
         model=model,
         args=config,
@@ -129,6 +131,8 @@ def make_trainer(
         peft_config=adapter(model, spec),
         callbacks=[_reporter(progress, spec.batch_size)],
     )
+    if compact and trainer.accelerator.num_processes == 1:
+        trainer.without_padding = allow(model)
     # Prints every log entry to the standard output, which the progress says already.
     from transformers import PrinterCallback
 
@@ -150,14 +154,16 @@ def _plain_head(model: Any) -> bool:
 
 
 def _compact_trainer() -> type[Any]:
-    """An SFTTrainer that computes logits at supervised positions only.
+    """An SFTTrainer that computes logits only where something is supervised, and padding where it must.
 
-    TRL does so on CUDA and scores every position elsewhere, which costs a tenth of a step on CPU.
+    TRL leaves both out on CUDA and not elsewhere, which costs a fifth of a step or more on CPU.
     """
     import torch
     import trl
 
     class CompactTrainer(trl.SFTTrainer):  # type: ignore[misc]
+        without_padding = False
+
         def compute_loss(
             self,
             model: Any,
@@ -170,15 +176,24 @@ def _compact_trainer() -> type[Any]:
             inner = self.accelerator.unwrap_model(model)
             inner = inner.get_base_model() if hasattr(inner, "get_base_model") else inner
             with self.accelerator.autocast():
-                hidden = inner.base_model(
-                    input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
-                ).last_hidden_state
-                targets = inputs["labels"][:, 1:]
+                hidden, labels = self._hidden(inner.base_model, **inputs)
+                targets = labels[:, 1:]
                 supervised = targets != -100
                 logits = inner.get_output_embeddings()(hidden[:, :-1][supervised])
             loss = torch.nn.functional.cross_entropy(logits.float(), targets[supervised], reduction="sum")
             count = supervised.sum() if num_items_in_batch is None else num_items_in_batch
             return loss / torch.as_tensor(count).clamp(min=1)
+
+        def _hidden(self, blocks: Any, input_ids: Any, attention_mask: Any, labels: Any, **_: Any) -> Any:
+            """The last hidden states, and the labels of the same places."""
+            if not self.without_padding:
+                found = blocks(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
+                return found.last_hidden_state, labels
+            batch = pack(input_ids, attention_mask)
+            positions = batch.position_ids
+            found = blocks(input_ids=batch.input_ids, position_ids=positions, batch=batch, use_cache=False)
+            # The first token of a row is not foretold by the last one of the row before.
+            return found.last_hidden_state, batch.packed(labels).masked_fill(positions == 0, -100)
 
     return CompactTrainer
 
