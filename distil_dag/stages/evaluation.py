@@ -21,6 +21,8 @@ from distil_dag.stages.scored import Answered, Scored, answer_row, confidence, d
 
 # Names of the candidates: reports, gates and the leaderboard find them by these.
 CHECKPOINT = "student checkpoint"
+# The student of the run that is continued.
+PARENT = "parent"
 BASE = "base"
 TEACHER = "teacher zero-shot"
 TEACHER_FEW_SHOT = "teacher few-shot"
@@ -112,7 +114,7 @@ def evaluate(
     reports = []
     for place, candidate in enumerate(candidates):
         part = _shifted(progress, place * len(test), len(candidates) * len(test), candidate.name)
-        results = _scored(candidate, test, toolset, part)
+        results = scored_answers(candidate, test, toolset, part)
         if results:
             scored[candidate.name] = results
             reports.append(_candidate_report(candidate, list(results.values()), toolset, spec))
@@ -184,10 +186,13 @@ def _check(test: Sequence[Case], candidates: Sequence[Candidate], student: str) 
         raise ValueError(f"candidates need names of their own, one of them {student!r}: {', '.join(names)}")
 
 
-def _scored(
-    candidate: Candidate, test: Sequence[Case], toolset: Toolset, progress: Progress
+def scored_answers(
+    candidate: Candidate, test: Sequence[Case], toolset: Toolset, progress: Progress = quiet
 ) -> dict[int, Scored]:
-    """Place in the test -> scored answer, for the cases that the candidate answers."""
+    """Place in the test -> scored answer, for the cases that the candidate answers.
+
+    Raises RuntimeError when every answer failed.
+    """
     answers = candidate.answer(test, progress)
     known = {place: given for place, given in enumerate(answers) if given is not None}
     errors = [given.error for given in known.values() if given.error]
