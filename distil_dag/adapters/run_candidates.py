@@ -20,17 +20,20 @@ from distil_dag.adapters.candidates import (
     ProductionCandidate,
 )
 from distil_dag.adapters.decoder_candidate import DecoderCandidate
+from distil_dag.adapters.earlier_run import EarlierAnswers, outcomes_of
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.training_rows import CONTEXT, SEEDS, in_mix, tables_of_run
 from distil_dag.core.case import Case, HeldOut, Message, Trace
-from distil_dag.core.reports import EvalReport, GgufReport, JudgeReport
+from distil_dag.core.reports import EvalReport, GgufReport, JudgeReport, SynthesisReport
 from distil_dag.core.task import ModelSpec, Task
 from distil_dag.stages import evaluation
 from distil_dag.stages.answer_grammar import answers
+from distil_dag.stages.cell_scores import cell_scores
 from distil_dag.stages.evaluation import Candidate, Learned, Shipped
 from distil_dag.stages.holdout import hold_out
 from distil_dag.stages.lookup import SIMILARITY
 from distil_dag.stages.ports import ChatModel, Progress
+from distil_dag.stages.weak_cells import Outcome
 
 OpenChat = Callable[[ModelSpec], AbstractContextManager[ChatModel]]
 # Folder and identity of the student's base weights.
@@ -43,7 +46,8 @@ _PACKAGES = ("distil_dag", "llama-cpp-python", "transformers", "torch")
 class Contest:
     """The frozen test of a run, everyone who takes it, who ships, and what a reader must know.
 
-    `learned` is what the student learned from, `shipped` what was made of it.
+    `learned` is what the student learned from, `shipped` what was made of it, `plan` what the synthetic
+    rows were to cover; `outcomes` are the student's on rows set aside, of which the test tells nothing.
     """
 
     test: list[HeldOut]
@@ -54,10 +58,12 @@ class Contest:
     measured: dict[str, str]
     learned: Learned
     shipped: Shipped
+    plan: SynthesisReport
+    outcomes: list[Outcome]
 
     def held(self, task: Task, progress: Progress) -> tuple[EvalReport, list[dict[str, Any]]]:
         """Everyone takes the test; returns and raises what :func:`evaluation.evaluate` does."""
-        return evaluation.evaluate(
+        report, rows = evaluation.evaluate(
             self.test,
             task.toolset,
             self.candidates,
@@ -69,6 +75,10 @@ class Contest:
             learned=self.learned,
             shipped=self.shipped,
         )
+        cells = cell_scores(
+            self.test, rows, self.student, evaluation.PARENT, self.outcomes, self.plan, task.toolset
+        )
+        return report.model_copy(update={"cells": cells, "continues": task.continues}), rows
 
 
 @contextmanager
@@ -94,6 +104,7 @@ def contest_of_run(
         candidates: list[Candidate] = [
             *students,
             *_decoder(students[0], task),
+            *([EarlierAnswers(store, task.continues, evaluation.PARENT)] if task.continues else []),
             CheckpointCandidate(
                 evaluation.CHECKPOINT,
                 weights,
@@ -125,6 +136,8 @@ def contest_of_run(
                 confidence=exported.confidence,
                 price=task.settings.teacher.price,
             ),
+            plan=store.read_report(run, "synthetic_set", SynthesisReport),
+            outcomes=outcomes_of(store, run),
         )
 
 
@@ -225,6 +238,8 @@ def _measured(task: Task, exemplars: Exemplars, judged: bool, log: int) -> dict[
         "paired score interval and McNemar's exact test of differences; detectable: Connor, 80 % power",
         "Versions": ", ".join(_version(name) for name in _PACKAGES),
     }
+    if task.continues:
+        told["Parent"] = f"what the student that ships of {task.continues} answered to the same cases then"
     if not judged:
         told["Production"] = "not a candidate: its own answers are the labels of this test"
     return told

@@ -7,6 +7,7 @@ import dagster as dg
 from distil_dag.adapters.run_candidates import contest_of_run
 from distil_dag.resources.conventions import OWNERS, RELEASE, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.evaluation import evaluation_metadata, write_report
+from distil_dag.resources.lineage import continuing
 from distil_dag.resources.progress import logged
 from distil_dag.resources.spending import metered, paid, spending_metadata
 from distil_dag.resources.store import StoreResource
@@ -17,7 +18,7 @@ from distil_dag.stages.prompt_files import code_version
 
 @dg.asset(
     partitions_def=RUNS, deps=["traces", "judged_seeds", "synthetic_set", "checkpoint", "gguf"],
-    code_version=code_version("4", "few_shot_teacher", "tools_in_prompt"),
+    code_version=code_version("5", "few_shot_teacher", "tools_in_prompt"),
     pool=TEACHER_POOL, retry_policy=TEACHER_RETRY, kinds={"python", "html"},
     owners=OWNERS, group_name=RELEASE,
 )  # fmt: skip
@@ -30,10 +31,11 @@ def eval_report(
     """The student on the frozen test, beside everything that it has to beat.
 
     The checkpoint and each GGUF file; the same weights before training; the teacher without and with
-    examples; what production answered; a lookup of the nearest trace. Every answer is scored for the
-    same function with the same arguments, and differences are paired, with their intervals. The page
-    `report.html` shows it all: whether the test was seen before, what quantising costs, where labels
-    follow no convention, and each failure with the command that asks for it again.
+    examples; what production answered; a lookup of the nearest trace; the student that a run continues.
+    Every answer is scored for the same function with the same arguments, and differences are paired, with
+    their intervals. The page `report.html` shows it all: where the student is weak, whether the test was
+    seen before, what quantising costs, where labels follow no convention, and each failure with the command
+    that asks for it again.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)
@@ -47,4 +49,5 @@ def eval_report(
     version = runs.write_rows(run, "eval_report", "answers", answers)
     report = write_report(runs, run, task.name, report, contest)
     shown = evaluation_metadata(report) | spending_metadata(meter) | teacher.metadata()
+    shown |= continuing(context.instance, task.continues, "eval_report")
     return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=shown)

@@ -47,22 +47,29 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return base_checkpoint(task.settings.student, Path(self.work_root) / "base")
 
     def train(
-        self, context: dg.AssetExecutionContext, rows: Sequence[Example], task: Task
+        self,
+        context: dg.AssetExecutionContext,
+        rows: Sequence[Example],
+        task: Task,
+        start: tuple[Path, str] | None = None,
     ) -> tuple[TrainReport, Path]:
         """Train the task's student on the rows; returns the report and the model's folder.
 
+        Training begins at the base, or at `start`: folder and identity of a student of an earlier run.
         Progress goes to the run's log. Raises dg.Failure when the process fails, and at once for a base
         that has fewer layers than the student shall have.
         """
-        settings = task.settings
-        base, name = self.base(task)
-        if settings.student.layers:
-            _refuse_deeper(settings.student.layers, base, name)
-        mark = fingerprint(rows, task.toolset, settings.student, settings.training, name)
+        settings, student = task.settings, task.settings.student
+        base, name = start or self.base(task)
+        if start:
+            student = student.model_copy(update={"layers": None})  # it was cut before it was first trained
+        elif student.layers:
+            _refuse_deeper(student.layers, base, name)
+        mark = fingerprint(rows, task.toolset, student, settings.training, name)
         folder = Path(self.work_root) / "training" / mark
         folder.mkdir(parents=True, exist_ok=True)
         job = TrainingJob(
-            student=settings.student,
+            student=student,
             training=settings.training,
             tools=list(task.tools),
             description=task.description,
@@ -77,7 +84,7 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         self._run(context, folder)
         report = TrainReport.model_validate_json((folder / "report.json").read_text())
         _forget_older(folder)
-        return report, folder / MODEL
+        return report.model_copy(update={"continues": task.continues}), folder / MODEL
 
     def _run(self, context: dg.AssetExecutionContext, folder: Path) -> None:
         command = [*(self.launcher or [self.python]), "-m", "distil_dag.entrypoints.train", str(folder)]
