@@ -31,10 +31,10 @@ def cell_scores(
     name = CellNames(plan.by_value, toolset)
     cell_of = {case.id: name(case.calls) for case in test}
     n = Counter(cell_of.values())
+    known = [row for row in answers if row["case_id"] in cell_of]
     exact = {
-        who: Counter(cell_of[row["case_id"]] for row in rows if row["exact"])
-        for who in (student, before)
-        if (rows := [row for row in answers if row["candidate"] == who and row["case_id"] in cell_of])
+        who: Counter(cell_of[row["case_id"]] for row in known if row["candidate"] == who and row["exact"])
+        for who in {row["candidate"] for row in known} & {student, before}
     }
     weakness = Weakness(outcomes, name) if outcomes else None
     aimed = {cell.cell for cell in plan.cells if cell.weak}
