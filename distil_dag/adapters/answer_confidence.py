@@ -22,7 +22,7 @@ def measure_confidence(
 
     With it, by id, whether each case was answered exactly. A case that the file refuses, as longer than its
     context, counts as wrong there and not for the calibration. Raises FileNotFoundError or ValueError for a
-    file that is no model, RuntimeError when it refuses all cases.
+    file that is no model.
     """
     if not cases:
         why = "no cases were set aside: judge.set_aside is 0, or too few rows passed the judge for 20 of them"
@@ -34,6 +34,7 @@ def measure_confidence(
         (item.answered.logprob, item.score.exact) for item in answers if item.answered.logprob is not None
     ]
     if not sure:
-        return None, file.note, right
+        unfit = f"none of the {len(cases)} cases that were set aside fits into the student's prompt"
+        return None, file.note or unfit, right
     logprobs, hits = zip(*sure, strict=True)
     return calibrated(logprobs, hits, spec.target_precision), "", right

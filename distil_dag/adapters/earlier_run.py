@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from distil_dag.adapters.run_store import RunStore, weights_digest
-from distil_dag.core.case import Case, Example, HeldOut
-from distil_dag.core.reports import EvalReport, GgufReport, JudgeReport
+from distil_dag.adapters.training_rows import in_mix, tables_of_run
+from distil_dag.core.case import Example, HeldOut
+from distil_dag.core.reports import GgufReport, JudgeReport
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
-from distil_dag.stages.ports import Progress, quiet
-from distil_dag.stages.scored import Answered
 from distil_dag.stages.synthesis import Earlier
 from distil_dag.stages.weak_cells import Outcome
 
@@ -59,12 +59,26 @@ def outcomes_of(store: RunStore, run: str) -> list[Outcome]:
     return [Outcome(case.calls, right[case.id]) for case in cases if case.id in right]
 
 
+def rows_before(store: RunStore, task: Task) -> dict[str, list[Example]]:
+    """What the student was trained on in all rounds before, by table and run; runs that are gone end it."""
+    found: dict[str, list[Example]] = {}
+    while run := task.continues:
+        try:
+            task = store.read_report(run, "traces", Task, name="task")
+            tables = tables_of_run(store, run, in_mix(task.settings.training))
+        except (FileNotFoundError, ValueError):
+            break
+        found |= {f"{name} of {run}": rows for name, rows in tables.items()}
+    return found
+
+
 def earlier_round(store: RunStore, task: Task) -> Earlier | None:
     """What a synthesis goes by when it continues another; None when it continues none."""
     if not task.continues:
         return None
-    rows = store.read_cases(task.continues, "synthetic_set", "accepted", Example)
-    return Earlier(task.continues, outcomes_of(store, task.continues), rows)
+    learned = [row for rows in rows_before(store, task).values() for row in rows]
+    made = [row for row in learned if row.origin == "synthetic"]
+    return Earlier(task.continues, outcomes_of(store, task.continues), made)
 
 
 def set_aside_before(store: RunStore, task: Task) -> list[Example]:
@@ -75,38 +89,24 @@ def set_aside_before(store: RunStore, task: Task) -> list[Example]:
     return found
 
 
+@dataclass(frozen=True)
+class EarlierStudent:
+    """The student that is trained on: its folder, its identity, and all rows that it was trained on."""
+
+    folder: Path
+    identity: str
+    rows: list[Example]
+
+
 @contextmanager
-def earlier_model(store: RunStore, task: Task) -> Iterator[tuple[Path, str] | None]:
-    """Folder and identity of the continued run's student, for a `with` block; None without one."""
+def earlier_student(store: RunStore, task: Task) -> Iterator[EarlierStudent | None]:
+    """The continued run's student, for the length of a `with` block; None when none is continued."""
     if not task.continues:
         yield None
         return
+    learned = [row for rows in rows_before(store, task).values() for row in rows]
     with store.local_folder(task.continues, "checkpoint", "model") as folder:
-        yield folder, f"{task.continues}@{weights_digest(folder)}"
-
-
-class EarlierAnswers:
-    """The student of the continued run, which has answered the same test before: a candidate."""
-
-    def __init__(self, store: RunStore, run: str, name: str) -> None:
-        report = store.read_report(run, "eval_report", EvalReport)
-        student = report.candidate(report.student)
-        self.name, self.model, self.bytes = name, f"{run}: {student.model}", student.bytes
-        self._answers = {
-            row["case_id"]: _as_given(row["answer"], row["exact"], row["why"])
-            for row in store.read_rows(run, "eval_report", "answers")
-            if row["candidate"] == report.student
-        }
-
-    def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
-        """What it answered; None for a case that was not in its test."""
-        progress(len(cases), len(cases), "")
-        return [self._answers.get(case.id) for case in cases]
-
-
-def _as_given(text: str, exact: bool, why: str) -> Answered:
-    # An answer that never came is stored without words, which would be read as an answer without calls.
-    return Answered(text, error="" if exact or text else why)
+        yield EarlierStudent(folder, f"{task.continues}@{weights_digest(folder)}", learned)
 
 
 def _frozen(store: RunStore, run: str) -> Task | None:
@@ -119,15 +119,15 @@ def _frozen(store: RunStore, run: str) -> Task | None:
 def _refuse_unlike(task: Task, parent: str, theirs: Task) -> None:
     if task.toolset.digest != theirs.toolset.digest:
         raise ValueError(
-            f"{parent} can't be continued: its student knows other tools than {task.name} has now. It was "
-            "taught them by heart, so start from the base, without --continue"
+            f"{parent} can't be continued: its student knows other tools than {task.name} has now. Start "
+            "from the base, without --continue"
         )
     ours, known = task.settings.student.model_dump(), theirs.settings.student.model_dump()
-    if changed := [f"student.{name}" for name in ours if ours[name] != known[name]]:
-        told = ", ".join(f"{name} is {ours[name.split('.')[1]]!r}" for name in changed)
-        was = ", ".join(repr(known[name.split(".")[1]]) for name in changed)
+    if changed := [name for name in ours if ours[name] != known[name]]:
+        here = ", ".join(f"student.{name} is {ours[name]!r}" for name in changed)
+        there = ", ".join(repr(known[name]) for name in changed)
         raise ValueError(
-            f"{parent} can't be continued: it trained another student. Here {told}, there {was}; set "
+            f"{parent} can't be continued: it trained another student. Here {here}, there {there}; set "
             "it as it was, or start from the base, without --continue"
         )
 

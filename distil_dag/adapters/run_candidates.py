@@ -20,7 +20,8 @@ from distil_dag.adapters.candidates import (
     ProductionCandidate,
 )
 from distil_dag.adapters.decoder_candidate import DecoderCandidate
-from distil_dag.adapters.earlier_run import EarlierAnswers, outcomes_of
+from distil_dag.adapters.earlier_answers import EarlierAnswers
+from distil_dag.adapters.earlier_run import outcomes_of, rows_before
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.training_rows import CONTEXT, SEEDS, in_mix, tables_of_run
 from distil_dag.core.case import Case, HeldOut, Message, Trace
@@ -90,7 +91,7 @@ def contest_of_run(
     Raises FileNotFoundError that names the asset which has to be materialized first.
     """
     test = store.read_cases(run, "judged_seeds", "test", HeldOut)
-    tables = tables_of_run(store, run)
+    tables, before = tables_of_run(store, run), rows_before(store, task)
     judging = store.read_report(run, "judged_seeds", JudgeReport)
     rest = hold_out(store.read_cases(run, "traces", "traces", Trace), task.test, task.settings.test)[0].rest
     exemplars = Exemplars.choose(tables[SEEDS], task.settings.evaluation.few_shot, task.toolset)
@@ -126,8 +127,8 @@ def contest_of_run(
             student_file=students[0].path.name,
             measured={**_measured(task, exemplars, judged, len(rest)), "Seeds": judging.calibration},
             learned=Learned(
-                tables=tables,
-                trained_on=frozenset(in_mix(task.settings.training)),
+                tables=tables | before,
+                trained_on=frozenset([*in_mix(task.settings.training), *before]),
                 log=[*tables[SEEDS], *tables[CONTEXT]],
                 similarity=task.settings.gates.leak_similarity,
             ),

@@ -4,7 +4,7 @@ import shutil
 
 import dagster as dg
 
-from distil_dag.adapters.earlier_run import earlier_model
+from distil_dag.adapters.earlier_run import earlier_student
 from distil_dag.adapters.run_store import RunStore, digest, weights_digest
 from distil_dag.adapters.training_rows import in_mix, tables_of_run
 from distil_dag.core.case import Example
@@ -38,7 +38,7 @@ def checkpoint(
     task = store.task(run)
     spec = task.settings.training
     teacher.release()  # its server would hold the memory that training needs
-    with earlier_model(runs, task) as start:
+    with earlier_student(runs, task) as start:
         report, model = trainer.train(context, _rows(runs, run, spec), task, start)
     with runs.new_folder(run, "checkpoint", "model") as folder:
         shutil.copytree(model, folder, dirs_exist_ok=True)

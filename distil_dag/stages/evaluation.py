@@ -115,6 +115,7 @@ def evaluate(
     for place, candidate in enumerate(candidates):
         part = _shifted(progress, place * len(test), len(candidates) * len(test), candidate.name)
         results = scored_answers(candidate, test, toolset, part)
+        _refuse_silence(candidate, results)
         if results:
             scored[candidate.name] = results
             reports.append(_candidate_report(candidate, list(results.values()), toolset, spec))
@@ -189,21 +190,21 @@ def _check(test: Sequence[Case], candidates: Sequence[Candidate], student: str) 
 def scored_answers(
     candidate: Candidate, test: Sequence[Case], toolset: Toolset, progress: Progress = quiet
 ) -> dict[int, Scored]:
-    """Place in the test -> scored answer, for the cases that the candidate answers.
-
-    Raises RuntimeError when every answer failed.
-    """
+    """Place in the test -> scored answer, for the cases that the candidate answers."""
     answers = candidate.answer(test, progress)
     known = {place: given for place, given in enumerate(answers) if given is not None}
-    errors = [given.error for given in known.values() if given.error]
-    if known and len(errors) == len(known):
-        raise RuntimeError(f"{candidate.name} gave no answer to any of {len(known)} cases: {errors[0]}")
     results = {}
     for place, given in known.items():
         parsed = Answer(error=f"no answer came: {given.error}") if given.error else parse_answer(given.text)
         score = metrics.score(test[place].calls, parsed, toolset)
         results[place] = Scored(test[place], given, parsed, score)
     return results
+
+
+def _refuse_silence(candidate: Candidate, results: Mapping[int, Scored]) -> None:
+    errors = [item.answered.error for item in results.values() if item.answered.error]
+    if results and len(errors) == len(results):
+        raise RuntimeError(f"{candidate.name} gave no answer to any of {len(results)} cases: {errors[0]}")
 
 
 def _candidate_report(

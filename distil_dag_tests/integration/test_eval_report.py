@@ -205,6 +205,9 @@ def it_goes_on(store: RunStore, cache: Path) -> None:
     event = materialize(store, cache, run).asset_materializations_for_node("eval_report")[0]
     report = store.read_report(run, "eval_report", EvalReport)
     found = report.against(report.student, "parent")
+    assert report.leakage is not None
+    trained = [row.table for row in report.leakage.tables if row.trained_on]
+    assert trained == ["synthetic", "seeds", f"synthetic of {RUN}", f"seeds of {RUN}"]
     assert (found.n, found.first_only, found.second_only, found.difference.value) == (3, 0, 0, 0.0)
     said = str(event.metadata["helped"].value)
     assert said.startswith("Whether it helped cannot be told, the interval includes zero: +0.0 points")

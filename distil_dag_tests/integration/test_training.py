@@ -34,6 +34,7 @@ from distil_dag.resources.lineage import ancestors
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
 from distil_dag.resources.trainer import TrainerResource
+from distil_dag.stages.answer_habits import FILE, AnswerHabits
 from distil_dag.stages.export import golden_texts
 from distil_dag.stages.sft import train
 from distil_dag.stages.student_prompt import CLOSED_BOOK_TEMPLATE, render_prompt
@@ -459,6 +460,10 @@ def test_a_student_is_trained_on_from_its_own_weights(place, deep):
     runs, spec = store.open(), SPEC.model_copy(update={"epochs": 2, "synthetic_epochs": 2})
     trainer, teacher = TrainerResource(work_root=str(place / "work")), TeacherResource(cache_root=str(place))
     resources = {"store": store, "trainer": trainer, "teacher": teacher}
+    # Only the first round is shown that there may be no call.
+    idle = ROWS[0].model_copy(
+        update={"id": "idle", "messages": (Message(role="user", content="hm"),), "calls": ()}
+    )
     # So small a rate that the second round ends where it starts.
     rounds = {"lights.a": spec, "lights.b": spec.model_copy(update={"learning_rate": 1e-12})}
     with dg.instance_for_test() as instance:
@@ -468,7 +473,7 @@ def test_a_student_is_trained_on_from_its_own_weights(place, deep):
             continues = "lights.a" if run == "lights.b" else ""
             runs.write_report(run, "traces", task.model_copy(update={"continues": continues}), name="task")
             runs.write_cases(run, "synthetic_set", "accepted", ROWS[1::2])
-            runs.write_cases(run, "judged_seeds", "seeds", ROWS[::2])
+            runs.write_cases(run, "judged_seeds", "seeds", ROWS[::2] if continues else [*ROWS[::2], idle])
             dg.materialize([checkpoint], partition_key=run, resources=resources, instance=instance)
         behind = ancestors(instance, "checkpoint", "lights.b")
     assert [entry["partition"] for entry in behind] == ["lights.b", "lights.a"]
@@ -478,6 +483,7 @@ def test_a_student_is_trained_on_from_its_own_weights(place, deep):
     with runs.local_folder("lights.b", "checkpoint", "model") as folder:
         after = load_file(folder / "model.safetensors")
         assert json.loads((folder / "config.json").read_text())["num_hidden_layers"] == 3
+        assert AnswerHabits.loads((folder / FILE).read_text(), make_task().toolset).declines
     assert before.keys() == after.keys()
     assert all(after[name].allclose(before[name], atol=1e-6) for name in before)
     assert (second.base, second.continues) == (f"lights.a@{known}", "lights.a")

@@ -11,7 +11,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from distil_dag.adapters.earlier_run import EarlierAnswers, continued
+from distil_dag.adapters.earlier_answers import EarlierAnswers
+from distil_dag.adapters.earlier_run import EarlierStudent, continued, rows_before
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.assets.checkpoint import checkpoint
 from distil_dag.assets.judged_seeds import judged_seeds
@@ -58,14 +59,14 @@ class Recorder(TrainerResource):
         context: dg.AssetExecutionContext,
         rows: Sequence[Example],
         task: Task,
-        start: tuple[Path, str] | None = None,
+        start: EarlierStudent | None = None,
     ) -> tuple[TrainReport, Path]:
         model = Path(self.work_root) / "model"
         shutil.rmtree(model, ignore_errors=True)
         model.mkdir(parents=True)
-        begun = (start[0] / "model.safetensors").read_text() if start else "the base"
+        begun = (start.folder / "model.safetensors").read_text() if start else "the base"
         (model / "model.safetensors").write_text(f"{begun}, then {context.partition_key}")
-        report = {"base": start[1] if start else "base", "continues": task.continues}
+        report = {"base": start.identity if start else "base", "continues": task.continues}
         return good.TRAIN_REPORT.model_copy(update=report), model
 
 
@@ -260,6 +261,24 @@ def test_the_parents_answers_are_those_of_the_student_that_shipped(tmp_path: Pat
     assert found[1] is not None
     assert found[1].error == "no answer came: dead"
     assert found[2] is None
+
+
+def test_what_a_student_has_learned_from_goes_back_to_the_first_round_that_is_kept(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    for run, before in (("home.a", ""), ("home.b", "home.a"), ("home.c", "home.b")):
+        task = good.task().model_copy(update={"continues": before})
+        store.write_report(run, "traces", task, name="task")
+        store.write_cases(run, "synthetic_set", "accepted", good.SYNTHETIC)
+        store.write_cases(run, "judged_seeds", "seeds", good.SEEDS)
+    found = rows_before(store, task)
+    assert found == {
+        "synthetic of home.b": good.SYNTHETIC,
+        "seeds of home.b": good.SEEDS,
+        "synthetic of home.a": good.SYNTHETIC,
+        "seeds of home.a": good.SEEDS,
+    }
+    shutil.rmtree(tmp_path / "home.a")
+    assert list(rows_before(store, task)) == ["synthetic of home.b", "seeds of home.b"]
 
 
 def materialize(
