@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from distil_dag.adapters.run_store import file_digest
+from distil_dag.adapters.run_store import weights_digest
 from distil_dag.core.case import Message
 from distil_dag.stages.ports import Reply
 
@@ -27,8 +27,7 @@ class CheckpointModel:
     @property
     def identity(self) -> str:
         """Folder name and content hash of the weights."""
-        digests = [file_digest(path) for path in sorted(self.folder.glob("*.safetensors"))]
-        return f"{self.folder.name}@{'+'.join(digests)}"
+        return f"{self.folder.name}@{weights_digest(self.folder)}"
 
     @property
     def chat_template(self) -> str:

@@ -57,7 +57,7 @@ def export(
         quantize(source, folder / _name(name), name)
     primary = _name(settings.export.primary)
     progress(len(formats), steps, f"calibrating {primary}")
-    confidence, missing = measure_confidence(folder / primary, held, task.toolset, settings.evaluation)
+    confidence, missing, right = measure_confidence(folder / primary, held, task.toolset, settings.evaluation)
     if confidence:
         set_metadata(folder / primary, confidence.key_values())
     progress(len(formats) + 1, steps, "asking the checkpoint")
@@ -85,6 +85,7 @@ def export(
         primary=primary,
         confidence=confidence,
         confidence_missing=missing,
+        set_aside=right,
     )
     return report, found
 

@@ -19,19 +19,23 @@ from distil_dag.adapters.candidates import (
     ProductionCandidate,
 )
 from distil_dag.adapters.decoder_candidate import DecoderCandidate
+from distil_dag.adapters.earlier_answers import EarlierAnswers
+from distil_dag.adapters.earlier_run import outcomes_of, rows_before
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.server_lease import Servers
 from distil_dag.adapters.training_rows import CONTEXT, SEEDS, in_mix, tables_of_run
 from distil_dag.adapters.versions import versions
 from distil_dag.core.case import Case, HeldOut, Message, Trace
-from distil_dag.core.reports import EvalReport, GgufReport, JudgeReport
+from distil_dag.core.reports import EvalReport, GgufReport, JudgeReport, SynthesisReport
 from distil_dag.core.task import ModelSpec, Task
 from distil_dag.stages import evaluation
 from distil_dag.stages.answer_grammar import answers
+from distil_dag.stages.cell_scores import cell_scores
 from distil_dag.stages.evaluation import Candidate, Learned, Shipped
 from distil_dag.stages.holdout import hold_out
 from distil_dag.stages.lookup import SIMILARITY
 from distil_dag.stages.ports import ChatModel, Progress
+from distil_dag.stages.weak_cells import Outcome
 
 OpenChat = Callable[[ModelSpec], AbstractContextManager[ChatModel]]
 # Folder and identity of the student's base weights.
@@ -44,7 +48,8 @@ _PACKAGES = ("distil_dag", "llama-cpp-python", "transformers", "torch")
 class Contest:
     """The frozen test of a run, everyone who takes it, who ships, and what a reader must know.
 
-    `learned` is what the student learned from, `shipped` what was made of it.
+    `learned` is what the student learned from, `shipped` what was made of it, `plan` what the synthetic
+    rows were to cover; `outcomes` are the student's on rows set aside, of which the test tells nothing.
     """
 
     test: list[HeldOut]
@@ -55,10 +60,12 @@ class Contest:
     measured: dict[str, str]
     learned: Learned
     shipped: Shipped
+    plan: SynthesisReport
+    outcomes: list[Outcome]
 
     def held(self, task: Task, progress: Progress) -> tuple[EvalReport, list[dict[str, Any]]]:
         """Everyone takes the test; returns and raises what :func:`evaluation.evaluate` does."""
-        return evaluation.evaluate(
+        report, rows = evaluation.evaluate(
             self.test,
             task.toolset,
             self.candidates,
@@ -70,6 +77,10 @@ class Contest:
             learned=self.learned,
             shipped=self.shipped,
         )
+        cells = cell_scores(
+            self.test, rows, self.student, evaluation.PARENT, self.outcomes, self.plan, task.toolset
+        )
+        return report.model_copy(update={"cells": cells, "continues": task.continues}), rows
 
 
 @contextmanager
@@ -82,7 +93,7 @@ def contest_of_run(
     to be materialized first, ValueError for arguments that such a server can't have.
     """
     test = store.read_cases(run, "judged_seeds", "test", HeldOut)
-    tables = tables_of_run(store, run)
+    tables, before = tables_of_run(store, run), rows_before(store, task)
     judging = store.read_report(run, "judged_seeds", JudgeReport)
     rest = hold_out(store.read_cases(run, "traces", "traces", Trace), task.test, task.settings.test)[0].rest
     exemplars = Exemplars.choose(tables[SEEDS], task.settings.evaluation.few_shot, task.toolset)
@@ -107,6 +118,7 @@ def contest_of_run(
             # Before the checkpoint: torch does not give back all of a GPU that it has used.
             *_vllm(checkpoint, task, servers),
             checkpoint,
+            *([EarlierAnswers(store, task.continues, evaluation.PARENT)] if task.continues else []),
             _base(task, open_chat, find_base),
             _teacher(evaluation.TEACHER, task, open_chat, Exemplars()),
             *([_teacher(evaluation.TEACHER_FEW_SHOT, task, open_chat, exemplars)] if exemplars.turns else []),
@@ -121,8 +133,8 @@ def contest_of_run(
             student_file=students[0].path.name,
             measured={**_measured(task, exemplars, judged, len(rest)), "Seeds": judging.calibration},
             learned=Learned(
-                tables=tables,
-                trained_on=frozenset(in_mix(task.settings.training)),
+                tables=tables | before,
+                trained_on=frozenset([*in_mix(task.settings.training), *before]),
                 log=[*tables[SEEDS], *tables[CONTEXT]],
                 similarity=task.settings.gates.leak_similarity,
             ),
@@ -131,6 +143,8 @@ def contest_of_run(
                 confidence=exported.confidence,
                 price=task.settings.teacher.price,
             ),
+            plan=store.read_report(run, "synthetic_set", SynthesisReport),
+            outcomes=outcomes_of(store, run),
         )
 
 
@@ -253,6 +267,8 @@ def _measured(task: Task, exemplars: Exemplars, judged: bool, log: int) -> dict[
             "asked with the token ids of the checkpoint's tokenizer, and by `/tokenize` for those that its "
             "chat route makes of the conversation"
         )
+    if task.continues:
+        told["Parent"] = f"what the student that ships of {task.continues} answered to the same cases then"
     if not judged:
         told["Production"] = "not a candidate: its own answers are the labels of this test"
     return told

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from distil_dag.adapters.earlier_run import earlier_round, set_aside_before
 from distil_dag.adapters.meter import Meter
 from distil_dag.adapters.metered_chat import SERVED
 from distil_dag.adapters.run_store import RunStore
@@ -25,7 +26,7 @@ from distil_dag.stages.holdout import NEAR_COPY, hold_out
 from distil_dag.stages.judging import judge, keep_apart
 from distil_dag.stages.ports import ChatModel, Progress, quiet
 from distil_dag.stages.rehearsal import Rehearsal
-from distil_dag.stages.synthesis import synthesize
+from distil_dag.stages.synthesis import Earlier, synthesize
 
 # A model behind its cache, with a meter between.
 OpenModel = Callable[[ModelSpec, Meter], AbstractContextManager[ChatModel]]
@@ -59,10 +60,12 @@ def plan_run(
         stored = _has(store, run, "traces")
         log = store.read_cases(run, "traces", "traces", Trace) if stored else read_traces(task, key)
         traces = len(log)
-        forecasts, seeds, asked = _judging(task, log, open_model, known, progress)
+        aside = set_aside_before(store, task)
+        forecasts, seeds, asked = _judging(task, log, aside, open_model, known, progress)
     rows = 0 if _has(store, run, "synthetic_set") else task.settings.synthesis.rows
     if rows:
-        forecasts.append(_synthesis(task, seeds, open_model, known, progress))
+        earlier = earlier_round(store, task)
+        forecasts.append(_synthesis(task, seeds, earlier, open_model, known, progress))
     known.keep()
     plan = Plan(task=task.name, traces=traces, judged=asked, rows=rows, forecasts=forecasts)
     return plan.model_copy(update={"exceeds": _exceeds(plan, task.settings.budget), "notes": _notes(plan)})
@@ -82,11 +85,16 @@ def _stored(store: RunStore, run: str) -> _Judged:
 
 
 def _judging(
-    task: Task, traces: Sequence[Trace], open_model: OpenModel, paces: Paces, progress: Progress
+    task: Task,
+    traces: Sequence[Trace],
+    aside: Sequence[Example],
+    open_model: OpenModel,
+    paces: Paces,
+    progress: Progress,
 ) -> tuple[list[Forecast], _Judged, int]:
     spec, tools = task.settings.judge, task.toolset
     alike = min(NEAR_COPY, task.settings.gates.leak_similarity)
-    split, holdout = hold_out(list(traces), task.test, task.settings.test, tools, alike)
+    split, holdout = hold_out(list(traces), task.test, task.settings.test, tools, alike, task.test_labels)
     specs = task.settings.models
     with ExitStack() as models:
         opened = [models.enter_context(_rehearsed(model, open_model)) for model in specs]
@@ -106,19 +114,24 @@ def _judging(
             forecasts.append(forecast("judging", rehearsal, model.price, own, meter.used, True, paces=known))
             own = 0.0
     judged, report = keep_apart(judged, report, split.test, tools, alike)
-    judged, _ = set_aside(judged, report, spec, tools, alike)
+    judged, _ = set_aside(judged, report, spec, tools, alike, aside)
     found = _Judged(judged.seeds, [*judged.context, *judged.unlabelled], split.test, final=False)
     return forecasts, found, report.judged
 
 
 def _synthesis(
-    task: Task, judged: _Judged, open_model: OpenModel, paces: Paces, progress: Progress
+    task: Task,
+    judged: _Judged,
+    earlier: Earlier | None,
+    open_model: OpenModel,
+    paces: Paces,
+    progress: Progress,
 ) -> Forecast:
     spec, teacher = task.settings.synthesis, task.settings.teacher
     with _rehearsed(teacher, open_model) as (rehearsal, meter):
         began = time.monotonic()
         made, report = synthesize(
-            judged.seeds, judged.others, judged.test, task.toolset, spec, rehearsal, progress
+            judged.seeds, judged.others, judged.test, task.toolset, spec, rehearsal, progress, earlier
         )
         own = time.monotonic() - began - rehearsal.seconds
         paces.learn(rehearsal)

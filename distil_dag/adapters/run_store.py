@@ -152,6 +152,11 @@ def digest(rows: Iterable[dict[str, Any]]) -> str:
     return "sha256:" + total.hexdigest()
 
 
+def weights_digest(folder: Path) -> str:
+    """Content hash of the weights in a checkpoint's folder, one for each file."""
+    return "+".join(file_digest(path) for path in sorted(folder.glob("*.safetensors")))
+
+
 def file_digest(path: Path) -> str:
     """Content hash of one local file."""
     with path.open("rb") as file:

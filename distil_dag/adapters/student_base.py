@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from distil_dag.adapters.embedded_weights import embedded_checkpoint, embedded_identity
-from distil_dag.adapters.run_store import file_digest
+from distil_dag.adapters.run_store import weights_digest
 from distil_dag.core.task import StudentSpec
 
 # What a training needs of a Hub repository: safetensors weights, configuration, tokenizer.
@@ -22,13 +22,13 @@ def base_checkpoint(student: StudentSpec, folder: Path) -> tuple[Path, str]:
         return embedded_checkpoint(folder), embedded_identity()
     local = Path(student.model).expanduser()
     if local.is_dir():
-        weights = sorted(local.glob("*.safetensors"))
+        weights = weights_digest(local)
         if not weights or not (local / "config.json").exists():
             raise FileNotFoundError(
                 f"student.model: {local} is no checkpoint: it needs config.json and *.safetensors "
                 "(an adapter alone has to be merged first)"
             )
-        return local, f"{local.name}@{'+'.join(file_digest(path) for path in weights)}"
+        return local, f"{local.name}@{weights}"
     return _from_hub(student)
 
 

@@ -23,7 +23,7 @@ from distil_dag.adapters.marked_text import (
 )
 from distil_dag.adapters.settings_mistakes import dotted, explain, path_of
 from distil_dag.adapters.source_text import masked
-from distil_dag.core.case import Case
+from distil_dag.core.case import HeldOut
 from distil_dag.core.task import FileSource, ModelSpec, Settings, SqlSource, StudentSpec, Task, TraceSource
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.case_files import read_cases
@@ -60,7 +60,7 @@ def read_task(folder: Path, overrides: Mapping[str, str] | None = None) -> Task:
     settings, mistakes, warnings = _read_settings(folder, overrides or {})
     job = read_job_description(folder)
     mistakes += job.mistakes
-    test: tuple[Case, ...] | None = None
+    test: tuple[HeldOut, ...] | None = None
     if (folder / TEST_FILE).exists():
         toolset = Toolset.from_openai(list(job.tools), job.description) if not job.mistakes else None
         test, found = _read_test(folder / TEST_FILE, toolset)
@@ -222,7 +222,7 @@ def _conflicts(raw: Mapping[str, Any]) -> list[tuple[tuple[Step, ...], str]]:
     return found
 
 
-def _read_test(path: Path, toolset: Toolset | None) -> tuple[tuple[Case, ...], list[Mistake]]:
+def _read_test(path: Path, toolset: Toolset | None) -> tuple[tuple[HeldOut, ...], list[Mistake]]:
     """The frozen test; without valid tools only its rows' form is checked."""
     try:
         lines = read_text(path).split("\n")
@@ -231,7 +231,8 @@ def _read_test(path: Path, toolset: Toolset | None) -> tuple[tuple[Case, ...], l
     cases, errors = read_cases(lines, toolset)
     if not cases and not errors:
         return (), [Mistake(TEST_FILE, 0, "holds no case; delete the file to draw the test from the log")]
-    return tuple(cases), [Mistake(TEST_FILE, line, said) for line, said in errors]
+    held = tuple(HeldOut.model_validate(dict(case)) for case in cases)
+    return held, [Mistake(TEST_FILE, line, said) for line, said in errors]
 
 
 def _read_labels(path: Path) -> tuple[dict[str, bool], list[Mistake]]:

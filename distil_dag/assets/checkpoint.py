@@ -4,11 +4,13 @@ import shutil
 
 import dagster as dg
 
-from distil_dag.adapters.run_store import RunStore, digest, file_digest
+from distil_dag.adapters.earlier_run import earlier_student
+from distil_dag.adapters.run_store import RunStore, digest, weights_digest
 from distil_dag.adapters.training_rows import in_mix, tables_of_run
 from distil_dag.core.case import Example
 from distil_dag.core.task import TrainingSpec
 from distil_dag.resources.conventions import MODEL, OWNERS, RUNS, TRAINING_POOL, TRAINING_RETRY
+from distil_dag.resources.lineage import continuing
 from distil_dag.resources.model_metadata import checkpoint_metadata
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
@@ -16,7 +18,7 @@ from distil_dag.resources.trainer import TrainerResource
 
 
 @dg.asset(
-    partitions_def=RUNS, deps=["judged_seeds", "synthetic_set"], code_version="3", pool=TRAINING_POOL,
+    partitions_def=RUNS, deps=["judged_seeds", "synthetic_set"], code_version="4", pool=TRAINING_POOL,
     retry_policy=TRAINING_RETRY, kinds={"huggingface", "pytorch"}, owners=OWNERS, group_name=MODEL,
 )  # fmt: skip
 def checkpoint(
@@ -27,22 +29,24 @@ def checkpoint(
 ) -> dg.MaterializeResult[None]:
     """The student after supervised fine-tuning: weights (adapters merged), tokenizer, chat template.
 
-    It learns to answer a request with the tool call alone, without seeing the tools. The loss counts
-    on the answer and its stop token only; the table `supervised` shows what that was. What it learns
-    from is `training.mix`: synthetic rows, with the seeds, or with all traces that passed the judge.
+    It starts from its base, or from the student of the run that this one continues, and learns to answer
+    a request with the tool call alone, without seeing the tools. The loss counts on the answer and its stop
+    token only; the table `supervised` shows what that was. What it learns from is `training.mix`: synthetic
+    rows, with the seeds, or with all traces that passed the judge.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)
     spec = task.settings.training
     teacher.release()  # its server would hold the memory that training needs
-    report, model = trainer.train(context, _rows(runs, run, spec), task)
+    with earlier_student(runs, task) as start:
+        report, model = trainer.train(context, _rows(runs, run, spec), task, start)
     with runs.new_folder(run, "checkpoint", "model") as folder:
         shutil.copytree(model, folder, dirs_exist_ok=True)
     runs.write_report(run, "checkpoint", report)
-    weights = [{path.name: file_digest(path)} for path in sorted(model.glob("*.safetensors"))]
     return dg.MaterializeResult(
-        data_version=dg.DataVersion(digest(weights)),
-        metadata=checkpoint_metadata(report, spec, str(runs.folder(run, "checkpoint") / "model")),
+        data_version=dg.DataVersion(digest([{"weights": weights_digest(model)}])),
+        metadata=checkpoint_metadata(report, spec, str(runs.folder(run, "checkpoint") / "model"))
+        | continuing(context.instance, task.continues, "checkpoint"),
     )
 
 
@@ -51,9 +55,6 @@ def _rows(runs: RunStore, run: str, spec: TrainingSpec) -> list[Example]:
     tables = tables_of_run(runs, run, in_mix(spec))
     rows = [row for table in tables.values() for row in table]
     if not rows:
-        raise dg.Failure(
-            description=f"training.mix={spec.mix!r} leaves no row to train on: see the reports of "
-            "judged_seeds and synthetic_set",
-            allow_retries=False,
-        )
+        why = f"training.mix={spec.mix!r} leaves no row: see the reports of judged_seeds and synthetic_set"
+        raise dg.Failure(description=why, allow_retries=False)
     return rows

@@ -8,6 +8,7 @@ from distil_dag.adapters.run_candidates import contest_of_run
 from distil_dag.adapters.vllm_server import ServerError
 from distil_dag.resources.conventions import OWNERS, RELEASE, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.evaluation import evaluation_metadata, write_report
+from distil_dag.resources.lineage import continuing
 from distil_dag.resources.progress import logged
 from distil_dag.resources.spending import metered, paid, spending_metadata
 from distil_dag.resources.store import StoreResource
@@ -31,11 +32,11 @@ def eval_report(
     """The student on the frozen test, beside everything that it has to beat.
 
     The checkpoint and each GGUF file, by every runtime; the same weights before training; the teacher
-    without and with examples; what production answered; a lookup of the nearest trace. Every answer is
-    scored for the same function with the same arguments, and differences are paired, with their intervals.
-    The page `report.html` shows it all: whether every runtime is asked the same and answers the same,
-    whether the test was seen before, what quantising costs, where labels follow no convention, and each
-    failure with the command that asks for it again.
+    without and with examples; what production answered; a lookup of the nearest trace; the student that a
+    run continues. Every answer is scored for the same function with the same arguments, and differences are
+    paired, with their intervals. The page `report.html` shows it all: whether every runtime is asked the
+    same and answers the same, where the student is weak, whether the test was seen before, what quantising
+    costs, where labels follow no convention, and each failure with the command that asks for it again.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)
@@ -51,4 +52,5 @@ def eval_report(
     version = runs.write_rows(run, "eval_report", "answers", answers)
     report = write_report(runs, run, task.name, report, contest)
     shown = evaluation_metadata(report) | spending_metadata(meter) | teacher.metadata()
+    shown |= continuing(context.instance, task.continues, "eval_report")
     return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=shown)

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from distil_dag.adapters.earlier_run import set_aside_before
 from distil_dag.adapters.run_store import digest
 from distil_dag.core.case import Trace
 from distil_dag.resources.conventions import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
@@ -18,7 +19,7 @@ from distil_dag.stages.prompt_files import code_version
 
 @dg.asset(
     partitions_def=RUNS, deps=["traces"], pool=TEACHER_POOL, retry_policy=TEACHER_RETRY,
-    code_version=code_version("4", "rubric_judge", "likelihood_judge", "relabelling"),
+    code_version=code_version("5", "rubric_judge", "likelihood_judge", "relabelling"),
     kinds={"llamacpp", "parquet"}, owners=OWNERS, group_name=DATA,
 )  # fmt: skip
 def judged_seeds(
@@ -32,19 +33,18 @@ def judged_seeds(
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)
-    tools, spec = task.toolset, task.settings.judge
+    tools, spec, model = task.toolset, task.settings.judge, task.settings.teacher
     alike = min(NEAR_COPY, task.settings.gates.leak_similarity)
     log = runs.read_cases(run, "traces", "traces", Trace)
-    split, holdout = hold_out(log, task.test, task.settings.test, tools, alike)
+    split, holdout = hold_out(log, task.test, task.settings.test, tools, alike, task.test_labels)
     try:
-        model = task.settings.teacher
         with metered(context, runs, task) as meter, teacher.panel(model, spec, meter) as panel:
             outlook = Outlook(context.log, "judging", meter)
             judged, report = judge(split.rest, tools, spec, *panel, outlook, holdout, task.labels)
     except (ValueError, FileNotFoundError, ImportError) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     judged, report = keep_apart(judged, report, split.test, tools, alike)
-    judged, report = set_aside(judged, report, spec, tools, alike)
+    judged, report = set_aside(judged, report, spec, tools, alike, set_aside_before(runs, task))
     tables = {"seeds": judged.seeds, "context": judged.context, "calibration": judged.calibration}
     parts = [runs.write_cases(run, "judged_seeds", "test", split.test)]
     parts += [runs.write_cases(run, "judged_seeds", name, rows) for name, rows in tables.items()]

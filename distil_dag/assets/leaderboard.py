@@ -18,7 +18,7 @@ _WHEN_A_RUN_REPORTS = dg.AutomationCondition.eager().without(~dg.AutomationCondi
 
 @dg.asset(
     deps=["eval_report"],
-    code_version="1",
+    code_version="2",
     kinds={"python", "table"},
     owners=OWNERS,
     group_name=RELEASE,
@@ -60,6 +60,7 @@ def _standing(run: str, report: EvalReport) -> dict[str, Any]:
     return {
         "task": RunKey.parse(run).task,
         "run": run,
+        "continues": report.continues,
         "model": student.name,
         "exact match": exact.value,
         "interval": f"{exact.low:.1%} to {exact.high:.1%}",

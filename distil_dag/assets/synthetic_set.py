@@ -2,8 +2,10 @@
 
 import dagster as dg
 
+from distil_dag.adapters.earlier_run import earlier_round
 from distil_dag.core.case import Case, Example, HeldOut
 from distil_dag.resources.conventions import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
+from distil_dag.resources.lineage import continuing
 from distil_dag.resources.spending import Outlook, metered
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.synthesis_metadata import synthesis_metadata
@@ -13,23 +15,19 @@ from distil_dag.stages.synthesis import LATER_CALLS, synthesize
 
 
 @dg.asset(
-    partitions_def=RUNS,
-    deps=["judged_seeds"],
-    code_version=code_version("2", "call_first", "widening"),
-    pool=TEACHER_POOL,
-    retry_policy=TEACHER_RETRY,
-    kinds={"llamacpp", "parquet"},
-    owners=OWNERS,
-    group_name=DATA,
-)
+    partitions_def=RUNS, deps=["judged_seeds"], code_version=code_version("3", "call_first", "widening"),
+    pool=TEACHER_POOL, retry_policy=TEACHER_RETRY, kinds={"llamacpp", "parquet"},
+    owners=OWNERS, group_name=DATA,
+)  # fmt: skip
 def synthetic_set(
     context: dg.AssetExecutionContext, store: StoreResource, teacher: TeacherResource
 ) -> dg.MaterializeResult[None]:
     """Synthetic requests whose tool call was planned first, checked against the seeds' conventions.
 
     For each cell (tool × argument pattern) calls are planned with values that users say, and the
-    teacher writes the words; other rows are real requests with other values. Table `accepted` is what
-    the student learns from; table `rejected` keeps every other row with its reason.
+    teacher writes the words; other rows are real requests with other values. A run that continues another
+    leans on the cells where that one's student fails. Table `accepted` is what the student learns from;
+    table `rejected` keeps every other row with its reason.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)
@@ -39,18 +37,19 @@ def synthetic_set(
         *runs.read_cases(run, "judged_seeds", "unlabelled", Case),
     ]
     test = runs.read_cases(run, "judged_seeds", "test", HeldOut)
-    spec = task.settings.synthesis
+    spec, earlier = task.settings.synthesis, earlier_round(runs, task)
     try:
         with metered(context, runs, task) as meter, teacher.chat(task.settings.teacher, meter) as chat:
             outlook = Outlook(context.log, "synthetic rows", meter, LATER_CALLS)
-            made, report = synthesize(seeds, others, test, task.toolset, spec, chat, outlook)
+            made, report = synthesize(seeds, others, test, task.toolset, spec, chat, outlook, earlier)
     except ValueError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     version = runs.write_cases(run, "synthetic_set", "accepted", made.accepted)
     runs.write_rows(run, "synthetic_set", "rejected", [row.row() for row in made.rejected])
     runs.write_report(run, "synthetic_set", report)
-    folder = runs.folder(run, "synthetic_set")
+    shown = synthesis_metadata(made, report, str(runs.folder(run, "synthetic_set")))
+    read = continuing(context.instance, task.continues, "synthetic_set", "gguf")
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version),
-        metadata=synthesis_metadata(made, report, str(folder)) | outlook.metadata() | teacher.metadata(),
+        metadata=shown | read | outlook.metadata() | teacher.metadata(),
     )

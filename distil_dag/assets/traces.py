@@ -7,6 +7,7 @@ import dagster as dg
 from dagster_dlt import DagsterDltResource, dlt_assets
 from pydantic import Field
 
+from distil_dag.adapters.earlier_run import continued
 from distil_dag.adapters.trace_intake import Intake
 from distil_dag.adapters.trace_sources import log_pipeline, log_source, open_log, without_secrets
 from distil_dag.core.run_key import RunKey
@@ -20,6 +21,7 @@ class TracesConfig(dg.Config):
     """What a run changes in its task; the changed task is frozen with the run."""
 
     overrides: dict[str, str] = Field(default={}, description="setting -> YAML text, `training.epochs`: `1`")
+    continues: str = Field(default="", description="run whose student is trained on where it is weak")
 
 
 # The pipeline of a run is made in the run: one made here would leave a folder behind at each load.
@@ -37,7 +39,7 @@ def traces(
     """Takes the snapshot, and freezes the task that the rest of the run reads."""
     run, files = context.partition_key, store.open()
     try:
-        task = tasks.task(run, config.overrides)
+        task = continued(tasks.task(run, config.overrides), run, config.continues, files)
         key = RunKey.parse(run, task.name)
         intake, log = Intake(task, key), open_log(task)
         source = log_source(intake, log, key)
@@ -53,5 +55,5 @@ def traces(
     yield dg.MaterializeResult(
         asset_key="traces",
         data_version=dg.DataVersion(intake.digest),
-        metadata=traces_metadata(task, key, intake, files.folder(run, "traces")),
+        metadata=traces_metadata(context.instance, task, key, intake, files.folder(run, "traces")),
     )

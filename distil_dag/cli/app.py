@@ -39,6 +39,15 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="A.B=C", help="Override a setting of task.yaml; repeatable."),
 ]
+Continues = Annotated[
+    str | None,
+    typer.Option(
+        "--continue",
+        metavar="RUN",
+        help="Train the student of this finished run on, with synthetic rows aimed at the calls where it is "
+        "weak, and compare both on its test. Say it again to go on with such a run.",
+    ),
+]
 TaskArgument = Annotated[
     str, typer.Argument(metavar="TASK", help="A task folder, or the name of a known task.")
 ]
@@ -78,6 +87,7 @@ def run(
             "whole log. Unset: all traces up to now. The same KEY again goes on where it stopped.",
         ),
     ] = None,
+    continues: Continues = None,
     set: Overrides = None,
     json: Json = False,
 ) -> None:
@@ -89,7 +99,7 @@ def run(
     """
     from distil_dag.cli.run import run_task
 
-    raise typer.Exit(run_task(task, run, set or [], json))
+    raise typer.Exit(run_task(task, run, continues or "", set or [], json))
 
 
 @app.command()
@@ -101,6 +111,7 @@ def plan(
             "--run", metavar="KEY", help="The run that is planned: its window, and what it has done."
         ),
     ] = None,
+    continues: Continues = None,
     set: Overrides = None,
     json: Json = False,
 ) -> None:
@@ -110,7 +121,7 @@ def plan(
     """
     from distil_dag.cli.plan import plan_task
 
-    plan_task(task, run, set or [], json)
+    plan_task(task, run, continues or "", set or [], json)
 
 
 @app.command("eval")

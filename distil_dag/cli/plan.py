@@ -13,7 +13,7 @@ from distil_dag.adapters.run_store import RunStore
 from distil_dag.cli.durations import duration
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.run import run_key
-from distil_dag.cli.task_folders import find_task, parse_overrides
+from distil_dag.cli.task_folders import find_task, going_on, parse_overrides
 from distil_dag.core.forecast import Plan, Range
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.spending import money
@@ -21,11 +21,13 @@ from distil_dag.resources.deployment import deployment
 from distil_dag.resources.teacher import TeacherResource
 
 
-def plan_task(task_text: str, key_text: str | None, settings: list[str], json: bool) -> None:
+def plan_task(task_text: str, key_text: str | None, parent: str, settings: list[str], json: bool) -> None:
     """Print the forecast of a run; CommandError says why there can't be one."""
     places = deployment()
     task = find_task(task_text, places, parse_overrides(settings))
     key = RunKey.parse(run_key(task, key_text, datetime.now(UTC)), task.name)
+    store = RunStore(places.store)
+    task = going_on(task, str(key), parent, store)
     teacher = TeacherResource(cache_root=str(places.cache))
     console = Console(stderr=True)
     with console.status("reading the log …") as status:
@@ -34,9 +36,7 @@ def plan_task(task_text: str, key_text: str | None, settings: list[str], json: b
             status.update(f"rehearsing: {done}/{total} {note}")
 
         try:
-            plan = plan_run(
-                task, key, RunStore(places.store), teacher.chat, places.cache / "paces.json", told
-            )
+            plan = plan_run(task, key, store, teacher.chat, places.cache / "paces.json", told)
         except dg.Failure as error:
             raise CommandError(error.description or str(error), exit_code=1) from error
         except (ValueError, FileNotFoundError, ImportError, RuntimeError) as error:

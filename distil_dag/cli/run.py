@@ -20,7 +20,7 @@ from distil_dag.adapters.run_store import RunStore
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.execution import execute, refresh_leaderboard
 from distil_dag.cli.live import Story
-from distil_dag.cli.task_folders import find_task, parse_overrides
+from distil_dag.cli.task_folders import find_task, going_on, parse_overrides
 from distil_dag.core.reports import EvalReport, GgufReport
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import BEGINNING
@@ -28,17 +28,19 @@ from distil_dag.core.task import Task
 from distil_dag.resources.deployment import Deployment, deployment
 from distil_dag.resources.spending import RESUMABLE_TAG
 from distil_dag.stages.metrics import METRICS
+from distil_dag.stages.report_text import helped
 
 # The exit code of a run that its budget stopped.
 OUT_OF_BUDGET = 3
 
 
-def run_task(task_text: str, key_text: str | None, settings: list[str], json: bool) -> int:
-    """Run the chain for a task; returns the exit code."""
+def run_task(task_text: str, key_text: str | None, parent: str, settings: list[str], json: bool) -> int:
+    """Run the chain for a task, on from the run `parent` if that is named; returns the exit code."""
     places = deployment()
     overrides = parse_overrides(settings)
     task = find_task(task_text, places, overrides)
     key = run_key(task, key_text, datetime.now(UTC))
+    task = going_on(task, key, parent, RunStore(places.store))
     places.register(Path(task.folder))
     began = time.monotonic()
     with places.instance() as instance, _own_terminal(places, key) as terminal:
@@ -47,7 +49,8 @@ def run_task(task_text: str, key_text: str | None, settings: list[str], json: bo
             console.print(f"[yellow]note:[/yellow] {warning}", highlight=False)
         console.print(f"run [bold]{key}[/bold] (log: {_log_file(places, key)})", highlight=False)
         story = Story(console)
-        config = {"ops": {"traces": {"config": {"overrides": overrides}}}} if overrides else {}
+        chosen = {"overrides": overrides, "continues": task.continues}
+        config = {"ops": {"traces": {"config": {name: said for name, said in chosen.items() if said}}}}
         try:
             run = execute(instance, places, key, config, story.tell)
         finally:
@@ -124,6 +127,9 @@ def _result(
         "gguf_files": {},
         "candidates": [],
         "comparisons": [],
+        "cells": None,
+        "continues": task.continues or None,
+        "helped": None,
     }
     if "gguf" in story.seconds and story.failed_stage != "gguf":
         exported = store.read_report(key, "gguf", GgufReport)
@@ -137,12 +143,16 @@ def _result(
             candidate.model_dump(exclude={"per_tool", "per_argument"}) for candidate in report.candidates
         ]
         result["comparisons"] = [comparison.model_dump() for comparison in report.comparisons]
+        result["cells"] = report.cells.model_dump() if report.cells else None
+        result["helped"] = helped(report) or None
     return result
 
 
 def _show(result: dict[str, Any], console: Console) -> None:
     if result["candidates"]:
         console.print(_candidates(result))
+    if result["helped"]:
+        console.print(result["helped"], highlight=False, markup=False)
     for label, path in (("report", result["report"]), ("model", result["gguf"])):
         if path:
             console.print(f"{label}: {path}", highlight=False, soft_wrap=True)
@@ -154,9 +164,10 @@ def _show(result: dict[str, Any], console: Console) -> None:
         console.print(f"[yellow]resumable[/yellow]: stopped by {result['resumable']}", highlight=False)
         return
     console.print(f"[red]{result['status']}[/red]: {_why(result)}", highlight=False, soft_wrap=True)
+    again = f" --continue {result['continues']}" if result["continues"] else ""
     console.print(
-        f"`distil-dag run {result['task']} --run {result['run']}` goes on from here: what is done is not "
-        "done, nor paid for, again.",
+        f"`distil-dag run {result['task']} --run {result['run']}{again}` goes on from here: what is done is "
+        "not done, nor paid for, again.",
         highlight=False,
         soft_wrap=True,
     )

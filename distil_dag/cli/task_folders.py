@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from distil_dag.adapters.earlier_run import continued
+from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.task_folder import TaskFolderError, read_task
 from distil_dag.cli.errors import CommandError
 from distil_dag.core.task import Task
@@ -27,6 +29,14 @@ def find_task(text: str, places: Deployment, overrides: Mapping[str, str] | None
         f"{text!r} is neither a folder nor the name of a known task (known: {listed}). "
         f"`distil-dag init {text}` writes a new one."
     )
+
+
+def going_on(task: Task, run: str, parent: str, store: RunStore) -> Task:
+    """The task of a run that goes on from `parent`, if one is named; CommandError says why it can't."""
+    try:
+        return continued(task, run, parent, store)
+    except ValueError as error:
+        raise CommandError(f"--continue: {error}" if parent else str(error)) from None
 
 
 def parse_overrides(settings: Sequence[str]) -> dict[str, str]:

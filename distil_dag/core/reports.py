@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from distil_dag.core.cells import CellsReport
 from distil_dag.core.confidence import Confidence
 
 
@@ -122,6 +123,7 @@ class CellCoverage(_Report):
     arguments: list[str]
     quota: int
     accepted: int
+    weak: bool = Field(default=False, description="whether the student that is continued is weak here")
 
 
 class SynthesisReport(_Report):
@@ -132,6 +134,9 @@ class SynthesisReport(_Report):
     accepted: int
     rejected: dict[str, int] = Field(default_factory=dict, description="reason -> rows")
     cells: list[CellCoverage] = Field(default_factory=list)
+    by_value: list[tuple[str, str]] = Field(
+        default_factory=list, description="tools and arguments that split cells by their value"
+    )
     rounds: int = 0
     stopped: str = Field(default="full", description="`full`, or what ended it before")
     prompt_tokens: int = 0
@@ -157,6 +162,7 @@ class TrainReport(_Report):
     """Training: what was supervised, and how the loss went."""
 
     base: str
+    continues: str = Field(default="", description="key of the run whose student training started from")
     method: str
     depth: Depth | None = Field(default=None, description="None where all blocks of the base stayed")
     rows: int
@@ -203,6 +209,9 @@ class GgufReport(_Report):
         default=None, description="of the primary file, which carries it in its key-values"
     )
     confidence_missing: str = Field(default="", description="why there is none")
+    set_aside: dict[str, bool] = Field(
+        default_factory=dict, description="case that was set aside -> whether the primary file has it exact"
+    )
 
 
 class CandidateReport(_Report):
@@ -378,6 +387,8 @@ class EvalReport(_Report):
     leakage: LeakageReport | None = None
     conventions: ConventionReport | None = None
     confidence: ConfidenceReport | None = None
+    cells: CellsReport | None = None
+    continues: str = Field(default="", description="key of the run whose student this one continues")
     failures: list[dict[str, Any]] = Field(default_factory=list)
     measured: dict[str, str] = Field(default_factory=dict, description="how: what a reader must know")
     command: str = Field(default="", description="what a reader types to score the student again")

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from distil_dag.core.case import Case
+from distil_dag.core.case import HeldOut
 from distil_dag.core.toolset import Toolset
 
 
@@ -334,7 +334,11 @@ class Task(BaseModel):
     settings: Settings
     description: str
     tools: tuple[dict[str, Any], ...]
-    test: tuple[Case, ...] | None = None
+    test: tuple[HeldOut, ...] | None = None
+    test_labels: str = Field(default="frozen file", description="what is known of the labels of `test`")
+    continues: str = Field(
+        default="", description="key of the run whose student is trained on, and whose test this one shares"
+    )
     labels: dict[str, bool] | None = Field(
         default=None, description="trace id -> is its call right? From `labels.jsonl`; audits the judge"
     )

@@ -18,7 +18,7 @@ from distil_dag.stages import plots
 from distil_dag.stages.metrics import METRICS
 from distil_dag.stages.prompt_files import digests
 from distil_dag.stages.report_html import report_html
-from distil_dag.stages.report_text import report_markdown
+from distil_dag.stages.report_text import helped, report_markdown
 
 # Beyond this many characters a request is no argument to type; its case is named instead.
 _TYPED = 400
@@ -86,6 +86,8 @@ def evaluation_metadata(report: EvalReport) -> dict[str, dg.RawMetadataValue]:
         numbers["prompts with other token ids"] = sum(
             row.prompts - row.same_prompts for row in report.runtimes
         )
+    if report.cells and report.cells.error is not None:
+        numbers["weak cells"] = len(report.cells.weak)
     if report.leakage:
         copies = (row.same_words + row.same_call for row in report.leakage.tables if row.trained_on)
         numbers["copies of the test trained on"] = sum(copies)
@@ -104,6 +106,7 @@ def evaluation_metadata(report: EvalReport) -> dict[str, dg.RawMetadataValue]:
         "score and ask again": dg.MetadataValue.md("\n".join(f"    {line}" for line in commands)),
         **figures(numbers),
         **{f"latency {name} ms": round(value, 1) for name, value in student.latency_ms.items()},
+        **({"helped": helped(report)} if report.continues else {}),
         "failures": len(report.failures),
         PROMPTS_KEY: digests("few_shot_teacher", "tools_in_prompt"),
     }

@@ -20,6 +20,8 @@ GGUF_KEY = "distil_dag.lineage"
 # Under this key the metadata of an asset has the prompts that it asked by: name -> hash of the file.
 PROMPTS_KEY = "prompts"
 
+# Under this key the metadata of an asset has what it read of the run that is continued: asset -> storage id.
+_READ_KEY = "read of the run it continues"
 _POINTER = "dagster/input_event_pointer/"
 # What of a task's settings each asset reads.
 _SECTIONS = {
@@ -52,7 +54,8 @@ def ancestors(
 ) -> list[Ancestor]:
     """The newest materialization of the asset's partition and everything behind it, newest first.
 
-    `config` is what the run set for the asset, and with `task` the settings that the asset reads.
+    `config` is what the run set for the asset, and with `task`, that of the partition, the settings that the
+    asset reads. Of a run that continues another, what it took from there is behind it as well.
     Empty when that partition was never materialized.
     """
     selector = dg.AssetRecordsFilter(
@@ -61,10 +64,22 @@ def ancestors(
     newest = instance.fetch_materializations(selector, limit=1).records
     entries = _walk(instance, list(newest))
     settings = task.settings.model_dump(mode="json", exclude_defaults=True) if task else {}
-    for entry in entries:
+    for entry in (entry for entry in entries if entry["partition"] == partition):
         read = {name: settings[name] for name in _SECTIONS.get(entry["asset"], ()) if name in settings}
         entry["config"] = {**entry["config"], **read}
     return entries
+
+
+def continuing(instance: dg.DagsterInstance, parent: str, *assets: str) -> dict[str, Any]:
+    """Metadata that names the parent run's newest events of these assets; none without a parent."""
+    if not parent:
+        return {}
+    found = {}
+    for asset in assets:
+        selector = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[parent])
+        for record in instance.fetch_materializations(selector, limit=1).records:
+            found[asset] = record.storage_id
+    return {"continues": parent, _READ_KEY: dg.MetadataValue.json(found)}
 
 
 def _walk(instance: dg.DagsterInstance, records: list[dg.EventLogRecord]) -> list[Ancestor]:
@@ -75,21 +90,26 @@ def _walk(instance: dg.DagsterInstance, records: list[dg.EventLogRecord]) -> lis
         if record.storage_id in found:
             continue
         pointers = _pointers(record)
-        found[record.storage_id] = _entry(instance, record, sorted(pointers.values()), configs)
-        for key, pointer in pointers.items():
+        parents = sorted(pointer for _, pointer in pointers)
+        found[record.storage_id] = _entry(instance, record, parents, configs)
+        for key, pointer in pointers:
             selector = dg.AssetRecordsFilter(asset_key=key, storage_ids=[pointer])
             records += instance.fetch_materializations(selector, limit=1).records
     return [found[storage_id] for storage_id in sorted(found, reverse=True)]
 
 
-def _pointers(record: dg.EventLogRecord) -> dict[dg.AssetKey, int]:
+def _pointers(record: dg.EventLogRecord) -> list[tuple[dg.AssetKey, int]]:
     materialization = record.asset_materialization
-    tags = (materialization.tags or {}) if materialization else {}
-    return {
-        dg.AssetKey.from_user_string(tag.removeprefix(_POINTER)): int(pointer)
-        for tag, pointer in tags.items()
+    assert materialization is not None
+    own = [
+        (dg.AssetKey.from_user_string(tag.removeprefix(_POINTER)), int(pointer))
+        for tag, pointer in (materialization.tags or {}).items()
         if tag.startswith(_POINTER) and pointer.isdigit()
-    }
+    ]
+    held = materialization.metadata.get(_READ_KEY)
+    read = held.value if isinstance(held, dg.JsonMetadataValue) else None
+    theirs = read.items() if isinstance(read, dict) else ()
+    return own + [(dg.AssetKey(str(asset)), int(str(pointer))) for asset, pointer in theirs]
 
 
 def _entry(

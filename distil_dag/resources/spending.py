@@ -137,6 +137,7 @@ def _how_to_go_on(context: dg.AssetExecutionContext, task: Task, stop: BudgetRea
     changed: dict[str, str] = ((steps.get("traces") or {}).get("config") or {}).get("overrides") or {}
     kept = [f"{name}={value}" for name, value in changed.items() if name != stop.setting]
     command = ["distil-dag", "run", task.name, "--run", context.partition_key]
+    command += ["--continue", task.continues] if task.continues else []
     command += [word for setting in kept for word in ("--set", setting)]
     used = f"{stop.used:.0f}" if stop.limit == "tokens" else f"{stop.used:.6g}"
     return (

@@ -13,6 +13,7 @@ from distil_dag.adapters.trace_sources import SourceUnavailable, source_error
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
 from distil_dag.resources.conventions import INTAKE_RETRY, OWNERS
+from distil_dag.resources.lineage import continuing
 from distil_dag.resources.metadata import table
 
 
@@ -29,7 +30,7 @@ class TracesTranslator(DagsterDltTranslator):
                 deps=[],
                 kinds={"dlt", "parquet"},
                 owners=OWNERS,
-                code_version="1",
+                code_version="2",
                 description="Production requests of the run's window, with the calls that the old agent "
                 "made. Read by dlt; personal data is replaced by placeholders before anything is stored, "
                 "and rows that can't be read are set aside with their reason.",
@@ -50,7 +51,9 @@ def failure(error: Exception) -> dg.Failure | dg.RetryRequested:
     return dg.Failure(description=str(told), allow_retries=False)
 
 
-def traces_metadata(task: Task, key: RunKey, intake: Intake, folder: UPath) -> dict[str, Any]:
+def traces_metadata(
+    instance: dg.DagsterInstance, task: Task, key: RunKey, intake: Intake, folder: UPath
+) -> dict[str, Any]:
     """Numbers, tables and a preview; nothing of the source's URL, which may hold a password."""
     report = intake.report()
     window = f"{key.since:%Y-%m-%d %H:%M} to {key.until:%Y-%m-%d %H:%M} UTC" if key.since else "the whole log"
@@ -72,6 +75,7 @@ def traces_metadata(task: Task, key: RunKey, intake: Intake, folder: UPath) -> d
         "calls per tool": _counts("tool", report.calls_per_tool),
         "redacted": _counts("kind", report.redacted),
         "preview": table(intake.preview, ["id", "time", "request", "calls", "problems"], limit=10),
+        **continuing(instance, task.continues, "judged_seeds"),
     }
 
 

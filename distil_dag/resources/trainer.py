@@ -15,12 +15,14 @@ import pyarrow.parquet as pq
 from dagster._core.errors import DagsterPipesExecutionError
 from pydantic import Field
 
+from distil_dag.adapters.earlier_run import EarlierStudent
 from distil_dag.adapters.student_base import base_checkpoint, layers_of
 from distil_dag.adapters.whole_files import write_whole
 from distil_dag.core.case import Example
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.task import Task
 from distil_dag.entrypoints.train import JOB_FILE, PARENT_VARIABLE, ROWS_FILE, TrainingJob
+from distil_dag.stages.answer_habits import FILE, AnswerHabits
 from distil_dag.stages.depth import refuse_deeper
 from distil_dag.stages.sft import MODEL, fingerprint
 
@@ -47,22 +49,29 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return base_checkpoint(task.settings.student, Path(self.work_root) / "base")
 
     def train(
-        self, context: dg.AssetExecutionContext, rows: Sequence[Example], task: Task
+        self,
+        context: dg.AssetExecutionContext,
+        rows: Sequence[Example],
+        task: Task,
+        start: EarlierStudent | None = None,
     ) -> tuple[TrainReport, Path]:
         """Train the task's student on the rows; returns the report and the model's folder.
 
+        Training begins at the base, or at the student of an earlier run, `start`.
         Progress goes to the run's log. Raises dg.Failure when the process fails, and at once for a base
         that has fewer layers than the student shall have.
         """
-        settings = task.settings
-        base, name = self.base(task)
-        if settings.student.layers:
-            _refuse_deeper(settings.student.layers, base, name)
-        mark = fingerprint(rows, task.toolset, settings.student, settings.training, name)
+        settings, student = task.settings, task.settings.student
+        base, name = (start.folder, start.identity) if start else self.base(task)
+        if start:
+            student = student.model_copy(update={"layers": None})  # it was cut before it was first trained
+        elif student.layers:
+            _refuse_deeper(student.layers, base, name)
+        mark = fingerprint(rows, task.toolset, student, settings.training, name)
         folder = Path(self.work_root) / "training" / mark
         folder.mkdir(parents=True, exist_ok=True)
         job = TrainingJob(
-            student=settings.student,
+            student=student,
             training=settings.training,
             tools=list(task.tools),
             description=task.description,
@@ -76,8 +85,12 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         context.log.info(f"training in {folder}, base {name}")
         self._run(context, folder)
         report = TrainReport.model_validate_json((folder / "report.json").read_text())
+        if start:
+            # What it was shown in earlier rounds it may answer still.
+            habits = AnswerHabits.fit([*start.rows, *rows], task.toolset)
+            write_whole(folder / MODEL / FILE, habits.dumps().encode())
         _forget_older(folder)
-        return report, folder / MODEL
+        return report.model_copy(update={"continues": task.continues}), folder / MODEL
 
     def _run(self, context: dg.AssetExecutionContext, folder: Path) -> None:
         command = [*(self.launcher or [self.python]), "-m", "distil_dag.entrypoints.train", str(folder)]

@@ -20,7 +20,12 @@ _MOST, _FEWEST = 100, 20
 
 
 def set_aside(
-    judged: Judged, report: JudgeReport, spec: JudgeSpec, toolset: Toolset, similarity: float
+    judged: Judged,
+    report: JudgeReport,
+    spec: JudgeSpec,
+    toolset: Toolset,
+    similarity: float,
+    earlier: Sequence[Example] = (),
 ) -> tuple[Judged, JudgeReport]:
     """The same with `spec.set_aside` of its requests as calibration cases, 100 at most.
 
@@ -29,26 +34,34 @@ def set_aside(
     found on them would promise too much. Requests of the context go before those of seeds, which are
     surer and dearer; a wrong label among them makes the threshold promise too little. They leave as the
     test does: with every row of the same request, and near copies with the same calls, so that neither
-    the teacher nor the trainer sees them. Depends on the rows and `spec.seed`, not on the order of the rows.
+    the teacher nor the trainer sees them. What an `earlier` round set aside stays so, and nothing is drawn:
+    its student may have learned from all other rows. Depends on the rows and `spec.seed`, not on the order
+    of the rows.
     """
     groups: dict[str, list[Example]] = defaultdict(list)
     for row in sorted([*judged.seeds, *judged.context], key=lambda row: row.id):
         groups[request_key(row.request)].append(row)
+    if earlier:
+        return _kept_apart(judged, report, earlier, toolset, similarity)
     size = min(_MOST, int(spec.set_aside * len(groups)))
     if size < _FEWEST:
         return judged, report
-    chosen = _drawn(groups, size, spec.seed)
+    chosen = [groups[key][0] for key in _drawn(groups, size, spec.seed)]
+    return _kept_apart(judged, report, chosen, toolset, similarity)
+
+
+def _kept_apart(
+    judged: Judged, report: JudgeReport, cases: Sequence[Example], toolset: Toolset, similarity: float
+) -> tuple[Judged, JudgeReport]:
+    chosen = {request_key(case.request) for case in cases}
+    left = chosen & {request_key(row.request) for row in [*judged.seeds, *judged.context]}
     rest = replace(
         judged,
         seeds=[row for row in judged.seeds if request_key(row.request) not in chosen],
         context=[row for row in judged.context if request_key(row.request) not in chosen],
-        calibration=sorted((groups[key][0] for key in chosen), key=lambda row: row.id),
+        calibration=sorted(cases, key=lambda row: row.id),
     )
-    counts = {
-        "seeds": len(rest.seeds),
-        "passed_context": len(rest.context),
-        "set_aside": len(rest.calibration),
-    }
+    counts = {"seeds": len(rest.seeds), "passed_context": len(rest.context), "set_aside": len(left)}
     return keep_apart(rest, report.model_copy(update=counts), rest.calibration, toolset, similarity)
 
 

@@ -1,36 +1,45 @@
 """What the synthetic set shall cover: cells of tool × argument pattern, each with a quota.
 
 Production's own mix is what the student will meet, but a cell with two traces teaches nothing: the
-quotas follow the log, smoothed towards the same number for every cell.
+quotas follow the log, smoothed towards the same number for every cell. When a student is trained on,
+half of the rows go where it fails instead.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from distil_dag.core.case import Case, Example
 from distil_dag.core.reports import CellCoverage
 from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.toolset import Toolset
 from distil_dag.stages.sampling import NO_CALL
-from distil_dag.stages.vocabulary import Vocabulary
+from distil_dag.stages.vocabulary import Slot, Vocabulary
+from distil_dag.stages.weak_cells import Weakness
 
 # This part of the rows is dealt evenly over the cells.
 EVEN_SHARE = 0.2
+# This part goes to the cells in proportion to the mistakes that the student would make in each.
+AIMED_SHARE = 0.5
 # An argument without words of its own (on/off, an enum code) splits cells by value up to this many.
 _CLOSED_VALUES = 8
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of the plan: what its calls look like, the trusted cases in it, and how many rows it gets."""
+    """One cell of the plan: what its calls look like, the trusted cases in it, and how many rows it gets.
+
+    `weak` where the student that is trained on fails more than elsewhere.
+    """
 
     name: str
     tools: tuple[str, ...]
     arguments: tuple[str, ...]
     cases: tuple[Example, ...]
     quota: int
+    weak: bool = False
 
     def coverage(self, accepted: int) -> CellCoverage:
         """The cell's line in the report."""
@@ -40,52 +49,66 @@ class Cell:
             arguments=list(self.arguments),
             quota=self.quota,
             accepted=accepted,
+            weak=self.weak,
         )
 
 
 class CellNames:
     """Names the cell of a call: arguments by name, those that no words show by value as well."""
 
-    def __init__(self, trusted: Sequence[Case], vocabulary: Vocabulary) -> None:
-        values: dict[tuple[str, str], set[str]] = defaultdict(set)
+    def __init__(self, by_value: Iterable[Slot], toolset: Toolset) -> None:
+        self.by_value, self._toolset = frozenset(by_value), toolset
+
+    @classmethod
+    def learn(cls, trusted: Sequence[Case], vocabulary: Vocabulary) -> CellNames:
+        """Splits cells by the values of arguments that no words show and that have few."""
+        values: dict[Slot, set[str]] = defaultdict(set)
         for case in trusted:
             for call in case.calls:
                 for name, value in call.arguments.items():
                     values[(call.name, name)].add(str(value))
-        self._closed = {
+        closed = [
             slot
             for slot, seen in values.items()
             if not vocabulary.is_grounded(*slot) and len(seen) <= _CLOSED_VALUES
-        }
+        ]
+        return cls(closed, vocabulary.toolset)
 
     def __call__(self, calls: Sequence[ToolCall]) -> str:
-        return " + ".join(sorted(self._one(call) for call in calls)) or NO_CALL
+        return " + ".join(sorted(self._one(self._toolset.canonical(call)) for call in calls)) or NO_CALL
 
     def _one(self, call: ToolCall) -> str:
         parts = [
-            f"{name}={value}" if (call.name, name) in self._closed else name
+            f"{name}={value}" if (call.name, name) in self.by_value else name
             for name, value in sorted(call.arguments.items())
         ]
         return f"{call.name}({', '.join(parts)})"
 
 
 def draw_plan(
-    trusted: Sequence[Example], names: CellNames, rows: int, no_call_share: float | None = None
+    trusted: Sequence[Example],
+    names: CellNames,
+    rows: int,
+    no_call_share: float | None = None,
+    weakness: Weakness | None = None,
 ) -> list[Cell]:
     """The cells of the trusted cases with quotas that sum to `rows`, largest first.
 
-    `no_call_share` overrides the log's share of requests without a call; it needs such a trace.
+    `no_call_share` overrides the log's share of requests without a call; it needs such a trace. With the
+    `weakness` of a student half of the rows are dealt in proportion to a cell's error rate times its traffic.
     """
     members: dict[str, list[Example]] = defaultdict(list)
     for case in sorted(trusted, key=lambda case: case.id):
         members[names(case.calls)].append(case)
-    quotas = _quotas({name: len(cases) for name, cases in members.items()}, rows, no_call_share)
+    sizes = {name: len(cases) for name, cases in members.items()}
+    quotas = _quotas(sizes, rows, no_call_share, weakness)
     cells = []
     for name in sorted(members, key=lambda name: (-quotas[name], name)):
         calls = sorted(members[name][0].calls, key=lambda call: call.name)
         arguments = tuple(argument for call in calls for argument in sorted(call.arguments))
         tools = tuple(call.name for call in calls)
-        cells.append(Cell(name, tools, arguments, tuple(members[name]), quotas[name]))
+        weak = weakness is not None and weakness.weak(name)
+        cells.append(Cell(name, tools, arguments, tuple(members[name]), quotas[name], weak))
     return cells
 
 
@@ -118,13 +141,22 @@ def largest_remainder(weights: Mapping[str, float], total: int) -> dict[str, int
     return shares
 
 
-def _quotas(sizes: Mapping[str, int], rows: int, no_call_share: float | None) -> dict[str, int]:
+def _quotas(
+    sizes: Mapping[str, int], rows: int, no_call_share: float | None, weakness: Weakness | None
+) -> dict[str, int]:
     if no_call_share is not None and NO_CALL in sizes:
         fixed = round(rows * no_call_share)
         rest = {name: size for name, size in sizes.items() if name != NO_CALL}
-        return _quotas(rest, rows - fixed, None) | {NO_CALL: fixed}
+        return _quotas(rest, rows - fixed, None, weakness) | {NO_CALL: fixed}
     total = sum(sizes.values())
     weights = {
         name: (1 - EVEN_SHARE) * size / total + EVEN_SHARE / len(sizes) for name, size in sizes.items()
     }
+    if weakness is not None:
+        mistakes = {name: weakness.error(name) * size for name, size in sizes.items()}
+        expected = sum(mistakes.values())
+        weights = {
+            name: (1 - AIMED_SHARE) * weight + AIMED_SHARE * mistakes[name] / expected
+            for name, weight in weights.items()
+        }
     return largest_remainder(weights, rows)

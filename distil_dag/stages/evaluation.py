@@ -23,6 +23,8 @@ from distil_dag.stages.scored import Answered, Scored, answer_row, confidence, d
 # Names of the candidates: reports, gates and the leaderboard find them by these.
 CHECKPOINT = "student checkpoint"
 VLLM = "student checkpoint, vLLM"
+# The student of the run that is continued.
+PARENT = "parent"
 BASE = "base"
 TEACHER = "teacher zero-shot"
 TEACHER_FEW_SHOT = "teacher few-shot"
@@ -123,7 +125,8 @@ def evaluate(
     reports = []
     for place, candidate in enumerate(candidates):
         part = _shifted(progress, place * len(test), len(candidates) * len(test), candidate.name)
-        results = _scored(candidate, test, toolset, part)
+        results = scored_answers(candidate, test, toolset, part)
+        _refuse_silence(candidate, results)
         if results:
             scored[candidate.name] = results
             reports.append(_candidate_report(candidate, list(results.values()), toolset, spec))
@@ -196,21 +199,24 @@ def _check(test: Sequence[Case], candidates: Sequence[Candidate], student: str) 
         raise ValueError(f"candidates need names of their own, one of them {student!r}: {', '.join(names)}")
 
 
-def _scored(
-    candidate: Candidate, test: Sequence[Case], toolset: Toolset, progress: Progress
+def scored_answers(
+    candidate: Candidate, test: Sequence[Case], toolset: Toolset, progress: Progress = quiet
 ) -> dict[int, Scored]:
     """Place in the test -> scored answer, for the cases that the candidate answers."""
     answers = candidate.answer(test, progress)
     known = {place: given for place, given in enumerate(answers) if given is not None}
-    errors = [given.error for given in known.values() if given.error]
-    if known and len(errors) == len(known):
-        raise RuntimeError(f"{candidate.name} gave no answer to any of {len(known)} cases: {errors[0]}")
     results = {}
     for place, given in known.items():
         parsed = Answer(error=f"no answer came: {given.error}") if given.error else parse_answer(given.text)
         score = metrics.score(test[place].calls, parsed, toolset)
         results[place] = Scored(test[place], given, parsed, score)
     return results
+
+
+def _refuse_silence(candidate: Candidate, results: Mapping[int, Scored]) -> None:
+    errors = [item.answered.error for item in results.values() if item.answered.error]
+    if results and len(errors) == len(results):
+        raise RuntimeError(f"{candidate.name} gave no answer to any of {len(results)} cases: {errors[0]}")
 
 
 def _candidate_report(

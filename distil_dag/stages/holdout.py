@@ -43,10 +43,12 @@ def hold_out(
     spec: TestSpec,
     toolset: Toolset | None = None,
     similarity: float = NEAR_COPY,
+    labels: str = "frozen file",
 ) -> tuple[Holdout, HoldoutReport]:
     """Split a log into a test and the rest, which holds no copy and no near copy of the test.
 
-    With a `frozen` test its cases are the test, and rows of the log that match one leave.
+    With a `frozen` test its cases are the test, with what is known of their `labels`, and rows of the log
+    that match one leave; what production answered is looked up there for cases that do not know it.
     Without, `spec.size` requests of the log become it, by whole groups of equal requests, in
     proportion to tool and argument pattern, and never more than a fifth of the groups or rows;
     traces with problems can't be test cases. Each group gives one case, with the calls logged
@@ -69,7 +71,7 @@ def hold_out(
         test=len(test),
         removed_near_copies=len(traces) - len(rest) - (0 if frozen is not None else len(test)),
         remaining=len(rest),
-        test_labels="production log (unreviewed)" if frozen is None else "frozen file",
+        test_labels="production log (unreviewed)" if frozen is None else labels,
     )
     return Holdout(test, rest), report
 
@@ -137,6 +139,8 @@ def _usual(rows: Sequence[Trace]) -> Trace:
 
 
 def _production(groups: dict[str, list[Trace]], case: Case) -> tuple[ToolCall, ...] | None:
+    if isinstance(case, HeldOut) and case.production is not None:
+        return case.production
     rows = groups.get(request_key(case.request))
     if not rows:
         return None

@@ -155,7 +155,7 @@ def _training(task: Task, training: TrainReport) -> str:
         [
             "## Training",
             "",
-            f"Base model: `{training.base}`. "
+            f"{_start(task, training)} "
             + (
                 f"Its licence ({base_licence(task)}) holds for this model too."
                 if base_licence(task)
@@ -169,6 +169,16 @@ def _training(task: Task, training: TrainReport) -> str:
             f"Rows: `{training.dataset_digest}`. `lineage.json`, and the key `distil_dag.lineage` in each "
             "GGUF file, name every ancestor with its data version, code version and run.",
         ]
+    )
+
+
+def _start(task: Task, training: TrainReport) -> str:
+    """What training began with."""
+    if not task.continues:
+        return f"Base model: `{training.base}`."
+    return (
+        f"It goes on from the student of run `{task.continues}`, `{training.base}`, on synthetic rows that "
+        "lean on the calls which that one got wrong."
     )
 
 

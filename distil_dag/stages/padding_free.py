@@ -64,7 +64,7 @@ def _attention(
     attention_mask: Any,
     batch: Packed | None = None,
     **options: Any,
-) -> tuple[Any, None]:
+) -> Any:
     """Attention within the rows of the batch; query, key and value of shape (1, heads, tokens, size)."""
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 

@@ -64,6 +64,8 @@ def report_html(report: EvalReport, title: str) -> str:
         student=report.candidate(report.student),
         title=title,
         verdict=report_text.verdict(report),
+        helped=report_text.helped(report),
+        weakness=report_text.weakness(report.cells) if report.cells else "",
         metrics=metrics,
         failures=[_shown(row) for row in report.failures],
         reasons=_reasons(report.failures),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from distil_dag.core.cells import CellsReport
 from distil_dag.core.reports import (
     Comparison,
     ConfidenceReport,
@@ -14,7 +15,11 @@ from distil_dag.core.reports import (
     RuntimeReport,
     SimilarityBand,
 )
+from distil_dag.stages.evaluation import PARENT
 from distil_dag.stages.metrics import EXACT, NAME, STAGED
+
+# Cells in the Markdown, which lies in the event log; page and JSON have all of them.
+_CELLS = 40
 
 
 def verdict(report: EvalReport) -> str:
@@ -35,10 +40,38 @@ def verdict(report: EvalReport) -> str:
     return f"{result} ({interval(exact)}).{compared}"
 
 
+def helped(report: EvalReport) -> str:
+    """Whether training on has helped, with what the cells that it aimed at say; empty for a first round."""
+    if not report.continues:
+        return ""
+    found = report.against(report.student, PARENT)
+    gap = found.difference
+    measured = (
+        f"{points(gap.value)} points ({_span(gap)}) against the student of {report.continues}, paired on "
+        f"{found.n} test cases"
+    )
+    if gap.low > 0:
+        told = f"It helped: {measured}."
+    elif gap.high < 0:
+        told = f"It did not help, it harmed: {measured}."
+    else:
+        told = (
+            f"Whether it helped cannot be told, the interval includes zero: {measured}. A true difference "
+            f"of {100 * found.minimum_detectable:.1f} points would show in four of five such tests."
+        )
+    aimed = [cell for cell in report.cells.aimed if cell.n] if report.cells else []
+    if not aimed:
+        return told
+    before, now, n = (sum(getattr(cell, name) or 0 for cell in aimed) for name in ("before", "exact", "n"))
+    cells = "1 weak cell" if len(aimed) == 1 else f"{len(aimed)} weak cells"
+    return f"{told} In the {cells} that it aimed at, {now} of {n} are right, {before} were."
+
+
 def report_markdown(report: EvalReport) -> str:
-    """The verdict, candidates, differences, runtimes, leakage, conventions; for Dagster and model cards."""
+    """Verdict, candidates, differences, runtimes, cells, leakage, conventions: for Dagster, model cards."""
     lines = [
         f"**{_plain(verdict(report))}**",
+        *(["", f"**{_plain(helped(report))}**"] if report.continues else []),
         "",
         "| candidate | exact match | interval | function name | staged | p50 ms | p95 ms | MB | n |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -59,6 +92,7 @@ def report_markdown(report: EvalReport) -> str:
     lines += _comparisons(f"{report.student} minus", report.comparisons)
     lines += _comparisons("file minus checkpoint", report.quantisation, by_first=True)
     lines += _runtimes(report.runtimes)
+    lines += _cells(report.cells) if report.cells else []
     lines += _confidence(report.confidence) if report.confidence else []
     lines += _leakage(report.leakage) if report.leakage else []
     lines += _conventions(report.conventions) if report.conventions else []
@@ -182,6 +216,39 @@ def _runtimes(rows: Sequence[RuntimeReport]) -> list[str]:
                 f"checkpoint {ids(other.reference)}, here {ids(other.runtime)}.",
             ]
     return lines
+
+
+def _cells(found: CellsReport) -> list[str]:
+    again = any(cell.before is not None for cell in found.cells)
+    lines = [
+        "",
+        f"| cell | test |{' before |' if again else ''} set aside | error, smoothed | weak |",
+        f"|---|---|{'---|' if again else ''}---|---|---|",
+    ]
+    for row in found.cells[:_CELLS]:
+        cells = [
+            _plain(row.cell),
+            f"{row.exact} of {row.n}",
+            *([f"{row.before or 0} of {row.n}"] if again else []),
+            f"{row.aside_exact} of {row.aside}",
+            "" if row.error is None else f"{100 * row.error:.0f} %",
+            ", ".join(name for name, said in (("weak", row.weak), ("aimed at", row.aimed)) if said),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    left = len(found.cells) - _CELLS
+    rest = f" {left} more cells are in the report." if left > 0 else ""
+    return [*lines, "", f"{weakness(found)}{rest}"]
+
+
+def weakness(found: CellsReport) -> str:
+    """How many cells are weak, and by what they are called so."""
+    if found.error is None:
+        return "No rows were set aside, so no cell can be called weak without spending the test."
+    return (
+        f"{len(found.weak)} of {len(found.cells)} cells are weak: by the rows set aside, never by the test, "
+        f"their error rate is probably above that of all, {100 * found.error:.0f} %. A run that continues "
+        "this one aims at them."
+    )
 
 
 def _leakage(found: LeakageReport) -> list[str]:

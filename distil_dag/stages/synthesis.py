@@ -41,6 +41,7 @@ from distil_dag.stages.validation import (
     Validator,
 )
 from distil_dag.stages.vocabulary import Vocabulary, fill_ranges
+from distil_dag.stages.weak_cells import Outcome, Weakness
 from distil_dag.stages.wording import tokens
 
 CaseType = TypeVar("CaseType", bound=Case)
@@ -95,6 +96,15 @@ class Synthetic:
     rejected: list[Rejected]
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """The round that is continued: its run, what its student made of rows set aside, what it learned from."""
+
+    run: str
+    outcomes: Sequence[Outcome]
+    rows: Sequence[Example]
+
+
 def synthesize(
     seeds: Sequence[Example],
     context: Sequence[Case],
@@ -103,18 +113,20 @@ def synthesize(
     spec: SynthesisSpec,
     teacher: ChatModel,
     progress: Progress = quiet,
+    earlier: Earlier | None = None,
 ) -> tuple[Synthetic, SynthesisReport]:
     """Rows under the conventions of the seeds, and the yield funnel.
 
     Of `context`, judged examples count as trusted beside the seeds; other cases lend only words, not
-    their calls. `test` is read for leakage alone. The same inputs and replies give the same rows.
+    their calls. `test` is read for leakage alone. With an `earlier` round the plan leans on the cells where
+    its student fails, and no row repeats one of its rows. The same inputs and replies give the same rows.
     Raises ValueError when there is no seed with words, or a mutator that does not exist.
     """
     if not any(tokens(seed.request) for seed in seeds):
         raise ValueError("no seeds to learn from: judge traces first, or lower `judge.min_score`")
     started = time.monotonic()
     progress(0, spec.rows, "learning the seeds' conventions")
-    maker = _Maker(seeds, context, test, toolset, spec, teacher)
+    maker = _Maker(seeds, context, test, toolset, spec, teacher, earlier)
     stopped = maker.run(progress)
     reasons = Counter(row.reason for row in maker.rejected)
     report = SynthesisReport(
@@ -123,6 +135,7 @@ def synthesize(
         accepted=len(maker.accepted),
         rejected={reason: reasons[reason] for reason in REASONS if reasons[reason]},
         cells=[cell.coverage(maker.filled[cell.name]) for cell in maker.plan],
+        by_value=sorted(maker.names.by_value),
         rounds=maker.rounds,
         stopped=stopped,
         prompt_tokens=maker.prompt_tokens,
@@ -144,17 +157,23 @@ class _Maker:
         toolset: Toolset,
         spec: SynthesisSpec,
         teacher: ChatModel,
+        earlier: Earlier | None,
     ) -> None:
         self._toolset, self._spec, self._teacher = toolset, spec, teacher
         trusted = _usable([*seeds, *(case for case in context if isinstance(case, Example))], toolset)
         words = [case.request for case in context if not isinstance(case, Example)]
         self._labeller = Labeller(trusted)
         self._vocabulary = _vocabulary(trusted, words, toolset, self._labeller, spec, teacher)
-        self._names = CellNames(trusted, self._vocabulary)
+        self.names = CellNames.learn(trusted, self._vocabulary)
         hidden = _canonical(test, toolset)
         self._validator = Validator(trusted, hidden, toolset, self._vocabulary, self._labeller, spec)
         self._mutators = directions(spec.mutators)
-        self.plan = draw_plan(trusted, self._names, spec.rows, spec.no_call_share)
+        weakness = Weakness(earlier.outcomes, self.names) if earlier else None
+        self.plan = draw_plan(trusted, self.names, spec.rows, spec.no_call_share, weakness)
+        for row in earlier.rows if earlier else ():
+            self._validator.accept(row)
+        # Drawn by the same seed, a second round would be the first one again.
+        self._seed = f"{spec.seed}:{earlier.run}" if earlier else str(spec.seed)
         self._cells = {cell.name: cell for cell in self.plan}
         self._asking = {c.name: CallFirst(c, toolset, self._vocabulary, spec) for c in self.plan}
         self._transplants = {c.name: Transplanter(c.cases, self._vocabulary) for c in self.plan}
@@ -227,7 +246,7 @@ class _Maker:
     def _ask(self, needs: dict[str, int], room: int) -> list[tuple[Candidate, Ask]]:
         found = []
         for name, count in self._deal(needs, True, room):
-            rng = random.Random(f"{self._spec.seed}:ask:{self.rounds}:{name}")
+            rng = random.Random(f"{self._seed}:ask:{self.rounds}:{name}")
             for ask in self._asking[name].asks(count, rng.choice(self._mutators), rng):
                 found.append((Candidate(self._next_id(TEACHER), ask.history, "", ask.calls, name), ask))
         return found
@@ -255,7 +274,7 @@ class _Maker:
             source = self._transplants[name]
             for _ in range(count):
                 self._tries += 1
-                rng = random.Random(f"{self._spec.seed}:transplant:{self._tries}")
+                rng = random.Random(f"{self._seed}:transplant:{self._tries}")
                 crossed = source.can_cross and (not source.can_refill or rng.random() < _CROSS_SHARE)
                 kind = CROSS if crossed else REFILL
                 made = source.cross(rng) if kind == CROSS else source.refill(rng)
@@ -279,7 +298,7 @@ class _Maker:
             row, refusal = candidate, self._validator.refusal(candidate, reading)
             if refusal is not None and refusal.reason in _REREAD:
                 again = self._validator.reread(candidate)
-                again = replace(again, cell=self._names(again.calls))
+                again = replace(again, cell=self.names(again.calls))
                 if again.calls != candidate.calls and self._wants(again.cell):
                     row, refusal = again, self._validator.refusal(again, reading) and refusal
             if refusal is None:

@@ -176,9 +176,9 @@ class Validator:
             or self._leak(candidate)
         )
 
-    def accept(self, candidate: Candidate) -> None:
+    def accept(self, row: Candidate | Example) -> None:
         """Remember a row, so that no later one repeats it."""
-        self._accepted.add(candidate.request, candidate.calls)
+        self._accepted.add(row.request, row.calls)
 
     def reread(self, candidate: Candidate) -> Candidate:
         """The candidate with the values that the labeller reads in its words, if it is sure of all.

@@ -18,7 +18,15 @@ from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.server_record import RECORD_FILE, ServerRecord
 from distil_dag.assets.eval_report import eval_report
 from distil_dag.core.case import Example, HeldOut, Message, Trace
-from distil_dag.core.reports import EvalReport, GgufFile, GgufReport, HoldoutReport, JudgeReport
+from distil_dag.core.reports import (
+    CellCoverage,
+    EvalReport,
+    GgufFile,
+    GgufReport,
+    HoldoutReport,
+    JudgeReport,
+    SynthesisReport,
+)
 from distil_dag.core.task import EvaluationSpec, FileSource, ServingSpec, Settings, Task
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.resources.store import StoreResource
@@ -60,6 +68,14 @@ TASK = Task(
 )
 
 
+PLAN = SynthesisReport(
+    teacher="-",
+    attempted=1,
+    accepted=1,
+    cells=[CellCoverage(cell="light_on(room)", tool="light_on", arguments=["room"], quota=1, accepted=1)],
+)
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
     """A run up to its evaluation."""
@@ -79,6 +95,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
     store.write_cases(RUN, "judged_seeds", "context", [])
     copy = Example(id="copy", messages=words("the attic light"), calls=(light("attic"),), origin="synthetic")
     store.write_cases(RUN, "synthetic_set", "accepted", [copy])
+    store.write_report(RUN, "synthetic_set", PLAN)
+    store.write_cases(RUN, "judged_seeds", "calibration", seeds)
     holdout = HoldoutReport(test=3, removed_near_copies=0, remaining=3, test_labels="frozen file")
     store.write_report(
         RUN,
@@ -102,18 +120,25 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
             )
             for form in ("f16", "Q8_0")
         ]  # fmt: skip
-    report = GgufReport(files=files, modelfile="", model_card="", lineage="", primary="model-Q8_0.gguf")
+    report = GgufReport(
+        files=files,
+        modelfile="",
+        model_card="",
+        lineage="",
+        primary="model-Q8_0.gguf",
+        set_aside={"l0": False, "l1": True, "l2": False},
+    )
     store.write_report(RUN, "gguf", report)
     return store
 
 
-def materialize(store: RunStore, cache: Path, task: Task = TASK) -> dg.ExecuteInProcessResult:
-    store.write_report(RUN, "traces", task, name="task")
+def materialize(store: RunStore, cache: Path, task: Task = TASK, run: str = RUN) -> dg.ExecuteInProcessResult:
+    store.write_report(run, "traces", task, name="task")
     with dg.DagsterInstance.ephemeral() as instance:
-        instance.add_dynamic_partitions("distil_runs", [RUN])
+        instance.add_dynamic_partitions("distil_runs", [run])
         return dg.materialize(
             [eval_report, *(dg.AssetSpec(name) for name in CHAIN)],
-            partition_key=RUN,
+            partition_key=run,
             instance=instance,
             resources={
                 "store": StoreResource(root=str(store.root)),
@@ -154,6 +179,10 @@ def test_every_candidate_takes_the_test(store: RunStore, tmp_path: Path) -> None
     copies = {row.table: (row.trained_on, row.same_words) for row in report.leakage.tables}
     assert copies == {"synthetic": (True, 1), "seeds": (True, 0), "context": (False, 0)}
     assert report.conventions is not None
+    assert report.cells is not None
+    assert [(row.cell, row.n, row.aside, row.aside_exact) for row in report.cells.cells] == [
+        ("light_on(room)", 3, 3, 1)
+    ]
     page = store.read_bytes(RUN, "eval_report", "report.html").decode()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert report.command in html.unescape(page)
@@ -174,6 +203,28 @@ def test_every_candidate_takes_the_test(store: RunStore, tmp_path: Path) -> None
     before = store.read_rows(RUN, "eval_report", "answers")
     materialize(store, tmp_path)
     assert store.read_rows(RUN, "eval_report", "answers") == before
+    it_goes_on(store, tmp_path)
+
+
+def it_goes_on(store: RunStore, cache: Path) -> None:
+    """A second round whose student is the first one's: both answer alike, and that is what it says."""
+    run = "home.second"
+    shutil.copytree(Path(str(store.root)) / RUN, Path(str(store.root)) / run)
+    task = TASK.model_copy(update={"continues": RUN})
+    aimed = PLAN.cells[0].model_copy(update={"weak": True})
+    store.write_report(run, "synthetic_set", PLAN.model_copy(update={"cells": [aimed]}))
+    event = materialize(store, cache, task, run).asset_materializations_for_node("eval_report")[0]
+    report = store.read_report(run, "eval_report", EvalReport)
+    found = report.against(report.student, "parent")
+    assert report.leakage is not None
+    trained = [row.table for row in report.leakage.tables if row.trained_on]
+    assert trained == ["synthetic", "seeds", f"synthetic of {RUN}", f"seeds of {RUN}"]
+    assert (found.n, found.first_only, found.second_only, found.difference.value) == (3, 0, 0, 0.0)
+    said = str(event.metadata["helped"].value)
+    assert said.startswith("Whether it helped cannot be told, the interval includes zero: +0.0 points")
+    assert said in html.unescape(store.read_bytes(run, "eval_report", "report.html").decode())
+    assert report.cells is not None
+    assert [(row.before, row.aimed) for row in report.cells.cells] == [(report.cells.cells[0].exact, True)]
 
 
 def served(*arguments: str) -> Task:

@@ -19,7 +19,7 @@ from distil_dag.adapters.embedded_weights import embedded_checkpoint
 from distil_dag.adapters.gguf_export import export
 from distil_dag.adapters.gguf_tools import find_converter, read_metadata
 from distil_dag.adapters.llama_cpp_chat import LlamaCppChat
-from distil_dag.adapters.run_store import file_digest
+from distil_dag.adapters.run_store import file_digest, weights_digest
 from distil_dag.adapters.student import Student
 from distil_dag.adapters.student_base import base_checkpoint
 from distil_dag.assets.checkpoint import checkpoint
@@ -34,6 +34,7 @@ from distil_dag.resources.lineage import ancestors
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
 from distil_dag.resources.trainer import TrainerResource
+from distil_dag.stages.answer_habits import FILE, AnswerHabits
 from distil_dag.stages.export import golden_texts
 from distil_dag.stages.sft import train
 from distil_dag.stages.student_prompt import CLOSED_BOOK_TEMPLATE, render_prompt
@@ -373,8 +374,10 @@ def test_the_exported_files_are_the_checkpoint(trained, place):
     for file in report.files:
         assert "sha256:" + file.sha256 == file_digest(folder / file.path)
     # The primary file says what its probabilities are worth, by the cases that were held.
+    assert list(report.set_aside) == [row.id for row in ROWS]
     assert report.confidence is not None
     assert report.confidence.cases == len(ROWS)
+    assert report.confidence.right == sum(report.set_aside.values())
     assert Confidence.from_key_values(found) == report.confidence
     assert Confidence.from_key_values(read_metadata(folder / "model-f16.gguf")) is None
     assert "## When to believe it" in (folder / report.model_card).read_text()
@@ -447,6 +450,46 @@ def test_the_two_assets_publish_a_model_that_names_its_origin(place, base):
     assert [entry["asset"] for entry in carried] == ["checkpoint"]
     assert carried == entries[1:]
     assert runs.read_report(run, "checkpoint", TrainReport).rows_by_origin == {"synthetic": 8, "seed": 8}
+
+
+def test_a_student_is_trained_on_from_its_own_weights(place, deep):
+    """Also a shallower one, which was cut before it was trained first."""
+    from safetensors.torch import load_file
+
+    store = StoreResource(root=str(place / "rounds"))
+    runs, spec = store.open(), SPEC.model_copy(update={"epochs": 2, "synthetic_epochs": 2})
+    trainer, teacher = TrainerResource(work_root=str(place / "work")), TeacherResource(cache_root=str(place))
+    resources = {"store": store, "trainer": trainer, "teacher": teacher}
+    # Only the first round is shown that there may be no call.
+    idle = ROWS[0].model_copy(
+        update={"id": "idle", "messages": (Message(role="user", content="hm"),), "calls": ()}
+    )
+    # So small a rate that the second round ends where it starts.
+    rounds = {"lights.a": spec, "lights.b": spec.model_copy(update={"learning_rate": 1e-12})}
+    with dg.instance_for_test() as instance:
+        instance.add_dynamic_partitions("distil_runs", list(rounds))
+        for run, chosen in rounds.items():
+            task = make_task(chosen, model=str(deep), layers=3)
+            continues = "lights.a" if run == "lights.b" else ""
+            runs.write_report(run, "traces", task.model_copy(update={"continues": continues}), name="task")
+            runs.write_cases(run, "synthetic_set", "accepted", ROWS[1::2])
+            runs.write_cases(run, "judged_seeds", "seeds", ROWS[::2] if continues else [*ROWS[::2], idle])
+            dg.materialize([checkpoint], partition_key=run, resources=resources, instance=instance)
+        behind = ancestors(instance, "checkpoint", "lights.b")
+    assert [entry["partition"] for entry in behind] == ["lights.b", "lights.a"]
+    first, second = (runs.read_report(run, "checkpoint", TrainReport) for run in rounds)
+    with runs.local_folder("lights.a", "checkpoint", "model") as folder:
+        before, known = load_file(folder / "model.safetensors"), weights_digest(folder)
+    with runs.local_folder("lights.b", "checkpoint", "model") as folder:
+        after = load_file(folder / "model.safetensors")
+        assert json.loads((folder / "config.json").read_text())["num_hidden_layers"] == 3
+        assert AnswerHabits.loads((folder / FILE).read_text(), make_task().toolset).declines
+    assert before.keys() == after.keys()
+    assert all(after[name].allclose(before[name], atol=1e-6) for name in before)
+    assert (second.base, second.continues) == (f"lights.a@{known}", "lights.a")
+    assert first.depth is not None
+    assert second.depth is None
+    assert second.loss[0][1] < 0.8 * first.loss[0][1]
 
 
 def test_a_training_that_fails_says_where_to_look(place, base):

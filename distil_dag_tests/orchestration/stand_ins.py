@@ -23,7 +23,7 @@ from distil_dag.core.reports import (
     TrainReport,
 )
 from distil_dag.core.task import FileSource, Settings, Task
-from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.tool_call import ToolCall, render_calls
 from distil_dag.resources.conventions import RUNS
 from distil_dag.resources.store import StoreResource
 
@@ -66,6 +66,7 @@ def example(id: str, words: str, *calls: ToolCall, origin: str = "seed") -> Exam
 
 TEST = [held_out("t1", "turn on the lamp", turn_on("lamp")), held_out("t2", "start the fan", turn_on("fan"))]
 SEEDS = [example("s1", "switch on the heater", turn_on("heater"))]
+SET_ASIDE = [example("c1", "turn the kettle on", turn_on("kettle"), origin="context")]
 SYNTHETIC = [example("g1", "let the radio play", turn_on("radio"), origin="synthetic")]
 
 TRACES_REPORT = TracesReport(read=100, kept=98, quarantined={"not JSON": 2})
@@ -119,6 +120,7 @@ GGUF_REPORT = GgufReport(
     model_card="README.md",
     lineage="lineage.json",
     primary="model-Q8_0.gguf",
+    set_aside={case.id: False for case in SET_ASIDE},
 )  # fmt: skip
 
 
@@ -151,6 +153,18 @@ EVAL_REPORT = EvalReport(
 )
 
 
+ANSWERS = [
+    {
+        "candidate": "Q8_0",
+        "case_id": case.id,
+        "answer": render_calls(case.calls),
+        "exact": True,
+        "why": "",
+    }
+    for case in TEST
+]
+
+
 def stand_in_chain(
     replaced: dict[str, BaseModel] | None = None, **settings: Any
 ) -> list[dg.AssetsDefinition]:
@@ -172,9 +186,15 @@ def stand_in_chain(
             store.write_cases(run, asset, "test", TEST)
             store.write_cases(run, asset, "seeds", SEEDS)
             store.write_cases(run, asset, "context", SEEDS[:0] or SEEDS)
+            store.write_cases(run, asset, "calibration", SET_ASIDE)
             store.write_cases(run, asset, "unlabelled", [Case(id="u1", messages=SEEDS[0].messages)])
         if asset == "synthetic_set":
             store.write_cases(run, asset, "accepted", SYNTHETIC)
+        if asset == "checkpoint":
+            with store.new_folder(run, asset, "model") as folder:
+                (folder / "model.safetensors").write_text(f"weights of {run}")
+        if asset == "eval_report":
+            store.write_rows(run, asset, "answers", ANSWERS)
 
     names = list(reports)
     return [

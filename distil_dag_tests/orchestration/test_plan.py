@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from distil_dag.adapters.meter import read_spending
@@ -13,6 +14,7 @@ from distil_dag.assets.judged_seeds import judged_seeds
 from distil_dag.assets.synthetic_set import synthetic_set
 from distil_dag.core.forecast import Plan, Range
 from distil_dag.core.run_key import RunKey
+from distil_dag.resources.store import StoreResource
 from distil_dag.stages.ports import Prompt
 from distil_dag_tests.orchestration.paid_models import (
     JUDGING,
@@ -25,6 +27,7 @@ from distil_dag_tests.orchestration.paid_models import (
     with_log,
     with_seeds,
 )
+from distil_dag_tests.orchestration.test_continued_run import finished
 from distil_dag_tests.unit.test_synthesis import LEADS, TAILS, good
 
 PRICED = {"teacher": {**SERVED, "price": {"prompt_per_million": 1000.0, "completion_per_million": 4000.0}}}
@@ -90,6 +93,25 @@ def test_synthesis_takes_what_was_planned(place: Place, rows: int, batch: int, s
     used = read_spending(home.store, RUN).total + synthesis.probe
     assert _near(synthesis.tokens, used.tokens)
     assert _near(synthesis.money, used.money)
+
+
+def test_the_plan_of_a_run_that_continues_another_probes_that_runs_own_calls(place: Place) -> None:
+    home = with_seeds(place, "home")
+    teacher = paid_teacher(home.model, home.root / "cache")
+    finished(home.store, "home.first", home.freeze(**SYNTHESIS))
+    home.store.write_cases("home.first", "synthetic_set", "accepted", [])
+    task = home.freeze(**SYNTHESIS).model_copy(update={"continues": "home.first"})
+    home.store.write_report(RUN, "traces", task, name="task")
+    plan_run(task, RunKey.parse(RUN), home.store, teacher.chat, home.root / "paces.json")
+    probed = set(home.model.asked)
+    home.model.asked.clear()
+    resources = {"store": StoreResource(root=str(home.root / "store")), "teacher": teacher}
+    made = dg.materialize([synthetic_set], instance=home.instance, partition_key=RUN, resources=resources)
+    assert made.success
+    assert home.model.asked
+    assert not probed & set(home.model.asked)
+    used = read_spending(home.store, RUN).total
+    assert used.cached == len(probed)
 
 
 def test_a_second_plan_costs_nothing_and_says_the_same(place: Place) -> None:

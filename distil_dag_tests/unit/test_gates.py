@@ -178,3 +178,10 @@ def test_unlabelled_rows_leak_by_their_words_alone() -> None:
 def test_words_in_another_order_are_similar() -> None:
     swapped = good.example("x", "the lamp turn on", good.turn_on("lamp"))
     assert not verdicts(seeds(labelled=[swapped]))["seeds_leak_free"]
+
+
+def test_a_student_that_is_trained_on_need_not_lose_much_more() -> None:
+    little = [(1, 0.2), (2, 0.19)]
+    assert not verdicts(training(loss=little))["loss_fell"]
+    assert verdicts(training(loss=little, continues="home.a"))["loss_fell"]
+    assert not verdicts(training(loss=[(1, 0.2), (2, 0.3)], continues="home.a"))["loss_fell"]

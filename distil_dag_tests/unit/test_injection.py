@@ -112,7 +112,7 @@ def relabelling(text: str) -> list[Prompt]:
 
 def call_first(text: str) -> list[Prompt]:
     vocabulary = Vocabulary.learn(seeds(text), TOOLSET)
-    plan = draw_plan(seeds(text), CellNames(seeds(text), vocabulary), 20, None)
+    plan = draw_plan(seeds(text), CellNames.learn(seeds(text), vocabulary), 20, None)
     asking = CallFirst(plan[0], TOOLSET, vocabulary, SynthesisSpec(exemplars=6))
     found = [
         ask.prompt
