@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from distil_dag.core.estimate import Report
 
 
-class CellScore(BaseModel):
+class CellScore(Report):
     """One cell: exact answers on the frozen test, and on rows that were set aside from training."""
-
-    model_config = ConfigDict(extra="forbid")
 
     cell: str
     n: int = Field(description="cases of the test")
@@ -23,10 +23,8 @@ class CellScore(BaseModel):
     aimed: bool = Field(default=False, description="whether this run's synthetic rows were aimed at it")
 
 
-class CellsReport(BaseModel):
+class CellsReport(Report):
     """All cells, those with the highest error first. The next round is planned without the test's part."""
-
-    model_config = ConfigDict(extra="forbid")
 
     error: float | None = Field(description="error rate on all rows that were set aside; None without any")
     cells: list[CellScore]

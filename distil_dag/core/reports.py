@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from distil_dag.core.cells import CellsReport
 from distil_dag.core.confidence import Confidence
+from distil_dag.core.estimate import Estimate, Report
+from distil_dag.core.evidence import ConfidenceReport, ConventionReport, LeakageReport, RuntimeReport
 
 
-class _Report(BaseModel):
-    # A loss that diverged is NaN, and has to be read back as such for the gate to see it.
-    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
-
-
-class Estimate(_Report):
-    """A share with its confidence interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class TracesReport(_Report):
+class TracesReport(Report):
     """Intake: rows read, kept, marked (kept with a problem), quarantined by reason."""
 
     read: int
@@ -39,7 +28,7 @@ class TracesReport(_Report):
         return sum(self.quarantined.values())
 
 
-class HoldoutReport(_Report):
+class HoldoutReport(Report):
     """The split that comes first: test cases, rows that left with them, what remains."""
 
     test: int
@@ -48,7 +37,7 @@ class HoldoutReport(_Report):
     test_labels: str = Field(description="`frozen file` or `production log (unreviewed)`")
 
 
-class Rename(_Report):
+class Rename(Report):
     """A name of an older schema in the log, and the one it was read as."""
 
     was: str = Field(description="a tool, or `tool(argument)` under the tool's name of today")
@@ -57,7 +46,7 @@ class Rename(_Report):
     agreement: float = Field(ge=0, le=1, description="share of the calls with the name that speak for it")
 
 
-class JudgeReport(_Report):
+class JudgeReport(Report):
     """Judging: how many, how they split, how sure."""
 
     kind: str
@@ -115,7 +104,7 @@ class JudgeReport(_Report):
         return passed / self.judged if self.judged else 0.0
 
 
-class CellCoverage(_Report):
+class CellCoverage(Report):
     """One cell of the coverage plan: a tool with an argument pattern."""
 
     cell: str
@@ -126,7 +115,7 @@ class CellCoverage(_Report):
     weak: bool = Field(default=False, description="whether the student that is continued is weak here")
 
 
-class SynthesisReport(_Report):
+class SynthesisReport(Report):
     """Generation: the yield funnel and the coverage that it reached."""
 
     teacher: str
@@ -151,14 +140,14 @@ class SynthesisReport(_Report):
         return sum(2 * cell.accepted >= cell.quota for cell in wanted) / len(wanted) if wanted else 0.0
 
 
-class Depth(_Report):
+class Depth(Report):
     """Which blocks of its base a shallower student kept, counted from 0."""
 
     kept: list[int]
     influence: list[float] = Field(description="of each of the base's blocks: 1 - cosine of out and in")
 
 
-class TrainReport(_Report):
+class TrainReport(Report):
     """Training: what was supervised, and how the loss went."""
 
     base: str
@@ -184,7 +173,7 @@ class TrainReport(_Report):
     dataset_digest: str = ""
 
 
-class GgufFile(_Report):
+class GgufFile(Report):
     """One exported file and how far it agrees with the checkpoint."""
 
     format: str
@@ -197,7 +186,7 @@ class GgufFile(_Report):
     probes: int
 
 
-class GgufReport(_Report):
+class GgufReport(Report):
     """Export: every file with its parity."""
 
     files: list[GgufFile]
@@ -214,7 +203,7 @@ class GgufReport(_Report):
     )
 
 
-class CandidateReport(_Report):
+class CandidateReport(Report):
     """One candidate on the frozen test."""
 
     name: str
@@ -231,7 +220,7 @@ class CandidateReport(_Report):
     per_argument: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
-class Comparison(_Report):
+class Comparison(Report):
     """A paired difference of exact matches: first minus second."""
 
     first: str
@@ -247,130 +236,7 @@ class Comparison(_Report):
     p_value: float = Field(default=1.0, description="McNemar's exact test of no difference")
 
 
-class OtherPrompt(_Report):
-    """A test prompt whose token ids differ from the checkpoint's, around the first difference."""
-
-    case: str
-    request: str
-    start: int = Field(description="place of the first id shown")
-    reference: list[int] = Field(description="the checkpoint was asked with; a few")
-    runtime: list[int] = Field(description="in their place; none where the runtime refused the conversation")
-
-
-class RuntimeReport(_Report):
-    """The student through one runtime, beside the checkpoint by transformers, on the same cases."""
-
-    candidate: str
-    software: str = Field(description="names and versions; a server's as it says them itself")
-    n: int
-    prompts: int = Field(description="cases that the checkpoint was asked")
-    same_prompts: int = Field(description="of which the runtime reads the same token ids")
-    other_prompt: OtherPrompt | None = Field(default=None, description="the first that differs")
-    exact: Estimate
-    difference: Estimate = Field(description="of exact matches, paired: the runtime minus the checkpoint")
-    same_calls: Estimate = Field(
-        description="share of answers with the checkpoint's calls, in canonical form"
-    )
-    same_text: Estimate = Field(description="share of answers that are the checkpoint's to the letter")
-    p50_ms: float | None = Field(default=None, description="of one answer alone, where timed")
-
-
-class RowsNearTest(_Report):
-    """A table of rows and how near it comes to the test."""
-
-    table: str
-    rows: int
-    trained_on: bool
-    same_words: int = Field(description="rows with the normalised request of a test case; none may be")
-    same_call: int = Field(description="further rows that the leak gate counts: similar words, same call")
-    nearest: dict[str, float] = Field(
-        description="`p50`, `p90`, `max` over the test: similarity to the nearest row, whatever it calls"
-    )
-
-
-class SimilarityBand(_Report):
-    """Test cases whose nearest row that was trained on is so similar: `low` to below `high`."""
-
-    low: float
-    high: float
-    n: int
-    exact: Estimate = Field(description="of the student that ships, on these cases")
-
-
-class LeakageReport(_Report):
-    """Whether the test was seen in training, and whether the score rests on near copies."""
-
-    similarity: float = Field(description="from which the gate takes a row with the same call for a copy")
-    tables: list[RowsNearTest]
-    bands: list[SimilarityBand]
-
-
-class Disagreement(_Report):
-    """One kind of difference between the student and the labels of the test, over all its failures.
-
-    `log_as_label` and `log_otherwise` count logged rows with the same words that the labels of the log
-    treat as the test does, and as the student does.
-    """
-
-    kind: str
-    tool: str
-    argument: str = ""
-    cases: list[str] = Field(description="ids")
-    examples: list[str] = Field(description="expected and given, a few")
-    others: dict[str, int] = Field(
-        default_factory=dict, description="candidate -> how many of these cases it answers in the same way"
-    )
-    log_as_label: int = 0
-    log_otherwise: int = 0
-    convention: bool = Field(default=False, description="seen in several cases, and the log is split on it")
-
-
-class ConventionReport(_Report):
-    """Where student and labels disagree systematically, and what the score is without it."""
-
-    log_rows: int
-    disagreements: list[Disagreement]
-    set_aside: int = Field(description="failures that differ from their label by conventions alone")
-    exact: Estimate = Field(description="of the student without those cases; never the result")
-
-
-class CoveragePoint(_Report):
-    """The score on the answers with the highest probabilities, `coverage` of all."""
-
-    coverage: float
-    n: int
-    exact: Estimate
-
-
-class ConfidenceReport(_Report):
-    """How far a candidate's probabilities tell right answers from wrong ones.
-
-    `kept`, `precision`, `calibration_error` and the costs are None where nothing was calibrated, `auroc`
-    where all answers are right or all are wrong.
-    """
-
-    candidate: str
-    n: int
-    auroc: Estimate | None = Field(description="chance that a right answer has more than a wrong one")
-    curve: list[CoveragePoint]
-    calibration_error: float | None = Field(default=None, description="expected, over ten equal bins")
-    calibration_error_by_chance: float | None = Field(
-        default=None, description="that perfect probabilities exceed in one test of this size out of twenty"
-    )
-    target_precision: float | None = None
-    calibrated_on: int = Field(default=0, description="cases that nobody learned from, none of the test")
-    kept: Estimate | None = Field(default=None, description="share of the test at the threshold or above")
-    precision: Estimate | None = Field(default=None, description="right ones among them")
-    teacher_exact: Estimate | None = Field(
-        default=None, description="right answers when the teacher answers what is below the threshold"
-    )
-    teacher_cost: float | None = Field(default=None, description="of 1,000 requests to the teacher")
-    blended_cost: float | None = Field(
-        default=None, description="of 1,000 requests, those below to the teacher"
-    )
-
-
-class EvalReport(_Report):
+class EvalReport(Report):
     """All candidates on the frozen test, compared."""
 
     n: int

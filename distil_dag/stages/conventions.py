@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from distil_dag.core.case import Case
+from distil_dag.core.evidence import ConventionReport, Disagreement
 from distil_dag.core.leaks import nearest
 from distil_dag.core.normalise import request_key
-from distil_dag.core.reports import ConventionReport, Disagreement
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.metrics import Difference, differences, same_value

@@ -8,7 +8,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from distil_dag.core.case import Case
 from distil_dag.core.confidence import Confidence
-from distil_dag.core.reports import CandidateReport, Comparison, Estimate, EvalReport, LeakageReport
+from distil_dag.core.estimate import Estimate
+from distil_dag.core.evidence import LeakageReport
+from distil_dag.core.reports import CandidateReport, Comparison, EvalReport
 from distil_dag.core.task import EvaluationSpec, PriceSpec
 from distil_dag.core.tool_call import Answer, parse_answer
 from distil_dag.core.toolset import Toolset

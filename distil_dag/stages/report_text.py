@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from distil_dag.core.cells import CellsReport
-from distil_dag.core.reports import (
-    Comparison,
+from distil_dag.core.estimate import Estimate
+from distil_dag.core.evidence import (
     ConfidenceReport,
     ConventionReport,
-    Estimate,
-    EvalReport,
     LeakageReport,
     RuntimeReport,
     SimilarityBand,
 )
+from distil_dag.core.reports import Comparison, EvalReport
 from distil_dag.stages.evaluation import PARENT
 from distil_dag.stages.metrics import EXACT, NAME, STAGED
 

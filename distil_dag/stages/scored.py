@@ -10,7 +10,7 @@ from typing import Any
 
 from distil_dag.core.case import Case
 from distil_dag.core.confidence import Confidence
-from distil_dag.core.reports import ConfidenceReport, ConventionReport
+from distil_dag.core.evidence import ConfidenceReport, ConventionReport
 from distil_dag.core.task import EvaluationSpec
 from distil_dag.core.tool_call import Answer, ToolCall
 from distil_dag.core.toolset import Toolset

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from distil_dag.core.reports import Estimate
+from distil_dag.core.estimate import Estimate
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from pydantic import BaseModel
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core.case import Case, Example, HeldOut, Message
+from distil_dag.core.estimate import Estimate
 from distil_dag.core.reports import (
     CandidateReport,
     CellCoverage,
     Comparison,
-    Estimate,
     EvalReport,
     GgufFile,
     GgufReport,

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from distil_dag.core.case import Case, HeldOut, Message
-from distil_dag.core.reports import ConventionReport, Disagreement, EvalReport
+from distil_dag.core.evidence import ConventionReport, Disagreement
+from distil_dag.core.reports import EvalReport
 from distil_dag.core.task import EvaluationSpec
 from distil_dag.core.tool_call import ToolCall, render_calls
 from distil_dag.core.toolset import Toolset
