@@ -116,7 +116,7 @@ def measure(count: int, folder: Path) -> dict[str, Any]:
         client = ours(address, prompts, warm=prompts)
         sweep = {n: theirs(address, model, prompts, n, folder) for n in _CONCURRENCIES}
         moved = ours(address, [exchange_first(prompt) for prompt in prompts], warm=prompts[:16])
-        mixed = judge_prompts(_AGENTS, max(2, count // 16), max_tokens=32)
+        mixed = judge_prompts(_AGENTS, max(2, count // 8), max_tokens=32)
         in_order = ours(address, mixed)
         out_of_order = ours(address, mixed, shuffled)
     best = max(sweep, key=lambda n: sweep[n])
