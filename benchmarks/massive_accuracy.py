@@ -149,11 +149,17 @@ def main() -> None:
                     if not path.exists():
                         measured = _measure(split, method, seed, options.work)
                         write_whole(path, json.dumps(measured, ensure_ascii=False).encode())
+                        _publish(folder, task, options.results)
+    print(_publish(folder, task, options.results))
+
+
+def _publish(folder: Path, task: Task, results: Path | None) -> str:
+    """The tables of what is measured so far, which `results` gets as well."""
     found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    text = _report(found, task, mark)
-    print(text)
-    if options.results:
-        write_whole(options.results, text.encode())
+    text = _report(found, task, folder.name)
+    if results:
+        write_whole(results, text.encode())
+    return text
 
 
 def _measure(split: Split, method: str, seed: int, work: Path) -> dict[str, Any]:
