@@ -1,4 +1,4 @@
-"""Real servers for the tests that need one: Postgres, vLLM."""
+"""What is expensive to have: real servers (Postgres, vLLM), and a student to train."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from distil_dag.adapters.processes import ProcessMark
 from distil_dag.adapters.server_lease import Servers
 from distil_dag.core.task import ModelSpec
 from distil_dag.stages.ports import ChatModel
+from distil_dag_tests.integration.short_training import first_layers
 
 _VLLM = (
     *("--dtype", "bfloat16"),
@@ -122,3 +124,38 @@ def vllm_chat(vllm_spec: ModelSpec, vllm_servers: Servers) -> Iterator[ChatModel
     """One server for all tests of a session: it takes minutes to start on two busy cores."""
     with open_chat(vllm_spec, None, vllm_servers) as model:
         yield model
+
+
+@pytest.fixture(scope="session")
+def embedded_student(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return embedded_checkpoint(tmp_path_factory.mktemp("embedded"))
+
+
+@pytest.fixture(scope="session")
+def base(embedded_student: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first two of the student's layers: a tenth of the work."""
+    return first_layers(embedded_student, 2, tmp_path_factory.mktemp("layers") / "base")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all trainings of a module."""
+    return tmp_path_factory.mktemp("training")
+
+
+@pytest.fixture
+def start_training() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts trainings in processes of their own; none outlives its test."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def run(folder: Path, **environment: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "distil_dag.entrypoints.train", str(folder)]
+        started.append(
+            subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
+        )
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
