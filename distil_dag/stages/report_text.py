@@ -244,7 +244,7 @@ def weakness(found: CellsReport) -> str:
     if found.error is None:
         return "No rows were set aside, so no cell can be called weak without spending the test."
     return (
-        f"{len(found.weak)} of {len(found.cells)} cells are weak: by the rows set aside, never by the test, "
+        f"Weak are {len(found.weak)} of {len(found.cells)} cells: by the rows set aside, never by the test, "
         f"their error rate is probably above that of all, {100 * found.error:.0f} %. A run that continues "
         "this one aims at them."
     )

@@ -68,8 +68,8 @@ def test_cells_are_told_on_the_test_and_on_the_rows_set_aside() -> None:
     assert EvalReport.model_validate_json(report.model_dump_json()) == report
     text, page = report_markdown(report), report_html(report, "home.a")
     assert "| light\\_off(room) | 17 of 20 | 1 of 10 |" in text
-    assert "1 of 4 cells are weak" in text
-    assert "1 of 4 cells are weak" in page
+    assert "Weak are 1 of 4 cells" in text
+    assert "Weak are 1 of 4 cells" in page
     assert "<code>sing(&lt;b&gt;)</code>" in page
     assert helped(report) == ""
 
