@@ -76,17 +76,15 @@ def earlier_round(store: RunStore, task: Task) -> Earlier | None:
     """What a synthesis goes by when it continues another; None when it continues none."""
     if not task.continues:
         return None
-    learned = [row for rows in rows_before(store, task).values() for row in rows]
-    made = [row for row in learned if row.origin == "synthetic"]
+    made = [row for row in _learned(store, task) if row.origin == "synthetic"]
     return Earlier(task.continues, outcomes_of(store, task.continues), made)
 
 
 def set_aside_before(store: RunStore, task: Task) -> list[Example]:
     """The rows that the continued run set aside; none when the task continues none."""
-    found: list[Example] = []
-    if task.continues:
-        found = store.read_cases(task.continues, "judged_seeds", "calibration", Example)
-    return found
+    if not task.continues:
+        return []
+    return store.read_cases(task.continues, "judged_seeds", "calibration", Example)
 
 
 @dataclass(frozen=True)
@@ -104,9 +102,12 @@ def earlier_student(store: RunStore, task: Task) -> Iterator[EarlierStudent | No
     if not task.continues:
         yield None
         return
-    learned = [row for rows in rows_before(store, task).values() for row in rows]
     with store.local_folder(task.continues, "checkpoint", "model") as folder:
-        yield EarlierStudent(folder, f"{task.continues}@{weights_digest(folder)}", learned)
+        yield EarlierStudent(folder, f"{task.continues}@{weights_digest(folder)}", _learned(store, task))
+
+
+def _learned(store: RunStore, task: Task) -> list[Example]:
+    return [row for rows in rows_before(store, task).values() for row in rows]
 
 
 def _frozen(store: RunStore, run: str) -> Task | None:
