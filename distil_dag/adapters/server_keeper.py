@@ -68,7 +68,8 @@ class Keeper:
         try:
             was_ready = self._until(server, lambda: health(self._record.port) == "well" and server.answers())
             if was_ready:
-                self._note(state="ready", reason="")
+                # Named before anyone relies on it: what is in no record can't be proven ours after a crash.
+                self._note(state="ready", reason="", processes=tuple(server.members()))
                 self._until(server, lambda: health(self._record.port) == "broken")
         finally:
             code = server.stop()

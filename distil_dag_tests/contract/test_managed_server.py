@@ -182,8 +182,9 @@ def test_the_server_ends_with_its_keeper(servers: Servers) -> None:
 def test_orphans_of_another_run_are_ended_and_nobody_else(servers: Servers, tmp_path: Path) -> None:
     process, (keeper, server, _) = user(servers, run="earlier")
     stranger = subprocess.Popen([sys.executable, str(FAKE), "--host", "127.0.0.1", "--port", "0"])
-    until(lambda: len(session(server)) == 2)
     members = session(server)
+    assert {mark.pid for mark in members} == {mark.pid for mark in record_of(servers).processes}
+    assert len(members) == 2
     # As after a crash of everything but the engine; and a number that is another process's by now.
     # Stopped first: on a busy machine, one that sees another die has time to end the engine itself.
     for how in (signal.SIGSTOP, signal.SIGKILL):
