@@ -185,6 +185,7 @@ def test_orphans_of_another_run_are_ended_and_nobody_else(servers: Servers, tmp_
     members = session(server)
     assert {mark.pid for mark in members} == {mark.pid for mark in record_of(servers).processes}
     assert len(members) == 2
+    killed = [ProcessMark.of(pid) for pid in (keeper, server)]
     # As after a crash of everything but the engine; and a number that is another process's by now.
     # Stopped first: on a busy machine, one that sees another die has time to end the engine itself.
     for how in (signal.SIGSTOP, signal.SIGKILL):
@@ -192,7 +193,7 @@ def test_orphans_of_another_run_are_ended_and_nobody_else(servers: Servers, tmp_
             os.kill(pid, how)
     process.wait()
     engine = [mark for mark in members if mark.pid != server]
-    until(lambda: not any(mark.alive() for mark in members if mark not in engine))
+    until(lambda: not any(mark and mark.alive() for mark in killed))
     (path,) = servers.root.glob(f"*/*/{RECORD_FILE}")
     record = ServerRecord.read(path.parent)
     assert record is not None
