@@ -62,7 +62,7 @@ def measure(cases: Path, count: int, folder: Path) -> dict[str, Any]:
     examples = [Example(**case.model_dump(), origin="seed") for case in found if case.calls]
     rows = tokenise(examples, toolset, StudentSpec(), tokenizer, tokenizer.chat_template)
     unseen, rows = rows[:_HELD_OUT], rows[_HELD_OUT:][:count]
-    spec = TrainingSpec(epochs=1.0, save_every_steps=10**6)
+    spec = TrainingSpec(epochs=1.0, least_seen=0, save_every_steps=10**6)
     plain = _trained(_plain(base, tokenizer, rows, spec, folder / "trl"), rows, unseen)
     model = load_base(base, None, spec)
     own = make_trainer(model, tokenizer, rows, spec, folder / "ours", quiet)

@@ -199,6 +199,9 @@ class TrainingSpec(_Section):
     synthetic_epochs: float = Field(
         default=1.0, ge=0, description="passes over synthetic rows, before those over logged ones"
     )
+    least_seen: Count = Field(
+        default=1500, description="rows that are seen at least, repeats counted; fewer mean more passes"
+    )
     learning_rate: float = Field(default=1e-4, gt=0)
     batch_size: Positive = 16
     max_length: Positive = 512

@@ -23,6 +23,9 @@ from distil_dag.stages.weak_cells import Weakness
 EVEN_SHARE = 0.2
 # This part goes to the cells in proportion to the mistakes that the student would make in each.
 AIMED_SHARE = 0.5
+# What other cells leave may raise a cell to so many times its quota: a set that is full of one call
+# teaches a student to give it always.
+_MOST = 2
 # An argument without words of its own (on/off, an enum code) splits cells by value up to this many.
 _CLOSED_VALUES = 8
 
@@ -115,8 +118,8 @@ def draw_plan(
 def re_aim(cells: Sequence[Cell], accepted: Mapping[str, int], closed: frozenset[str]) -> dict[str, int]:
     """How many rows each open cell still needs, when what closed cells left is dealt to the open ones.
 
-    Cells that yield nothing close; their rest goes to the others in proportion to their quotas, so
-    that the set fills up as long as any cell yields.
+    Cells that yield nothing close; their rest goes to the others in proportion to their quotas, as long as
+    none gets more than twice its own.
     """
     left = {cell.name: max(0, cell.quota - accepted.get(cell.name, 0)) for cell in cells}
     surplus = sum(max(0, accepted.get(cell.name, 0) - cell.quota) for cell in cells)
@@ -125,7 +128,11 @@ def re_aim(cells: Sequence[Cell], accepted: Mapping[str, int], closed: frozenset
     # What cells took beyond their quota (a re-aimed rest) counts against the rest that is dealt again.
     spare = max(0, missing - surplus)
     extra = largest_remainder({name: float(quota) for name, quota in open_cells.items()}, spare)
-    return {name: left[name] + extra[name] for name in open_cells if left[name] + extra[name]}
+    needs = {
+        name: min(left[name] + extra[name], _MOST * quota - accepted.get(name, 0))
+        for name, quota in open_cells.items()
+    }
+    return {name: need for name, need in needs.items() if need > 0}
 
 
 def largest_remainder(weights: Mapping[str, float], total: int) -> dict[str, int]:

@@ -69,6 +69,7 @@ def presentations(origins: Sequence[str], spec: TrainingSpec) -> list[int]:
 
     Synthetic rows first, `synthetic_epochs` times, then logged ones `epochs` times: a teacher's words come
     close to users', who have the last word. Without logged rows the synthetic ones are seen `epochs` times.
+    Where all that is less than `least_seen` rows, there are more passes over those that are seen last.
     Each pass is a new shuffle. A trainer that reads the list in order goes on exactly where
     it stopped, which is not so for samplers that draw as they go. Rows of like length are not put
     together, though that would save padding: their answers are alike as well (no argument, one, two), and
@@ -77,9 +78,14 @@ def presentations(origins: Sequence[str], spec: TrainingSpec) -> list[int]:
     draw = random.Random(spec.seed)
     made = [place for place, origin in enumerate(origins) if origin == "synthetic"]
     logged = [place for place, origin in enumerate(origins) if origin != "synthetic"]
-    if not logged:
-        return _passes(made, spec.epochs, draw)
-    return _passes(made, spec.synthetic_epochs, draw) + _passes(logged, spec.epochs, draw)
+    first, then = (spec.synthetic_epochs, spec.epochs) if logged else (spec.epochs, 0.0)
+    seen = len(made) * first + len(logged) * then
+    missing = max(0.0, spec.least_seen - seen)
+    if logged:
+        then += missing / len(logged)
+    elif made:
+        first += missing / len(made)
+    return _passes(made, first, draw) + _passes(logged, then, draw)
 
 
 def _passes(places: Sequence[int], epochs: float, draw: random.Random) -> list[int]:

@@ -24,6 +24,7 @@ from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.call_first import Ask, CallFirst
 from distil_dag.stages.coverage_plan import CellNames, draw_plan, re_aim
+from distil_dag.stages.described_tools import described
 from distil_dag.stages.labeller import Labeller, doubtful
 from distil_dag.stages.mutators import directions
 from distil_dag.stages.ports import ChatModel, Progress, quiet
@@ -38,6 +39,7 @@ from distil_dag.stages.validation import (
     UNPLANNED,
     Candidate,
     Refusal,
+    Style,
     Validator,
 )
 from distil_dag.stages.vocabulary import Vocabulary, fill_ranges
@@ -46,7 +48,7 @@ from distil_dag.stages.wording import tokens
 
 CaseType = TypeVar("CaseType", bound=Case)
 
-TEACHER, REFILL, CROSS = "teacher", "refill", "cross"
+TEACHER, REFILL, CROSS, DESCRIPTION = "teacher", "refill", "cross", "description"
 # By how much another tool may read likelier: a refilled request keeps a real user's verb, two halves
 # may have lost it, and a teacher may have missed it.
 _SLACK = {TEACHER: 0.0, REFILL: 0.6, CROSS: 0.0}
@@ -162,14 +164,16 @@ class _Maker:
         self._toolset, self._spec, self._teacher = toolset, spec, teacher
         trusted = _usable([*seeds, *(case for case in context if isinstance(case, Example))], toolset)
         words = [case.request for case in context if not isinstance(case, Example)]
-        self._labeller = Labeller(trusted)
+        self._described = described(trusted, toolset, Style([case.request for case in trusted]).clean)
+        shown = [*trusted, *self._described]
+        self._labeller = Labeller(shown)
         self._vocabulary = _vocabulary(trusted, words, toolset, self._labeller, spec, teacher)
         self.names = CellNames.learn(trusted, self._vocabulary)
         hidden = _canonical(test, toolset)
         self._validator = Validator(trusted, hidden, toolset, self._vocabulary, self._labeller, spec)
         self._mutators = directions(spec.mutators)
         weakness = Weakness(earlier.outcomes, self.names) if earlier else None
-        self.plan = draw_plan(trusted, self.names, spec.rows, spec.no_call_share, weakness)
+        self.plan = draw_plan(shown, self.names, spec.rows, spec.no_call_share, weakness)
         for row in earlier.rows if earlier else ():
             self._validator.accept(row)
         # Drawn by the same seed, a second round would be the first one again.
@@ -188,6 +192,12 @@ class _Maker:
     def run(self, progress: Progress) -> str:
         """Rounds until the set is full; returns `full`, or what ended it before."""
         limit = round(self._spec.rows * self._spec.max_attempts_per_row)
+        self._judge(
+            [
+                Candidate(self._next_id(DESCRIPTION), (), case.request, case.calls, self.names(case.calls))
+                for case in self._described
+            ]
+        )
         while len(self.accepted) < self._spec.rows:
             room = min(limit - self.attempted, self._spec.batch)
             if room <= 0:

@@ -79,6 +79,7 @@ _EXPLAINED = {
     "training.lora_rank": "size of the LoRA adapters",
     "training.epochs": "times that every logged row is seen",
     "training.synthetic_epochs": "times that synthetic rows are seen, before the logged ones",
+    "training.least_seen": "rows that are seen in all at least: few rows are seen more often",
     "training.learning_rate": "at its highest",
     "training.batch_size": "rows in one step",
     "training.max_length": "tokens; longer rows are cut",

@@ -24,7 +24,13 @@ TOOLS = tuple(
     for name in ("light_on", "light_off")
 )
 SPEC = TrainingSpec(
-    batch_size=4, epochs=10, synthetic_epochs=10, trained_layers=1, learning_rate=3e-3, save_every_steps=8
+    batch_size=4,
+    epochs=10,
+    synthetic_epochs=10,
+    least_seen=0,
+    trained_layers=1,
+    learning_rate=3e-3,
+    save_every_steps=8,
 )
 ROWS = [
     Example(

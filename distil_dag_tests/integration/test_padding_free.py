@@ -112,7 +112,7 @@ def test_the_loss_of_a_step_is_trls_own(tmp_path: Path) -> None:
         for count in range(1, 9)
     ]
     rows = tokenise(examples, Toolset(()), StudentSpec(), tokenizer, tokenizer.chat_template)
-    spec = TrainingSpec(batch_size=8, epochs=1)
+    spec = TrainingSpec(batch_size=8, epochs=1, least_seen=0)
     trainer = make_trainer(model, tokenizer, rows, spec, tmp_path / "out", quiet)
     assert trainer.without_padding
     batch = next(iter(trainer.get_train_dataloader()))

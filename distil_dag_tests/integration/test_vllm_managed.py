@@ -176,7 +176,7 @@ def test_the_steps_of_a_run_share_one_server_which_ends_before_training(
         "test": {"size": 8},
         "judge": {"seeds": 12, "sample": 24, "reask": 0},
         "synthesis": {"rows": 8, "batch": 8},
-        "training": {"trained_layers": 1, "epochs": 50.0, "batch_size": 4},
+        "training": {"trained_layers": 1, "epochs": 50.0, "least_seen": 0, "batch_size": 4},
         "gates": {"soft": list(get_args(GateName))},
     }
     task = write_household(tmp_path / "household", settings, traces=60)

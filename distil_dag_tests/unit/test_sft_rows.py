@@ -19,7 +19,7 @@ TOOLSET = Toolset([Tool(name="a")])
 
 @given(st.integers(1, 300), st.sampled_from([0.5, 1, 2.5, 3]))
 def test_every_row_is_seen_once_an_epoch(count, epochs):
-    seen = Counter(presentations(["seed"] * count, TrainingSpec(epochs=epochs)))
+    seen = Counter(presentations(["seed"] * count, TrainingSpec(epochs=epochs, least_seen=0)))
     assert sum(seen.values()) == -(-count * epochs // 1)
     assert set(seen.values()) <= {int(epochs), int(epochs) + 1} - {0}
 
@@ -41,13 +41,22 @@ def test_the_order_is_the_seeds():
 
 def test_logged_rows_have_the_last_word():
     origins = ["synthetic", "seed", "context", "synthetic"]
-    order = presentations(origins, TrainingSpec(epochs=2, synthetic_epochs=1))
+    order = presentations(origins, TrainingSpec(epochs=2, synthetic_epochs=1, least_seen=0))
     assert [set(order[at : at + 2]) for at in (0, 2, 4)] == [{0, 3}, {1, 2}, {1, 2}]
     assert set(presentations(origins, TrainingSpec(synthetic_epochs=0))) == {1, 2}
 
 
+def test_few_rows_are_seen_more_often():
+    origins = ["synthetic"] * 40 + ["seed"] * 10
+    order = presentations(origins, TrainingSpec(epochs=6, synthetic_epochs=1, least_seen=500))
+    seen = Counter(origins[place] for place in order)
+    assert seen == {"synthetic": 40, "seed": 460}
+    assert presentations([], TrainingSpec()) == []
+
+
 def test_synthetic_rows_alone_are_seen_as_often_as_logged_ones_would_be():
-    assert len(presentations(["synthetic"] * 5, TrainingSpec(epochs=3, synthetic_epochs=1))) == 15
+    spec = TrainingSpec(epochs=3, synthetic_epochs=1, least_seen=0)
+    assert len(presentations(["synthetic"] * 5, spec)) == 15
 
 
 def test_a_half_written_checkpoint_is_passed_over(tmp_path):

@@ -143,11 +143,12 @@ def run(
     test: Sequence[Case] = (),
     cases: Sequence[Example] | None = None,
     context: Sequence[Case] = (),
+    tools: Toolset = TOOLS,
     **settings: Any,
 ) -> tuple[Synthetic, Any, Scripted]:
     teacher = Scripted(answer)
     spec = SynthesisSpec(**({"rows": rows, "batch": 16, "widen": False} | settings))
-    made, report = synthesize(seeds() if cases is None else cases, context, test, TOOLS, spec, teacher)
+    made, report = synthesize(seeds() if cases is None else cases, context, test, tools, spec, teacher)
     return made, report, teacher
 
 
@@ -186,6 +187,39 @@ def test_a_value_that_no_words_show_splits_the_cells() -> None:
     for row in made.accepted:
         if row.calls and row.calls[0].name == "alarm":
             assert row.calls[0].arguments["state"] is ("disarm" not in row.request)
+
+
+def test_a_tool_that_no_trace_calls_is_asked_for_by_its_description() -> None:
+    cleaning = _tool("clean_now") | {"description": "Start the Robot Vacuum of this house. Slow on carpets."}
+    lock = _tool("lock", door=TEXT) | {"description": "Lock a door."}
+    lock["parameters"]["required"] = ["door"]
+    tools = Toolset.from_openai([*(tool["function"] for tool in TOOLS.openai()), cleaning, lock])
+
+    def answer(number: int, line: str) -> str:
+        lead, tail = LEADS[number % len(LEADS)], TAILS[number // len(LEADS) % len(TAILS)]
+        return (
+            f"{lead} start the robot vacuum of this house {tail}"
+            if line == "clean now"
+            else good(number, line)
+        )
+
+    made, report, _ = run(answer, rows=80, tools=tools)
+    rows = [row for row in made.accepted if row.calls and row.calls[0].name == "clean_now"]
+    assert rows[0].request == "start the robot vacuum of this house"
+    assert [row.id.partition("-")[0] for row in rows[:2]] == ["description", "teacher"]
+    assert "lock" not in {cell.tool for cell in report.cells}
+    assert report.attempted == report.accepted + sum(report.rejected.values())
+
+
+def test_no_call_takes_the_place_of_all_that_nobody_can_say() -> None:
+    def silent(number: int, line: str) -> str:
+        return good(number, line) if line.startswith("alarm") else ""
+
+    batch = 16
+    _, report, _ = run(silent, rows=200, transplant_share=0.0, batch=batch)
+    assert report.stopped != "full"
+    assert all(cell.accepted <= 2 * cell.quota + batch for cell in report.cells)
+    assert any(cell.accepted > cell.quota for cell in report.cells)
 
 
 @pytest.mark.parametrize(
