@@ -146,6 +146,7 @@ def _training(task: Task, training: TrainReport) -> str:
         "trained layers": spec.trained_layers or "all",
         "epochs": spec.epochs,
         "epochs over synthetic rows": spec.synthetic_epochs,
+        "rows seen at least": spec.least_seen,
         "learning rate": spec.learning_rate,
         "batch size": spec.batch_size,
         "seed": spec.seed,

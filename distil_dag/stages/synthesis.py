@@ -1,7 +1,8 @@
 """Synthetic training rows: call first, words second.
 
 A coverage plan says which calls are wanted; two makers write requests for them: the teacher, from a
-planned call and exemplars of the same cell, and transplants of real requests. Every row is checked
+planned call and exemplars of the same cell, and transplants of real requests. The exemplar of a tool
+that no trusted case calls is its description, which is a row as well. Every row is checked
 (see :mod:`distil_dag.stages.validation`); what fails is kept with its reason. Rounds aim at what is
 still missing until the set is full or the attempts are used up.
 """
