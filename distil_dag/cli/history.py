@@ -75,12 +75,13 @@ def list_runs(json: bool) -> None:
         print(json_format.dumps(rows, ensure_ascii=False, indent=2))
         return
     table = Table()
-    for name in ("run", "status", "started", "exact match", "n"):
+    for name in ("run", "continues", "status", "started", "exact match", "n"):
         table.add_column(name)
     for row in rows:
         exact = row["exact_match"]
         table.add_row(
             str(row["run"]),
+            str(row["continues"] or ""),
             f"resumable: {row['resumable']} reached" if row["resumable"] else str(row["status"]),
             str(row["started"]),
             f"{exact:.1%}" if isinstance(exact, float) else "",
@@ -90,7 +91,6 @@ def list_runs(json: bool) -> None:
 
 
 def _runs(places: Deployment) -> list[dict[str, object]]:
-    store = RunStore(places.store)
     newest: dict[str, dict[str, object]] = {}
     with places.instance() as instance:
         keys = instance.get_dynamic_partitions(str(RUNS.name))
@@ -98,19 +98,21 @@ def _runs(places: Deployment) -> list[dict[str, object]]:
             return []
         for record in instance.get_run_records(dg.RunsFilter(tags={"dagster/partition": keys})):
             key = record.dagster_run.tags["dagster/partition"]
-            newest.setdefault(key, _row(key, record, store))
+            newest.setdefault(key, _row(key, record, places))
     return list(newest.values())
 
 
-def _row(key: str, record: dg.RunRecord, store: RunStore) -> dict[str, object]:
+def _row(key: str, record: dg.RunRecord, places: Deployment) -> dict[str, object]:
+    task = _task(places, key)
     try:
-        report = store.read_report(key, "eval_report", EvalReport)
+        report = RunStore(places.store).read_report(key, "eval_report", EvalReport)
         exact = report.candidate(report.student).metrics[EXACT].value
         measured: tuple[float | None, int | None] = (exact, report.n)
     except (FileNotFoundError, ValueError):
         measured = (None, None)
     return {
         "run": key,
+        "continues": (task and task.continues) or None,
         "status": record.dagster_run.status.value.lower(),
         "resumable": record.dagster_run.tags.get(RESUMABLE_TAG),
         "started": record.create_timestamp.isoformat(timespec="seconds"),

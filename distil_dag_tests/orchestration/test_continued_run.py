@@ -143,6 +143,8 @@ def test_the_lineage_reaches_the_run_that_is_continued(
     ours, theirs = parents["checkpoint", "home.b"], parents["checkpoint", "home.a"]
     assert theirs["storage_id"] in ours["parents"]
     assert parents["judged_seeds", "home.a"]["storage_id"] in parents["traces", "home.b"]["parents"]
+    listed = {row["run"]: row["continues"] for row in json.loads(call("runs", "--json").out)}
+    assert listed == {"home.a": None, "home.b": "home.a"}
     # Each has the settings that it was made with.
     assert ours["config"]["training"] == {"epochs": 2.0}
     assert "training" not in theirs["config"]
