@@ -128,7 +128,7 @@ class ServerLease:
         record = ServerRecord.read(self._folder)
         if record is None or record.state != "ready" or health(record.port) == "broken":
             return True
-        return not record.processes[0].alive()
+        return not any(mark.alive() for mark in record.processes[:1])
 
     def has_failed(self) -> bool:
         """Whether its keeper has given it up."""

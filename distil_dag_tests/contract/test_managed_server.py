@@ -179,6 +179,20 @@ def test_the_server_ends_with_its_keeper(servers: Servers) -> None:
         assert lease.ready().keeper != record.keeper
 
 
+def test_a_record_that_names_no_process_is_that_of_a_dying_server(servers: Servers) -> None:
+    with servers.lease(spec()) as lease:
+        record = lease.ready()
+        os.kill(record.keeper.pid, signal.SIGSTOP)  # or it writes what it sees
+        try:
+            (path,) = servers.root.glob(f"*/*/{RECORD_FILE}")
+            assert not lease.is_dying()
+            record.model_copy(update={"processes": ()}).write(path.parent)
+            assert lease.is_dying()
+            record.write(path.parent)
+        finally:
+            os.kill(record.keeper.pid, signal.SIGCONT)
+
+
 def test_orphans_of_another_run_are_ended_and_nobody_else(servers: Servers, tmp_path: Path) -> None:
     process, (keeper, server, _) = user(servers, run="earlier")
     stranger = subprocess.Popen([sys.executable, str(FAKE), "--host", "127.0.0.1", "--port", "0"])
