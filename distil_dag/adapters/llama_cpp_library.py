@@ -9,8 +9,8 @@ from typing import Any
 
 # Rounds that a thread of llama.cpp waits for the others before it gives its core away; read once, by the
 # OpenMP library that comes with it. By default that is so long that two models on the same cores wait for
-# each other's waiting: a token took up to 3.4 s instead of 8.5 ms, and takes 38 now. So many cost nothing on a
-# quiet machine, and a tenth of them doubled a token's time there.
+# each other's waiting: a token took up to 3.4 s instead of 8.5 ms, and takes 38 now. So many cost nothing on
+# a quiet machine, and a tenth of them doubled a token's time there.
 _SPINS = "1000"
 
 _said: deque[str] = deque(maxlen=8)
