@@ -75,13 +75,12 @@ def list_runs(json: bool) -> None:
         print(json_format.dumps(rows, ensure_ascii=False, indent=2))
         return
     table = Table()
-    for name in ("run", "continues", "status", "started", "exact match", "n"):
+    for name in ("run", "status", "started", "exact match", "n"):
         table.add_column(name)
     for row in rows:
         exact = row["exact_match"]
         table.add_row(
-            str(row["run"]),
-            str(row["continues"] or ""),
+            f"{row['run']}, continues {row['continues']}" if row["continues"] else str(row["run"]),
             f"resumable: {row['resumable']} reached" if row["resumable"] else str(row["status"]),
             str(row["started"]),
             f"{exact:.1%}" if isinstance(exact, float) else "",
