@@ -29,9 +29,6 @@ from distil_dag.stages.sampling import fair_shares, pattern, stratified
 PASSED = "passed"
 VALIDITY = "validity"
 
-# Examples that labellers see.
-_EXAMPLES = 64
-
 
 @dataclass(frozen=True)
 class Judged:
@@ -65,8 +62,8 @@ def judge(
     the others `spec.sample` are judged (all if unset). Those that reach `spec.min_score` pass; at
     most `spec.seeds` of them become seeds, one for each request, spread over tools and argument
     patterns. With `spec.relabel` the committee, or the judging model where there is none, may
-    correct rejected traces; the `arbiter` picks among its proposals, else the judge does. What passed
-    otherwise is context, and all other requests stay unlabelled. `labels` (trace id -> are its calls
+    correct rejected traces; with `reader` it is what the passed traces teach, and the committee if there is
+    one. The `arbiter` picks among the proposals, else the judge does. What passed otherwise is context, and all other requests stay unlabelled. `labels` (trace id -> are its calls
     right?) only tell the report how good the judge is. Nothing depends on the order of the traces.
     """
     logged = {trace.id: trace.calls for trace in traces}
@@ -90,11 +87,11 @@ def judge(
     prompts = [*judging.prompts]
     if spec.relabel:
         picking: Judge = RubricJudge(toolset, arbiter) if arbiter else judging
-        labellers = committee or (model,)
+        labellers = committee or (() if spec.relabel == "reader" else (model,))
         changed, outcomes = _relabelled(chosen, verdicts, toolset, picking, labellers, spec, progress)
         verdicts |= changed
         measured |= {"committee": outcomes, "arbiter": picking.identity}
-        prompts += ["relabelling", *picking.prompts]
+        prompts += [*(["relabelling"] if labellers else []), *picking.prompts]
     for trace in ordered:
         if trace.id in invalid:
             verdicts[trace.id] = _rejection(trace, *invalid[trace.id])
@@ -252,8 +249,9 @@ def _relabelled(
 ) -> tuple[dict[str, Verdict], dict[str, dict[str, int]]]:
     rejected = [(t, verdicts[t.id]) for t in traces if verdicts[t.id].outcome == "rejected"]
     trusted = [_example(trace, verdicts[trace.id], "seed") for trace in traces if verdicts[trace.id].passed]
-    best = sorted(trusted, key=lambda case: (-(verdicts[case.id].score or 0.0), case.id))[:_EXAMPLES]
-    return relabel(rejected, best, toolset, judging, labellers, spec.min_score, spec.seed, progress)
+    best = sorted(trusted, key=lambda case: (-(verdicts[case.id].score or 0.0), case.id))
+    reads = spec.relabel == "reader"
+    return relabel(rejected, best, toolset, judging, labellers, spec.min_score, spec.seed, progress, reads)
 
 
 def _example(trace: Trace, verdict: Verdict, origin: str) -> Example:

@@ -63,7 +63,7 @@ _EXPLAINED = {
     "judge.committee": "further models, as in `teacher`, that propose a call for rejected ones",
     "judge.arbiter": "model that picks among the proposals; the judge if unset",
     "judge.set_aside": "of what passed, kept from training to tell when to believe the student",
-    "judge.relabel": "let committee or teacher correct rejected calls",
+    "judge.relabel": "correct rejected calls: true by committee or teacher, reader by what passed",
     "synthesis.rows": "accepted rows wanted",
     "synthesis.max_attempts_per_row": "the budget: attempts for each row wanted",
     "synthesis.batch": "requests to the teacher at a time",

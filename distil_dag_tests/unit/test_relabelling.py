@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
+from distil_dag.core.case import Example, Trace
 from distil_dag.core.tool_call import render_calls
 from distil_dag.core.verdict import Verdict
 from distil_dag.stages.judge_audit import audit
+from distil_dag.stages.judge_port import Calls, Heard, Judgement, unheard
 from distil_dag.stages.judging import judge
 from distil_dag.stages.ports import Arrived, Prompt, Reply, unheeded
+from distil_dag.stages.relabelling import relabel
+from distil_dag.stages.trusted_reader import READER
 from distil_dag_tests.unit.household_log import TOOLSET, SilentModel, call, clean_log, faulty_log, trace
 from distil_dag_tests.unit.scripted_judge import LIKELIHOOD, RUBRIC, Marker, exchange, marks
 
@@ -90,3 +96,46 @@ def test_an_arbiter_picks_in_place_of_the_judge_and_votes_break_ties() -> None:
         assert "arbiter" not in verdict.judge
         assert set(report.prompts) == {"rubric_judge", "relabelling"}
         assert Verdict.from_row(verdict.row()) == verdict
+
+
+def test_what_passed_teaches_a_reader_that_corrects_the_rest_without_a_model() -> None:
+    log, _ = faulty_log(400, 0.3)
+    truth = {row.id: row.calls for row in clean_log(400)}
+    model = SilentModel()
+    judged, report = judge(log, TOOLSET, LIKELIHOOD.model_copy(update={"relabel": "reader"}), model)
+    corrected = [v for v in judged.verdicts if v.relabelled_from is not None]
+    assert report.relabelled == len(corrected) > 20
+    assert sum(v.trusted_calls == truth[v.trace_id] for v in corrected) >= 0.95 * len(corrected)
+    assert all(v.proposals[0].labellers == (READER,) and v.score >= 0.8 for v in corrected)
+    assert report.committee[READER]["taken"] == len(corrected)
+    assert "relabelling" not in report.prompts
+    assert not any("proposals" in str(prompt) for prompt in model.asked)
+
+
+def test_a_log_that_teaches_too_little_corrects_nothing() -> None:
+    log, _ = faulty_log(16, 0.2)
+    judged, report = judge(log, TOOLSET, LIKELIHOOD.model_copy(update={"relabel": "reader"}), SilentModel())
+    assert report.relabelled == 0
+    assert not any(v.relabelled_from for v in judged.verdicts)
+
+
+@pytest.mark.parametrize(("score", "taken"), [(0.7, ["both"]), (0.85, ["both", "read"])])
+def test_what_the_reader_alone_proposes_must_score_higher(score: float, taken: list[str]) -> None:
+    class Same:
+        identity, prompts = "same", ()
+
+        def assess(self, items: Sequence[tuple[Trace, Calls]], heard: Heard = unheard) -> list[Judgement]:
+            return [Judgement(score, "") for _ in items]
+
+    trusted = [Example(**row.model_dump(), origin="seed") for row in clean_log(200) if row.calls]
+    rows = [
+        trace("both", "switch off the attic radio", call("turn_on", device="radio")),
+        trace("read", "switch off the cellar radio", call("turn_on", device="radio")),
+    ]
+    no = {"outcome": "rejected", "reason": "no", "judge": "j"}
+    rejected = [(row, Verdict(trace_id=row.id, request=row.request, calls=row.calls, **no)) for row in rows]
+    agrees = Labeller({rows[0].request: render_calls([call("turn_off", device="radio", area="attic")])})
+    found, _ = relabel(rejected, trusted, TOOLSET, Same(), [agrees], 0.5, reader=True)
+    assert [name for name, verdict in sorted(found.items()) if verdict.passed] == taken
+    assert found["read"].proposals[0].labellers == (READER,)
+    assert set(found["both"].proposals[0].labellers) == {"labeller", READER}
