@@ -62,9 +62,10 @@ def judge(
     the others `spec.sample` are judged (all if unset). Those that reach `spec.min_score` pass; at
     most `spec.seeds` of them become seeds, one for each request, spread over tools and argument
     patterns. With `spec.relabel` the committee, or the judging model where there is none, may
-    correct rejected traces; with `reader` it is what the passed traces teach, and the committee if there is
-    one. The `arbiter` picks among the proposals, else the judge does. What passed otherwise is context, and all other requests stay unlabelled. `labels` (trace id -> are its calls
-    right?) only tell the report how good the judge is. Nothing depends on the order of the traces.
+    correct rejected traces; with `reader` what the passed traces teach may, beside a committee if
+    there is one. The `arbiter` picks among the proposals, else the judge does. What passed otherwise
+    is context, and all other requests stay unlabelled. `labels` (trace id -> are its calls right?)
+    only tell the report how good the judge is. Nothing depends on the order of the traces.
     """
     logged = {trace.id: trace.calls for trace in traces}
     ordered, renames = undo_renames(sorted(traces, key=lambda trace: trace.id), toolset)
