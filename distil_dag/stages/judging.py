@@ -92,7 +92,7 @@ def judge(
         changed, outcomes = _relabelled(chosen, verdicts, toolset, picking, labellers, spec, progress)
         verdicts |= changed
         measured |= {"committee": outcomes, "arbiter": picking.identity}
-        prompts += [*(["relabelling"] if labellers else []), *picking.prompts]
+        prompts += ["relabelling", *picking.prompts] if labellers else picking.prompts
     for trace in ordered:
         if trace.id in invalid:
             verdicts[trace.id] = _rejection(trace, *invalid[trace.id])

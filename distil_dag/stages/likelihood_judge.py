@@ -29,7 +29,7 @@ from distil_dag.stages.prompt_files import PromptName, digests
 from distil_dag.stages.sampling import NO_CALL, pattern
 from distil_dag.stages.slot_tagger import Floats
 
-METHOD = "likelihood-2"
+METHOD = "likelihood-3"
 
 # Below this many traces there is no log to speak of.
 _FEWEST = 8
@@ -42,6 +42,9 @@ _DOUBT = 3.0
 # A score of 0.5 rejects this share of our own faults, whose best are as good as real ones: a seed
 # is worth more than a lost trace. Even odds at least, and never more than e to the second power.
 _REJECTED, _STRICTEST = 0.95, 2.0
+# Of so many traces a log says what is unusual; one of twenty cannot, and would lose half of its right calls.
+# The threshold falls by the square of this over the number of traces: 4 nats there, 0.04 at two hundred.
+_TELLING = 40.0
 _LEAST_WEIGHT = 0.02
 
 _GROUPS = {
@@ -72,7 +75,8 @@ class _Contrast:
 class LikelihoodJudge:
     """Fitted to a log; scores calls for its requests.
 
-    A score of 0.5 or more says that a call looks better than nearly all faults of our own making do.
+    A score of 0.5 or more says that a call looks better than nearly all faults of our own making do, or
+    that the log is too small to tell.
     """
 
     prompts: tuple[PromptName, ...] = ("likelihood_judge",)
@@ -169,7 +173,8 @@ class LikelihoodJudge:
         """Fix the threshold, what is usual, and how much the model's word weighs."""
         assert self._calibration is not None
         odds = self._calibration.odds(contrast.spoiled, self._folds(contrast.faults))
-        self._threshold = float(np.clip(np.quantile(odds, _REJECTED), 0.0, _STRICTEST))
+        strict = float(np.clip(np.quantile(odds, _REJECTED), 0.0, _STRICTEST))
+        self._threshold = strict - (_TELLING / len(self._own)) ** 2
         self._trust = contrast.trust
         self._usual = np.average(contrast.logged, axis=0, weights=contrast.trust)
         self._listen(contrast, progress)

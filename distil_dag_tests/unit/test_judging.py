@@ -92,6 +92,12 @@ def test_tiny_logs(size: int) -> None:
     assert report.unjudged == (size if size < 8 else 0)
 
 
+def test_twenty_traces_cannot_say_which_of_them_is_unusual() -> None:
+    for seed in range(5):
+        judged, _ = judge(clean_log(20, seed), TOOLSET, LIKELIHOOD, SilentModel())
+        assert sum(verdict.passed for verdict in judged.verdicts) >= 19
+
+
 def test_odd_traces_do_not_crash_and_cost_no_other_row() -> None:
     odd = [
         trace("z1", "\x00\u202e مرحبا 😀" * 50, call("turn_on", device="\x00")),
