@@ -11,9 +11,10 @@ A split holds out a test by normalised request, with its near copies, before the
 - *direct*: training on the log as it is, with the same settings;
 - *lookup*: the calls of the nearest logged request.
 
-Scored are the checkpoint and its Q8_0 file. Judge, teacher and student are SmolLM2-135M. Every finished
-measurement stays in `--work` as a JSON file with all its answers, so an interrupted run goes on; a changed
-task or log has a folder of its own there. Hours on two cores.
+Scored are the checkpoint and its Q8_0 file, by llama.cpp's greedy decoding and by this project's decoder.
+Judge, teacher and student are SmolLM2-135M. Every finished measurement stays in `--work` as a JSON file with
+all its answers, so an interrupted run goes on; a changed task or log has a folder of its own there. Hours on
+two cores.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from massive_logs import LOGS
 
 from distil_dag.adapters.candidates import CheckpointCandidate, GgufCandidate, LookupCandidate
 from distil_dag.adapters.chat_models import open_chat
+from distil_dag.adapters.decoder_candidate import DecoderCandidate
 from distil_dag.adapters.gguf_export import export
 from distil_dag.adapters.student_base import base_checkpoint
 from distil_dag.adapters.task_folder import read_task
@@ -177,9 +179,11 @@ def _measure(split: Split, method: str, seed: int, work: Path) -> dict[str, Any]
     report = sft.train(rows, task.toolset, settings.student, spec, weights, folder, told, name)
     files, _ = export(folder / sft.MODEL, folder, task, "bench", split.test[:_PROBES], [], report, [])
     most = settings.evaluation.max_new_tokens
+    gguf = GgufCandidate(folder / files.primary, task.toolset, most, timed=0)
     candidates: dict[str, Candidate] = {
         "checkpoint": CheckpointCandidate("checkpoint", folder / sft.MODEL, task.toolset, most),
-        "Q8_0": GgufCandidate(folder / files.primary, task.toolset, most, timed=0),
+        "Q8_0": gguf,
+        "Q8_0, decoder": DecoderCandidate(gguf),
     }
     found = {form: _answers(candidate, split.test, task) for form, candidate in candidates.items()}
     seconds = {"training_seconds": round(report.seconds), "seconds": round(time.monotonic() - started)}
