@@ -127,7 +127,7 @@ def synthesis_need(
     fate = [(id.startswith(TEACHER), reasons.get(id, "")) for id in ids]
     asked = [reason for by_teacher, reason in fate if by_teacher][: len(rehearsal.kinds[kind].made)]
     missing = _left_for_the_teacher(made, report, spec)
-    by_others = spec.rows - sum(missing.values())
+    by_others = sum(cell.quota for cell in report.cells) - sum(missing.values())
     others = _until([reason for by_teacher, reason in fate if not by_teacher], by_others)
     random = np.random.default_rng(0)
     repeats, failures = _shares(asked, random)
@@ -138,7 +138,7 @@ def synthesis_need(
     calls, groups = expected_rounds(missing, float(np.median(passing)), spec)
     most = spec.rows * spec.max_attempts_per_row
     harder = 1 + _OF_ITS_CELL * (1 - passing) / passing
-    return Need(np.minimum((spec.rows - by_others) / passing * harder, most), passing, groups / max(1, calls))
+    return Need(np.minimum(sum(missing.values()) / passing * harder, most), passing, groups / max(1, calls))
 
 
 def _shares(reasons: Sequence[str], random: np.random.Generator) -> tuple[Floats, Floats]:

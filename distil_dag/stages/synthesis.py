@@ -4,7 +4,8 @@ A coverage plan says which calls are wanted; two makers write requests for them:
 planned call and exemplars of the same cell, and transplants of real requests. The exemplar of a tool
 that no trusted case calls is its description, which is a row as well. Every row is checked
 (see :mod:`distil_dag.stages.validation`); what fails is kept with its reason. Rounds aim at what is
-still missing until the set is full or the attempts are used up.
+still missing until the set is full or the attempts are used up. A weak teacher beside few trusted cases
+makes a smaller set.
 """
 
 from __future__ import annotations
@@ -65,8 +66,10 @@ _GROUP = 16
 # No cell gets more attempts for a row than this share asks for, however little it has yielded.
 _LEAST_YIELD = 0.2
 _HINTS_FROM = 0.6
-# A teacher that misses the plan this often is believed only in words that the log knows.
+# A teacher that misses the plan this often is believed only in words that the log knows. Found out in so many
+# attempts, it gets no more than so many rows for a trusted case: a student would learn them, not the log.
 _WEAK_FROM = 0.1
+_TRIED, _ROWS_EACH = 64, 8
 _FAULTS = frozenset({GROUNDING, FUNCTION})
 _REREAD = frozenset({BOUNDARY, UNPLANNED, GROUNDING})
 
@@ -174,12 +177,12 @@ class _Maker:
         self._validator = Validator(trusted, hidden, toolset, self._vocabulary, self._labeller, spec)
         self._mutators = directions(spec.mutators)
         weakness = Weakness(earlier.outcomes, self.names) if earlier else None
-        self.plan = draw_plan(shown, self.names, spec.rows, spec.no_call_share, weakness)
+        self._shown, self._weakness, self._rows = shown, weakness, spec.rows
+        self._draw_plan()
         for row in earlier.rows if earlier else ():
             self._validator.accept(row)
         # Drawn by the same seed, a second round would be the first one again.
         self._seed = f"{spec.seed}:{earlier.run}" if earlier else str(spec.seed)
-        self._cells = {cell.name: cell for cell in self.plan}
         self._asking = {c.name: CallFirst(c, toolset, self._vocabulary, spec) for c in self.plan}
         self._transplants = {c.name: Transplanter(c.cases, self._vocabulary) for c in self.plan}
         self.accepted: list[Example] = []
@@ -199,7 +202,7 @@ class _Maker:
                 for case in self._described
             ]
         )
-        while len(self.accepted) < self._spec.rows:
+        while len(self.accepted) < self._rows:
             room = min(limit - self.attempted, self._spec.batch)
             if room <= 0:
                 return f"{limit} attempts used up"
@@ -210,11 +213,34 @@ class _Maker:
             transplants = self._transplant(needs[REFILL], min(room, limit - self.attempted))
             self.rounds += 1
             self._judge(transplants)
-            if len(self.accepted) < self._spec.rows:
+            if len(self.accepted) < self._rows:
                 self._judge(self._answered(asks))
+            self._narrow()
             refused = Counter(row.reason for row in self.rejected)
-            progress(len(self.accepted), self._spec.rows, f"{len(self.rejected)} rejected: {tally(refused)}")
-        return "full"
+            progress(len(self.accepted), self._rows, f"{len(self.rejected)} rejected: {tally(refused)}")
+        if self._rows == self._spec.rows:
+            return "full"
+        return f"full with {_ROWS_EACH} rows a trusted case, since the teacher often misses what is planned"
+
+    def _draw_plan(self) -> None:
+        spec = self._spec
+        self.plan = draw_plan(self._shown, self.names, self._rows, spec.no_call_share, self._weakness)
+        self._cells = {cell.name: cell for cell in self.plan}
+
+    def _narrow(self) -> None:
+        """Plan fewer rows where few trusted cases stand beside a teacher that proved weak."""
+        most = _ROWS_EACH * len(self._shown)
+        if most < self._rows and self._asked() >= _TRIED and self._weak():
+            self._rows = most
+            self._draw_plan()
+
+    def _asked(self) -> int:
+        return sum(count for (_, by_teacher), count in self._tried.items() if by_teacher)
+
+    def _weak(self) -> bool:
+        """Whether the teacher often misses what is planned; doubted until enough replies speak for it."""
+        failed = sum(row.id.startswith(TEACHER) and row.reason in _FAULTS for row in self.rejected)
+        return (failed + 2) / (self._asked() + 10) > _WEAK_FROM
 
     def _needs(self) -> dict[str, dict[str, int]]:
         """Rows still wanted from each maker, by cell."""
@@ -264,10 +290,7 @@ class _Maker:
 
     def _answered(self, asks: Sequence[tuple[Candidate, Ask]]) -> list[Candidate]:
         replies = self._teacher.generate([ask.prompt for _, ask in asks]) if asks else []
-        failed = sum(row.id.startswith(TEACHER) and row.reason in _FAULTS for row in self.rejected)
-        tried = sum(count for (_, by_teacher), count in self._tried.items() if by_teacher)
-        # Doubted until enough replies speak for it.
-        strict = (failed + 2) / (tried + 10) > _WEAK_FROM
+        strict = self._weak()
         candidates = []
         for (candidate, _), reply in zip(asks, replies, strict=True):
             self.prompt_tokens += reply.prompt_tokens
@@ -302,7 +325,7 @@ class _Maker:
 
     def _judge(self, candidates: Sequence[Candidate]) -> None:
         for candidate, reading in zip(candidates, self._validator.read(candidates), strict=True):
-            if len(self.accepted) == self._spec.rows:
+            if len(self.accepted) >= self._rows:
                 return
             key = (candidate.cell, candidate.id.startswith(TEACHER))
             self._tried[key] += 1

@@ -418,16 +418,29 @@ def test_no_call_rows_have_the_share_that_the_task_asks_for() -> None:
     assert all(not row.text for row in made.accepted if not row.calls)
 
 
-def test_a_weak_teacher_is_believed_only_in_words_that_the_log_knows() -> None:
-    def mumbles(number: int, line: str) -> str:
-        if number % 3 == 0:
-            return "switch on the thing right now"
-        said = good(number, line)
-        return said.replace("switch on the lights", "shrivel zealously yonder") if number % 3 == 1 else said
+def mumbles(number: int, line: str) -> str:
+    """A weak teacher: a third of its words are for nothing that was planned, a third are odd."""
+    if number % 3 == 0:
+        return "switch on the thing right now"
+    said = good(number, line)
+    return said.replace("switch on the lights", "shrivel zealously yonder") if number % 3 == 1 else said
 
+
+def test_a_weak_teacher_is_believed_only_in_words_that_the_log_knows() -> None:
     made, report, _ = run(mumbles, rows=60, transplant_share=0.0, max_attempts_per_row=10)
     assert report.rejected[ROUND_TRIP] > 0
     assert not [row for row in made.accepted if "shrivel" in row.request]
     faithful, _, _ = run(rows=60, transplant_share=0.0, max_attempts_per_row=10)
     said = {word for row in faithful.accepted for word in row.request.split()}
     assert said & {"possible", "computer", "listen", "dinner"}
+
+
+def test_few_traces_get_few_rows_from_a_weak_teacher_and_all_from_a_good_one() -> None:
+    few = seeds()[::2]
+    _, weak, _ = run(mumbles, rows=400, cases=few, transplant_share=0.0, batch=64)
+    assert sum(cell.quota for cell in weak.cells) <= 8 * len(few)
+    assert weak.accepted <= 8 * len(few) + 64
+    _, faithful, _ = run(rows=400, cases=few, transplant_share=0.0, batch=64)
+    assert sum(cell.quota for cell in faithful.cells) == 400
+    _, full, _ = run(mumbles, rows=60, cases=few, batch=32, max_attempts_per_row=40)
+    assert sum(cell.quota for cell in full.cells) == 60
