@@ -24,8 +24,11 @@ from distil_dag.stages.wording import locate, number_words, stands_in, surfaces,
 KEY, FILE = "distil_dag.habits", "habits.json"
 _OUTSIDE = ""
 _NAME, _ARGUMENTS = '{"name":', ',"arguments":{'
-# An argument that was never anything but words of the request in so many rows is one that is copied.
+# An argument that was never anything but words of the request in so many rows is one that is copied. All texts
+# are where none of so many, of whatever argument, was anything else.
 _ENOUGH = 20
+# What makes a text a code that nobody says.
+_CODED = frozenset({"enum", "const", "format", "pattern"})
 
 
 class AnswerHabits:
@@ -57,7 +60,7 @@ class AnswerHabits:
             toolset,
             most_calls=max((len(found) for _, found in calls), default=0),
             declines=any(not found for _, found in calls),
-            copied=_always_copied(calls),
+            copied=_always_copied(calls, toolset),
             tools=Perceptron.fit(tools),
             tags=Perceptron.fit(tags),
         )
@@ -148,13 +151,21 @@ class AnswerHabits:
         return {name: value for name, value in values.items() if value is not None}
 
 
-def _always_copied(rows: Sequence[tuple[str, Sequence[ToolCall]]]) -> list[tuple[str, str]]:
+def _always_copied(rows: Sequence[tuple[str, Sequence[ToolCall]]], toolset: Toolset) -> set[tuple[str, str]]:
     found: dict[tuple[str, str], list[bool]] = defaultdict(list)
     for request, calls in rows:
         for call in calls:
             for name, value in call.arguments.items():
                 found[call.name, name].append(isinstance(value, str) and stands_in(value, request))
-    return [argument for argument, copies in found.items() if len(copies) >= _ENOUGH and all(copies)]
+    proven = {argument for argument, copies in found.items() if len(copies) >= _ENOUGH and all(copies)}
+    texts = {
+        (tool.name, name)
+        for tool in toolset.tools
+        for name, schema in tool.properties.items()
+        if schema.get("type") == "string" and not _CODED & schema.keys()
+    }
+    together = [copied for argument, copies in found.items() if argument in texts for copied in copies]
+    return proven | texts if len(together) >= _ENOUGH and all(together) else proven
 
 
 def _opening(name: str) -> str:

@@ -28,8 +28,8 @@ _CHECKPOINTS = "checkpoints"
 _DEPTH = "depth.json"
 _REPORT = "report.json"
 _FINGERPRINT = "fingerprint"
-# Part of every fingerprint: raise it when the same rows and settings would give other weights.
-_RECIPE = "5"
+# Part of every fingerprint: raise it when the same rows and settings would give other weights or habits.
+_RECIPE = "6"
 
 
 def fingerprint(

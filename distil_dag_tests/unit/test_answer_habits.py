@@ -117,3 +117,17 @@ def test_what_was_always_copied_is_known() -> None:
     found = AnswerHabits.fit([*rooms, *set_, *few], TOOLS)
     assert found.copied == [("light_on", "room")]
     assert AnswerHabits.loads(found.dumps(), TOOLS).copied == found.copied
+
+
+def test_where_all_texts_were_copied_rare_ones_are_too() -> None:
+    rooms = [case(f"turn on the light in the {n}th wing", "light_on", room=f"{n}th wing") for n in range(19)]
+    few = [case("set the hall to 4", "light_set", room="hall", level=4)]
+    assert AnswerHabits.fit(rooms, TOOLS).copied == []
+    places = [("light_off", "room"), ("light_on", "room"), ("light_set", "room")]
+    assert AnswerHabits.fit([*rooms, *few], TOOLS).copied == places
+    said_otherwise = [case("out with the lights", "light_off", room="all")]
+    assert AnswerHabits.fit([*rooms, *few, *said_otherwise], TOOLS).copied == []
+    code = {"type": "string", "enum": ["w", "c"]}
+    coded = Toolset.from_openai([{"name": "light_on", "parameters": {"type": "object", "properties": {
+        "room": {"type": "string"}, "tone": code, "until": {"type": "string", "format": "time"}}}}])  # fmt: skip
+    assert AnswerHabits.fit([*rooms, *rooms], coded).copied == [("light_on", "room")]
