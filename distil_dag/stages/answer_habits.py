@@ -24,8 +24,8 @@ from distil_dag.stages.wording import locate, number_words, stands_in, surfaces,
 KEY, FILE = "distil_dag.habits", "habits.json"
 _OUTSIDE = ""
 _NAME, _ARGUMENTS = '{"name":', ',"arguments":{'
-# An argument that was never anything but words of the request in so many rows is one that is copied. All texts
-# are where none of so many, of whatever argument, was anything else.
+# An argument that was never anything but words of the request in so many rows is one that is copied. All
+# texts are if none of so many, of whatever argument, was anything else.
 _ENOUGH = 20
 # What makes a text a code that nobody says.
 _CODED = frozenset({"enum", "const", "format", "pattern"})

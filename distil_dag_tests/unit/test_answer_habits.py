@@ -127,7 +127,8 @@ def test_where_all_texts_were_copied_rare_ones_are_too() -> None:
     assert AnswerHabits.fit([*rooms, *few], TOOLS).copied == places
     said_otherwise = [case("out with the lights", "light_off", room="all")]
     assert AnswerHabits.fit([*rooms, *few, *said_otherwise], TOOLS).copied == []
-    code = {"type": "string", "enum": ["w", "c"]}
-    coded = Toolset.from_openai([{"name": "light_on", "parameters": {"type": "object", "properties": {
-        "room": {"type": "string"}, "tone": code, "until": {"type": "string", "format": "time"}}}}])  # fmt: skip
+    text = {"type": "string"}
+    properties = {"room": text, "tone": {**text, "enum": ["w", "c"]}, "until": {**text, "format": "time"}}
+    parameters = {"type": "object", "properties": properties}
+    coded = Toolset.from_openai([{"name": "light_on", "parameters": parameters}])
     assert AnswerHabits.fit([*rooms, *rooms], coded).copied == [("light_on", "room")]
