@@ -10,7 +10,7 @@ from distil_dag.adapters.chat_models import open_chat
 from distil_dag.core.task import ModelSpec, SynthesisSpec
 from distil_dag.stages.synthesis import synthesize
 from distil_dag.stages.wording import locate
-from distil_dag_tests.unit.test_synthesis import TOOLS, seeds
+from distil_dag_tests.unit.lamp_teacher import TOOLS, seeds
 
 
 @pytest.mark.slow

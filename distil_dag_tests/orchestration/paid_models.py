@@ -19,7 +19,7 @@ from distil_dag.resources.teacher import TeacherResource
 from distil_dag.stages.ports import Arrived, ChatModel, Heard, Prompt, Reply, Score, unheeded
 from distil_dag_tests.orchestration.stand_ins import JUDGE_REPORT, TRACES_REPORT
 from distil_dag_tests.unit.household_log import TOOLSET, faulty_log
-from distil_dag_tests.unit.test_synthesis import TOOLS, good, seeds
+from distil_dag_tests.unit.lamp_teacher import TOOLS, good, seeds
 
 RUN = "home.all"
 BATCH = 16

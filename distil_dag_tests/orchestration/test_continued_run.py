@@ -39,7 +39,7 @@ from distil_dag_tests.orchestration.test_cli import Call, call
 from distil_dag_tests.orchestration.test_judged_seeds import SilentTeacher
 from distil_dag_tests.orchestration.test_synthetic_set import ScriptedTeacher
 from distil_dag_tests.unit.household_log import TOOLSET, clean_log
-from distil_dag_tests.unit.test_synthesis import TOOLS, seeds
+from distil_dag_tests.unit.lamp_teacher import TOOLS, seeds
 
 __all__ = ["call"]  # a fixture
 

@@ -28,7 +28,7 @@ from distil_dag_tests.orchestration.paid_models import (
     with_seeds,
 )
 from distil_dag_tests.orchestration.test_continued_run import finished
-from distil_dag_tests.unit.test_synthesis import LEADS, TAILS, good
+from distil_dag_tests.unit.lamp_teacher import LEADS, TAILS, good
 
 PRICED = {"teacher": {**SERVED, "price": {"prompt_per_million": 1000.0, "completion_per_million": 4000.0}}}
 

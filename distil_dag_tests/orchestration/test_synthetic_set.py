@@ -18,7 +18,7 @@ from distil_dag.core.task import FileSource, ModelSpec, Settings, SynthesisSpec,
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
 from distil_dag.stages.ports import ChatModel
-from distil_dag_tests.unit.test_synthesis import TOOLS, Scripted, good, seeds
+from distil_dag_tests.unit.lamp_teacher import TOOLS, Scripted, good, seeds
 
 RUN = "home.all"
 

@@ -11,7 +11,7 @@ from distil_dag.stages.coverage_plan import CellNames, draw_plan
 from distil_dag.stages.synthesis import Earlier, synthesize
 from distil_dag.stages.vocabulary import Vocabulary
 from distil_dag.stages.weak_cells import Outcome, Weakness
-from distil_dag_tests.unit.test_synthesis import TOOLS, Scripted, good, seeds
+from distil_dag_tests.unit.lamp_teacher import TOOLS, Scripted, good, seeds
 
 ON, OFF = "lamp_on(room)", "lamp_off(room)"
 

@@ -15,7 +15,7 @@ from distil_dag.stages.coverage_plan import Cell, largest_remainder, re_aim
 from distil_dag.stages.transplant import Transplanter
 from distil_dag.stages.vocabulary import Vocabulary
 from distil_dag.stages.wording import delexicalise, locate, number_words
-from distil_dag_tests.unit.test_synthesis import TOOLS
+from distil_dag_tests.unit.lamp_teacher import TOOLS
 
 
 def _case(words: str, tool: str, **arguments: Any) -> Example:
