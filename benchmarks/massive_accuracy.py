@@ -7,7 +7,7 @@ A split holds out a test by normalised request, with its near copies, before the
 `massive_logs.py`); the test's labels are those of the clean log. Each method sees only what then remains:
 
 - *chain*: judge, synthesis, training on all of `examples/massive_iot`'s mix;
-- *synthetic*: the same, trained on the synthetic rows alone;
+- *synthetic*: judge and synthesis of twice as many rows, which alone are learned, in three passes;
 - *direct*: training on the log as it is, with the same settings;
 - *lookup*: the calls of the nearest logged request.
 
@@ -53,7 +53,7 @@ from distil_dag.stages.calibration_cases import set_aside
 from distil_dag.stages.case_files import read_cases
 from distil_dag.stages.evaluation import Candidate
 from distil_dag.stages.holdout import hold_out
-from distil_dag.stages.judging import judge, keep_apart
+from distil_dag.stages.judging import Judged, judge, keep_apart
 from distil_dag.stages.progress_line import paced
 from distil_dag.stages.statistics import wilson
 from distil_dag.stages.synthesis import synthesize
@@ -61,8 +61,11 @@ from distil_dag.stages.synthesis import synthesize
 _TASK = Path(__file__).parents[1] / "examples" / "massive_iot"
 _VARIABLE = "DISTIL_DAG_MASSIVE_TRACES"
 _TEST = 150
+_SPLITS = (0, 1, 2)
 _METHODS = ("chain", "synthetic", "direct")
 _LOOKUP = "lookup"
+# Synthetic rows that nothing else stands beside, and passes over them.
+_ALONE, _PASSES = 1200, 3.0
 _PROBES = 8
 _CONFIDENCE = 0.95
 
@@ -91,36 +94,39 @@ class Split:
         """What the student of a method is trained on."""
         if method == "direct":
             return [_example(trace) for trace in self.rest]
-        trusted, synthetic = self._made
-        return synthetic if method == "synthetic" else [*synthetic, *trusted]
+        if method == "synthetic":
+            return self._synthetic(_ALONE)
+        return [
+            *self._synthetic(self.task.settings.synthesis.rows),
+            *self._judged.seeds,
+            *self._judged.context,
+        ]
 
     @cached_property
-    def _made(self) -> tuple[list[Example], list[Example]]:
-        """Judged examples and synthetic rows."""
+    def _judged(self) -> Judged:
         settings, tools = self.task.settings, self.task.toolset
         with open_chat(settings.teacher, self.work / "replies") as teacher:
             judged, report = judge(
                 self.rest, tools, settings.judge, teacher, progress=_told(f"{self.name}: judging")
             )
-            alike = settings.gates.leak_similarity
-            judged, report = keep_apart(judged, report, self.test, tools, alike)
-            judged, _ = set_aside(judged, report, settings.judge, tools, alike)
-            made, _ = synthesize(
-                judged.seeds,
-                [*judged.context, *judged.unlabelled],
-                self.test,
-                tools,
-                settings.synthesis,
-                teacher,
-                _told(f"{self.name}: synthesis"),
-            )
-        return [*judged.seeds, *judged.context], made.accepted
+        alike = settings.gates.leak_similarity
+        judged, report = keep_apart(judged, report, self.test, tools, alike)
+        return set_aside(judged, report, settings.judge, tools, alike)[0]
+
+    def _synthetic(self, rows: int) -> list[Example]:
+        settings, judged = self.task.settings, self._judged
+        spec = settings.synthesis.model_copy(update={"rows": rows})
+        told = _told(f"{self.name}: synthesis")
+        with open_chat(settings.teacher, self.work / "replies") as teacher:
+            context = [*judged.context, *judged.unlabelled]
+            made, _ = synthesize(judged.seeds, context, self.test, self.task.toolset, spec, teacher, told)
+        return made.accepted
 
 
 def main() -> None:
     """Measure what is missing, then write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--splits", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--splits", type=int, nargs="+", default=list(_SPLITS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the training")
     parser.add_argument("--logs", nargs="+", choices=list(LOGS), default=list(LOGS))
     parser.add_argument("--methods", nargs="+", choices=_METHODS, default=list(_METHODS))
@@ -143,9 +149,7 @@ def main() -> None:
     for number in options.splits:
         for log in options.logs:
             split = Split(number, log, task, traces, options.work)
-            # Synthetic rows alone are a question to the clean log.
-            methods = [m for m in options.methods if m != "synthetic" or log == "clean"]
-            for method in (_LOOKUP, *methods):
+            for method in (_LOOKUP, *_methods(log, options.methods)):
                 for seed in options.seeds if method != _LOOKUP else [0]:
                     path = folder / f"{log}-{number}-{method}-{seed}.json"
                     if not path.exists():
@@ -173,6 +177,8 @@ def _measure(split: Split, method: str, seed: int, work: Path) -> dict[str, Any]
     rows = split.rows(method)
     settings = task.settings
     spec = settings.training.model_copy(update={"seed": seed})
+    if method == "synthetic":
+        spec = spec.model_copy(update={"synthetic_epochs": _PASSES})
     weights, name = base_checkpoint(settings.student, work / "base")
     folder = work / "training"
     told = _told(f"{split.name}: {method}")
@@ -221,7 +227,8 @@ def _report(found: Sequence[dict[str, Any]], task: Task, mark: str) -> str:
         "SmolLM2-135M is judge, teacher and student; "
         f"{task.settings.synthesis.rows} synthetic rows seen {training.synthetic_epochs:g} times, then "
         f"{training.epochs:g} passes over logged ones, {training.least_seen} rows in all at least, "
-        f"learning rate {training.learning_rate:g}, batches of {training.batch_size}.",
+        f"learning rate {training.learning_rate:g}, batches of {training.batch_size}. Alone, {_ALONE} synthetic "
+        f"rows are seen {_PASSES:g} times.",
         "",
         "Each split holds out a test by normalised request, with its near copies. The mean is over splits "
         "and training seeds, the spread from the lowest to the highest, the interval that of all answers "
@@ -242,7 +249,21 @@ def _report(found: Sequence[dict[str, Any]], task: Task, mark: str) -> str:
             f"| {log} | {method} | {form} | {statistics.mean(each):.1%} | {min(each):.1%} to {max(each):.1%} "
             f"| {bounds.low:.1%} to {bounds.high:.1%} | {len(tests)} of {asked // len(tests)} |"
         )
+    done = {(cell["log"], cell["method"], cell["split"]) for cell in found}
+    wanted = [(log, method, split) for log in LOGS for method in _methods(log, _METHODS) for split in _SPLITS]
+    missing: dict[str, list[str]] = defaultdict(list)
+    for log, method, split in wanted:
+        if (log, method, split) not in done:
+            missing[f"{log} {method}"].append(str(split))
+    if missing:
+        rest = "; ".join(f"{name} on {', '.join(splits)}" for name, splits in missing.items())
+        lines += ["", f"Not measured yet, by split: {rest}. The same command goes on there."]
     return "\n".join(lines) + "\n"
+
+
+def _methods(log: str, asked: Sequence[str]) -> list[str]:
+    """Synthetic rows alone are a question to the clean log."""
+    return [method for method in asked if method != "synthetic" or log == "clean"]
 
 
 def _machine() -> str:
@@ -264,7 +285,7 @@ def _identity(task: Task, traces: Sequence[Trace]) -> str:
     settings = task.settings
     trained = sft.fingerprint([], task.toolset, settings.student, settings.training, "")
     log = [trace.model_dump(mode="json") for trace in traces]
-    content = [task.model_dump(mode="json"), log, trained, _TEST]
+    content = [task.model_dump(mode="json"), log, trained, _TEST, _ALONE, _PASSES]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
