@@ -227,8 +227,8 @@ def _report(found: Sequence[dict[str, Any]], task: Task, mark: str) -> str:
         "SmolLM2-135M is judge, teacher and student; "
         f"{task.settings.synthesis.rows} synthetic rows seen {training.synthetic_epochs:g} times, then "
         f"{training.epochs:g} passes over logged ones, {training.least_seen} rows in all at least, "
-        f"learning rate {training.learning_rate:g}, batches of {training.batch_size}. Alone, {_ALONE} synthetic "
-        f"rows are seen {_PASSES:g} times.",
+        f"learning rate {training.learning_rate:g}, batches of {training.batch_size}. "
+        f"Alone, {_ALONE} synthetic rows are seen {_PASSES:g} times.",
         "",
         "Each split holds out a test by normalised request, with its near copies. The mean is over splits "
         "and training seeds, the spread from the lowest to the highest, the interval that of all answers "
