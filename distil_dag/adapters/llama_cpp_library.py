@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from collections import deque
 from typing import Any
 
-# Rounds that a thread of llama.cpp waits for the others before it gives its core away; read once, by the
-# OpenMP library that comes with it. By default that is so long that two models on the same cores wait for
-# each other's waiting: a token took up to 3.4 s instead of 8.5 ms, and takes 38 now. So many cost nothing on
-# a quiet machine, and a tenth of them doubled a token's time there.
-_SPINS = "1000"
+from distil_dag.adapters.shared_cores import share_cores
 
 _said: deque[str] = deque(maxlen=8)
 _listeners: list[Any] = []
@@ -22,7 +17,7 @@ def load_library() -> Any:
 
     Raises ImportError with the command that installs it.
     """
-    os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
+    share_cores()
     try:
         from llama_cpp import llama_cpp as api
     except ImportError as error:

@@ -142,11 +142,8 @@ class JudgeSpec(_Section):
     arbiter: ModelSpec | None = Field(
         default=None, description="a model that marks the proposals by the rubric; the judge if unset"
     )
-    relabel: bool | Literal["reader"] = Field(
-        default=False,
-        description="correct rejected calls: true by the committee (or the teacher), `reader` by what the "
-        "passed traces teach, beside a committee if there is one",
-    )
+    relabel: bool = Field(default=False, description="let the committee (or the teacher) correct rejects")
+    reader: bool = Field(default=False, description="let what the passed traces teach correct rejects")
     set_aside: Share = Field(
         default=0.1, description="of what passed, kept from training to tell when the student can be believed"
     )

@@ -26,6 +26,7 @@ from dagster_pipes import open_dagster_pipes
 from pydantic import BaseModel, ConfigDict
 
 from distil_dag.adapters.processes import ProcessMark
+from distil_dag.adapters.shared_cores import share_cores
 from distil_dag.core.case import Example
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.task import StudentSpec, TrainingSpec
@@ -66,6 +67,7 @@ def run(folder: Path, job: TrainingJob, progress: Progress) -> TrainReport:
 
 def main() -> None:
     """Run the job in the folder that the command line names."""
+    share_cores()
     if len(sys.argv) != 2 or not (Path(sys.argv[1]) / JOB_FILE).is_file():
         sys.exit(f"usage: python -m distil_dag.entrypoints.train FOLDER, where FOLDER holds {JOB_FILE}")
     for number in (signal.SIGTERM, signal.SIGINT):

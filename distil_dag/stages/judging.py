@@ -62,10 +62,10 @@ def judge(
     the others `spec.sample` are judged (all if unset). Those that reach `spec.min_score` pass; at
     most `spec.seeds` of them become seeds, one for each request, spread over tools and argument
     patterns. With `spec.relabel` the committee, or the judging model where there is none, may
-    correct rejected traces; with `reader` what the passed traces teach may, beside a committee if
-    there is one. The `arbiter` picks among the proposals, else the judge does. What passed otherwise
-    is context, and all other requests stay unlabelled. `labels` (trace id -> are its calls right?)
-    only tell the report how good the judge is. Nothing depends on the order of the traces.
+    correct rejected traces, with `spec.reader` what the passed traces teach. The `arbiter` picks
+    among the proposals, else the judge does. What passed otherwise is context, and all other requests
+    stay unlabelled. `labels` (trace id -> are its calls right?) only tell the report how good the
+    judge is. Nothing depends on the order of the traces.
     """
     logged = {trace.id: trace.calls for trace in traces}
     ordered, renames = undo_renames(sorted(traces, key=lambda trace: trace.id), toolset)
@@ -86,9 +86,9 @@ def judge(
     measured: dict[str, object] = _self_agreement(judging, chosen, judgements, spec, progress)
     measured["renames"] = renames
     prompts = [*judging.prompts]
-    if spec.relabel:
+    if spec.relabel or spec.reader:
         picking: Judge = RubricJudge(toolset, arbiter) if arbiter else judging
-        labellers = committee or (() if spec.relabel == "reader" else (model,))
+        labellers = (committee or (model,)) if spec.relabel else ()
         changed, outcomes = _relabelled(chosen, verdicts, toolset, picking, labellers, spec, progress)
         verdicts |= changed
         measured |= {"committee": outcomes, "arbiter": picking.identity}
@@ -251,8 +251,9 @@ def _relabelled(
     rejected = [(t, verdicts[t.id]) for t in traces if verdicts[t.id].outcome == "rejected"]
     trusted = [_example(trace, verdicts[trace.id], "seed") for trace in traces if verdicts[trace.id].passed]
     best = sorted(trusted, key=lambda case: (-(verdicts[case.id].score or 0.0), case.id))
-    reads = spec.relabel == "reader"
-    return relabel(rejected, best, toolset, judging, labellers, spec.min_score, spec.seed, progress, reads)
+    return relabel(
+        rejected, best, toolset, judging, labellers, spec.min_score, spec.seed, progress, spec.reader
+    )
 
 
 def _example(trace: Trace, verdict: Verdict, origin: str) -> Example:

@@ -102,7 +102,7 @@ def test_what_passed_teaches_a_reader_that_corrects_the_rest_without_a_model() -
     log, _ = faulty_log(400, 0.3)
     truth = {row.id: row.calls for row in clean_log(400)}
     model = SilentModel()
-    judged, report = judge(log, TOOLSET, LIKELIHOOD.model_copy(update={"relabel": "reader"}), model)
+    judged, report = judge(log, TOOLSET, LIKELIHOOD.model_copy(update={"reader": True}), model)
     corrected = [v for v in judged.verdicts if v.relabelled_from is not None]
     assert report.relabelled == len(corrected) > 20
     assert sum(v.trusted_calls == truth[v.trace_id] for v in corrected) >= 0.95 * len(corrected)
@@ -114,7 +114,7 @@ def test_what_passed_teaches_a_reader_that_corrects_the_rest_without_a_model() -
 
 def test_a_log_that_teaches_too_little_corrects_nothing() -> None:
     log, _ = faulty_log(16, 0.2)
-    judged, report = judge(log, TOOLSET, LIKELIHOOD.model_copy(update={"relabel": "reader"}), SilentModel())
+    judged, report = judge(log, TOOLSET, LIKELIHOOD.model_copy(update={"reader": True}), SilentModel())
     assert report.relabelled == 0
     assert not any(v.relabelled_from for v in judged.verdicts)
 
