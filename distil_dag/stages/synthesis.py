@@ -15,9 +15,9 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from distil_dag.core.case import Case, Example
 from distil_dag.core.reports import SynthesisReport
@@ -27,12 +27,13 @@ from distil_dag.core.toolset import Toolset
 from distil_dag.stages.call_first import Ask, CallFirst
 from distil_dag.stages.coverage_plan import CellNames, draw_plan, re_aim
 from distil_dag.stages.described_tools import described
-from distil_dag.stages.labeller import Labeller, doubtful
+from distil_dag.stages.labeller import Labeller
 from distil_dag.stages.mutators import directions
 from distil_dag.stages.ports import ChatModel, Progress, quiet
 from distil_dag.stages.progress_line import tally
 from distil_dag.stages.prompt_files import digests
 from distil_dag.stages.transplant import Transplanter
+from distil_dag.stages.usable_cases import canonical, usable
 from distil_dag.stages.validation import (
     BOUNDARY,
     FUNCTION,
@@ -47,8 +48,6 @@ from distil_dag.stages.validation import (
 from distil_dag.stages.vocabulary import Vocabulary, fill_ranges
 from distil_dag.stages.weak_cells import Outcome, Weakness
 from distil_dag.stages.wording import tokens
-
-CaseType = TypeVar("CaseType", bound=Case)
 
 TEACHER, REFILL, CROSS, DESCRIPTION = "teacher", "refill", "cross", "description"
 # By how much another tool may read likelier: a refilled request keeps a real user's verb, two halves
@@ -166,14 +165,14 @@ class _Maker:
         earlier: Earlier | None,
     ) -> None:
         self._toolset, self._spec, self._teacher = toolset, spec, teacher
-        trusted = _usable([*seeds, *(case for case in context if isinstance(case, Example))], toolset)
+        trusted = usable([*seeds, *(case for case in context if isinstance(case, Example))], toolset)
         words = [case.request for case in context if not isinstance(case, Example)]
         self._described = described(trusted, toolset, Style([case.request for case in trusted]).clean)
         shown = [*trusted, *self._described]
         self._labeller = Labeller(shown)
         self._vocabulary = _vocabulary(trusted, words, toolset, self._labeller, spec, teacher)
         self.names = CellNames.learn(trusted, self._vocabulary)
-        hidden = _canonical(test, toolset)
+        hidden = canonical(test, toolset)
         self._validator = Validator(trusted, hidden, toolset, self._vocabulary, self._labeller, spec)
         self._mutators = directions(spec.mutators)
         weakness = Weakness(earlier.outcomes, self.names) if earlier else None
@@ -378,30 +377,6 @@ def _vocabulary(
     if spec.widen:
         vocabulary.widen(teacher, words, spec.seed)
     return vocabulary
-
-
-def _canonical(cases: Iterable[CaseType], toolset: Toolset) -> list[CaseType]:
-    """The cases with canonical calls."""
-    return [
-        case.model_copy(update={"calls": tuple(toolset.canonical(call) for call in case.calls)})
-        for case in cases
-    ]
-
-
-def _usable(cases: Sequence[Example], toolset: Toolset) -> list[Example]:
-    """The cases that a plan can use: with words, within the schema, and not doubtful among the others.
-
-    A wrong seed costs little as one training row, but much as the template of twenty.
-    """
-    fit = [
-        case
-        for case in _canonical(cases, toolset)
-        if tokens(case.request) and not any(toolset.problems(call) for call in case.calls)
-    ]
-    # Where nearly every request says the value, a call whose value nobody said is a mistake.
-    said = Vocabulary.learn(fit, toolset)
-    wrong = doubtful(fit) | {case.id for case in fit if said.unsaid(case)}
-    return [case for case in fit if case.id not in wrong]
 
 
 def _rejected(candidate: Candidate, refusal: Refusal) -> Rejected:
