@@ -224,7 +224,8 @@ def _cells(found: CellsReport) -> list[str]:
         f"| cell | test |{' before |' if again else ''} set aside | error, smoothed | weak |",
         f"|---|---|{'---|' if again else ''}---|---|---|",
     ]
-    for row in found.cells[:_CELLS]:
+    met = [row for row in found.cells if row.n or row.aside]
+    for row in met[:_CELLS]:
         cells = [
             _plain(row.cell),
             f"{row.exact} of {row.n}",
@@ -234,8 +235,9 @@ def _cells(found: CellsReport) -> list[str]:
             ", ".join(name for name, said in (("weak", row.weak), ("aimed at", row.aimed)) if said),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    left = len(found.cells) - _CELLS
+    unmet, left = len(found.cells) - len(met), len(met) - _CELLS
     rest = f" {left} more cells are in the report." if left > 0 else ""
+    rest += f" No request of either met the other {unmet} of the plan." if unmet else ""
     return [*lines, "", f"{weakness(found)}{rest}"]
 
 

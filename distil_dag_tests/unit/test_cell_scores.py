@@ -69,6 +69,8 @@ def test_cells_are_told_on_the_test_and_on_the_rows_set_aside() -> None:
     text, page = report_markdown(report), report_html(report, "home.a")
     assert "| light\\_off(room) | 17 of 20 | 1 of 10 |" in text
     assert "Weak are 1 of 4 cells" in text
+    assert "No request of either met the other 1 of the plan." in text
+    assert "| sing(" not in text
     assert "Weak are 1 of 4 cells" in page
     assert "<code>sing(&lt;b&gt;)</code>" in page
     assert helped(report) == ""
