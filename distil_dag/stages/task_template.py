@@ -64,7 +64,7 @@ _EXPLAINED = {
     "judge.arbiter": "model that picks among the proposals; the judge if unset",
     "judge.set_aside": "of what passed, kept from training to tell when to believe the student",
     "judge.relabel": "let committee or teacher correct rejected calls",
-    "judge.reader": "let what the passed calls teach correct rejected ones, without a model",
+    "judge.reader": "let what passed teach corrections, without a model",
     "synthesis.rows": "accepted rows wanted",
     "synthesis.max_attempts_per_row": "the budget: attempts for each row wanted",
     "synthesis.batch": "requests to the teacher at a time",
