@@ -7,7 +7,7 @@ A split holds out a test by normalised request, with its near copies, before the
 `massive_logs.py`); the test's labels are those of the clean log. Each method sees only what then remains:
 
 - *chain*: judge, synthesis, training on all of `examples/massive_iot`'s mix;
-- *synthetic*: judge and synthesis of twice as many rows, which alone are learned, in three passes;
+- *synthetic*: judge and synthesis of twice as many rows, which alone are learned, in two passes;
 - *direct*: training on the log as it is, with the same settings;
 - *lookup*: the calls of the nearest logged request.
 
@@ -65,7 +65,7 @@ _SPLITS = (0, 1, 2)
 _METHODS = ("chain", "synthetic", "direct")
 _LOOKUP = "lookup"
 # Synthetic rows that nothing else stands beside, and passes over them.
-_ALONE, _PASSES = 1200, 3.0
+_ALONE, _PASSES = 1200, 2.0
 _PROBES = 8
 _CONFIDENCE = 0.95
 
@@ -178,7 +178,7 @@ def _measure(split: Split, method: str, seed: int, work: Path) -> dict[str, Any]
     settings = task.settings
     spec = settings.training.model_copy(update={"seed": seed})
     if method == "synthetic":
-        spec = spec.model_copy(update={"synthetic_epochs": _PASSES})
+        spec = spec.model_copy(update={"epochs": _PASSES})
     weights, name = base_checkpoint(settings.student, work / "base")
     folder = work / "training"
     told = _told(f"{split.name}: {method}")
