@@ -249,16 +249,20 @@ def _report(found: Sequence[dict[str, Any]], task: Task, mark: str) -> str:
             f"| {log} | {method} | {form} | {statistics.mean(each):.1%} | {min(each):.1%} to {max(each):.1%} "
             f"| {bounds.low:.1%} to {bounds.high:.1%} | {len(tests)} of {asked // len(tests)} |"
         )
-    done = {(cell["log"], cell["method"], cell["split"]) for cell in found}
-    wanted = [(log, method, split) for log in LOGS for method in _methods(log, _METHODS) for split in _SPLITS]
-    missing: dict[str, list[str]] = defaultdict(list)
-    for log, method, split in wanted:
-        if (log, method, split) not in done:
-            missing[f"{log} {method}"].append(str(split))
-    if missing:
-        rest = "; ".join(f"{name} on {', '.join(splits)}" for name, splits in missing.items())
-        lines += ["", f"Not measured yet, by split: {rest}. The same command goes on there."]
+    if missing := _missing(found):
+        lines += ["", f"Not measured yet, by split: {missing}. The same command goes on there."]
     return "\n".join(lines) + "\n"
+
+
+def _missing(found: Sequence[dict[str, Any]]) -> str:
+    """What `found` lacks of all that a plain run measures; empty if nothing."""
+    done = {(cell["log"], cell["method"], cell["split"]) for cell in found}
+    rest = {
+        f"{log} {method}": [str(split) for split in _SPLITS if (log, method, split) not in done]
+        for log in LOGS
+        for method in _methods(log, _METHODS)
+    }
+    return "; ".join(f"{name} on {', '.join(splits)}" for name, splits in rest.items() if splits)
 
 
 def _methods(log: str, asked: Sequence[str]) -> list[str]:

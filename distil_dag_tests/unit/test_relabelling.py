@@ -112,22 +112,38 @@ def test_what_passed_teaches_a_reader_that_corrects_the_rest_without_a_model() -
     assert not any("proposals" in str(prompt) for prompt in model.asked)
 
 
-def test_a_log_that_teaches_too_little_corrects_nothing() -> None:
-    log, _ = faulty_log(16, 0.2)
-    judged, report = judge(log, TOOLSET, LIKELIHOOD.model_copy(update={"reader": True}), SilentModel())
-    assert report.relabelled == 0
-    assert not any(v.relabelled_from for v in judged.verdicts)
+class Same:
+    """Gives every call the same score."""
+
+    identity, prompts = "same", ()
+
+    def __init__(self, score: float) -> None:
+        self.score = score
+
+    def assess(self, items: Sequence[tuple[Trace, Calls]], heard: Heard = unheard) -> list[Judgement]:
+        return [Judgement(self.score, "") for _ in items]
+
+
+TRUSTED = [Example(**row.model_dump(), origin="seed") for row in clean_log(200) if row.calls]
+
+
+@pytest.mark.parametrize(("taught", "corrected"), [(19, False), (60, True)])
+def test_a_log_that_teaches_too_little_corrects_nothing(taught: int, corrected: bool) -> None:
+    # As often as it takes to be sure of, so that only their number is too small.
+    lesson = [case for case in TRUSTED if case.request.startswith("switch off the")] * taught
+    others = [case for case in TRUSTED if case.calls[0].name == "turn_on"][: taught // 2]
+    row = trace("read", lesson[0].request, call("turn_on", device="radio"))
+    no = Verdict(
+        trace_id="read", request=row.request, calls=row.calls, outcome="rejected", reason="no", judge="j"
+    )
+    trusted = [*others, *lesson][:taught]
+    found, outcomes = relabel([(row, no)], trusted, TOOLSET, Same(0.9), [], 0.5, reader=True)
+    assert [verdict.passed for verdict in found.values()] == [True] * corrected
+    assert outcomes[READER] == ({"taken": 1, "proposed": 1} if corrected else {"unreadable": 1})
 
 
 @pytest.mark.parametrize(("score", "taken"), [(0.7, ["both"]), (0.85, ["both", "read"])])
 def test_what_the_reader_alone_proposes_must_score_higher(score: float, taken: list[str]) -> None:
-    class Same:
-        identity, prompts = "same", ()
-
-        def assess(self, items: Sequence[tuple[Trace, Calls]], heard: Heard = unheard) -> list[Judgement]:
-            return [Judgement(score, "") for _ in items]
-
-    trusted = [Example(**row.model_dump(), origin="seed") for row in clean_log(200) if row.calls]
     rows = [
         trace("both", "switch off the attic radio", call("turn_on", device="radio")),
         trace("read", "switch off the cellar radio", call("turn_on", device="radio")),
@@ -135,7 +151,7 @@ def test_what_the_reader_alone_proposes_must_score_higher(score: float, taken: l
     no = {"outcome": "rejected", "reason": "no", "judge": "j"}
     rejected = [(row, Verdict(trace_id=row.id, request=row.request, calls=row.calls, **no)) for row in rows]
     agrees = Labeller({rows[0].request: render_calls([call("turn_off", device="radio", area="attic")])})
-    found, _ = relabel(rejected, trusted, TOOLSET, Same(), [agrees], 0.5, reader=True)
+    found, _ = relabel(rejected, TRUSTED, TOOLSET, Same(score), [agrees], 0.5, reader=True)
     assert [name for name, verdict in sorted(found.items()) if verdict.passed] == taken
     assert found["read"].proposals[0].labellers == (READER,)
     assert set(found["both"].proposals[0].labellers) == {"labeller", READER}
