@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from itertools import pairwise
 
@@ -209,3 +210,20 @@ def test_few_traces_get_few_rows_from_a_weak_teacher_and_all_from_a_good_one() -
     assert sum(cell.quota for cell in faithful.cells) == 400
     _, full, _ = run(mumbles, rows=60, cases=few, batch=32, max_attempts_per_row=40)
     assert sum(cell.quota for cell in full.cells) == 60
+
+
+def test_a_set_that_a_weak_teacher_filled_says_why_it_is_small() -> None:
+    def misses_some(number: int, line: str) -> str:
+        if number % 4 == 0:
+            return "switch on the thing right now"
+        words = ["now", "switch", "make", "bright", "dark", "lights", "it", "in"]
+        random.Random(number).shuffle(words)
+        name, _, said = line.partition(": ")
+        way, room = name.removeprefix("lamp "), said.removeprefix("room = ")
+        return f"{' '.join(words[:3])} switch {way} the lights in the {room} {' '.join(words[3:5])}"
+
+    lamps = [seed for seed in seeds() if seed.calls and seed.calls[0].name.startswith("lamp")][:8]
+    made, report, _ = run(misses_some, rows=400, cases=lamps, transplant_share=0.0, batch=64)
+    # The eight, and the descriptions of the two tools that none of them calls.
+    assert len(made.accepted) == 8 * (8 + 2)
+    assert report.stopped.startswith("full with 8 rows a trusted case")
