@@ -13,8 +13,9 @@ A split holds out a test by normalised request, with its near copies, before the
 
 Scored are the checkpoint and its Q8_0 file, by llama.cpp's greedy decoding and by this project's decoder.
 Judge, teacher and student are SmolLM2-135M. Every finished measurement stays in `--work` as a JSON file with
-all its answers, so an interrupted run goes on; a changed task or log has a folder of its own there. Hours on
-two cores.
+all its answers, and beside `--results` as a line that says which tests it got wrong; what is there already is
+not measured again, so an interrupted run goes on. A changed task or log has a folder of its own. Hours on two
+cores.
 """
 
 from __future__ import annotations
@@ -24,10 +25,8 @@ import hashlib
 import json
 import os
 import platform
-import statistics
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 from massive_logs import LOGS
+from massive_tables import Cell, differences_table, dump_record, read_record, shares_table
 
 from distil_dag.adapters.candidates import CheckpointCandidate, GgufCandidate, LookupCandidate
 from distil_dag.adapters.chat_models import open_chat
@@ -55,7 +55,6 @@ from distil_dag.stages.evaluation import Candidate
 from distil_dag.stages.holdout import hold_out
 from distil_dag.stages.judging import Judged, judge, keep_apart
 from distil_dag.stages.progress_line import paced
-from distil_dag.stages.statistics import wilson
 from distil_dag.stages.synthesis import synthesize
 
 _TASK = Path(__file__).parents[1] / "examples" / "massive_iot"
@@ -67,7 +66,6 @@ _LOOKUP = "lookup"
 # Synthetic rows that nothing else stands beside, and passes over them.
 _ALONE, _PASSES = 1200, 2.0
 _PROBES = 8
-_CONFIDENCE = 0.95
 
 
 @dataclass
@@ -151,19 +149,31 @@ def main() -> None:
             split = Split(number, log, task, traces, options.work)
             for method in (_LOOKUP, *_methods(log, options.methods)):
                 for seed in options.seeds if method != _LOOKUP else [0]:
+                    if (log, number, method, seed) in {
+                        cell.place for cell in _cells(folder, options.results)
+                    }:
+                        continue
+                    measured = _measure(split, method, seed, options.work)
                     path = folder / f"{log}-{number}-{method}-{seed}.json"
-                    if not path.exists():
-                        measured = _measure(split, method, seed, options.work)
-                        write_whole(path, json.dumps(measured, ensure_ascii=False).encode())
-                        _publish(folder, task, options.results)
+                    write_whole(path, json.dumps(measured, ensure_ascii=False).encode())
+                    _publish(folder, task, options.results)
     print(_publish(folder, task, options.results))
 
 
+def _cells(folder: Path, results: Path | None) -> list[Cell]:
+    """What is measured so far: by the record beside `results`, and by the files of this folder."""
+    recorded = read_record(results.with_suffix(".jsonl")) if results else []
+    measured = [Cell.of(json.loads(path.read_text()), folder.name) for path in sorted(folder.glob("*.json"))]
+    found = {cell.place: cell for cell in recorded if cell.measurements == folder.name}
+    return list((found | {cell.place: cell for cell in measured}).values())
+
+
 def _publish(folder: Path, task: Task, results: Path | None) -> str:
-    """The tables of what is measured so far, which `results` gets as well."""
-    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    text = _report(found, task, folder.name)
+    """The tables of what is measured so far; `results` gets them, and its record the cells."""
+    cells = _cells(folder, results)
+    text = _report(cells, task, folder.name)
     if results:
+        write_whole(results.with_suffix(".jsonl"), dump_record(cells).encode())
         write_whole(results, text.encode())
     return text
 
@@ -212,13 +222,10 @@ def _answers(candidate: Candidate, test: Sequence[Case], task: Task) -> list[dic
     return rows
 
 
-def _report(found: Sequence[dict[str, Any]], task: Task, mark: str) -> str:
+def _report(cells: Sequence[Cell], task: Task, mark: str) -> str:
     """The tables as markdown."""
-    shares: dict[tuple[str, str, str], list[list[bool]]] = defaultdict(list)
-    for cell in found:
-        for form, rows in cell["answers"].items():
-            shares[(cell["log"], cell["method"], form)].append([row["exact"] for row in rows])
     training = task.settings.training
+    logs = list(LOGS)
     lines = [
         "# Results on MASSIVE",
         "",
@@ -232,31 +239,23 @@ def _report(found: Sequence[dict[str, Any]], task: Task, mark: str) -> str:
         "",
         "Each split holds out a test by normalised request, with its near copies. The mean is over splits "
         "and training seeds, the spread from the lowest to the highest, the interval that of all answers "
-        "together (Wilson, 95 %). Labels are the clean log's own.",
+        "together (Wilson, 95 %). Labels are the clean log's own. Which tests each method got wrong stands "
+        "in `results.jsonl` beside this file.",
         "",
-        "| log | method | format | exact calls | spread | interval | tests |",
-        "|---|---|---|---|---|---|---|",
+        *shares_table(cells, logs, (*_METHODS, _LOOKUP)),
+        "",
+        "Points of Q8_0 on the same tests, with Tango's paired interval (95 %):",
+        "",
+        *differences_table(cells, logs),
     ]
-    order = {name: place for place, name in enumerate((*_METHODS, _LOOKUP))}
-    logs = {name: place for place, name in enumerate(LOGS)}
-    for (log, method, form), tests in sorted(
-        shares.items(), key=lambda item: (logs[item[0][0]], order[item[0][1]], item[0][2])
-    ):
-        each = [sum(test) / len(test) for test in tests]
-        right, asked = sum(map(sum, tests)), sum(map(len, tests))
-        bounds = wilson(right, asked, _CONFIDENCE)
-        lines.append(
-            f"| {log} | {method} | {form} | {statistics.mean(each):.1%} | {min(each):.1%} to {max(each):.1%} "
-            f"| {bounds.low:.1%} to {bounds.high:.1%} | {len(tests)} of {asked // len(tests)} |"
-        )
-    if missing := _missing(found):
+    if missing := _missing(cells):
         lines += ["", f"Not measured yet, by split: {missing}. The same command goes on there."]
     return "\n".join(lines) + "\n"
 
 
-def _missing(found: Sequence[dict[str, Any]]) -> str:
-    """What `found` lacks of all that a plain run measures; empty if nothing."""
-    done = {(cell["log"], cell["method"], cell["split"]) for cell in found}
+def _missing(cells: Sequence[Cell]) -> str:
+    """What `cells` lack of all that a plain run measures; empty if nothing."""
+    done = {(cell.log, cell.method, cell.split) for cell in cells}
     rest = {
         f"{log} {method}": [str(split) for split in _SPLITS if (log, method, split) not in done]
         for log in LOGS
@@ -289,7 +288,9 @@ def _identity(task: Task, traces: Sequence[Trace]) -> str:
     settings = task.settings
     trained = sft.fingerprint([], task.toolset, settings.student, settings.training, "")
     log = [trace.model_dump(mode="json") for trace in traces]
-    content = [task.model_dump(mode="json"), log, trained, _TEST, _ALONE, _PASSES]
+    # Where the log lies is another thing on every machine.
+    frozen = task.model_dump(mode="json", exclude={"settings": {"traces"}})
+    content = [frozen, log, trained, _TEST, _ALONE, _PASSES]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -124,6 +124,6 @@ def _fault(
         arguments[name] = rng.choice([v for n, v in values if n == name and v != arguments[name]] or ["it"])
     else:
         free = [(n, v) for n, v in values if n in toolset[call.name].properties and n not in arguments]
-        name, value = rng.choice(free or values)
+        name, value = rng.choice(free or [(n, v) for n, v in values if arguments.get(n) != v])
         arguments[name] = value
     return ToolCall(name=call.name, arguments=arguments)

@@ -1,0 +1,136 @@
+"""The tables of `massive_accuracy.py`, and the record that they are written from.
+
+The record is a JSON line for each finished measurement: what it is of, and the ids of the tests that it got
+wrong. It holds no text of the log, so it can be kept beside the tables, and whoever doubts a number can
+compare row by row what they measure themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from distil_dag.stages.statistics import paired_interval, wilson
+
+CONFIDENCE = 0.95
+_PRIMARY = "Q8_0"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method on one log and split: which of its tests each format got wrong.
+
+    `measurements` names task, log and code that it depends on, `rows` what was trained on.
+    """
+
+    measurements: str
+    log: str
+    split: int
+    method: str
+    seed: int
+    tests: int
+    rows: int
+    seconds: int
+    wrong: Mapping[str, Sequence[str]]
+
+    @property
+    def place(self) -> tuple[str, int, str, int]:
+        """What there is one cell of."""
+        return self.log, self.split, self.method, self.seed
+
+    @classmethod
+    def of(cls, measured: Mapping[str, Any], measurements: str) -> Cell:
+        """From a measurement with all its answers."""
+        return cls(
+            measurements=measurements,
+            log=measured["log"],
+            split=measured["split"],
+            method=measured["method"],
+            seed=measured["seed"],
+            tests=measured["n"],
+            rows=measured.get("rows", 0),
+            seconds=measured.get("seconds", 0),
+            wrong={
+                form: [row["id"] for row in rows if not row["exact"]]
+                for form, rows in measured["answers"].items()
+            },
+        )
+
+
+def read_record(path: Path) -> list[Cell]:
+    """The cells of a record; none where there is no such file."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [Cell(**json.loads(line)) for line in lines]
+
+
+def dump_record(cells: Iterable[Cell]) -> str:
+    """The cells as JSON lines, in an order that no measurement changes."""
+    ordered = sorted(cells, key=lambda cell: (cell.measurements, *cell.place))
+    return "".join(json.dumps(asdict(cell)) + "\n" for cell in ordered)
+
+
+def shares_table(cells: Sequence[Cell], logs: Sequence[str], methods: Sequence[str]) -> list[str]:
+    """Exact calls by log, method and format, over splits and seeds."""
+    groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        for form in cell.wrong:
+            groups[cell.log, cell.method, form].append(cell)
+    lines = [
+        "| log | method | format | exact calls | spread | interval | tests |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for log, method, form in sorted(groups, key=lambda g: (logs.index(g[0]), methods.index(g[1]), g[2])):
+        found = groups[log, method, form]
+        each = [1 - len(cell.wrong[form]) / cell.tests for cell in found]
+        asked = sum(cell.tests for cell in found)
+        right = asked - sum(len(cell.wrong[form]) for cell in found)
+        bounds = wilson(right, asked, CONFIDENCE)
+        lines.append(
+            f"| {log} | {method} | {form} | {statistics.mean(each):.1%} | {min(each):.1%} to {max(each):.1%} "
+            f"| {bounds.low:.1%} to {bounds.high:.1%} | {len(found)} of {asked // len(found)} |"
+        )
+    return lines
+
+
+def differences_table(cells: Sequence[Cell], logs: Sequence[str]) -> list[str]:
+    """What the chain gains on direct training, and what each log costs either: the same tests, in pairs.
+
+    The first of the logs is what the others are held against.
+    """
+    known = {cell.place: cell for cell in cells}
+    clean = logs[0]
+    lines = [
+        f"| log | chain less direct | chain less itself on the {clean} log | direct less itself there |",
+        "|---|---|---|---|",
+    ]
+    for log in logs:
+        gain = _difference(known, (log, "chain"), (log, "direct"))
+        costs = [_difference(known, (log, name), (clean, name)) for name in ("chain", "direct")]
+        found = [gain, *(costs if log != clean else ["", ""])]
+        if any(found):
+            lines.append(f"| {log} | {' | '.join(found)} |")
+    return lines
+
+
+def _difference(
+    known: Mapping[tuple[str, int, str, int], Cell], one: tuple[str, str], other: tuple[str, str]
+) -> str:
+    """The first's share less the second's on the splits and seeds that both have; empty without any."""
+    first_only = second_only = asked = 0
+    for (log, split, method, seed), cell in known.items():
+        rival = known.get((other[0], split, other[1], seed))
+        if (log, method) != one or rival is None or not {_PRIMARY} <= cell.wrong.keys() & rival.wrong.keys():
+            continue
+        mine, theirs = set(cell.wrong[_PRIMARY]), set(rival.wrong[_PRIMARY])
+        first_only, second_only = first_only + len(theirs - mine), second_only + len(mine - theirs)
+        asked += cell.tests
+    if not asked:
+        return ""
+    found = paired_interval(first_only, second_only, asked, CONFIDENCE)
+    points = [f"{100 * value:+.1f}" for value in (found.value, found.low, found.high)]
+    return f"{points[0]} ({points[1]} to {points[2]})"

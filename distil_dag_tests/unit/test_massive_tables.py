@@ -1,0 +1,61 @@
+"""The benchmark's tables say what its record holds, and a record is as good as a measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from massive_tables import Cell, differences_table, dump_record, read_record, shares_table
+
+LOGS, METHODS = ("clean", "corrupted"), ("chain", "direct")
+
+
+def cell(log: str, method: str, wrong: Sequence[str], split: int = 0, form: str = "Q8_0") -> Cell:
+    return Cell("abc", log, split, method, 0, 10, 100, 60, {form: list(wrong)})
+
+
+def test_a_cell_holds_the_ids_of_what_was_wrong_and_no_text() -> None:
+    answers = [
+        {"id": "a", "request": "lights on", "given": "{}", "exact": True},
+        {"id": "b", "request": "secret words", "given": "{}", "exact": False},
+    ]
+    measured = {
+        "log": "clean",
+        "split": 1,
+        "method": "chain",
+        "seed": 0,
+        "n": 2,
+        "answers": {"Q8_0": answers},
+    }
+    found = Cell.of(measured, "abc")
+    assert found.wrong == {"Q8_0": ["b"]}
+    assert "secret" not in dump_record([found])
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    cells = [cell("corrupted", "chain", ["a"]), cell("clean", "direct", []), cell("clean", "chain", ["b"])]
+    path = tmp_path / "results.jsonl"
+    path.write_text(dump_record(cells))
+    assert sorted(read_record(path), key=repr) == sorted(cells, key=repr)
+    assert dump_record(read_record(path)) == dump_record(reversed(cells))
+    assert read_record(tmp_path / "none.jsonl") == []
+
+
+def test_shares_are_means_over_splits_with_the_interval_of_all() -> None:
+    cells = [cell("clean", "chain", ["a", "b"]), cell("clean", "chain", ["a", "b", "c", "d"], split=1)]
+    assert shares_table(cells, LOGS, METHODS)[-1] == (
+        "| clean | chain | Q8_0 | 70.0% | 60.0% to 80.0% | 48.1% to 85.5% | 2 of 10 |"
+    )
+
+
+def test_differences_are_of_the_same_tests_only() -> None:
+    cells = [
+        cell("clean", "chain", ["a"]),
+        cell("clean", "direct", ["a", "b"]),
+        cell("corrupted", "chain", ["a", "c"]),
+        cell("corrupted", "direct", ["a", "b", "c", "d", "e", "f"]),
+        cell("corrupted", "direct", ["a"], split=1),
+    ]
+    clean, corrupted = (line.split(" | ") for line in differences_table(cells, LOGS)[2:])
+    assert clean[1].startswith("+10.0 (")
+    assert [part.split(" (")[0] for part in corrupted[1:]] == ["+40.0", "-10.0", "-40.0"]
