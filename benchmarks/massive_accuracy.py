@@ -65,6 +65,9 @@ _METHODS = ("chain", "synthetic", "direct")
 _LOOKUP = "lookup"
 # Synthetic rows that nothing else stands beside, and passes over them.
 _ALONE, _PASSES = 1200, 2.0
+# Logged rows that are seen at most, repeats counted: what six passes over a clean log are. The mixed log is
+# five times as long, and gets no more training by that.
+_MOST_SEEN = 4800
 _PROBES = 8
 
 
@@ -187,8 +190,9 @@ def _measure(split: Split, method: str, seed: int, work: Path) -> dict[str, Any]
     rows = split.rows(method)
     settings = task.settings
     spec = settings.training.model_copy(update={"seed": seed})
-    if method == "synthetic":
-        spec = spec.model_copy(update={"epochs": _PASSES})
+    logged = sum(row.origin != "synthetic" for row in rows)
+    epochs = _PASSES if method == "synthetic" else min(spec.epochs, _MOST_SEEN / max(1, logged))
+    spec = spec.model_copy(update={"epochs": epochs})
     weights, name = base_checkpoint(settings.student, work / "base")
     folder = work / "training"
     told = _told(f"{split.name}: {method}")
@@ -235,7 +239,8 @@ def _report(cells: Sequence[Cell], task: Task, mark: str) -> str:
         f"{task.settings.synthesis.rows} synthetic rows seen {training.synthetic_epochs:g} times, then "
         f"{training.epochs:g} passes over logged ones, {training.least_seen} rows in all at least, "
         f"learning rate {training.learning_rate:g}, batches of {training.batch_size}. "
-        f"Alone, {_ALONE} synthetic rows are seen {_PASSES:g} times.",
+        f"Alone, {_ALONE} synthetic rows are seen {_PASSES:g} times. "
+        f"No more than {_MOST_SEEN} logged rows are seen in all passes.",
         "",
         "Each split holds out a test by normalised request, with its near copies. The mean is over splits "
         "and training seeds, the spread from the lowest to the highest, the interval that of all answers "
@@ -290,7 +295,7 @@ def _identity(task: Task, traces: Sequence[Trace]) -> str:
     log = [trace.model_dump(mode="json") for trace in traces]
     # Where the log lies is another thing on every machine.
     frozen = task.model_dump(mode="json", exclude={"settings": {"traces"}})
-    content = [frozen, log, trained, _TEST, _ALONE, _PASSES]
+    content = [frozen, log, trained, _TEST, _ALONE, _PASSES, _MOST_SEEN]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
