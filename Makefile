@@ -94,9 +94,11 @@ test-vllm: $(READY) $(VLLM_READY)
 bench-answers: $(READY)
 	$(BIN)/python benchmarks/answering_speed.py $(DISTIL_DAG_HOME)/store/smart_home.demo/gguf/files/model-Q8_0.gguf examples/smart_home/test.jsonl --generated 2000
 
-# Hours; goes on where it was interrupted. DISTIL_DAG_MASSIVE_TRACES names the log.
+# Hours; goes on where the record beside RESULTS ends. DISTIL_DAG_MASSIVE_TRACES names the log.
+# To measure again what is recorded: make bench-massive RESULTS=again.md
+RESULTS ?= docs/results.md
 bench-massive: $(READY)
-	$(BIN)/python benchmarks/massive_accuracy.py --work $(DISTIL_DAG_HOME)/massive --results docs/results.md
+	$(BIN)/python benchmarks/massive_accuracy.py --work $(DISTIL_DAG_HOME)/massive/$(basename $(notdir $(RESULTS))) --results $(RESULTS)
 
 benchmarks: $(READY) $(VLLM_READY)
 	$(BIN)/python benchmarks/definitions_load.py

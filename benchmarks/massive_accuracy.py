@@ -245,7 +245,7 @@ def _report(cells: Sequence[Cell], task: Task, mark: str) -> str:
         "Each split holds out a test by normalised request, with its near copies. The mean is over splits "
         "and training seeds, the spread from the lowest to the highest, the interval that of all answers "
         "together (Wilson, 95 %). Labels are the clean log's own. Which tests each method got wrong stands "
-        "in `results.jsonl` beside this file.",
+        "in the record beside this file; `make bench-massive RESULTS=again.md` measures all of it anew.",
         "",
         *shares_table(cells, logs, (*_METHODS, _LOOKUP)),
         "",
