@@ -1,0 +1,71 @@
+"""The benchmark measures what nobody has measured yet, and nothing twice."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import massive_accuracy
+import pytest
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A log of coffees, large enough for the test that the benchmark holds out."""
+    path = tmp_path / "log.jsonl"
+    call = {"type": "function", "function": {"name": "iot_coffee", "arguments": "{}"}}
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": f"coffee number {n} for the guests of table {n * 7}"},
+                {"role": "assistant", "tool_calls": [call]},
+            ]
+        }
+        for n in range(200)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setenv("DISTIL_DAG_MASSIVE_TRACES", str(path))
+    return path
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which methods were measured; half an hour of training each is left out."""
+    names: list[str] = []
+
+    def measure(split: massive_accuracy.Split, method: str, seed: int, work: Path) -> dict[str, Any]:
+        names.append(method)
+        answers = {"Q8_0": [{"id": "a", "exact": True}, {"id": "b", "exact": False}]}
+        return {"log": split.log, "split": 0, "method": method, "seed": seed, "n": 2, "answers": answers}
+
+    monkeypatch.setattr(massive_accuracy, "_measure", measure)
+    return names
+
+
+def run(monkeypatch: pytest.MonkeyPatch, work: Path, results: Path, *more: str) -> str:
+    chosen = ["--logs", "clean", "--splits", "0", "--methods", "direct", "--work", str(work)]
+    monkeypatch.setattr(sys, "argv", ["massive_accuracy.py", *chosen, "--results", str(results), *more])
+    massive_accuracy.main()
+    return results.read_text()
+
+
+def test_what_the_record_holds_is_not_measured_again(
+    log: Path, measured: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = tmp_path / "results.md"
+    first = run(monkeypatch, tmp_path / "work", results)
+    assert measured == ["lookup", "direct"]
+    assert "| clean | direct | Q8_0 | 50.0% |" in first
+    # On another machine there is the record, and nothing in the work folder.
+    assert run(monkeypatch, tmp_path / "elsewhere", results) == first
+    assert measured == ["lookup", "direct"]
+
+
+def test_another_task_is_measured_anew(
+    log: Path, measured: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(monkeypatch, tmp_path / "work", tmp_path / "results.md")
+    run(monkeypatch, tmp_path / "work", tmp_path / "results.md", "--set", "training.epochs=2")
+    assert measured == ["lookup", "direct"] * 2
