@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any
 
 from massive_logs import LOGS
-from massive_tables import Cell, differences_table, dump_record, read_record, shares_table
+from massive_tables import Cell, differences_table, dump_record, machines, read_record, shares_table
 
 from distil_dag.adapters.candidates import CheckpointCandidate, GgufCandidate, LookupCandidate
 from distil_dag.adapters.chat_models import open_chat
@@ -55,6 +55,7 @@ from distil_dag.stages.evaluation import Candidate
 from distil_dag.stages.holdout import hold_out
 from distil_dag.stages.judging import Judged, judge, keep_apart
 from distil_dag.stages.progress_line import paced
+from distil_dag.stages.sft_trainer import native_bfloat16
 from distil_dag.stages.synthesis import synthesize
 
 _TASK = Path(__file__).parents[1] / "examples" / "massive_iot"
@@ -184,7 +185,15 @@ def _publish(folder: Path, task: Task, results: Path | None) -> str:
 def _measure(split: Split, method: str, seed: int, work: Path) -> dict[str, Any]:
     """Right and wrong by case and format, with every answer."""
     task, started = split.task, time.monotonic()
-    base = {"log": split.log, "split": split.number, "method": method, "seed": seed, "n": len(split.test)}
+    base = {
+        "log": split.log,
+        "split": split.number,
+        "method": method,
+        "seed": seed,
+        "n": len(split.test),
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "machine": _machine(),
+    }
     if method == _LOOKUP:
         return base | {"answers": {"lookup": _answers(LookupCandidate(split.rest), split.test, task)}}
     rows = split.rows(method)
@@ -233,7 +242,9 @@ def _report(cells: Sequence[Cell], task: Task, mark: str) -> str:
     lines = [
         "# Results on MASSIVE",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}, by `make bench-massive`, measurements `{mark}`. {_machine()}.",
+        f"By `make bench-massive`, measurements `{mark}`:",
+        "",
+        *machines(cells),
         "",
         "SmolLM2-135M is judge, teacher and student; "
         f"{task.settings.synthesis.rows} synthetic rows seen {training.synthetic_epochs:g} times, then "
@@ -286,7 +297,8 @@ def _machine() -> str:
         ),
         platform.processor(),
     )
-    return f"{len(os.sched_getaffinity(0))} cores ({model}); {packages}"
+    precision = "bf16" if native_bfloat16() else "fp32"
+    return f"{len(os.sched_getaffinity(0))} cores ({model}), training in {precision}; {packages}"
 
 
 def _identity(task: Task, traces: Sequence[Trace]) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from distil_dag.stages.statistics import paired_interval, wilson
 
-CONFIDENCE = 0.95
+_CONFIDENCE = 0.95
 _PRIMARY = "Q8_0"
 
 
@@ -25,7 +25,8 @@ _PRIMARY = "Q8_0"
 class Cell:
     """One method on one log and split: which of its tests each format got wrong.
 
-    `measurements` names task, log and code that it depends on, `rows` what was trained on.
+    `measurements` names the task, the log and the training's recipe, `rows` is how many were trained on,
+    `date` and `machine` are those of the measurement.
     """
 
     measurements: str
@@ -36,6 +37,8 @@ class Cell:
     tests: int
     rows: int
     seconds: int
+    date: str
+    machine: str
     wrong: Mapping[str, Sequence[str]]
 
     @property
@@ -55,6 +58,8 @@ class Cell:
             tests=measured["n"],
             rows=measured.get("rows", 0),
             seconds=measured.get("seconds", 0),
+            date=measured["date"],
+            machine=measured["machine"],
             wrong={
                 form: [row["id"] for row in rows if not row["exact"]]
                 for form, rows in measured["answers"].items()
@@ -74,6 +79,19 @@ def dump_record(cells: Iterable[Cell]) -> str:
     return "".join(json.dumps(asdict(cell)) + "\n" for cell in ordered)
 
 
+def machines(cells: Sequence[Cell]) -> list[str]:
+    """Where and when the cells were measured, a line a machine."""
+    found: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        found[cell.machine].append(cell)
+    lines = []
+    for machine, measured in sorted(found.items()):
+        dates = ", ".join(sorted({cell.date for cell in measured}))
+        seeds = ", ".join(str(seed) for seed in sorted({cell.seed for cell in measured}))
+        lines.append(f"- {dates}, training seeds {seeds}: {machine}")
+    return lines
+
+
 def shares_table(cells: Sequence[Cell], logs: Sequence[str], methods: Sequence[str]) -> list[str]:
     """Exact calls by log, method and format, over splits and seeds."""
     groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
@@ -89,7 +107,7 @@ def shares_table(cells: Sequence[Cell], logs: Sequence[str], methods: Sequence[s
         each = [1 - len(cell.wrong[form]) / cell.tests for cell in found]
         asked = sum(cell.tests for cell in found)
         right = asked - sum(len(cell.wrong[form]) for cell in found)
-        bounds = wilson(right, asked, CONFIDENCE)
+        bounds = wilson(right, asked, _CONFIDENCE)
         lines.append(
             f"| {log} | {method} | {form} | {statistics.mean(each):.1%} | {min(each):.1%} to {max(each):.1%} "
             f"| {bounds.low:.1%} to {bounds.high:.1%} | {len(found)} of {asked // len(found)} |"
@@ -131,6 +149,6 @@ def _difference(
         asked += cell.tests
     if not asked:
         return ""
-    found = paired_interval(first_only, second_only, asked, CONFIDENCE)
+    found = paired_interval(first_only, second_only, asked, _CONFIDENCE)
     points = [f"{100 * value:+.1f}" for value in (found.value, found.low, found.high)]
     return f"{points[0]} ({points[1]} to {points[2]})"

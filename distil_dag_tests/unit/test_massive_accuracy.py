@@ -38,7 +38,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def measure(split: massive_accuracy.Split, method: str, seed: int, work: Path) -> dict[str, Any]:
         names.append(method)
         answers = {"Q8_0": [{"id": "a", "exact": True}, {"id": "b", "exact": False}]}
-        return {"log": split.log, "split": 0, "method": method, "seed": seed, "n": 2, "answers": answers}
+        place = {"log": split.log, "split": 0, "method": method, "seed": seed}
+        return place | {"n": 2, "answers": answers, "date": "2026-11-27", "machine": "2 cores"}
 
     monkeypatch.setattr(massive_accuracy, "_measure", measure)
     return names

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from massive_tables import Cell, differences_table, dump_record, read_record, shares_table
+from massive_tables import Cell, differences_table, dump_record, machines, read_record, shares_table
 
 LOGS, METHODS = ("clean", "corrupted"), ("chain", "direct")
 
 
 def cell(log: str, method: str, wrong: Sequence[str], split: int = 0, form: str = "Q8_0") -> Cell:
-    return Cell("abc", log, split, method, 0, 10, 100, 60, {form: list(wrong)})
+    return Cell("abc", log, split, method, 0, 10, 100, 60, "2026-11-27", "2 cores", {form: list(wrong)})
 
 
 def test_a_cell_holds_the_ids_of_what_was_wrong_and_no_text() -> None:
@@ -20,13 +21,9 @@ def test_a_cell_holds_the_ids_of_what_was_wrong_and_no_text() -> None:
         {"id": "b", "request": "secret words", "given": "{}", "exact": False},
     ]
     measured = {
-        "log": "clean",
-        "split": 1,
-        "method": "chain",
-        "seed": 0,
-        "n": 2,
-        "answers": {"Q8_0": answers},
-    }
+        "log": "clean", "split": 1, "method": "chain", "seed": 0, "n": 2, "answers": {"Q8_0": answers},
+        "date": "2026-11-27", "machine": "2 cores",
+    }  # fmt: skip
     found = Cell.of(measured, "abc")
     assert found.wrong == {"Q8_0": ["b"]}
     assert "secret" not in dump_record([found])
@@ -39,6 +36,15 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert sorted(read_record(path), key=repr) == sorted(cells, key=repr)
     assert dump_record(read_record(path)) == dump_record(reversed(cells))
     assert read_record(tmp_path / "none.jsonl") == []
+
+
+def test_machines_are_told_with_their_dates() -> None:
+    cells = [cell("clean", "chain", []), replace(cell("clean", "direct", []), date="2026-11-29")]
+    other = replace(cell("clean", "chain", [], split=1), machine="4 cores", seed=1)
+    assert machines([*cells, other]) == [
+        "- 2026-11-27, 2026-11-29, training seeds 0: 2 cores",
+        "- 2026-11-27, training seeds 1: 4 cores",
+    ]
 
 
 def test_shares_are_means_over_splits_with_the_interval_of_all() -> None:
