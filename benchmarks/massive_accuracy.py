@@ -66,7 +66,7 @@ _METHODS = ("chain", "synthetic", "direct")
 _LOOKUP = "lookup"
 # Synthetic rows that nothing else stands beside, and passes over them.
 _ALONE, _PASSES = 1200, 2.0
-# Logged rows that are seen at most, repeats counted: what six passes over a clean log are. The mixed log is
+# Logged rows that are seen at most, repeats counted: about six passes over a clean log. The mixed log is
 # five times as long, and gets no more training by that.
 _MOST_SEEN = 4800
 _PROBES = 8
@@ -148,14 +148,13 @@ def main() -> None:
     mark = _identity(task, traces)
     folder = options.work / mark
     folder.mkdir(parents=True, exist_ok=True)
+    done = {cell.place for cell in _cells(folder, options.results)}
     for number in options.splits:
         for log in options.logs:
             split = Split(number, log, task, traces, options.work)
             for method in (_LOOKUP, *_methods(log, options.methods)):
                 for seed in options.seeds if method != _LOOKUP else [0]:
-                    if (log, number, method, seed) in {
-                        cell.place for cell in _cells(folder, options.results)
-                    }:
+                    if (log, number, method, seed) in done:
                         continue
                     measured = _measure(split, method, seed, options.work)
                     path = folder / f"{log}-{number}-{method}-{seed}.json"

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from distil_dag.stages.report_text import points
 from distil_dag.stages.statistics import paired_interval, wilson
 
 _CONFIDENCE = 0.95
@@ -75,7 +76,7 @@ def read_record(path: Path) -> list[Cell]:
 
 def dump_record(cells: Iterable[Cell]) -> str:
     """The cells as JSON lines, in an order that no measurement changes."""
-    ordered = sorted(cells, key=lambda cell: (cell.measurements, *cell.place))
+    ordered = sorted(cells, key=lambda cell: cell.place)
     return "".join(json.dumps(asdict(cell)) + "\n" for cell in ordered)
 
 
@@ -139,16 +140,14 @@ def _difference(
     known: Mapping[tuple[str, int, str, int], Cell], one: tuple[str, str], other: tuple[str, str]
 ) -> str:
     """The first's share less the second's on the splits and seeds that both have; empty without any."""
-    first_only = second_only = asked = 0
-    for (log, split, method, seed), cell in known.items():
-        rival = known.get((other[0], split, other[1], seed))
-        if (log, method) != one or rival is None or not {_PRIMARY} <= cell.wrong.keys() & rival.wrong.keys():
-            continue
-        mine, theirs = set(cell.wrong[_PRIMARY]), set(rival.wrong[_PRIMARY])
-        first_only, second_only = first_only + len(theirs - mine), second_only + len(mine - theirs)
-        asked += cell.tests
-    if not asked:
+    pairs = [
+        (set(cell.wrong[_PRIMARY]), set(rival.wrong[_PRIMARY]), cell.tests)
+        for (log, split, method, seed), cell in known.items()
+        if (log, method) == one and (rival := known.get((other[0], split, other[1], seed)))
+    ]
+    if not pairs:
         return ""
-    found = paired_interval(first_only, second_only, asked, _CONFIDENCE)
-    points = [f"{100 * value:+.1f}" for value in (found.value, found.low, found.high)]
-    return f"{points[0]} ({points[1]} to {points[2]})"
+    first_only = sum(len(theirs - mine) for mine, theirs, _ in pairs)
+    second_only = sum(len(mine - theirs) for mine, theirs, _ in pairs)
+    found = paired_interval(first_only, second_only, sum(tests for *_, tests in pairs), _CONFIDENCE)
+    return f"{points(found.value)} ({points(found.low)} to {points(found.high)})"
