@@ -8,7 +8,7 @@ A split holds out a test by normalised request, with its near copies, before the
 
 - *chain*: judge, synthesis, training on all of `examples/massive_iot`'s mix;
 - *synthetic*: judge and synthesis of twice as many rows, which alone are learned, in two passes;
-- *direct*: training on the log as it is, with the same settings;
+- *direct*: training on the log as it is, with the same settings, and of a long log no more rows in all;
 - *lookup*: the calls of the nearest logged request.
 
 Scored are the checkpoint and its Q8_0 file, by llama.cpp's greedy decoding and by this project's decoder.
@@ -66,9 +66,6 @@ _METHODS = ("chain", "synthetic", "direct")
 _LOOKUP = "lookup"
 # Synthetic rows that nothing else stands beside, and passes over them.
 _ALONE, _PASSES = 1200, 2.0
-# Logged rows that are seen at most, repeats counted: about six passes over a clean log. The mixed log is
-# five times as long, and gets no more training by that.
-_MOST_SEEN = 4800
 _PROBES = 8
 
 
@@ -198,9 +195,7 @@ def _measure(split: Split, method: str, seed: int, work: Path) -> dict[str, Any]
     rows = split.rows(method)
     settings = task.settings
     spec = settings.training.model_copy(update={"seed": seed})
-    logged = sum(row.origin != "synthetic" for row in rows)
-    epochs = _PASSES if method == "synthetic" else min(spec.epochs, _MOST_SEEN / max(1, logged))
-    spec = spec.model_copy(update={"epochs": epochs})
+    spec = spec.model_copy(update={"epochs": _epochs(method, rows, task)})
     weights, name = base_checkpoint(settings.student, work / "base")
     folder = work / "training"
     told = _told(f"{split.name}: {method}")
@@ -216,6 +211,18 @@ def _measure(split: Split, method: str, seed: int, work: Path) -> dict[str, Any]
     found = {form: _answers(candidate, split.test, task) for form, candidate in candidates.items()}
     seconds = {"training_seconds": round(report.seconds), "seconds": round(time.monotonic() - started)}
     return base | {"rows": len(rows), "answers": found} | seconds
+
+
+def _epochs(method: str, rows: Sequence[Example], task: Task) -> float:
+    """Passes over logged rows, or over synthetic ones that stand alone.
+
+    Direct training sees a log that is longer than what the judge samples no oftener than the chain could.
+    """
+    if method == "synthetic":
+        return _PASSES
+    settings = task.settings
+    logged = sum(row.origin != "synthetic" for row in rows)
+    return settings.training.epochs * min(1.0, (settings.judge.sample or logged) / max(1, logged))
 
 
 def _answers(candidate: Candidate, test: Sequence[Case], task: Task) -> list[dict[str, Any]]:
@@ -250,7 +257,8 @@ def _report(cells: Sequence[Cell], task: Task, mark: str) -> str:
         f"{training.epochs:g} passes over logged ones, {training.least_seen} rows in all at least, "
         f"learning rate {training.learning_rate:g}, batches of {training.batch_size}. "
         f"Alone, {_ALONE} synthetic rows are seen {_PASSES:g} times. "
-        f"No more than {_MOST_SEEN} logged rows are seen in all passes.",
+        f"Of a log the chain judges {task.settings.judge.sample} traces at most, and direct training sees a "
+        "longer one in fewer passes, as many rows in all.",
         "",
         "Each split holds out a test by normalised request, with its near copies. The mean is over splits "
         "and training seeds, the spread from the lowest to the highest, the interval that of all answers "
@@ -306,7 +314,7 @@ def _identity(task: Task, traces: Sequence[Trace]) -> str:
     log = [trace.model_dump(mode="json") for trace in traces]
     # Where the log lies is another thing on every machine.
     frozen = task.model_dump(mode="json", exclude={"settings": {"traces"}})
-    content = [frozen, log, trained, _TEST, _ALONE, _PASSES, _MOST_SEEN]
+    content = [frozen, log, trained, _TEST, _ALONE, _PASSES]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -133,7 +133,9 @@ class JudgeSpec(_Section):
     """How traces are judged and which become seeds."""
 
     kind: Literal["likelihood", "rubric"] = "likelihood"
-    sample: Positive | None = Field(default=None, description="judge this many, stratified; all if unset")
+    sample: Positive | None = Field(
+        default=2000, description="judge this many, rare kinds of call more often; all if null"
+    )
     seeds: Positive = Field(default=300, description="at most this many seeds; passes beyond it are context")
     min_score: Share = Field(default=0.5, description="keep a trace whose score reaches this")
     committee: tuple[ModelSpec, ...] = Field(

@@ -28,6 +28,9 @@ from distil_dag.stages.sampling import fair_shares, pattern, stratified
 
 PASSED = "passed"
 VALIDITY = "validity"
+# How a sample of the log is drawn over cells: by the root of their sizes. As much of every cell would seek
+# out wrong calls, which fill the rare ones, and the log's own mix would leave those out.
+_SUSPECTS = 0.5
 
 
 @dataclass(frozen=True)
@@ -59,19 +62,19 @@ def judge(
 
     Calls under names of an older schema are judged under today's, where the log shows which they are.
     Traces that are invalid under the tools or hold no request are rejected without a judge. Of
-    the others `spec.sample` are judged (all if unset). Those that reach `spec.min_score` pass; at
-    most `spec.seeds` of them become seeds, one for each request, spread over tools and argument
-    patterns. With `spec.relabel` the committee, or the judging model where there is none, may
-    correct rejected traces, with `spec.reader` what the passed traces teach. The `arbiter` picks
-    among the proposals, else the judge does. What passed otherwise is context, and all other requests
-    stay unlabelled. `labels` (trace id -> are its calls right?) only tell the report how good the
-    judge is. Nothing depends on the order of the traces.
+    the others `spec.sample` are judged, rare cells in a larger share than they have in the log. Those
+    that reach `spec.min_score` pass; at most `spec.seeds` of them become seeds, one for each request,
+    spread over tools and argument patterns. With `spec.relabel` the committee, or the judging model
+    where there is none, may correct rejected traces, with `spec.reader` what the passed traces teach.
+    The `arbiter` picks among the proposals, else the judge does. What passed otherwise is context, and
+    all other requests stay unlabelled. `labels` (trace id -> are its calls right?) only tell the report
+    how good the judge is. Nothing depends on the order of the traces.
     """
     logged = {trace.id: trace.calls for trace in traces}
     ordered, renames = undo_renames(sorted(traces, key=lambda trace: trace.id), toolset)
     invalid = {trace.id: why for trace in ordered if (why := _invalid(trace, toolset))}
     valid = [trace for trace in ordered if trace.id not in invalid]
-    chosen = stratified(valid, spec.sample, spec.seed) if spec.sample else valid
+    chosen = stratified(valid, spec.sample, spec.seed, exponent=_SUSPECTS) if spec.sample else valid
     judging: Judge = (
         RubricJudge(toolset, model)
         if spec.kind == "rubric"

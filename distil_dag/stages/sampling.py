@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from distil_dag.core.case import Case
@@ -24,16 +25,20 @@ def pattern(calls: Iterable[ToolCall]) -> str:
     return " + ".join(sorted(f"{c.name}({', '.join(sorted(c.arguments))})" for c in calls)) or NO_CALL
 
 
-def fair_shares(sizes: Mapping[Cell, int], total: int) -> dict[Cell, int]:
-    """How many of `total` each cell gives: all cells the same, small ones what they have.
+def fair_shares(sizes: Mapping[Cell, int], total: int, exponent: float = 0.0) -> dict[Cell, int]:
+    """How many of `total` each cell gives: in proportion to its size to the power of `exponent`.
 
-    What a small cell cannot give goes to the larger ones; ties go to the smaller name.
+    That is the same of all cells by 0, and by 0.5 the root of their sizes. What a small cell does not have
+    goes to the larger ones; ties go to the smaller name. Sizes are 1 at least, `exponent` is from 0 to 1.
     """
     left = min(total, sum(sizes.values()))
     shares: dict[Cell, int] = {}
     waiting = sorted(sizes, key=lambda cell: (sizes[cell], str(cell)))
+    weights = [sizes[cell] ** exponent for cell in waiting]
     for place, cell in enumerate(waiting):
-        shares[cell] = min(sizes[cell], left // (len(waiting) - place))
+        # A share of exactly a whole number must not be rounded below it.
+        wanted = math.floor(left * weights[place] / sum(weights[place:]) + 1e-9)
+        shares[cell] = min(sizes[cell], wanted)
         left -= shares[cell]
     # The last cell takes a rounded share of what is left, so nothing remains unless all is given.
     return shares
@@ -51,17 +56,12 @@ def proportional_shares(sizes: Mapping[Cell, int], total: int) -> dict[Cell, int
     return shares
 
 
-def stratified(
-    cases: Sequence[CaseType],
-    size: int,
-    seed: int = 0,
-    cell: Callable[[CaseType], str] = lambda case: pattern(case.calls),
-) -> list[CaseType]:
-    """At most `size` cases with rare cells first, the same whatever the order of `cases`; by id."""
+def stratified(cases: Sequence[CaseType], size: int, seed: int = 0, exponent: float = 0.0) -> list[CaseType]:
+    """At most `size` cases, the shares of cells by `fair_shares`; by id, whatever the order of `cases`."""
     cells: dict[str, list[CaseType]] = defaultdict(list)
     for case in sorted(cases, key=lambda case: case.id):
-        cells[cell(case)].append(case)
-    shares = fair_shares({name: len(rows) for name, rows in cells.items()}, size)
+        cells[pattern(case.calls)].append(case)
+    shares = fair_shares({name: len(rows) for name, rows in cells.items()}, size, exponent)
     chosen: list[CaseType] = []
     for name in sorted(cells):
         rows = list(cells[name])

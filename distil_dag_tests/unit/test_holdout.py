@@ -128,8 +128,23 @@ def test_a_large_log_takes_seconds() -> None:
 def test_shares() -> None:
     assert fair_shares({"a": 1, "b": 10, "c": 100}, 21) == {"a": 1, "b": 10, "c": 10}
     assert fair_shares({"a": 2, "b": 2}, 9) == {"a": 2, "b": 2}
+    assert fair_shares({"a": 100, "b": 400, "c": 900}, 60, 0.5) == {"a": 10, "b": 20, "c": 30}
+    assert fair_shares({"a": 1, "b": 400, "c": 900}, 61, 0.5) == {"a": 1, "b": 24, "c": 36}
     assert proportional_shares({"a": 1, "b": 9}, 10) == {"a": 1, "b": 9}
     assert sum(proportional_shares({"a": 33, "b": 33, "c": 34}, 10).values()) == 10
+
+
+@given(
+    st.dictionaries(st.text(max_size=3), st.integers(1, 300), max_size=9),
+    st.integers(0, 1500),
+    st.floats(0, 1),
+)
+def test_shares_give_all_that_is_asked_for_and_none_that_is_not_there(
+    sizes: dict[str, int], total: int, exponent: float
+) -> None:
+    shares = fair_shares(sizes, total, exponent)
+    assert sum(shares.values()) == min(total, sum(sizes.values()))
+    assert all(0 <= shares[cell] <= size for cell, size in sizes.items())
 
 
 def test_a_stratified_sample_takes_rare_cells_first() -> None:
