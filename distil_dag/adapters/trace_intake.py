@@ -52,13 +52,16 @@ class RawRecord(NamedTuple):
 
 
 class Intake:
-    """Turns the records of one run into table pages, and counts what becomes of them."""
+    """Turns the records of one run into table pages, and counts what becomes of them.
+
+    Raises ValueError when `key` asks for a window of a log without times.
+    """
 
     def __init__(self, task: Task, key: RunKey) -> None:
         self._source = task.settings.traces
         # A database has applied it already, and has not sent the columns.
         self._where = {} if self._source.kind == "sql" else self._source.where
-        self._key = key
+        self._key = key.cut_by(self._source.time_column)
         self._toolset = task.toolset
         self._reader = RecordReader(self._toolset, self._source.format)
         self._seen = _SeenIds()

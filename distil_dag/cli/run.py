@@ -72,7 +72,7 @@ def run_key(task: Task, text: str | None, now: datetime) -> str:
             return str(RunKey(task=task.name, label=now.strftime("%Y%m%dT%H%M%SZ")))
         return str(RunKey(task=task.name, since=BEGINNING, until=now.replace(microsecond=0)))
     try:
-        key = RunKey.parse(text, default_task=task.name)
+        key = RunKey.parse(text, default_task=task.name).cut_by(task.settings.traces.time_column)
     except ValueError as error:
         raise CommandError(f"--run {error}") from None
     if key.task != task.name:

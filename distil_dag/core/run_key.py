@@ -59,6 +59,18 @@ class RunKey:
             raise ValueError(_explain(text, "the window ends before it starts (UNTIL comes first)"))
         return cls(task=task, since=since, until=until, label=label)
 
+    def cut_by(self, time_column: str | None) -> RunKey:
+        """This key, for a log whose times stand in `time_column`.
+
+        Raises ValueError when the key asks for a window of a log without times.
+        """
+        if self.since and time_column is None:
+            raise ValueError(
+                f"{str(self)!r} asks for a window, and traces.time_column is not set: name the column of the "
+                f"log's times in task.yaml, or take the whole log by a label, such as {self.task}.first"
+            )
+        return self
+
     def contains(self, time: datetime | None) -> bool:
         """True when a trace of this time belongs to the run; a trace without time always does."""
         if time is None or self.since is None or self.until is None:

@@ -148,6 +148,10 @@ MISTAKES: list[tuple[tuple[str, ...], str]] = [
     (("run", "."), "task.yaml"),
     (("run", "tasks/home", "--run", "last week"), "is not a run key"),
     (("run", "tasks/home", "--run", "car.demo"), "key of task 'car', and this is 'home'"),
+    (
+        ("run", "tasks/home", "--run", "20261117T110000Z_20261110T110000Z", "--set", "traces.time_column=null"),
+        "asks for a window, and traces.time_column is not set",
+    ),
     (("run", "tasks/home", "--set", "training.epochs"), "PATH=VALUE"),
     (("run", "tasks/home", "--set", "training.epoch=3"), "training.epoch"),
     (("run", "tasks/home", "--set", "training.epochs=-1"), "training.epochs"),

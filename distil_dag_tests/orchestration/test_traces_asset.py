@@ -132,6 +132,11 @@ def test_a_table_without_rows_is_a_table(home):
         ("lamps.a", {}, "no task is called 'lamps'; known tasks: lights"),
         ("lights.a", {"traces.table": "logs"}, "no table 'logs'; it has log"),
         ("lights.a", {"judge.seeds": "many"}, "judge.seeds"),
+        (
+            "lights.20261113T000000Z_20261108T000000Z",
+            {"traces.time_column": "null"},
+            "asks for a window, and traces.time_column is not set",
+        ),
         ("lights.a", {"traces.url": "nonsense://127.0.0.1:9/x"}, "can't be used as a database URL"),
         ("lights.a", {"traces.url": "nonsense://me:hunter2@127.0.0.1:9/x"}, "holds a secret"),
     ],
