@@ -1,7 +1,11 @@
-# Everything a fresh machine needs: Python 3.11, a C++ compiler, git and the package index.
+# Everything a fresh machine needs: Python 3.11, a C++ compiler and the package index.
 #   make demo   the whole chain on the embedded default, about twenty minutes on two cores
 #   make test   linters, types and tests, those with real weights and killed runs among them
 #   make ui     Dagster on the same instance, at http://127.0.0.1:3000
+#   make test-fast      without real weights and killed runs
+#   make test-vllm      what needs a real vLLM, which gets an environment of its own
+#   make bench-massive  the tables of docs/results.md, for hours; DISTIL_DAG_MASSIVE_TRACES names the log
+#   make clean          caches of the tools; runs and models stay, in .distil_dag
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -108,4 +112,4 @@ benchmarks: $(READY) $(VLLM_READY)
 	$(BIN)/python benchmarks/teacher_throughput.py
 
 clean:
-	rm -rf $(HOME_DIR) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -10,7 +10,7 @@ from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.task_folder import TaskFolderError, read_task
 from distil_dag.cli.errors import CommandError
 from distil_dag.core.task import Task
-from distil_dag.resources.deployment import Deployment
+from distil_dag.resources.deployment import Deployment, deployment
 from distil_dag.resources.tasks import TasksResource
 
 
@@ -51,7 +51,7 @@ def parse_overrides(settings: Sequence[str]) -> dict[str, str]:
 
 
 def write_template(folder: Path, force: bool) -> None:
-    """Write a commented task folder; CommandError when that would overwrite something."""
+    """Write a commented task folder, known from then on; CommandError when that would overwrite something."""
     from distil_dag.stages.task_template import task_template
 
     name = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in folder.resolve().name)
@@ -65,4 +65,5 @@ def write_template(folder: Path, force: bool) -> None:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text(text, encoding="utf-8")
         print(f"wrote {folder / file}")
+    deployment().register(folder)
     print(f"Fill them in, then: distil-dag run {folder}")

@@ -60,7 +60,7 @@ class RunKey:
         return cls(task=task, since=since, until=until, label=label)
 
     def cut_by(self, time_column: str | None) -> RunKey:
-        """This key, for a log whose times stand in `time_column`.
+        """Itself, for a log whose times stand in `time_column`.
 
         Raises ValueError when the key asks for a window of a log without times.
         """

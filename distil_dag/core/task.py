@@ -72,7 +72,7 @@ TraceSource = Annotated[SqlSource | FileSource | HubSource, Field(discriminator=
 
 
 class TestSpec(_Section):
-    """The held-out test: `test.jsonl` if the folder has one, else this many requests of the log."""
+    """The held-out test: `test.jsonl` or this many requests of the log, a fifth of it at most."""
 
     __test__ = False
 
@@ -147,7 +147,9 @@ class JudgeSpec(_Section):
     relabel: bool = Field(default=False, description="let the committee (or the teacher) correct rejects")
     reader: bool = Field(default=False, description="let what the passed traces teach correct rejects")
     set_aside: Share = Field(
-        default=0.1, description="of what passed, kept from training to tell when the student can be believed"
+        default=0.1,
+        description="of what passed, kept from training to tell when the student can be believed; "
+        "100 at most, and none where it would be fewer than 20",
     )
     reask: Count = Field(default=50, description="traces judged a second time, in another way")
     seed: int = 0
@@ -222,7 +224,7 @@ class ExportSpec(_Section):
         default="Q8_0", description="the file that the model card and lineage call the model"
     )
     probes: Positive = Field(
-        default=48, description="requests on which every file must answer like the checkpoint"
+        default=48, description="requests on which each file's answers are compared with the checkpoint's"
     )
 
 

@@ -48,7 +48,7 @@ _EXPLAINED = {
     "traces.columns": "our field -> your column, where the names differ",
     "traces.where": "column -> value: take only these rows",
     "traces.format": "auto, openai_chat, messages or question_answer",
-    "test.size": "this many requests of the log",
+    "test.size": "this many requests of the log, a fifth of it at most",
     "teacher.mode": "embedded (small, in process), gguf, attached (a service), or managed (vLLM)",
     "teacher.model": "GGUF file, or the server's name of the model",
     "teacher.base_url": "such as http://localhost:8000/v1",

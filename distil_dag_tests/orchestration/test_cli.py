@@ -93,6 +93,7 @@ def test_init_writes_a_task_that_can_be_read(call: Call, tmp_path: Path) -> None
     assert said.code == 0
     assert "distil-dag run" in said.out
     assert read_task(tmp_path / "my task").name == "my_task"
+    assert "task my_task" in {check["name"] for check in json.loads(call("doctor", "--json").out)["checks"]}
 
 
 def test_init_overwrites_nothing_unasked(call: Call, tmp_path: Path) -> None:
@@ -149,7 +150,14 @@ MISTAKES: list[tuple[tuple[str, ...], str]] = [
     (("run", "tasks/home", "--run", "last week"), "is not a run key"),
     (("run", "tasks/home", "--run", "car.demo"), "key of task 'car', and this is 'home'"),
     (
-        ("run", "tasks/home", "--run", "20261117T110000Z_20261110T110000Z", "--set", "traces.time_column=null"),
+        (
+            "run",
+            "tasks/home",
+            "--run",
+            "20261117T110000Z_20261110T110000Z",
+            "--set",
+            "traces.time_column=null",
+        ),
         "asks for a window, and traces.time_column is not set",
     ),
     (("run", "tasks/home", "--set", "training.epochs"), "PATH=VALUE"),

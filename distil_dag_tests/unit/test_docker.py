@@ -74,6 +74,17 @@ def test_compose_builds_targets_that_exist_and_satisfies_the_specification() -> 
     assert checked.returncode == 0, checked.stdout
 
 
+def test_the_code_location_looks_for_tasks_where_their_folder_is_mounted() -> None:
+    code = yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"]["code"]
+    mounted = [volume.rsplit(":", 2)[1] for volume in code["volumes"] if volume.endswith(":ro")]
+    assert mounted == [code["environment"]["DISTIL_DAG_TASKS"]]
+
+
+def test_every_variable_of_compose_has_a_line_in_the_example_of_an_environment() -> None:
+    named = set(re.findall(r"\$\{(\w+)", (DOCKER / "compose.yaml").read_text()))
+    assert named <= set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+
 def test_every_variable_that_the_instance_reads_is_set_by_compose() -> None:
     compose = yaml.safe_load((DOCKER / "compose.yaml").read_text())
     wanted = set(re.findall(r"env: (\w+)", (DOCKER / "dagster.yaml").read_text()))
