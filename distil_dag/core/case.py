@@ -58,6 +58,12 @@ class Case(BaseModel):
         """The words of the last user turn."""
         return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
 
+    @property
+    def step(self) -> int:
+        """How many turns stand behind the last user turn: 0, or more where calls and results led here."""
+        roles = [message.role for message in reversed(self.messages)]
+        return roles.index("user") if "user" in roles else 0
+
     def row(self) -> dict[str, Any]:
         """The case as one flat table row; nested values as JSON strings."""
         row = self.model_dump(mode="json", exclude={"messages", "calls"})

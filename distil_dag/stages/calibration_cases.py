@@ -27,7 +27,7 @@ def set_aside(
     similarity: float,
     earlier: Sequence[Example] = (),
 ) -> tuple[Judged, JudgeReport]:
-    """The same with `spec.set_aside` of its requests as calibration cases, 100 at most.
+    """The same with `spec.set_aside` of its requests, 100 at most, as calibration cases, one a step.
 
     None where that would be fewer than 20. Drawn in proportion to tool and argument pattern, never the last
     one of a pattern, and by chance: the judge's surest would be easier than what comes, and a threshold
@@ -46,7 +46,11 @@ def set_aside(
     size = min(_MOST, int(spec.set_aside * len(groups)))
     if size < _FEWEST:
         return judged, report
-    chosen = [groups[key][0] for key in _drawn(groups, size, spec.seed)]
+    chosen = [
+        next(row for row in groups[key] if row.step == step)
+        for key in _drawn(groups, size, spec.seed)
+        for step in sorted({row.step for row in groups[key]})
+    ]
     return _kept_apart(judged, report, chosen, toolset, similarity)
 
 

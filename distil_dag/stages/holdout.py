@@ -2,6 +2,7 @@
 
 Requests that say the same (see :func:`distil_dag.core.normalise.request_key`) leave as one
 group, so that no copy of a test request stays behind for the judge, the teacher or the trainer.
+Where an agent takes several steps for a request, each is a case of its own in that group.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ def hold_out(
     that match one leave; what production answered is looked up there for cases that do not know it.
     Without, `spec.size` requests of the log become it, by whole groups of equal requests, in
     proportion to tool and argument pattern, and never more than a fifth of the groups or rows;
-    traces with problems can't be test cases. Each group gives one case, with the calls logged
-    most often for it. With a `toolset`, calls that differ in defaults only are the same. Depends
+    traces with problems can't be test cases. Each step of a group gives one case at most, with the calls
+    logged most often for it. With a `toolset`, calls that differ in defaults only are the same. Depends
     on the rows and the seed, not on the order of the rows.
     """
     groups: dict[str, list[Trace]] = defaultdict(list)
@@ -112,23 +113,31 @@ def near_copies(
 
 
 def _draw(groups: dict[str, list[Trace]], spec: TestSpec) -> list[Trace]:
-    """One case for each group that becomes the test, sorted by id."""
-    usual = {key: _usual(rows) for key, rows in groups.items()}
-    cells: dict[str, list[str]] = defaultdict(list)
-    for key in sorted(groups):
+    """One case for each step of a group that becomes the test, sorted by id."""
+    usual = {
+        (key, step): _usual([row for row in rows if row.step == step])
+        for key, rows in groups.items()
+        for step in {row.step for row in rows}
+    }
+    cells: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for key, step in sorted(usual):
         if not any(trace.problems for trace in groups[key]):
-            cells[pattern(usual[key].calls)].append(key)
-    size = min(spec.size, int(LARGEST_SHARE * len(groups)))
+            cells[pattern(usual[key, step].calls)].append((key, step))
+    size = min(spec.size, int(LARGEST_SHARE * len(usual)))
     spare = LARGEST_SHARE * sum(len(rows) for rows in groups.values())
+    leaving: set[str] = set()
     drawn: list[Trace] = []
     for cell, share in sorted(proportional_shares({c: len(keys) for c, keys in cells.items()}, size).items()):
         keys = list(cells[cell])
         random.Random(f"{spec.seed}:{cell}").shuffle(keys)
-        for key in keys:
-            if share and len(groups[key]) <= spare:
+        # What leaves for one step is lost to learning, so its other steps cost nothing.
+        for key, step in sorted(keys, key=lambda place: place[0] not in leaving):
+            cost = 0 if key in leaving else len(groups[key])
+            if share and cost <= spare:
                 share -= 1
-                spare -= len(groups[key])
-                drawn.append(usual[key])
+                spare -= cost
+                leaving.add(key)
+                drawn.append(usual[key, step])
     return sorted(drawn, key=lambda trace: trace.id)
 
 
@@ -141,7 +150,7 @@ def _usual(rows: Sequence[Trace]) -> Trace:
 def _production(groups: dict[str, list[Trace]], case: Case) -> tuple[ToolCall, ...] | None:
     if isinstance(case, HeldOut) and case.production is not None:
         return case.production
-    rows = groups.get(request_key(case.request))
+    rows = [row for row in groups.get(request_key(case.request), []) if row.step == case.step]
     if not rows:
         return None
     same = [trace for trace in rows if trace.request == case.request]

@@ -63,9 +63,9 @@ class Evidence:
         self._reader, names = read_tools(requests, masked, answers, weights)
         self._reader_columns = {name: n for n, name in enumerate(names)}
         self._values: dict[str, Counter[str]] = defaultdict(Counter)
-        self._same: dict[str, Counter[str]] = defaultdict(Counter)
+        self._same: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
         for trace, key, weight in zip(traces, requests.keys, weights, strict=True):
-            self._same[key][_whole(trace.calls)] += weight
+            self._same[key, trace.step][_whole(trace.calls)] += weight
             for name, value in _values(trace.calls):
                 self._values[_plain(value)][name] += weight
         self._left_out = self._count_values()
@@ -223,8 +223,11 @@ class Evidence:
         return most
 
     def _agreement(self, n: int, calls: Calls) -> float:
-        """The share of the same request's other traces that carry these calls; 0.5 where there is none."""
-        counts = self._same[self._requests.keys[n]]
+        """The share of the same request's other traces that carry these calls; 0.5 where there is none.
+
+        What an agent calls next, by the result of a call, agrees or disagrees with other such steps alone.
+        """
+        counts = self._same[self._requests.keys[n], self._requests.traces[n].step]
         weight = float(self._weights[n])
         mine = weight if _whole(self._requests.traces[n].calls) == _whole(calls) else 0.0
         return (counts[_whole(calls)] - mine + 0.5) / (sum(counts.values()) - weight + 1.0)

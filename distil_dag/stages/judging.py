@@ -141,14 +141,14 @@ def keep_apart(
 
 
 def choose_seeds(passed: Sequence[Trace], verdicts: dict[str, Verdict], size: int, seed: int) -> set[str]:
-    """Ids of at most `size` traces, one a request, rare cells of tool and argument pattern first.
+    """Ids of at most `size` traces, one a request and step, rare cells of tool and argument pattern first.
 
     Within a cell higher scores go first, by tenths and in random order within a tenth: beyond
     that the score says more of how usual a request is than of whether its call is right.
     """
-    best: dict[str, Trace] = {}
+    best: dict[tuple[str, int], Trace] = {}
     for trace in passed:
-        key = request_key(trace.request)
+        key = (request_key(trace.request), trace.step)
         rival = best.get(key)
         if rival is None or (verdicts[rival.id].score or 0) < (verdicts[trace.id].score or 0):
             best[key] = trace

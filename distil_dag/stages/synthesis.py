@@ -165,9 +165,12 @@ class _Maker:
         earlier: Earlier | None,
     ) -> None:
         self._toolset, self._spec, self._teacher = toolset, spec, teacher
-        trusted = usable([*seeds, *(case for case in context if isinstance(case, Example))], toolset)
+        examples = [*seeds, *(case for case in context if isinstance(case, Example))]
+        trusted = usable(examples, toolset)
         words = [case.request for case in context if not isinstance(case, Example)]
-        self._described = described(trusted, toolset, Style([case.request for case in trusted]).clean)
+        # A tool that is called by the result of another needs no user who says what it does.
+        called = [*trusted, *(case for case in examples if case.step)]
+        self._described = described(called, toolset, Style([case.request for case in trusted]).clean)
         shown = [*trusted, *self._described]
         self._labeller = Labeller(shown)
         self._vocabulary = _vocabulary(trusted, words, toolset, self._labeller, spec, teacher)

@@ -25,12 +25,15 @@ def canonical(cases: Iterable[CaseType], toolset: Toolset) -> list[CaseType]:
 def usable(cases: Sequence[Example], toolset: Toolset) -> list[Example]:
     """The cases that a plan can use: with words, within the schema, and not doubtful among the others.
 
-    A wrong seed costs little as one training row, but much as the template of twenty.
+    A wrong seed costs little as one training row, but much as the template of twenty. What answers a tool's
+    result is no template at all: other words would need another result.
     """
     fit = [
         case
         for case in canonical(cases, toolset)
-        if tokens(case.request) and not any(toolset.problems(call) for call in case.calls)
+        if tokens(case.request)
+        and not case.step
+        and not any(toolset.problems(call) for call in case.calls)
     ]
     # Where nearly every request says the value, a call whose value nobody said is a mistake.
     said = Vocabulary.learn(fit, toolset)
