@@ -31,6 +31,9 @@ VALIDITY = "validity"
 # How a sample of the log is drawn over cells: by the root of their sizes. As much of every cell would seek
 # out wrong calls, which fill the rare ones, and the log's own mix would leave those out.
 _SUSPECTS = 0.5
+# The likelihood judge learns from so many traces at most, beside those that it judges. More would teach it
+# little, and what it keeps of each takes about 80 KB.
+_TEACHING = 10_000
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def judge(
     judging: Judge = (
         RubricJudge(toolset, model)
         if spec.kind == "rubric"
-        else LikelihoodJudge(valid, toolset, model, spec.seed, progress)
+        else LikelihoodJudge(_teaching(valid, chosen, spec.seed), toolset, model, spec.seed, progress)
     )
     heard = _counting(progress, len(chosen), spec.min_score)
     judgements = judging.assess([(trace, trace.calls) for trace in chosen], heard)
@@ -162,6 +165,15 @@ def choose_seeds(passed: Sequence[Trace], verdicts: dict[str, Verdict], size: in
         rows.sort(key=lambda trace: -round(verdicts[trace.id].score or 0.0, 1))
         chosen |= {trace.id for trace in rows[: shares[cell]]}
     return chosen
+
+
+def _teaching(valid: Sequence[Trace], chosen: Sequence[Trace], seed: int) -> Sequence[Trace]:
+    """What the log teaches a judge: all of it, or of a long one a part by chance with what is judged."""
+    if len(valid) <= _TEACHING:
+        return valid
+    drawn = random.Random(f"{seed}:teaching").sample(valid, _TEACHING)
+    ids = {trace.id for trace in [*drawn, *chosen]}
+    return [trace for trace in valid if trace.id in ids]
 
 
 def _counting(progress: Progress, total: int, min_score: float, intro: str = "") -> Heard:

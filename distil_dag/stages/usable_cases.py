@@ -31,9 +31,7 @@ def usable(cases: Sequence[Example], toolset: Toolset) -> list[Example]:
     fit = [
         case
         for case in canonical(cases, toolset)
-        if tokens(case.request)
-        and not case.step
-        and not any(toolset.problems(call) for call in case.calls)
+        if tokens(case.request) and not case.step and not any(toolset.problems(call) for call in case.calls)
     ]
     # Where nearly every request says the value, a call whose value nobody said is a mistake.
     said = Vocabulary.learn(fit, toolset)
