@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from distil_dag.core.case import Case, HeldOut, Trace
 from distil_dag.core.normalise import request_key
 from distil_dag.core.reports import HoldoutReport
-from distil_dag.core.task import TestSpec
+from distil_dag.core.task import Task, TestSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.sampling import pattern, proportional_shares
@@ -35,6 +35,17 @@ class Holdout:
 
     test: list[HeldOut]
     rest: list[Trace]
+
+
+def alike(task: Task) -> float:
+    """The similarity from which a task takes two requests with the same calls for one."""
+    return min(NEAR_COPY, task.settings.gates.leak_similarity)
+
+
+def split_of(task: Task, traces: Sequence[Trace]) -> tuple[Holdout, HoldoutReport]:
+    """The split of a task's own log, the same for everyone who asks; see :func:`hold_out`."""
+    spec = task.settings.test
+    return hold_out(traces, task.test, spec, task.toolset, alike(task), task.test_labels)
 
 
 def hold_out(
