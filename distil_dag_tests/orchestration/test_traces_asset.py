@@ -9,7 +9,7 @@ import pytest
 from dagster_dlt import DagsterDltResource
 
 from distil_dag.adapters.run_store import RunStore
-from distil_dag.adapters.trace_sources import SourceError, SourceUnavailable
+from distil_dag.adapters.source_text import SourceError, SourceUnavailable
 from distil_dag.assets.traces import traces
 from distil_dag.core.reports import TracesReport
 from distil_dag.core.task import Task
