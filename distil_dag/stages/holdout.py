@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distil_dag.core.case import Case, HeldOut, Trace
@@ -16,7 +16,7 @@ from distil_dag.core.leaks import find_leaks
 from distil_dag.core.normalise import request_key
 from distil_dag.core.reports import HoldoutReport
 from distil_dag.core.task import Task, TestSpec
-from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.sampling import pattern, proportional_shares
 
@@ -109,8 +109,8 @@ def _draw(groups: dict[str, list[Trace]], spec: TestSpec) -> list[Trace]:
 
 def _usual(rows: Sequence[Trace]) -> Trace:
     """The trace whose calls were logged most often among these; the first by id of equals."""
-    votes = Counter(_calls_key(trace.calls) for trace in rows)
-    return min(rows, key=lambda trace: (-votes[_calls_key(trace.calls)], trace.id))
+    votes = Counter(calls_key(trace.calls) for trace in rows)
+    return min(rows, key=lambda trace: (-votes[calls_key(trace.calls)], trace.id))
 
 
 def _production(groups: dict[str, list[Trace]], case: Case) -> tuple[ToolCall, ...] | None:
@@ -126,10 +126,6 @@ def _production(groups: dict[str, list[Trace]], case: Case) -> tuple[ToolCall, .
 def _request_keys(trace: Trace) -> set[str]:
     """Keys of all user turns: a test request answered in a trace's history is known as well."""
     return {request_key(m.content) for m in trace.messages if m.role == "user"} | {request_key(trace.request)}
-
-
-def _calls_key(calls: Iterable[ToolCall]) -> tuple[str, ...]:
-    return tuple(sorted(call.key() for call in calls))
 
 
 def _content(case: Case) -> dict[str, object]:

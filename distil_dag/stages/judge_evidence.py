@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.stages.judge_votes import LEAST_VOTE, Requests, Votes, marked, read_tools
 from distil_dag.stages.sampling import pattern
 from distil_dag.stages.slot_tagger import FLOOR, OUTSIDE, Floats, Words, leaves, tag, tag_probabilities
@@ -65,7 +65,7 @@ class Evidence:
         self._values: dict[str, Counter[str]] = defaultdict(Counter)
         self._same: dict[str, Counter[str]] = defaultdict(Counter)
         for trace, key, weight in zip(traces, requests.keys, weights, strict=True):
-            self._same[key][_whole(trace.calls)] += weight
+            self._same[key][calls_key(trace.calls)] += weight
             for name, value in _values(trace.calls):
                 self._values[_plain(value)][name] += weight
         self._left_out = self._count_values()
@@ -226,8 +226,8 @@ class Evidence:
         """The share of the same request's other traces that carry these calls; 0.5 where there is none."""
         counts = self._same[self._requests.keys[n]]
         weight = float(self._weights[n])
-        mine = weight if _whole(self._requests.traces[n].calls) == _whole(calls) else 0.0
-        return (counts[_whole(calls)] - mine + 0.5) / (sum(counts.values()) - weight + 1.0)
+        mine = weight if calls_key(self._requests.traces[n].calls) == calls_key(calls) else 0.0
+        return (counts[calls_key(calls)] - mine + 0.5) / (sum(counts.values()) - weight + 1.0)
 
 
 def _labels(calls: Calls) -> list[tuple[str, Any]]:
@@ -259,10 +259,6 @@ def _pair(item: tuple[str, Any]) -> str:
 def _plain(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return " ".join(Words(text).words) or text.strip().casefold()
-
-
-def _whole(calls: Calls) -> str:
-    return "\n".join(sorted(call.key() for call in calls))
 
 
 def _found(value: Any, words: Words) -> float:
