@@ -44,11 +44,6 @@ class Deployment:
         """What a stage needs while it works, and what an interrupted one goes on from."""
         return self.home / "work"
 
-    @property
-    def servers(self) -> Path:
-        """Records and logs of the model servers that runs have started."""
-        return self.home / "servers"
-
     def exists(self) -> bool:
         """Whether anything was ever run here."""
         return self.dagster_home.is_dir()
