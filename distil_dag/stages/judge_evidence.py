@@ -119,11 +119,11 @@ class Evidence:
         tool = self._kinds["tool"]
         return sorted(tool, key=lambda name: (-self._votes[n][tool[name]], name))
 
-    def likeliest(self, n: int, most: int = 2) -> list[tuple[str, float]]:
-        """The likeliest tools of a whole answer (`a + b` for two calls, empty for none) with their votes."""
+    def likeliest(self, n: int) -> list[tuple[str, float]]:
+        """The two likeliest tools of an answer (`a + b` for two calls, empty for none) with their votes."""
         tools = self._kinds["tools"]
         order = sorted(tools, key=lambda name: (-self._votes[n][tools[name]], name))
-        return [(name, float(self._votes[n][tools[name]])) for name in order[:most]]
+        return [(name, float(self._votes[n][tools[name]])) for name in order[:2]]
 
     def values(self) -> dict[str, Counter[str]]:
         """Argument -> its values as JSON, with the trust in the traces that hold them."""

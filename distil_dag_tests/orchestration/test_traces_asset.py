@@ -172,7 +172,6 @@ def test_tasks_are_found_in_folders_and_in_folders_of_them(home):
     (home / "more/broken/task.yaml").write_text("name: [")
     tasks = TasksResource(folders=[str(home / "tasks/lights"), str(home / "more"), str(home / "nowhere")])
     assert tasks.names() == ["lights", "broken", "another"]
-    assert tasks.default() == "lights"
     assert tasks.task("another").name == tasks.task("another.label").name == "another"
     assert tasks.task("label").name == "lights"
     with pytest.raises(ValueError, match="no task is called 'missing'"):

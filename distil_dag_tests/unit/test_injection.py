@@ -20,7 +20,7 @@ from distil_dag.stages.fences import LONGEST, fenced
 from distil_dag.stages.judging import judge
 from distil_dag.stages.mutators import directions
 from distil_dag.stages.ports import Arrived, Prompt, Reply, unheeded
-from distil_dag.stages.prompt_files import PROMPTS, PromptName, code_version, digests, render
+from distil_dag.stages.prompt_files import PromptName, code_version, digests, render
 from distil_dag.stages.relabelling import relabel
 from distil_dag.stages.rubric_judge import RubricJudge
 from distil_dag.stages.vocabulary import Vocabulary
@@ -28,6 +28,7 @@ from distil_dag_tests.unit.hostile import ANSWER, HOSTILE
 from distil_dag_tests.unit.household_log import TOOLSET, SilentModel, call, clean_log, trace
 
 SPEC = JudgeSpec(kind="rubric", reask=0)
+PROMPTS = get_args(PromptName)
 
 
 def texts(prompt: Prompt) -> str:
@@ -64,10 +65,6 @@ def hostile_trace(text: str, name: str = "evil") -> Trace:
         Message(role="user", content=text),
     )
     return Trace(id=name, messages=messages, calls=(call("turn_on", device=text),), text=text)
-
-
-def plain_trace() -> Trace:
-    return hostile_trace("a lamp")
 
 
 def seeds(text: str) -> list[Example]:
