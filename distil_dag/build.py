@@ -44,7 +44,7 @@ def build_defs(
     resources = {
         "store": StoreResource(root=places.store),
         "tasks": TasksResource(folders=[str(folder) for folder in places.task_folders]),
-        "teacher": TeacherResource(cache_root=str(places.cache), server_root=str(places.servers)),
+        "teacher": TeacherResource(cache_root=str(places.cache)),
         "trainer": TrainerResource(work_root=str(places.work)),
         "dlt": DagsterDltResource(),
     }

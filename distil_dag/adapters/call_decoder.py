@@ -75,8 +75,8 @@ class CallDecoder:
     ValueError for a prompt that the context has no room for.
     """
 
-    def __init__(self, engine: LlamaCppEngine, head: Sequence[int], margin: float = np.inf) -> None:
-        self._engine, self._head, self.margin = engine, list(head), margin
+    def __init__(self, engine: LlamaCppEngine, head: Sequence[int]) -> None:
+        self._engine, self._head, self.margin = engine, list(head), np.inf
         self._cached: list[int] = []
         self._report = Decoded()
 

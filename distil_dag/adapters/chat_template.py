@@ -16,11 +16,10 @@ from datetime import datetime
 from typing import Any
 
 from jinja2.exceptions import TemplateError
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from distil_dag.core.case import Message
 from distil_dag.core.tool_call import render_calls
+from distil_dag.stages.chat_environment import chat_environment
 from distil_dag.stages.prompt_files import render
 
 
@@ -41,11 +40,7 @@ class ChatTemplate:
     def __init__(
         self, source: str, bos: str = "", eos: str = "", control: re.Pattern[str] | None = None
     ) -> None:
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
-        )
-        environment.filters["tojson"] = _to_json
-        environment.globals["raise_exception"] = _raise_exception
+        environment = chat_environment()
         # A date in the prompt must not make two runs differ: the one that Llama 3 falls back to.
         environment.globals["strftime_now"] = datetime(2024, 7, 26).strftime
         self._template = environment.from_string(source)
@@ -101,7 +96,7 @@ def with_tools(messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> 
 
     For models whose template has no place for tools; the wording is that of the Hermes format.
     """
-    lines = "\n".join(_to_json(tool) for tool in tools)
+    lines = "\n".join(json.dumps(tool, ensure_ascii=False) for tool in tools)
     words = render("tools_in_prompt", tools=lines)
     system = [message for message in messages[:1] if message.role == "system"]
     before = f"{system[0].content}\n\n" if system and system[0].content else ""
@@ -123,7 +118,9 @@ class _Guard:
 
     def json(self, value: Any) -> Any:
         if isinstance(value, str):
-            return self._keep(_to_json(value)[1:-1]) if self._is_suspect(value) else value
+            return (
+                self._keep(json.dumps(value, ensure_ascii=False)[1:-1]) if self._is_suspect(value) else value
+            )
         if isinstance(value, dict):
             return {self.json(key): self.json(item) for key, item in value.items()}
         if isinstance(value, list):
@@ -144,14 +141,3 @@ class _Guard:
     def _keep(self, value: str) -> str:
         self._kept.append(value)
         return f"{self._nonce}-{len(self._kept) - 1};"
-
-
-def _to_json(
-    value: Any, indent: int | None = None, separators: tuple[str, str] | None = None, **_: Any
-) -> str:
-    # Jinja's own filter escapes for HTML; models have seen plain JSON.
-    return json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
-
-
-def _raise_exception(message: str) -> None:
-    raise TemplateError(message)

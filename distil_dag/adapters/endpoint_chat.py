@@ -21,8 +21,6 @@ from distil_dag.stages.ports import Arrived, Heard, Prompt, Reply, Score, unheed
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_OPENAI = "https://api.openai.com/v1"
-
 
 class EndpointChat(Closing):
     """Chat completions, as many at a time as the servers take; close it, or use it in a `with` block.
@@ -39,19 +37,17 @@ class EndpointChat(Closing):
         patience: Patience = Patience(),  # noqa: B008
         order: Callable[[Sequence[Prompt]], Sequence[int]] = by_beginning,
     ) -> None:
-        if not spec.model:
-            raise ValueError(f"a model of mode `{spec.mode}` needs `model`: the name its server knows it by")
-        key = os.environ.get(spec.api_key_env, "")
-        if not key and not spec.base_urls:
+        if not spec.model or not spec.base_urls:
             raise ValueError(
-                f"the environment variable {spec.api_key_env} is not set; it holds the key of the "
-                "endpoint (or name an endpoint that needs none in `base_url`)"
+                f"a model of mode `{spec.mode}` needs `base_url`, the address of its server, and `model`, "
+                "the name that the server knows it by"
             )
+        key = os.environ.get(spec.api_key_env, "")
         self._spec = spec
         self._order = order
         self._endpoints = [
             Endpoint(address, spec.model, key, spec.max_in_flight, spec.timeout_seconds, patience)
-            for address in spec.base_urls or (_OPENAI,)
+            for address in spec.base_urls
         ]
         self._pool = EndpointPool(self._endpoints, patience)
         self._loop = BackgroundLoop(f"calls of {spec.model}")

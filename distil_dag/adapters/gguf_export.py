@@ -106,7 +106,7 @@ def _key_values(
         student.TOOLS: json.dumps(list(task.tools), ensure_ascii=False),
         student.TOOLS_IN_PROMPT: str(task.settings.student.tools_in_prompt).lower(),
         student.SYSTEM_PROMPT: task.settings.student.system_prompt,
-        "distil_dag.lineage": json.dumps(list(ancestors), ensure_ascii=False),
+        student.LINEAGE: json.dumps(list(ancestors), ensure_ascii=False),
     }
     if (habits := checkpoint / answer_habits.FILE).is_file():
         values[answer_habits.KEY] = habits.read_text(encoding="utf-8")

@@ -84,9 +84,9 @@ class LlamaCppChat(Closing):
         """
         return self._complete([(prompt, partial(self._tokens, prompt)) for prompt in prompts])
 
-    def complete_text(self, texts: Sequence[str], max_tokens: int, stop: Sequence[str] = ()) -> list[Reply]:
+    def complete_text(self, texts: Sequence[str], max_tokens: int) -> list[Reply]:
         """Greedy continuations of prompts that are rendered already; control tokens are recognised."""
-        options = Prompt(messages=(), max_tokens=max_tokens, stop=tuple(stop))
+        options = Prompt(messages=(), max_tokens=max_tokens)
         return self._complete([(options, partial(self._join, [Piece(text, True)])) for text in texts])
 
     def score(self, items: Sequence[tuple[Prompt, str]], arrived: Heard = unheeded) -> list[Score]:

@@ -32,7 +32,7 @@ from distil_dag.stages import evaluation
 from distil_dag.stages.answer_grammar import answers
 from distil_dag.stages.cell_scores import cell_scores
 from distil_dag.stages.evaluation import Candidate, Learned, Shipped
-from distil_dag.stages.holdout import hold_out
+from distil_dag.stages.holdout import split_of
 from distil_dag.stages.lookup import SIMILARITY
 from distil_dag.stages.ports import ChatModel, Progress
 from distil_dag.stages.weak_cells import Outcome
@@ -95,7 +95,7 @@ def contest_of_run(
     test = store.read_cases(run, "judged_seeds", "test", HeldOut)
     tables, before = tables_of_run(store, run), rows_before(store, task)
     judging = store.read_report(run, "judged_seeds", JudgeReport)
-    rest = hold_out(store.read_cases(run, "traces", "traces", Trace), task.test, task.settings.test)[0].rest
+    rest = split_of(task, store.read_cases(run, "traces", "traces", Trace))[0].rest
     exemplars = Exemplars.choose(tables[SEEDS], task.settings.evaluation.few_shot, task.toolset)
     # Where the log itself is the only judge of the test, production is right by definition.
     judged = any(case.production is not None and case.production != case.calls for case in test)

@@ -22,7 +22,7 @@ from distil_dag.core.spending import Usage
 from distil_dag.core.task import BudgetSpec, ModelSpec, Task
 from distil_dag.stages.calibration_cases import set_aside
 from distil_dag.stages.forecast import forecast, pace_of, synthesis_need
-from distil_dag.stages.holdout import NEAR_COPY, hold_out
+from distil_dag.stages.holdout import alike, split_of
 from distil_dag.stages.judging import judge, keep_apart
 from distil_dag.stages.ports import ChatModel, Progress, quiet
 from distil_dag.stages.rehearsal import Rehearsal
@@ -93,8 +93,7 @@ def _judging(
     progress: Progress,
 ) -> tuple[list[Forecast], _Judged, int]:
     spec, tools = task.settings.judge, task.toolset
-    alike = min(NEAR_COPY, task.settings.gates.leak_similarity)
-    split, holdout = hold_out(list(traces), task.test, task.settings.test, tools, alike, task.test_labels)
+    split, holdout = split_of(task, traces)
     specs = task.settings.models
     with ExitStack() as models:
         opened = [models.enter_context(_rehearsed(model, open_model)) for model in specs]
@@ -113,8 +112,8 @@ def _judging(
             known = paces.of(rehearsal.identity)
             forecasts.append(forecast("judging", rehearsal, model.price, own, meter.used, True, paces=known))
             own = 0.0
-    judged, report = keep_apart(judged, report, split.test, tools, alike)
-    judged, _ = set_aside(judged, report, spec, tools, alike, aside)
+    judged, report = keep_apart(judged, report, split.test, tools, alike(task))
+    judged, _ = set_aside(judged, report, spec, tools, alike(task), aside)
     found = _Judged(judged.seeds, [*judged.context, *judged.unlabelled], split.test, final=False)
     return forecasts, found, report.judged
 

@@ -84,22 +84,17 @@ class RunStore:
 
     def read_rows(self, run: str, asset: str, table: str) -> list[dict[str, Any]]:
         """All rows of a table, from one Parquet file or a folder of them."""
-        return [row for batch in self.iter_rows(run, asset, table) for row in batch]
-
-    def iter_rows(
-        self, run: str, asset: str, table: str, batch: int = 8192
-    ) -> Iterator[list[dict[str, Any]]]:
-        """The rows of a table in batches, so that a large one need not fit in memory."""
         folder = self.folder(run, asset)
         files = [folder / f"{table}.parquet"]
         if not files[0].exists():
             files = sorted((folder / table).glob("*.parquet"))
         if not files:
             raise FileNotFoundError(f"{folder / table} is missing: materialize `{asset}` for {run!r} first")
+        rows: list[dict[str, Any]] = []
         for path in files:
             with path.open("rb") as file:
-                for part in pq.ParquetFile(file).iter_batches(batch_size=batch):
-                    yield part.to_pylist()
+                rows += pq.ParquetFile(file).read().to_pylist()
+        return rows
 
     def write_cases(self, run: str, asset: str, table: str, cases: Iterable[Case]) -> str:
         """Write cases as flat rows; returns the content digest."""

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-
-
 _PASSWORD = re.compile(r"(://[^:/@]*:)(?!\$\{)(.*)(?=@)")
 _SECRET_OPTION = re.compile(r"(?i)([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)(?!\$\{)[^&]*")
 
@@ -21,11 +18,11 @@ class SourceUnavailable(SourceError):
     """A trace source that does not answer, and may do so later."""
 
 
-def expand(text: str, setting: str, environ: Mapping[str, str] = os.environ) -> str:
+def expand(text: str, setting: str) -> str:
     """The text with each `${NAME}` from the environment; SourceError names one that is not set."""
 
     def value(match: re.Match[str]) -> str:
-        found = environ.get(match[1])
+        found = os.environ.get(match[1])
         if not found:
             raise SourceError(f"{setting} needs the environment variable {match[1]}, which is not set")
         return found

@@ -20,7 +20,7 @@ from distil_dag.adapters.trace_intake import RawRecord
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import SqlSource
 from distil_dag.stages.trace_records import FIELDS
-from distil_dag.stages.untrusted import read_time, time_or_none
+from distil_dag.stages.untrusted import time_or_none
 
 _PAGE = 1000
 _LOOKS_LIKE_A_DATE = "____-__-__%"
@@ -88,21 +88,6 @@ class SqlLog:
             times = sa.select(column).where(*self._where(), self._within(since, None))
             rows = connection.execution_options(yield_per=10_000).execute(times)
             return sum(time is not None and time >= since for time in map(time_or_none, rows.scalars()))
-
-    def newest_time(self) -> datetime | None:
-        """The time of the latest row; None for an empty table."""
-        column = self._time_column()
-        newest = sa.select(sa.func.max(column)).where(*self._where())
-        with _told(self._engine) as connection:
-            if self._is_moment() or self._is_number():
-                return read_time(connection.scalar(newest))
-            latest = time_or_none(connection.scalar(newest.where(column.like(_LOOKS_LIKE_A_DATE))))
-            if latest is None:  # an empty table, or Unix times as text
-                return time_or_none(connection.scalar(newest))
-            # Text sorts by the clock of each row's own zone: the last days decide.
-            near = sa.select(column).where(*self._where(), column >= _day(latest - 2 * _ZONES))
-            times = (time_or_none(value) for value in connection.execute(near).scalars())
-            return max(time for time in times if time is not None)
 
     def _where(self) -> list[sa.ColumnElement[bool]]:
         found = []

@@ -27,7 +27,7 @@ from distil_dag.stages.token_grammar import Spelling, TokenGrammar
 
 # Key-values of a GGUF file that the export wrote: the first marks it as a student of a run.
 RUN, SYSTEM_PROMPT, TOOLS = "distil_dag.run", "distil_dag.system_prompt", "distil_dag.tools"
-TOOLS_IN_PROMPT = "distil_dag.tools_in_prompt"
+TOOLS_IN_PROMPT, LINEAGE = "distil_dag.tools_in_prompt", "distil_dag.lineage"
 # Requests on which the decoder finds out how far passes of several tokens can be trusted.
 _TRIALS = 4
 

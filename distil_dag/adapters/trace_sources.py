@@ -18,7 +18,7 @@ from typing import Any
 from distil_dag.adapters.file_log import FileLog
 from distil_dag.adapters.hub_log import HubLog
 from distil_dag.adapters.run_store import RunStore
-from distil_dag.adapters.source_text import SourceError, SourceUnavailable, masked
+from distil_dag.adapters.source_text import SourceError, masked
 from distil_dag.adapters.sql_log import SqlLog
 from distil_dag.adapters.trace_intake import SCHEMAS, TRACES, Intake, is_wanted
 from distil_dag.core.case import Trace
@@ -26,19 +26,6 @@ from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import FileSource, SqlSource, Task
 from distil_dag.stages.trace_records import FIELDS
 from distil_dag.stages.untrusted import time_or_none
-
-__all__ = [
-    "SourceError",
-    "SourceUnavailable",
-    "count_since",
-    "log_pipeline",
-    "log_source",
-    "newest_time",
-    "open_log",
-    "read_traces",
-    "source_error",
-    "without_secrets",
-]
 
 # dlt reports its use to its makers unless it is told not to.
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
@@ -125,12 +112,6 @@ def count_since(task: Task, since: datetime) -> int:
     if isinstance(log, SqlLog):
         return log.count_since(since)
     return sum(time >= since for time in _times(task, log))
-
-
-def newest_time(task: Task) -> datetime | None:
-    """When the latest record was logged; None for an empty log. SourceError if it can't say."""
-    log = open_log(task)
-    return log.newest_time() if isinstance(log, SqlLog) else max(_times(task, log), default=None)
 
 
 def source_error(error: BaseException) -> SourceError | None:

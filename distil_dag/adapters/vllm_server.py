@@ -9,7 +9,6 @@ import socket
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -74,9 +73,7 @@ def health(port: int) -> Health:
 class VllmServer:
     """One start of the server. Output goes to `log`; the key travels in the environment only."""
 
-    def __init__(
-        self, spec: ModelSpec, port: int, key: str, log: Path, environ: Mapping[str, str] = os.environ
-    ) -> None:
+    def __init__(self, spec: ModelSpec, port: int, key: str, log: Path) -> None:
         self._model = str(spec.model)
         self._address = f"http://{HOST}:{port}"
         self._key = key
@@ -90,7 +87,7 @@ class VllmServer:
                     stdin=subprocess.DEVNULL,
                     stdout=file,  # a pipe that nobody empties would stop the server one day
                     stderr=subprocess.STDOUT,
-                    env={**_QUIET, **environ, KEY_VARIABLE: key},
+                    env={**_QUIET, **os.environ, KEY_VARIABLE: key},
                     start_new_session=True,
                     preexec_fn=end_with_parent,
                 )

@@ -11,7 +11,7 @@ from distil_dag.resources.spending import Outlook, metered
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
 from distil_dag.stages.calibration_cases import set_aside
-from distil_dag.stages.holdout import NEAR_COPY, hold_out
+from distil_dag.stages.holdout import alike, split_of
 from distil_dag.stages.judging import judge, keep_apart
 from distil_dag.stages.label_sheet import TO_LABEL, label_sheet
 from distil_dag.stages.prompt_files import code_version
@@ -34,17 +34,15 @@ def judged_seeds(
     run, runs = context.partition_key, store.open()
     task = store.task(run)
     tools, spec, model = task.toolset, task.settings.judge, task.settings.teacher
-    alike = min(NEAR_COPY, task.settings.gates.leak_similarity)
-    log = runs.read_cases(run, "traces", "traces", Trace)
-    split, holdout = hold_out(log, task.test, task.settings.test, tools, alike, task.test_labels)
+    split, holdout = split_of(task, runs.read_cases(run, "traces", "traces", Trace))
     try:
         with metered(context, runs, task) as meter, teacher.panel(model, spec, meter) as panel:
             outlook = Outlook(context.log, "judging", meter)
             judged, report = judge(split.rest, tools, spec, *panel, outlook, holdout, task.labels)
     except (ValueError, FileNotFoundError, ImportError) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
-    judged, report = keep_apart(judged, report, split.test, tools, alike)
-    judged, report = set_aside(judged, report, spec, tools, alike, set_aside_before(runs, task))
+    judged, report = keep_apart(judged, report, split.test, tools, alike(task))
+    judged, report = set_aside(judged, report, spec, tools, alike(task), set_aside_before(runs, task))
     tables = {"seeds": judged.seeds, "context": judged.context, "calibration": judged.calibration}
     parts = [runs.write_cases(run, "judged_seeds", "test", split.test)]
     parts += [runs.write_cases(run, "judged_seeds", name, rows) for name, rows in tables.items()]

@@ -10,6 +10,7 @@ from distil_dag.core.run_key import RunKey
 from distil_dag.resources.conventions import OWNERS, RELEASE
 from distil_dag.resources.metadata import table
 from distil_dag.resources.store import StoreResource
+from distil_dag.stages.evaluation import LOOKUP
 from distil_dag.stages.metrics import EXACT
 
 # `eager()` alone falls silent for good once a gated run has left a partition without a report.
@@ -53,7 +54,7 @@ def _standing(run: str, report: EvalReport) -> dict[str, Any]:
     student = report.candidate(report.student)
     exact = student.metrics[EXACT]
     try:
-        lead = report.against(report.student, "lookup").difference
+        lead = report.against(report.student, LOOKUP).difference
         lead_text = f"{lead.value:+.1%} ({lead.low:+.1%} to {lead.high:+.1%})"
     except KeyError:
         lead_text = ""

@@ -15,7 +15,7 @@ from distil_dag.core.reports import EvalReport
 from distil_dag.core.task import Task
 from distil_dag.resources.conventions import RUNS
 from distil_dag.resources.deployment import Deployment, deployment
-from distil_dag.resources.lineage import GGUF_KEY, Ancestor, ancestors, as_mermaid, as_text
+from distil_dag.resources.lineage import Ancestor, ancestors, as_mermaid, as_text
 from distil_dag.resources.spending import RESUMABLE_TAG
 from distil_dag.stages.metrics import EXACT
 
@@ -35,6 +35,7 @@ def show_lineage(subject: str, json: bool, mermaid: bool) -> None:
 
 def _of_file(path: Path) -> list[Ancestor]:
     from distil_dag.adapters.gguf_tools import read_metadata
+    from distil_dag.adapters.student import LINEAGE
 
     if not path.is_file():
         raise CommandError(f"{path} is not a file")
@@ -42,9 +43,9 @@ def _of_file(path: Path) -> list[Ancestor]:
         found = read_metadata(path)
     except (OSError, ValueError) as error:
         raise CommandError(f"{path} can't be read as GGUF: {error}") from None
-    if GGUF_KEY not in found:
+    if LINEAGE not in found:
         raise CommandError(f"{path} carries no lineage: it was not exported by this project", exit_code=1)
-    entries: list[Ancestor] = json_format.loads(str(found[GGUF_KEY]))
+    entries: list[Ancestor] = json_format.loads(str(found[LINEAGE]))
     return entries
 
 

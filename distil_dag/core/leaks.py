@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from distil_dag.core.case import Case
 from distil_dag.core.normalise import request_key
+from distil_dag.core.tool_call import calls_key
 from distil_dag.core.toolset import Toolset
 
 
@@ -73,7 +74,7 @@ def nearest(key: str, others: Sequence[str]) -> tuple[float, int]:
 
 
 def _label(case: Case, toolset: Toolset) -> str:
-    return "\n".join(sorted(toolset.canonical(call).key() for call in case.calls))
+    return calls_key(map(toolset.canonical, case.calls))
 
 
 def _leak(

@@ -105,9 +105,19 @@ def read_call(value: Any) -> ToolCall:
     return ToolCall(name=name, arguments=arguments)
 
 
+def calls_key(calls: Iterable[ToolCall]) -> str:
+    """Equal for the same calls, in any order. Apply `Toolset.canonical` first."""
+    return "\n".join(sorted(call.key() for call in calls))
+
+
 def same_calls(left: Iterable[ToolCall], right: Iterable[ToolCall]) -> bool:
     """True when both hold the same calls, in any order. Apply `Toolset.canonical` first."""
-    return sorted(call.key() for call in left) == sorted(call.key() for call in right)
+    return calls_key(left) == calls_key(right)
+
+
+def same_value(left: Any, right: Any) -> bool:
+    """True when two JSON values are equal, numbers by value (2 is 2.0) and booleans as booleans."""
+    return ToolCall(name="", arguments={"": left}).key() == ToolCall(name="", arguments={"": right}).key()
 
 
 def _read_bodies(bodies: Sequence[str], words: str) -> Answer:

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 from pydantic import BaseModel, ConfigDict
 
-from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.tool_call import ToolCall, same_value
 
 
 class Tool(BaseModel):
@@ -113,11 +113,7 @@ class Toolset:
         kept = {
             name: value
             for name, value in call.arguments.items()
-            if not (name in tool.defaults and _same_json(tool.defaults[name], value))
+            if not (name in tool.defaults and same_value(tool.defaults[name], value))
         }
         ordered = sorted(kept.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
         return ToolCall(name=call.name, arguments=dict(ordered))
-
-
-def _same_json(left: Any, right: Any) -> bool:
-    return ToolCall(name="", arguments={"v": left}).key() == ToolCall(name="", arguments={"v": right}).key()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -64,14 +64,6 @@ class Verdict(BaseModel):
         for name in _NESTED:
             row[name] = None if row[name] is None else json.dumps(row[name], ensure_ascii=False)
         return row | {"passed": self.passed}
-
-    @classmethod
-    def from_row(cls, row: dict[str, Any]) -> Self:
-        """The inverse of :meth:`row`."""
-        values = {name: row[name] for name in cls.model_fields if row.get(name) is not None}
-        return cls.model_validate(
-            {name: json.loads(value) if name in _NESTED else value for name, value in values.items()}
-        )
 
 
 _NESTED = ("calls", "proposed", "relabelled_from", "proposals", "details")

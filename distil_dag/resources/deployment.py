@@ -14,7 +14,6 @@ says otherwise:
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,11 +42,6 @@ class Deployment:
     def work(self) -> Path:
         """What a stage needs while it works, and what an interrupted one goes on from."""
         return self.home / "work"
-
-    @property
-    def servers(self) -> Path:
-        """Records and logs of the model servers that runs have started."""
-        return self.home / "servers"
 
     def exists(self) -> bool:
         """Whether anything was ever run here."""
@@ -79,14 +73,14 @@ class Deployment:
         return dg.DagsterInstance.get()
 
 
-def deployment(home: Path | None = None, environ: Mapping[str, str] = os.environ) -> Deployment:
+def deployment(home: Path | None = None) -> Deployment:
     """The installation that the environment describes; `home` wins over `DISTIL_DAG_HOME`."""
-    root = (home or Path(environ.get("DISTIL_DAG_HOME") or ".distil_dag")).absolute()
+    root = (home or Path(os.environ.get("DISTIL_DAG_HOME") or ".distil_dag")).absolute()
     return Deployment(
         home=root,
-        store=environ.get("DISTIL_DAG_STORE") or str(root / "store"),
-        dagster_home=Path(environ.get("DAGSTER_HOME") or root / "dagster").absolute(),
-        task_folders=_task_folders(root, environ),
+        store=os.environ.get("DISTIL_DAG_STORE") or str(root / "store"),
+        dagster_home=Path(os.environ.get("DAGSTER_HOME") or root / "dagster").absolute(),
+        task_folders=_task_folders(root),
     )
 
 
@@ -95,8 +89,8 @@ def default_settings() -> str:
     return Path(__file__).with_name("dagster.yaml").read_text(encoding="utf-8")
 
 
-def _task_folders(home: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
-    listed = environ.get("DISTIL_DAG_TASKS")
+def _task_folders(home: Path) -> tuple[Path, ...]:
+    listed = os.environ.get("DISTIL_DAG_TASKS")
     if listed:
         folders = [Path(part) for part in listed.split(os.pathsep) if part]
     else:

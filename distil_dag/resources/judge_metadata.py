@@ -14,6 +14,7 @@ from distil_dag.resources.lineage import PROMPTS_KEY
 from distil_dag.resources.metadata import figures, image, table
 from distil_dag.stages import relabelling
 from distil_dag.stages.judge_plots import outcome_bars, score_histogram
+from distil_dag.stages.judging import VALIDITY
 
 _COMMITTEE = (
     "labeller", relabelling.PROPOSED, relabelling.TAKEN, relabelling.AS_LOGGED, relabelling.REFUSED_BY_TOOLS,
@@ -45,7 +46,7 @@ def judge_metadata(verdicts: Sequence[Verdict], report: JudgeReport, folder: str
         "reasons": table([{"reason": reason, "verdicts": n} for reason, n in report.reasons.items()]),
         "outcomes": image(outcome_bars(report), "outcomes"),
         "scores": image(score_histogram(report.score_histogram, report.min_score), "scores"),
-        "worst": _preview([v for v in scored if v.judge != "validity"][:_SHOWN]),
+        "worst": _preview([v for v in scored if v.judge != VALIDITY][:_SHOWN]),
         "nearest_to_the_threshold": _preview(doubtful[:_SHOWN]),
         "best": _preview(scored[::-1][:_SHOWN]),
     }

@@ -15,8 +15,6 @@ import dagster as dg
 
 from distil_dag.core.task import Task
 
-# Under this key a GGUF file carries its ancestors, as JSON.
-GGUF_KEY = "distil_dag.lineage"
 # Under this key the metadata of an asset has the prompts that it asked by: name -> hash of the file.
 PROMPTS_KEY = "prompts"
 

@@ -24,10 +24,6 @@ class TasksResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Names of all tasks, in the order of the folders; a broken folder goes by its own name."""
         return list(self._named())
 
-    def default(self) -> str | None:
-        """The task that a run key without one means: the first."""
-        return next(iter(self._named()), None)
-
     def task(self, run: str, overrides: Mapping[str, str] | None = None) -> Task:
         """The task of a run key (or a task's name), with `overrides` written over its settings.
 

@@ -24,17 +24,11 @@ class TeacherResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Teachers, judges and labellers, each behind a cache of its calls.
 
     The servers of managed models are started when the first call needs them, shared by the steps of
-    a Dagster run, and ended with it; :meth:`release` ends them before.
+    a Dagster run, and ended with it; :meth:`release` ends them before. Their records and logs lie in
+    `servers`, beside the cache.
     """
 
     cache_root: str = Field(description="A local folder that keeps the replies of all models, across runs")
-    server_root: str = Field(
-        default="",
-        description="A local folder for records and logs of managed servers; beside the cache if empty",
-    )
-    server_idle_seconds: float = Field(
-        default=900.0, description="A managed server that nobody has used for so long is ended"
-    )
     _servers: Servers | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
@@ -86,7 +80,6 @@ class TeacherResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _of(self, run: str | None) -> Servers:
         return Servers(
-            root=Path(self.server_root or Path(self.cache_root).parent / "servers").absolute(),
+            root=Path(self.cache_root).absolute().parent / "servers",
             run=run or f"process-{os.getpid()}",
-            idle_seconds=self.server_idle_seconds,
         )

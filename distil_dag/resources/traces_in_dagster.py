@@ -8,8 +8,9 @@ import dagster as dg
 from dagster_dlt import DagsterDltTranslator
 from upath import UPath
 
+from distil_dag.adapters.source_text import SourceUnavailable
 from distil_dag.adapters.trace_intake import SCHEMAS, TRACES, Intake
-from distil_dag.adapters.trace_sources import SourceUnavailable, source_error
+from distil_dag.adapters.trace_sources import source_error
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
 from distil_dag.resources.conventions import INTAKE_RETRY, OWNERS

@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from distil_dag.core.tool_call import Answer, ToolCall
+from distil_dag.core.tool_call import Answer, ToolCall, same_value
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.metrics import pair_calls, same_value
+from distil_dag.stages.metrics import pair_calls
 from distil_dag.stages.statistics import wilson
 
 # Expected calls, and the answer given.

@@ -15,9 +15,9 @@ from distil_dag.core.case import Case
 from distil_dag.core.evidence import ConventionReport, Disagreement
 from distil_dag.core.leaks import nearest
 from distil_dag.core.normalise import request_key
-from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.tool_call import ToolCall, same_value
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.metrics import Difference, differences, same_value
+from distil_dag.stages.metrics import Difference, differences
 from distil_dag.stages.statistics import wilson
 from distil_dag.stages.wording import locate
 

@@ -269,15 +269,10 @@ def _comparison(
     return Comparison(
         first=student,
         second=other,
-        difference=paired.difference,
         bootstrap=statistics.paired_bootstrap(
             paired.first_only, paired.second_only, paired.n, spec.confidence, spec.bootstrap, spec.seed
         ),
-        minimum_detectable=paired.minimum_detectable,
-        n=paired.n,
-        first_only=paired.first_only,
-        second_only=paired.second_only,
-        p_value=paired.p_value,
+        **vars(paired),
     )
 
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distil_dag.core.case import Case, HeldOut, Trace
+from distil_dag.core.leaks import find_leaks
 from distil_dag.core.normalise import request_key
 from distil_dag.core.reports import HoldoutReport
-from distil_dag.core.task import TestSpec
-from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.task import Task, TestSpec
+from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.sampling import pattern, proportional_shares
 
@@ -26,8 +27,6 @@ from distil_dag.stages.sampling import pattern, proportional_shares
 NEAR_COPY = 0.95
 # However small the log, this much of it at most becomes the test.
 LARGEST_SHARE = 0.2
-# Requests compared with all others at a time: bounds the memory of the similarity matrix.
-_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,22 @@ class Holdout:
     rest: list[Trace]
 
 
+def alike(task: Task) -> float:
+    """The similarity from which a task takes two requests with the same calls for one."""
+    return min(NEAR_COPY, task.settings.gates.leak_similarity)
+
+
+def split_of(task: Task, traces: Sequence[Trace]) -> tuple[Holdout, HoldoutReport]:
+    """The split of a task's own log, the same for everyone who asks; see :func:`hold_out`."""
+    spec = task.settings.test
+    return hold_out(traces, task.test, spec, task.toolset, alike(task), task.test_labels)
+
+
 def hold_out(
     traces: Sequence[Trace],
     frozen: Sequence[Case] | None,
     spec: TestSpec,
-    toolset: Toolset | None = None,
+    toolset: Toolset,
     similarity: float = NEAR_COPY,
     labels: str = "frozen file",
 ) -> tuple[Holdout, HoldoutReport]:
@@ -53,8 +63,8 @@ def hold_out(
     Without, `spec.size` requests of the log become it, by whole groups of equal requests, in
     proportion to tool and argument pattern, and never more than a fifth of the groups or rows;
     traces with problems can't be test cases. Each step of a group gives one case at most, with the calls
-    logged most often for it. With a `toolset`, calls that differ in defaults only are the same. Depends
-    on the rows and the seed, not on the order of the rows.
+    logged most often for it. A near copy (see :func:`find_leaks`) has the same calls, which may differ in
+    defaults. Depends on the rows and the seed, not on the order of the rows.
     """
     groups: dict[str, list[Trace]] = defaultdict(list)
     for trace in sorted(traces, key=lambda trace: trace.id):
@@ -66,7 +76,7 @@ def hold_out(
         test = [HeldOut(**_content(case), production=_production(groups, case)) for case in frozen]
     keys = {request_key(case.request) for case in test}
     staying = [trace for trace in traces if not keys & _request_keys(trace)]
-    copies = near_copies(staying, test, toolset, similarity)
+    copies = {leak.row for leak in find_leaks(test, staying, toolset, similarity)}
     rest = [trace for trace in staying if trace.id not in copies]
     report = HoldoutReport(
         test=len(test),
@@ -75,41 +85,6 @@ def hold_out(
         test_labels="production log (unreviewed)" if frozen is None else labels,
     )
     return Holdout(test, rest), report
-
-
-def near_copies(
-    cases: Sequence[Case],
-    test: Sequence[Case],
-    toolset: Toolset | None = None,
-    similarity: float = NEAR_COPY,
-) -> set[str]:
-    """Ids of the cases that say almost the same as a test case and carry the same calls.
-
-    The similarity is the larger of the character ratios of the normalised requests, as they
-    stand and with their words sorted.
-    """
-    import numpy as np
-    from rapidfuzz import fuzz, process
-
-    by_calls: dict[tuple[str, ...], tuple[list[str], dict[str, list[str]]]] = {}
-    for case in test:
-        by_calls.setdefault(_calls_key(case.calls, toolset), ([], {}))[0].append(request_key(case.request))
-    for case in cases:
-        known = by_calls.get(_calls_key(case.calls, toolset))
-        if known is not None:
-            known[1].setdefault(request_key(case.request), []).append(case.id)
-    found: set[str] = set()
-    for wanted, ids_by_key in by_calls.values():
-        keys = list(ids_by_key)
-        for start in range(0, len(keys), _BLOCK):
-            block = keys[start : start + _BLOCK]
-            for scorer in (fuzz.ratio, fuzz.token_sort_ratio):
-                scores = process.cdist(
-                    block, wanted, scorer=scorer, score_cutoff=100 * similarity, dtype=np.uint8
-                )
-                for place in np.flatnonzero(scores.any(axis=1)):
-                    found.update(ids_by_key[block[place]])
-    return found
 
 
 def _draw(groups: dict[str, list[Trace]], spec: TestSpec) -> list[Trace]:
@@ -143,8 +118,8 @@ def _draw(groups: dict[str, list[Trace]], spec: TestSpec) -> list[Trace]:
 
 def _usual(rows: Sequence[Trace]) -> Trace:
     """The trace whose calls were logged most often among these; the first by id of equals."""
-    votes = Counter(_calls_key(trace.calls) for trace in rows)
-    return min(rows, key=lambda trace: (-votes[_calls_key(trace.calls)], trace.id))
+    votes = Counter(calls_key(trace.calls) for trace in rows)
+    return min(rows, key=lambda trace: (-votes[calls_key(trace.calls)], trace.id))
 
 
 def _production(groups: dict[str, list[Trace]], case: Case) -> tuple[ToolCall, ...] | None:
@@ -160,10 +135,6 @@ def _production(groups: dict[str, list[Trace]], case: Case) -> tuple[ToolCall, .
 def _request_keys(trace: Trace) -> set[str]:
     """Keys of all user turns: a test request answered in a trace's history is known as well."""
     return {request_key(m.content) for m in trace.messages if m.role == "user"} | {request_key(trace.request)}
-
-
-def _calls_key(calls: Iterable[ToolCall], toolset: Toolset | None = None) -> tuple[str, ...]:
-    return tuple(sorted((toolset.canonical(call) if toolset else call).key() for call in calls))
 
 
 def _content(case: Case) -> dict[str, object]:

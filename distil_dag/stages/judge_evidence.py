@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.stages.judge_votes import LEAST_VOTE, Requests, Votes, marked, read_tools
 from distil_dag.stages.sampling import pattern
 from distil_dag.stages.slot_tagger import FLOOR, OUTSIDE, Floats, Words, leaves, tag, tag_probabilities
@@ -65,7 +65,7 @@ class Evidence:
         self._values: dict[str, Counter[str]] = defaultdict(Counter)
         self._same: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
         for trace, key, weight in zip(traces, requests.keys, weights, strict=True):
-            self._same[key, trace.step][_whole(trace.calls)] += weight
+            self._same[key, trace.step][calls_key(trace.calls)] += weight
             for name, value in _values(trace.calls):
                 self._values[_plain(value)][name] += weight
         self._left_out = self._count_values()
@@ -119,11 +119,11 @@ class Evidence:
         tool = self._kinds["tool"]
         return sorted(tool, key=lambda name: (-self._votes[n][tool[name]], name))
 
-    def likeliest(self, n: int, most: int = 2) -> list[tuple[str, float]]:
-        """The likeliest tools of a whole answer (`a + b` for two calls, empty for none) with their votes."""
+    def likeliest(self, n: int) -> list[tuple[str, float]]:
+        """The two likeliest tools of an answer (`a + b` for two calls, empty for none) with their votes."""
         tools = self._kinds["tools"]
         order = sorted(tools, key=lambda name: (-self._votes[n][tools[name]], name))
-        return [(name, float(self._votes[n][tools[name]])) for name in order[:most]]
+        return [(name, float(self._votes[n][tools[name]])) for name in order[:2]]
 
     def values(self) -> dict[str, Counter[str]]:
         """Argument -> its values as JSON, with the trust in the traces that hold them."""
@@ -229,8 +229,8 @@ class Evidence:
         """
         counts = self._same[self._requests.keys[n], self._requests.traces[n].step]
         weight = float(self._weights[n])
-        mine = weight if _whole(self._requests.traces[n].calls) == _whole(calls) else 0.0
-        return (counts[_whole(calls)] - mine + 0.5) / (sum(counts.values()) - weight + 1.0)
+        mine = weight if calls_key(self._requests.traces[n].calls) == calls_key(calls) else 0.0
+        return (counts[calls_key(calls)] - mine + 0.5) / (sum(counts.values()) - weight + 1.0)
 
 
 def _labels(calls: Calls) -> list[tuple[str, Any]]:
@@ -262,10 +262,6 @@ def _pair(item: tuple[str, Any]) -> str:
 def _plain(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return " ".join(Words(text).words) or text.strip().casefold()
-
-
-def _whole(calls: Calls) -> str:
-    return "\n".join(sorted(call.key() for call in calls))
 
 
 def _found(value: Any, words: Words) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from distil_dag.core.case import Case, Example, Trace
+from distil_dag.core.leaks import find_leaks
 from distil_dag.core.normalise import request_key
 from distil_dag.core.reports import HoldoutReport, JudgeReport
 from distil_dag.core.task import JudgeSpec
@@ -15,7 +16,6 @@ from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Verdict
 from distil_dag.stages.drift import undo_renames
-from distil_dag.stages.holdout import near_copies
 from distil_dag.stages.judge_audit import audit, consistency
 from distil_dag.stages.judge_port import Heard, Judge, Judgement
 from distil_dag.stages.likelihood_judge import LikelihoodJudge
@@ -126,10 +126,11 @@ def keep_apart(
 
     The log's own near copies left with the test; a corrected call can make another.
     """
-    copies = near_copies([*judged.seeds, *judged.context], test, toolset, similarity)
+    examples = [*judged.seeds, *judged.context]
+    copies = {leak.row for leak in find_leaks(test, examples, toolset, similarity)}
     if not copies:
         return judged, report
-    back = [case for case in [*judged.seeds, *judged.context] if case.id in copies]
+    back = [case for case in examples if case.id in copies]
     apart = replace(
         judged,
         seeds=[case for case in judged.seeds if case.id not in copies],

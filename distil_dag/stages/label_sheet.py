@@ -15,7 +15,7 @@ TO_LABEL = "to_label.jsonl"
 _ROWS = 60
 
 
-def label_sheet(traces: Sequence[Trace], verdicts: Sequence[Verdict], seed: int = 0) -> bytes:
+def label_sheet(traces: Sequence[Trace], verdicts: Sequence[Verdict]) -> bytes:
     """JSON lines of at most 60 judged traces, with `right` left open: the form of `labels.jsonl`.
 
     Drawn evenly from all, since a sample drawn by the verdicts would tilt every share that is
@@ -23,7 +23,7 @@ def label_sheet(traces: Sequence[Trace], verdicts: Sequence[Verdict], seed: int 
     """
     judged = {verdict.trace_id for verdict in verdicts if verdict.score is not None}
     rows = sorted((trace for trace in traces if trace.id in judged), key=lambda trace: trace.id)
-    drawn = random.Random(f"{seed}:label").sample(rows, min(_ROWS, len(rows)))
+    drawn = random.Random("0:label").sample(rows, min(_ROWS, len(rows)))
     return "".join(
         json.dumps(
             {

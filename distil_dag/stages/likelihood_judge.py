@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distil_dag.core.case import Trace
+from distil_dag.core.tool_call import calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.judge_calibration import Addition, Calibration, addition, calibrate
 from distil_dag.stages.judge_evidence import FEATURES, Evidence
@@ -212,7 +213,7 @@ class LikelihoodJudge:
         odds = np.array([value for _, value in calls + wrong])
         heard = self._listener.contrast(items, progress)
         self._known = {
-            (n, _key(said)): (float(row[0]), float(row[1]))
+            (n, calls_key(said)): (float(row[0]), float(row[1]))
             for (n, said), row in zip(items[: len(calls)], heard, strict=False)
         }
         logged_ones = np.arange(len(items)) < len(calls)
@@ -222,7 +223,7 @@ class LikelihoodJudge:
         """Position -> log odds with the model's word and its contrast, for doubtful items."""
         if self._hearing is None:
             return {}
-        known = {n: self._known.get((item[0], _key(item[1]))) for n, item in enumerate(items)}
+        known = {n: self._known.get((item[0], calls_key(item[1]))) for n, item in enumerate(items)}
         places = [n for n, values in known.items() if values is not None]
         if not places:
             return {}
@@ -253,7 +254,3 @@ class LikelihoodJudge:
 def _doubtful(items: Sequence[Item], odds: Floats, most: int) -> list[tuple[Item, float]]:
     order = sorted(range(len(items)), key=lambda n: (abs(odds[n]), n))
     return [(items[n], float(odds[n])) for n in order[:most] if abs(odds[n]) < _DOUBT]
-
-
-def _key(calls: Calls) -> str:
-    return "\n".join(sorted(call.key() for call in calls))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from distil_dag.core.case import Case
 from distil_dag.core.normalise import words
-from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.tool_call import ToolCall, calls_key
 
 SIMILARITY = "cosine of word tf-idf vectors"
 
@@ -31,7 +31,7 @@ def nearest_calls(requests: Sequence[str], log: Sequence[Case]) -> list[tuple[To
 
     if not requests:
         return []
-    kinds = [tuple(sorted(call.key() for call in case.calls)) for case in log]
+    kinds = [calls_key(case.calls) for case in log]
     if not any(words(case.request) for case in log):
         return [log[_most_frequent(range(len(log)), kinds)].calls for _ in requests]
     vectorizer = TfidfVectorizer(analyzer=words)
@@ -45,6 +45,6 @@ def nearest_calls(requests: Sequence[str], log: Sequence[Case]) -> list[tuple[To
     return found
 
 
-def _most_frequent(places: Sequence[int], kinds: Sequence[tuple[str, ...]]) -> int:
+def _most_frequent(places: Sequence[int], kinds: Sequence[str]) -> int:
     votes = Counter(kinds[place] for place in places)
     return min(places, key=lambda place: (-votes[kinds[place]], place))

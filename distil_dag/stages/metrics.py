@@ -19,7 +19,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from distil_dag.core.tool_call import Answer, ToolCall, same_calls
+from distil_dag.core.tool_call import Answer, ToolCall, same_calls, same_value
 from distil_dag.core.toolset import Toolset
 
 EXACT = "tool_call_equivalence"
@@ -163,11 +163,6 @@ def _differences(expected: ToolCall | None, given: ToolCall | None) -> list[Diff
             found.append(Difference("wrong value", tool, name, value, given.arguments[name]))
     extra = (name for name in given.arguments if name not in expected.arguments)
     return found + [Difference("extra argument", tool, name, given=given.arguments[name]) for name in extra]
-
-
-def same_value(left: Any, right: Any) -> bool:
-    """True when two JSON values are equal, numbers by value (2 is 2.0) and booleans as booleans."""
-    return ToolCall(name="", arguments={"": left}).key() == ToolCall(name="", arguments={"": right}).key()
 
 
 def _stages(expected: ToolCall | None, given: ToolCall | None) -> float:

@@ -75,9 +75,9 @@ def paced(
     return report
 
 
-def tally(counts: Mapping[str, int], most: int = 4) -> str:
-    """The largest counts as words, `120 passed, 7 ungrounded`; what is beyond `most` is summed up."""
+def tally(counts: Mapping[str, int]) -> str:
+    """The four largest counts as words, `120 passed, 7 ungrounded`; what is beyond is summed up."""
     ordered = sorted((item for item in counts.items() if item[1]), key=lambda item: (-item[1], item[0]))
-    parts = [f"{count} {name}" for name, count in ordered[:most]]
-    rest = sum(count for _, count in ordered[most:])
+    parts = [f"{count} {name}" for name, count in ordered[:4]]
+    rest = sum(count for _, count in ordered[4:])
     return ", ".join([*parts, f"{rest} otherwise"] if rest else parts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 PromptName = Literal[
     "call_first",
@@ -20,7 +20,6 @@ PromptName = Literal[
     "tools_in_prompt",
     "widening",
 ]
-PROMPTS: tuple[PromptName, ...] = get_args(PromptName)
 
 _DIGITS = 12
 

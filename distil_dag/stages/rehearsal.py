@@ -59,14 +59,8 @@ class Rehearsal:
     one that replies by the company of a prompt does not.
     """
 
-    def __init__(
-        self,
-        model: ChatModel,
-        sent: Callable[[], int],
-        splits: bool = False,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._model, self._sent, self._splits, self._clock = model, sent, splits, clock
+    def __init__(self, model: ChatModel, sent: Callable[[], int], splits: bool = False) -> None:
+        self._model, self._sent, self._splits = model, sent, splits
         self._random = random.Random(0)
         self._marks: list[Reply] = []
         self._scores: list[Score] = []
@@ -131,9 +125,9 @@ class Rehearsal:
     @contextmanager
     def _timed(self, kind: Kind, texts: dict[int, str]) -> Iterator[None]:
         calls = _calls(list(texts.values()))
-        before, began = self._sent(), self._clock()
+        before, began = self._sent(), time.monotonic()
         yield
-        spent = self._clock() - began
+        spent = time.monotonic() - began
         self.seconds += spent
         # A batch that the cache has answered says nothing; one that it has in part would mislead.
         if calls and self._sent() - before == len(calls):

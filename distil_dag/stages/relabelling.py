@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from distil_dag.core.case import Example, Message, Trace
-from distil_dag.core.tool_call import NO_CALL_TEXT, ToolCall, parse_answer, render_calls
+from distil_dag.core.tool_call import NO_CALL_TEXT, ToolCall, calls_key, parse_answer, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Proposal, Verdict
 from distil_dag.stages.asking import ask_all
@@ -161,8 +161,8 @@ def _enter(
     """Enter the calls that a labeller answers with; returns what came of them."""
     trace, verdict = rejected
     calls = tuple(toolset.canonical(call) for call in answer)
-    key = _key(calls)
-    if key == _key(tuple(toolset.canonical(call) for call in verdict.calls)):
+    key = calls_key(calls)
+    if key == calls_key(tuple(toolset.canonical(call) for call in verdict.calls)):
         committee.voters[place][key].append(name)
         return AS_LOGGED
     if why := refusal(trace, calls, toolset):
@@ -273,7 +273,3 @@ def _distinct(names: Sequence[str]) -> tuple[str, ...]:
 
 def _or_less(score: float | None) -> float:
     return -1.0 if score is None else score
-
-
-def _key(calls: Calls) -> str:
-    return "\n".join(sorted(call.key() for call in calls))

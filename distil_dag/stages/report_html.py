@@ -17,6 +17,7 @@ from typing import Any
 import jinja2
 
 from distil_dag.core.reports import EvalReport
+from distil_dag.core.tool_call import same_value
 from distil_dag.stages import metrics, plots, report_text
 
 # The JSON report has the whole digest; its beginning tells two models apart.
@@ -81,7 +82,7 @@ def call_parts(calls: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]
         rivals = [other["arguments"] for other in others if other["name"] == call["name"]]
         parts = [Part(call["name"], marked=not rivals), Part("(")]
         for place, (name, value) in enumerate(call["arguments"].items()):
-            agrees = any(name in rival and metrics.same_value(value, rival[name]) for rival in rivals)
+            agrees = any(name in rival and same_value(value, rival[name]) for rival in rivals)
             parts.append(Part(", " if place else ""))
             parts.append(Part(f"{name}={_cut(json.dumps(value, ensure_ascii=False))}", marked=not agrees))
         shown.append([*parts, Part(")")])

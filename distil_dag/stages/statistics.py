@@ -13,6 +13,8 @@ from statistics import NormalDist
 
 from distil_dag.core.estimate import Estimate
 
+_POWER = 0.8
+
 
 @dataclass(frozen=True)
 class PairedDifference:
@@ -64,9 +66,7 @@ def bootstrap_mean(
     return Estimate(value=mean, low=min(float(low), mean), high=max(float(high), mean))
 
 
-def compare(
-    first: Sequence[bool], second: Sequence[bool], confidence: float = 0.95, power: float = 0.8
-) -> PairedDifference:
+def compare(first: Sequence[bool], second: Sequence[bool], confidence: float = 0.95) -> PairedDifference:
     """Compare two candidates on the same cases, in the same order; ValueError without cases."""
     if len(first) != len(second) or not first:
         raise ValueError(f"need the same cases, at least one: {len(first)} and {len(second)} given")
@@ -79,7 +79,7 @@ def compare(
         second_only=second_only,
         difference=paired_interval(first_only, second_only, n, confidence),
         p_value=mcnemar_exact(first_only, second_only),
-        minimum_detectable=minimum_detectable((first_only + second_only) / n, n, confidence, power),
+        minimum_detectable=minimum_detectable((first_only + second_only) / n, n, confidence),
     )
 
 
@@ -141,8 +141,8 @@ def mcnemar_exact(first_only: int, second_only: int) -> float:
     return float(binomtest(first_only, discordant, 0.5).pvalue) if discordant else 1.0
 
 
-def minimum_detectable(discordant: float, n: int, confidence: float = 0.95, power: float = 0.8) -> float:
-    """The smallest true difference that McNemar's test on `n` cases shows with this power.
+def minimum_detectable(discordant: float, n: int, confidence: float = 0.95) -> float:
+    """The smallest true difference that McNemar's test on `n` cases shows with a power of 80 %.
 
     `discordant` is the share of cases that only one of the two gets right. Solves Connor's
     sample size for the difference d, with psi the discordant share and z the normal quantiles
@@ -158,7 +158,7 @@ def minimum_detectable(discordant: float, n: int, confidence: float = 0.95, powe
     """
     from scipy.optimize import brentq
 
-    level, strength = _z(1 - (1 - confidence) / 2), _z(power)
+    level, strength = _z(1 - (1 - confidence) / 2), _z(_POWER)
     inner = n + strength**2 - level**2
     if inner >= 0 and discordant > 0:
         root = level * math.sqrt(n) + strength * math.sqrt(inner)

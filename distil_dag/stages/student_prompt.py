@@ -7,18 +7,17 @@ the Modelfile.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any
 
 import jinja2
-import jinja2.sandbox
 
 from distil_dag.core.case import Case, Message
 from distil_dag.core.control_tokens import neutralise
 from distil_dag.core.tool_call import render_calls
 from distil_dag.core.toolset import Toolset
+from distil_dag.stages.chat_environment import chat_environment
 
 CHATML_OPEN = "<|im_start|>"
 CHATML_CLOSE = "<|im_end|>"
@@ -134,22 +133,5 @@ def _plain_turn(message: Message) -> dict[str, str]:
 
 @lru_cache(maxsize=8)
 def _compiled(template: str) -> jinja2.Template:
-    """The template in a sandbox, as transformers and llama.cpp set it up.
-
-    Without their `strftime_now`: a prompt that changes with the day would not be the trained one.
-    """
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _refuse
-    compiled: jinja2.Template = environment.from_string(template)
+    compiled: jinja2.Template = chat_environment().from_string(template)
     return compiled
-
-
-def _to_json(value: Any, indent: int | None = None, separators: tuple[str, str] | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
-
-
-def _refuse(reason: str) -> NoReturn:
-    raise jinja2.TemplateError(reason)

@@ -118,7 +118,7 @@ _README = """\
 and which tools it has. A `test.jsonl` of reviewed rows (the form of `traces.jsonl`) becomes the test; a
 `labels.jsonl` with rows like `{{"id": "...", "right": true}}` lets the report say how good the judge is.
 
-    distil-dag run {folder}
+    distil-dag run .
 """
 
 _ROOMS = (
@@ -127,7 +127,7 @@ _ROOMS = (
 )  # fmt: skip
 
 
-def task_template(name: str, folder: str = ".") -> dict[str, str]:
+def task_template(name: str) -> dict[str, str]:
     """File name -> text of a new task folder that is valid as it is.
 
     The sample log passes the gates of a run, so the folder can be tried as it is; a real log belongs in its
@@ -139,7 +139,7 @@ def task_template(name: str, folder: str = ".") -> dict[str, str]:
         "task.yaml": "\n".join([head, *sections]),
         "job_description.json": json.dumps(_job(), indent=2) + "\n",
         "traces.jsonl": "".join(json.dumps(row) + "\n" for row in _traces()),
-        "README.md": _README.format(name=name, folder=folder),
+        "README.md": _README.format(name=name),
     }
 
 

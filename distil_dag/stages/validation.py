@@ -15,7 +15,7 @@ from itertools import pairwise
 from distil_dag.core.case import Case, Example, Message
 from distil_dag.core.normalise import request_key
 from distil_dag.core.task import SynthesisSpec
-from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.labeller import OUTSIDE, Labeller, tools_key
 from distil_dag.stages.vocabulary import Vocabulary
@@ -293,28 +293,28 @@ class _Requests:
     """Requests by normalised words and by call, to be searched for copies."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
-        self._calls: dict[str, set[tuple[str, ...]]] = {}
-        self._keys: dict[tuple[str, ...], list[str]] = {}
+        self._calls: dict[str, set[str]] = {}
+        self._keys: dict[str, list[str]] = {}
         for case in cases:
             self.add(case.request, case.calls)
 
     def add(self, request: str, calls: Sequence[ToolCall]) -> None:
         key = request_key(request)
-        self._calls.setdefault(key, set()).add(_calls_key(calls))
-        self._keys.setdefault(_calls_key(calls), []).append(key)
+        self._calls.setdefault(key, set()).add(calls_key(calls))
+        self._keys.setdefault(calls_key(calls), []).append(key)
 
     def has(self, request: str) -> bool:
         return request_key(request) in self._calls
 
     def says_otherwise(self, request: str, calls: Sequence[ToolCall]) -> bool:
         known = self._calls.get(request_key(request))
-        return known is not None and _calls_key(calls) not in known
+        return known is not None and calls_key(calls) not in known
 
     def nearest(self, request: str, calls: Sequence[ToolCall], similarity: float) -> str:
         """A request with the same calls at least so similar, in order or with sorted words; else empty."""
         from rapidfuzz import fuzz, process
 
-        known = self._keys.get(_calls_key(calls), [])
+        known = self._keys.get(calls_key(calls), [])
         for scorer in (fuzz.ratio, fuzz.token_sort_ratio):
             found = process.extractOne(
                 request_key(request), known, scorer=scorer, score_cutoff=100 * similarity
@@ -339,10 +339,6 @@ def _likelier(tools: Mapping[str, float], candidate: Candidate, slack: float) ->
     if other is None or tools[other] - own <= slack:
         return ""
     return f"{other or 'no call'} ({tools[other]:.2f} to {own:.2f})"
-
-
-def _calls_key(calls: Sequence[ToolCall]) -> tuple[str, ...]:
-    return tuple(sorted(call.key() for call in calls))
 
 
 def _adjacent(span: Span, others: Sequence[Span], text: str) -> bool:

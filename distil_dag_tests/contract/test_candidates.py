@@ -15,8 +15,10 @@ from distil_dag.adapters.candidates import (
     LookupCandidate,
     ProductionCandidate,
 )
-from distil_dag.adapters.run_candidates import cases_as_jsonl
-from distil_dag.core.case import Case, Example, HeldOut, Message
+from distil_dag.adapters.run_candidates import cases_as_jsonl, contest_of_run
+from distil_dag.adapters.run_store import RunStore
+from distil_dag.adapters.server_lease import Servers
+from distil_dag.core.case import Case, Example, HeldOut, Message, Trace
 from distil_dag.core.task import EvaluationSpec
 from distil_dag.core.tool_call import CLOSE_TAG, ToolCall, parse_answer, render_calls
 from distil_dag.core.toolset import Toolset
@@ -24,6 +26,7 @@ from distil_dag.stages.case_files import read_cases
 from distil_dag.stages.evaluation import evaluate_model
 from distil_dag.stages.metrics import METRICS
 from distil_dag.stages.ports import Arrived, Heard, Prompt, Reply, Score, unheeded
+from distil_dag_tests.orchestration import stand_ins as good
 
 TOOLS = Toolset.from_openai(
     [
@@ -148,6 +151,44 @@ def test_production_and_lookup() -> None:
     found = LookupCandidate([case(1, on()), case(2, on(room="attic"))]).answer([unknown])
     assert [answer.text for answer in found if answer] == [render_calls([on(room="attic")])]
     assert LookupCandidate([]).answer([known]) == [None]
+
+
+@pytest.mark.parametrize(
+    ("left", "gates"),
+    [
+        ("turn on the lamps", {}),  # its call spells a default out
+        ("turn on that lamp", {"leak_similarity": 0.8}),
+    ],
+)
+def test_the_lookup_searches_the_log_that_the_run_learned_from(
+    tmp_path: Path, left: str, gates: dict[str, float]
+) -> None:
+    """What left the log beside the test must not come back as the baseline that the student has to beat."""
+    task = good.task(gates=gates).model_copy(update={"test": (good.TEST[0],)})
+    store, run = RunStore(tmp_path), "home.first"
+    log = [
+        good.example("near", left, good.turn_on("lamp", room="here")),
+        good.example("far", "switch on the heater", good.turn_on("heater")),
+    ]
+    traces = [Trace(id=row.id, messages=row.messages, calls=row.calls) for row in log]
+    store.write_cases(run, "traces", "traces", traces)
+    store.write_cases(run, "judged_seeds", "test", good.TEST[:1])
+    for table in ("seeds", "context", "calibration"):
+        store.write_cases(run, "judged_seeds", table, good.SEEDS)
+    store.write_cases(run, "synthetic_set", "accepted", good.SYNTHETIC)
+    store.write_report(run, "judged_seeds", good.JUDGE_REPORT)
+    store.write_report(run, "synthetic_set", good.SYNTHESIS_REPORT)
+    store.write_report(run, "gguf", good.GGUF_REPORT)
+    for asset, name in (("gguf", "files"), ("checkpoint", "model")):
+        with store.new_folder(run, asset, name):
+            pass
+    chat = ScriptedChat(Reply("", "stop"))
+    servers = Servers(tmp_path, run)
+    with contest_of_run(
+        store, run, task, lambda spec: chat.open(), lambda task: (tmp_path, ""), servers
+    ) as contest:
+        (lookup,) = (one for one in contest.candidates if isinstance(one, LookupCandidate))
+    assert [case.id for case in lookup.log] == ["far"]
 
 
 def test_the_test_reads_back_as_it_was() -> None:

@@ -88,7 +88,6 @@ def test_replies_together_are_those_of_the_plain_api(chat: LlamaCppChat, plain: 
             tokens.append(token)
             expected += plain.detokenize([token])
         differing += expected.decode("utf-8", "ignore") != reply.text
-    assert len(PROMPTS) >= 20
     assert differing <= 1
 
 

@@ -22,6 +22,7 @@ from distil_dag.assets.traces import traces
 from distil_dag.build import build_defs
 from distil_dag.cli.execution import Watch
 from distil_dag.core.case import Example, HeldOut
+from distil_dag.core.leaks import find_leaks
 from distil_dag.core.normalise import request_key
 from distil_dag.core.reports import JudgeReport, SynthesisReport, TrainReport
 from distil_dag.core.task import Task
@@ -31,7 +32,6 @@ from distil_dag.resources.deployment import Deployment
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.trainer import TrainerResource
 from distil_dag.stages.evaluation import PARENT
-from distil_dag.stages.holdout import near_copies
 from distil_dag_tests.orchestration import stand_ins as good
 from distil_dag_tests.orchestration.paid_models import SYNTHESIS
 from distil_dag_tests.orchestration.test_automation import write_task
@@ -316,8 +316,7 @@ def test_the_test_and_the_rows_set_aside_are_the_parents_and_nobody_learns_from_
     learned = [*held(store, "home.b", "seeds"), *held(store, "home.b", "context")]
     assert len(learned) > len(held(store, "home.a", "seeds")) + len(held(store, "home.a", "context"))
     apart = [*held(store, "home.b", "test"), *held(store, "home.b", "calibration")]
-    assert not {request_key(row.request) for row in learned} & {request_key(row.request) for row in apart}
-    assert not near_copies(learned, apart, TOOLSET, 0.95)
+    assert not find_leaks(apart, learned, TOOLSET, 0.95)
     report = store.read_report("home.b", "judged_seeds", JudgeReport)
     assert report.holdout.test_labels == "production log (unreviewed)"
     assert report.seed_yield <= 1

@@ -12,7 +12,6 @@ from distil_dag.core.case import Case, Example, HeldOut
 from distil_dag.core.normalise import request_key
 from distil_dag.core.reports import JudgeReport
 from distil_dag.core.task import ModelSpec, Settings, Task
-from distil_dag.core.verdict import Verdict
 from distil_dag.resources.lineage import ancestors
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
@@ -66,8 +65,7 @@ def test_the_asset_writes_its_tables_and_shows_how_well_it_judged(tmp_path: Path
     assert event.metadata["dagster/row_count"].value == len(tables[0]) == report.seeds
     assert lineage["prompts"] == report.prompts
     assert "+prompts." in str(lineage["code_version"])
-    verdicts = [Verdict.from_row(row) for row in runs.read_rows(RUN, "judged_seeds", "verdicts")]
-    assert len(verdicts) == len(rest) == report.judged
+    assert len(runs.read_rows(RUN, "judged_seeds", "verdicts")) == len(rest) == report.judged
 
 
 def test_without_labels_the_asset_says_how_to_calibrate_and_leaves_rows_to_label(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from dagster_dlt import DagsterDltResource
 
 from distil_dag.adapters.run_store import RunStore
-from distil_dag.adapters.trace_sources import SourceError, SourceUnavailable
+from distil_dag.adapters.source_text import SourceError, SourceUnavailable
 from distil_dag.assets.traces import traces
 from distil_dag.core.reports import TracesReport
 from distil_dag.core.task import Task
@@ -177,7 +177,6 @@ def test_tasks_are_found_in_folders_and_in_folders_of_them(home):
     (home / "more/broken/task.yaml").write_text("name: [")
     tasks = TasksResource(folders=[str(home / "tasks/lights"), str(home / "more"), str(home / "nowhere")])
     assert tasks.names() == ["lights", "broken", "another"]
-    assert tasks.default() == "lights"
     assert tasks.task("another").name == tasks.task("another.label").name == "another"
     assert tasks.task("label").name == "lights"
     with pytest.raises(ValueError, match="no task is called 'missing'"):

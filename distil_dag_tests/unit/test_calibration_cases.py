@@ -9,6 +9,7 @@ from typing import Literal
 import pytest
 
 from distil_dag.core.case import Example, Message
+from distil_dag.core.leaks import find_leaks
 from distil_dag.core.normalise import request_key
 from distil_dag.core.reports import HoldoutReport, JudgeReport
 from distil_dag.core.task import JudgeSpec
@@ -16,7 +17,6 @@ from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Verdict
 from distil_dag.stages.calibration_cases import set_aside
-from distil_dag.stages.holdout import near_copies
 from distil_dag.stages.judging import Judged
 from distil_dag.stages.sampling import pattern
 
@@ -73,10 +73,8 @@ def test_no_row_that_stays_says_what_was_set_aside() -> None:
     found, _ = set_aside(judged, REPORT, JudgeSpec(set_aside=0.5), TOOLS, 0.95)
     assert len(found.calibration) == 100
     rest = [*found.seeds, *found.context]
-    keys = {request_key(case.request) for case in found.calibration}
-    assert len(keys) == 100
-    assert not keys & {request_key(case.request) for case in rest}
-    assert not near_copies(rest, found.calibration, TOOLS, 0.95)
+    assert len({request_key(case.request) for case in found.calibration}) == 100
+    assert not find_leaks(found.calibration, rest, TOOLS, 0.95)
 
 
 @pytest.mark.parametrize(("count", "share"), [(150, 0.1), (1000, 0.0)])

@@ -11,7 +11,7 @@ from distil_dag.core.case import Case, Message, Trace
 from distil_dag.core.normalise import request_key
 from distil_dag.core.task import TestSpec
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.holdout import hold_out, near_copies
+from distil_dag.stages.holdout import hold_out
 from distil_dag.stages.sampling import fair_shares, pattern, proportional_shares, stratified
 from distil_dag_tests.unit.household_log import TOOLSET, call, clean_log, trace
 
@@ -30,7 +30,7 @@ LOGS = st.lists(st.tuples(WORDS, st.sampled_from(["turn_on", "turn_off", ""])), 
 @settings(max_examples=60, deadline=None)
 @given(LOGS, st.integers(1, 20), st.randoms(use_true_random=False))
 def test_no_test_key_stays_and_the_order_of_rows_does_not_matter(log: list[Trace], size: int, rng) -> None:
-    split, report = hold_out(log, None, TestSpec(size=size))
+    split, report = hold_out(log, None, TestSpec(size=size), TOOLSET)
     keys = {request_key(case.request) for case in split.test}
     assert not keys & {request_key(row.request) for row in split.rest}
     assert len(keys) == len(split.test) <= min(size, 0.2 * len({request_key(t.request) for t in log}))
@@ -38,15 +38,15 @@ def test_no_test_key_stays_and_the_order_of_rows_does_not_matter(log: list[Trace
     assert report.test + report.removed_near_copies + report.remaining == len(log)
     shuffled = list(log)
     rng.shuffle(shuffled)
-    again, _ = hold_out(shuffled, None, TestSpec(size=size))
+    again, _ = hold_out(shuffled, None, TestSpec(size=size), TOOLSET)
     assert again.test == split.test
     assert sorted(row.id for row in again.rest) == sorted(row.id for row in split.rest)
 
 
 def test_the_test_is_drawn_in_proportion_to_patterns_and_by_seed() -> None:
     log = clean_log(600)
-    first, _ = hold_out(log, None, TestSpec(size=40))
-    other, _ = hold_out(log, None, TestSpec(size=40, seed=1))
+    first, _ = hold_out(log, None, TestSpec(size=40), TOOLSET)
+    other, _ = hold_out(log, None, TestSpec(size=40, seed=1), TOOLSET)
     assert len(first.test) == 40
     assert first.test != other.test
     of_log = Counter(pattern(row.calls) for row in {request_key(r.request): r for r in log}.values())
@@ -64,7 +64,8 @@ def test_near_copies_leave_with_the_same_calls_only() -> None:
         trace(3, "now in the living room turn on the lamp", on),
         trace(4, "dim the lamp", on),
     ]
-    assert near_copies(rows, test) == {"t0001", "t0003"}
+    split, _ = hold_out(rows, test, TestSpec(), TOOLSET)
+    assert [row.id for row in split.rest] == ["t0002", "t0004"]
 
 
 def test_calls_that_differ_in_defaults_are_the_same_calls() -> None:
@@ -72,7 +73,8 @@ def test_calls_that_differ_in_defaults_are_the_same_calls() -> None:
     toolset = Toolset.from_openai([{"name": "ring", "parameters": parameters}])
     test = [Case(id="x", messages=trace(0, "ring the old bell in the tower").messages, calls=(call("ring"),))]
     rows = [trace(1, "ring the old bells in the tower", call("ring", n=1))]
-    assert near_copies(rows, test, toolset) == {"t0001"}
+    split, _ = hold_out(rows, test, TestSpec(), toolset)
+    assert split.rest == []
 
 
 def test_a_frozen_test_makes_its_rows_leave_and_learns_what_production_said() -> None:
@@ -87,7 +89,7 @@ def test_a_frozen_test_makes_its_rows_leave_and_learns_what_production_said() ->
         trace(3, "turn on lamp", wrong),
         trace(4, "turn on the fan", call("turn_on", device="fan")),
     ]
-    split, report = hold_out(log, frozen, TestSpec())
+    split, report = hold_out(log, frozen, TestSpec(), TOOLSET)
     assert [row.id for row in split.rest] == ["t0004"]
     assert split.test[0].calls == (right,)
     assert split.test[0].production == (wrong,)
@@ -99,19 +101,19 @@ def test_a_conversation_that_answers_a_test_request_in_its_history_leaves() -> N
     asked = Message(role="user", content="turn on the lamp")
     answered = Message(role="assistant", tool_calls=(call("turn_on", device="lamp"),))
     later = Trace(id="c#2", messages=(asked, answered, Message(role="user", content="and now the fan")))
-    split, _ = hold_out([later], [Case(id="x", messages=(asked,))], TestSpec())
+    split, _ = hold_out([later], [Case(id="x", messages=(asked,))], TestSpec(), TOOLSET)
     assert split.rest == []
 
 
 def test_traces_with_problems_are_no_test_cases() -> None:
     log = [row.model_copy(update={"problems": ("unknown tool",)}) for row in clean_log(100)]
-    split, _ = hold_out(log, None, TestSpec(size=20))
+    split, _ = hold_out(log, None, TestSpec(size=20), TOOLSET)
     assert split.test == []
 
 
 @pytest.mark.parametrize("size", [0, 1, 4])
 def test_a_tiny_log_keeps_its_rows(size: int) -> None:
-    split, _ = hold_out(clean_log(size), None, TestSpec())
+    split, _ = hold_out(clean_log(size), None, TestSpec(), TOOLSET)
     assert (len(split.test), len(split.rest)) == (0, size)
 
 

@@ -6,6 +6,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Sequence
+from importlib.resources import files
 from typing import Any, get_args
 
 import pytest
@@ -20,7 +21,7 @@ from distil_dag.stages.fences import LONGEST, fenced
 from distil_dag.stages.judging import judge
 from distil_dag.stages.mutators import directions
 from distil_dag.stages.ports import Arrived, Prompt, Reply, unheeded
-from distil_dag.stages.prompt_files import PROMPTS, PromptName, code_version, digests, render
+from distil_dag.stages.prompt_files import PromptName, code_version, digests, render
 from distil_dag.stages.relabelling import relabel
 from distil_dag.stages.rubric_judge import RubricJudge
 from distil_dag.stages.vocabulary import Vocabulary
@@ -28,6 +29,7 @@ from distil_dag_tests.unit.hostile import ANSWER, HOSTILE
 from distil_dag_tests.unit.household_log import TOOLSET, SilentModel, call, clean_log, trace
 
 SPEC = JudgeSpec(kind="rubric", reask=0)
+PROMPTS = get_args(PromptName)
 
 
 def texts(prompt: Prompt) -> str:
@@ -64,10 +66,6 @@ def hostile_trace(text: str, name: str = "evil") -> Trace:
         Message(role="user", content=text),
     )
     return Trace(id=name, messages=messages, calls=(call("turn_on", device=text),), text=text)
-
-
-def plain_trace() -> Trace:
-    return hostile_trace("a lamp")
 
 
 def seeds(text: str) -> list[Example]:
@@ -238,7 +236,9 @@ def test_a_steered_labeller_can_only_propose_what_the_row_itself_says() -> None:
 
 
 def test_every_prompt_is_a_file_with_a_hash_of_its_own() -> None:
-    assert set(PROMPTS) == set(get_args(PromptName)) == set(digests(*PROMPTS))
+    assert {file.name for file in (files("distil_dag.stages") / "prompts").iterdir()} == {
+        f"{name}.jinja" for name in PROMPTS
+    }
     assert len(set(digests(*PROMPTS).values())) == len(PROMPTS)
     assert code_version("1", "widening") != code_version("1", "call_first")
     assert code_version("1", "widening") == code_version("1", "widening")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 
@@ -11,7 +12,7 @@ from distil_dag.core.case import Message, Trace
 from distil_dag.core.normalise import request_key
 from distil_dag.core.reports import JudgeReport
 from distil_dag.core.tool_call import NO_CALL_TEXT, render_calls
-from distil_dag.core.verdict import Verdict
+from distil_dag.core.verdict import Proposal, Verdict
 from distil_dag.stages.judge_audit import audit
 from distil_dag.stages.judge_plots import score_histogram
 from distil_dag.stages.judging import Judged, judge, keep_apart
@@ -202,14 +203,19 @@ def test_the_likelihood_judge_is_fitted_again(quarter) -> None:
     assert "uncalibrated" in report.calibration
 
 
-def test_verdicts_survive_their_row() -> None:
+def test_a_verdicts_row_is_flat_and_loses_nothing() -> None:
     verdict = Verdict(
         trace_id="a", request="r", calls=(call("turn_on", device="lamp"),), outcome="passed", score=0.7,
         reason="relabelled", judge="j", proposed=(), relabelled_from=(call("turn_off"),), details={"x": 1.0},
+        proposals=(Proposal(calls=(call("turn_off"),), labellers=("a", "b"), reason="taken"),),
     )  # fmt: skip
-    assert Verdict.from_row(verdict.row()) == verdict
+    row = verdict.row()
+    assert all(not isinstance(value, (list, dict)) for value in row.values())
+    for name in ("calls", "proposed", "relabelled_from", "proposals", "details"):
+        row[name] = json.loads(row[name])
+    assert row.pop("passed")
+    assert Verdict.model_validate(row) == verdict
     assert verdict.trusted_calls == ()
-    assert all(not isinstance(value, (list, dict)) for value in verdict.row().values())
 
 
 def test_the_histogram_is_a_small_picture() -> None:

@@ -153,6 +153,14 @@ def test_the_template_follows_the_vocabulary():
         template_for(None, vocabulary_has_chatml=False)
 
 
+def test_a_base_models_own_template_may_say_how_its_json_is_written():
+    written = "tojson(ensure_ascii=False, indent=none, separators=(',', ':'), sort_keys=True)"
+    prompt = render_prompt(
+        f"{{{{ tools[0] | {written} }}}}", [user("hi")], [{"type": "é", "function": "<b>"}]
+    )
+    assert prompt == '{"function":"<b>","type":"é"}'
+
+
 def test_a_template_that_refuses_says_which_conversation():
     refusing = "{{ raise_exception('System role not supported') }}"
     with pytest.raises(ValueError, match=r"system, user: System role not supported"):

@@ -78,10 +78,10 @@ def test_the_sample_log_is_long_enough_for_the_gate(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["lamp", "a-b_9"])
-def test_the_name_and_the_folder_stand_in_the_files(name: str) -> None:
-    files = task_template(name, folder="work/lamp")
+def test_the_name_stands_in_the_files(name: str) -> None:
+    files = task_template(name)
     assert f"name: {name}\n" in files["task.yaml"]
-    assert "distil-dag run work/lamp" in files["README.md"]
+    assert f"# {name}\n" in files["README.md"]
 
 
 def test_file_source_settings_are_the_ones_shown() -> None:
