@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from jinja2.exceptions import TemplateError
-
 from distil_dag.core.case import Message
 from distil_dag.core.tool_call import render_calls
-from distil_dag.stages.chat_environment import chat_environment
+from distil_dag.stages.chat_environment import REFUSALS, read_template
 from distil_dag.stages.prompt_files import render
 
 
@@ -34,16 +32,15 @@ class Piece:
 class ChatTemplate:
     """Renders messages, tools and the beginning of the answer with one Jinja template.
 
-    `control` finds the model's control tokens in a text; None if it has none.
+    `control` finds the model's control tokens in a text; None if it has none. Raises ValueError for a
+    `source` that is no template.
     """
 
     def __init__(
         self, source: str, bos: str = "", eos: str = "", control: re.Pattern[str] | None = None
     ) -> None:
-        environment = chat_environment()
         # A date in the prompt must not make two runs differ: the one that Llama 3 falls back to.
-        environment.globals["strftime_now"] = datetime(2024, 7, 26).strftime
-        self._template = environment.from_string(source)
+        self._template = read_template(source, strftime_now=datetime(2024, 7, 26).strftime)
         self._takes_tools = "tools" in source
         self._takes_calls = "tool_calls" in source
         self._markers = {"bos_token": bos, "eos_token": eos}
@@ -71,7 +68,7 @@ class ChatTemplate:
                 add_generation_prompt=goes_on,
                 **self._markers,
             )
-        except (TemplateError, TypeError, AttributeError, KeyError, ValueError) as error:
+        except REFUSALS as error:
             raise ValueError(f"the model's chat template refuses these messages: {error}") from error
         return guard.split(text + guard.text(prefill))
 

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, NoReturn
 
-from jinja2 import TemplateError
-from jinja2.ext import loopcontrols
+from jinja2 import Template, TemplateError
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+# What a template raises for a conversation that it was not written for.
+REFUSALS = (TemplateError, TypeError, AttributeError, KeyError, ValueError)
 
-def chat_environment() -> ImmutableSandboxedEnvironment:
-    """A sandbox as transformers and llama.cpp set it up, for templates that were written for them.
+
+def read_template(source: str, **more: Callable[..., Any]) -> Template:
+    """A template in a sandbox as transformers and llama.cpp set it up; `more` are functions that it may call.
 
     Without their `strftime_now`: a prompt that changes with the day would not be the trained one.
+    Raises ValueError for what is no template.
     """
     environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
     )
     environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _refuse
-    return environment
+    environment.globals.update(raise_exception=_refuse, **more)
+    try:
+        template: Template = environment.from_string(source)
+    except TemplateError as error:
+        raise ValueError(f"the model's chat template can't be read: {error}") from error
+    return template
+
+
+class _Generation(Extension):  # type: ignore[misc]
+    """`{% generation %}`, by which templates mark what an assistant says: its content, as it stands."""
+
+    tags = {"generation"}  # noqa: RUF012 - declared so by Extension
+
+    def parse(self, parser: Parser) -> Any:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
 def _to_json(

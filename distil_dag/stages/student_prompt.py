@@ -11,13 +11,11 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-import jinja2
-
 from distil_dag.core.case import Case, Message
 from distil_dag.core.control_tokens import neutralise
 from distil_dag.core.tool_call import render_calls
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.chat_environment import chat_environment
+from distil_dag.stages.chat_environment import REFUSALS, read_template
 
 CHATML_OPEN = "<|im_start|>"
 CHATML_CLOSE = "<|im_end|>"
@@ -64,6 +62,8 @@ CLOSED_BOOK_TEMPLATE = _TURNS
 # Renders the tools that are passed, in a system turn of their own before all others.
 OPEN_BOOK_TEMPLATE = _TOOLS + _TURNS
 
+_template = lru_cache(maxsize=8)(read_template)
+
 
 def template_for(
     base_template: str | None, vocabulary_has_chatml: bool, tools_in_prompt: bool = False
@@ -107,10 +107,10 @@ def render_prompt(
     """
     turns = [_plain_turn(message) for message in messages]
     try:
-        text: str = _compiled(template).render(
+        text: str = _template(template).render(
             messages=turns, tools=tools or None, add_generation_prompt=True, **dict(special_tokens or {})
         )
-    except (jinja2.TemplateError, TypeError) as error:
+    except REFUSALS as error:
         roles = ", ".join(message.role for message in messages)
         raise ValueError(f"the chat template cannot render a conversation of {roles}: {error}") from error
     return text
@@ -129,9 +129,3 @@ def _plain_turn(message: Message) -> dict[str, str]:
     if message.tool_calls:
         content = "\n".join(filter(None, (content, render_calls(message.tool_calls))))
     return {"role": message.role, "content": content}
-
-
-@lru_cache(maxsize=8)
-def _compiled(template: str) -> jinja2.Template:
-    compiled: jinja2.Template = chat_environment().from_string(template)
-    return compiled

@@ -161,6 +161,24 @@ def test_a_base_models_own_template_may_say_how_its_json_is_written():
     assert prompt == '{"function":"<b>","type":"é"}'
 
 
+def test_a_base_models_own_template_may_mark_what_the_assistant_says():
+    marked = "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %};{% endfor %}"
+    assert render_prompt(marked, [user("hi"), user("there")]) == "hi;there;"
+
+
+def test_what_is_no_template_is_refused():
+    with pytest.raises(ValueError, match="chat template can't be read"):
+        render_prompt("{% if %}", [user("hi")])
+
+
+@pytest.mark.parametrize(
+    "failing", ["{{ messages[0].content.index('x') }}", "{{ messages[9].content[0].a }}"]
+)
+def test_a_template_that_fails_says_for_which_conversation(failing):
+    with pytest.raises(ValueError, match="cannot render a conversation of user"):
+        render_prompt(failing, [user("hi")])
+
+
 def test_a_template_that_refuses_says_which_conversation():
     refusing = "{{ raise_exception('System role not supported') }}"
     with pytest.raises(ValueError, match=r"system, user: System role not supported"):
