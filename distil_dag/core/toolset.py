@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from functools import cached_property
 from typing import Any
 
 import jsonschema
 from pydantic import BaseModel, ConfigDict
 
+from distil_dag.core.placeholders import is_placeholder
 from distil_dag.core.tool_call import ToolCall, same_value
 
 
@@ -92,12 +94,17 @@ class Toolset:
         }
 
     def problems(self, call: ToolCall) -> list[str]:
-        """Why this call is not valid under the tools; empty when it is."""
+        """Why this call is not valid under the tools; empty when it is.
+
+        A placeholder of personal data is valid anywhere: what stood there was, or was found wrong
+        before it was replaced.
+        """
         if call.name not in self:
             return [f"unknown tool {call.name!r}"]
         found = [
             f"{call.name}: {error.message}"
             for error in self._validators[call.name].iter_errors(call.arguments)
+            if not _excused(error)
         ]
         unknown = set(call.arguments) - set(self[call.name].properties)
         if unknown and not any("unexpected" in text for text in found):
@@ -117,3 +124,11 @@ class Toolset:
         }
         ordered = sorted(kept.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
         return ToolCall(name=call.name, arguments=dict(ordered))
+
+
+def _excused(error: jsonschema.ValidationError) -> bool:
+    """True if placeholders are all that is wrong, be it in one of several schemas that would do."""
+    ways: dict[Any, list[jsonschema.ValidationError]] = defaultdict(list)
+    for part in error.context or ():
+        ways[part.schema_path[0]].append(part)
+    return is_placeholder(error.instance) or any(all(map(_excused, parts)) for parts in ways.values())

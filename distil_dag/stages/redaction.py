@@ -17,14 +17,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from distil_dag.core.placeholders import KINDS, PLACEHOLDER
 from distil_dag.stages.iban import iban_at
 from distil_dag.stages.untrusted import Unreadable
 
-KINDS = ("API_KEY", "EMAIL", "IBAN", "IP", "CARD", "PHONE")
 # Every text is searched for every value's other spellings: work that grows with both.
 MAX_VALUES = 300
 
-_PLACEHOLDER = re.compile(rf"<({'|'.join(KINDS)})_(\d{{1,9}})>")
 # What every pattern below needs somewhere; most texts have none of it and are done at once.
 _WORTH_A_LOOK = re.compile(
     r"[@\uff20]|\d(?:[\s().\u2010-\u2013/-]{0,3}\d){6}|\d\.\d{1,3}\.\d{1,3}\.\d"
@@ -103,7 +102,7 @@ class Redactor:
         if self._clean:
             return
         # Placeholders that the log already holds are not given out again.
-        for kind, number in _PLACEHOLDER.findall(texts):
+        for kind, number in PLACEHOLDER.findall(texts):
             self._last[kind] = max(self._last[kind], int(number))
         self.value(kept)
         self._spellings = [

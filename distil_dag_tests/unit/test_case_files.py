@@ -55,3 +55,20 @@ def test_every_mistake_is_said_with_its_line_and_nothing_else_is_lost():
 def test_without_tools_only_the_form_is_checked():
     cases, problems = read_cases(['{"question": "x", "answer": {"name": "any", "arguments": {}}}'], None)
     assert (len(cases), problems) == (1, [])
+
+
+def test_personal_data_reads_back_as_it_was_written():
+    """A test that was drawn from a log is written with its placeholders."""
+    schema = {"type": "object", "properties": {"order": {"type": "integer"}}}
+    tools = Toolset([Tool(name="track", parameters=schema)])
+    rows = [
+        {
+            "question": f"track order number {order}",
+            "answer": {"name": "track", "arguments": {"order": value}},
+        }
+        for order, value in ((12345678, 12345678), ("<PHONE_1>", "<PHONE_1>"))
+    ]
+    cases, problems = read_cases(map(json.dumps, rows), tools)
+    assert problems == []
+    assert cases[0].messages == cases[1].messages
+    assert [case.calls[0].arguments for case in cases] == [{"order": "<PHONE_1>"}] * 2

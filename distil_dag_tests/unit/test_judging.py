@@ -12,12 +12,14 @@ from distil_dag.core.case import Message, Trace
 from distil_dag.core.normalise import request_key
 from distil_dag.core.reports import JudgeReport
 from distil_dag.core.tool_call import NO_CALL_TEXT, render_calls
+from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Proposal, Verdict
 from distil_dag.stages.judge_audit import audit
 from distil_dag.stages.judge_plots import score_histogram
 from distil_dag.stages.judging import Judged, judge, keep_apart
 from distil_dag.stages.ports import Heard, Prompt, Reply, Score, unheeded
 from distil_dag.stages.sampling import pattern
+from distil_dag.stages.trace_records import RecordReader
 from distil_dag_tests.unit.household_log import TOOLSET, SilentModel, call, clean_log, faulty_log, trace
 from distil_dag_tests.unit.scripted_judge import LIKELIHOOD, RUBRIC, Marker, marks
 
@@ -84,6 +86,27 @@ def test_invalid_traces_are_rejected_without_a_judge() -> None:
         "arguments violate the schema": 1, "marked at intake": 1, "no request": 1, "unknown tool": 1,
     }  # fmt: skip
     assert [v.score for v in judged.verdicts] == [0.0] * 4
+
+
+@pytest.mark.parametrize(
+    "order",
+    [{"type": "integer"}, {"type": "string", "pattern": r"^\d{8}$"}, {"type": "string", "maxLength": 8}],
+)
+def test_traces_of_personal_data_are_judged_like_others(order: dict[str, object]) -> None:
+    schema = {"type": "object", "properties": {"order": order}, "required": ["order"]}
+    tools = Toolset.from_openai([{"name": "track", "parameters": schema}])
+    reader, log = RecordReader(tools), []
+    for number in range(12345678, 12345698):
+        said = number if order["type"] == "integer" else str(number)
+        row = {
+            "question": f"track order number {number}",
+            "answer": {"name": "track", "arguments": {"order": said}},
+        }
+        log += reader.read(row, str(number)).traces
+    judged, report = judge(log, tools, LIKELIHOOD, SilentModel())
+    assert log[0].calls[0].arguments == {"order": "<PHONE_1>"}
+    assert "arguments violate the schema" not in report.reasons
+    assert judged.seeds
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 20])

@@ -125,6 +125,47 @@ def test_problems_name_what_the_schema_forbids() -> None:
     )
 
 
+PHONE = "<PHONE_1>"
+ORDER = Toolset.from_openai(
+    [
+        {
+            "name": "track",
+            "parameters": {
+                "type": "object",
+                "properties": {
+                    "order": {"type": "integer", "minimum": 1},
+                    "code": {"type": "string", "pattern": r"^\d{8}$", "maxLength": 8},
+                    "several": {"anyOf": [{"type": "array", "items": {"type": "integer"}}, {"type": "null"}]},
+                    "place": {"type": "object", "properties": {"street": {"enum": ["a", "b"]}}},
+                },
+                "required": ["order"],
+            },
+        }
+    ]
+)
+
+
+def test_a_placeholder_need_not_satisfy_a_schema() -> None:
+    personal = {"order": PHONE, "code": PHONE, "several": [5, PHONE], "place": {"street": PHONE}}
+    assert ORDER.problems(ToolCall(name="track", arguments=personal)) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"order": f"{PHONE}?"}, "not of type 'integer'"),
+        ({"order": "<ORDER_1>"}, "not of type 'integer'"),
+        ({"order": PHONE, "code": "12"}, "does not match"),
+        ({"order": 5, "several": [PHONE, "x"]}, "is not valid under any"),
+        ({"order": 5, "place": PHONE, "colour": PHONE}, "unknown arguments"),
+        ({"code": PHONE}, "'order' is a required property"),
+    ],
+)
+def test_a_placeholder_excuses_nothing_but_itself(arguments: dict[str, object], said: str) -> None:
+    (problem,) = ORDER.problems(ToolCall.model_validate({"name": "track", "arguments": arguments}))
+    assert said in problem
+
+
 def test_the_digest_is_of_the_definitions() -> None:
     again = Toolset.from_openai(LIGHTS.openai())
     assert again.digest == LIGHTS.digest
