@@ -14,6 +14,7 @@ from distil_dag.core.task import JudgeSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.judging import Judged, keep_apart
 from distil_dag.stages.sampling import pattern, proportional_shares
+from distil_dag.stages.sayable import sayable
 
 # More say little more, and each is decoded once an export. Fewer say nothing, so none are taken.
 _MOST, _FEWEST = 100, 20
@@ -31,7 +32,8 @@ def set_aside(
 
     None where that would be fewer than 20. Drawn in proportion to tool and argument pattern, never the last
     one of a pattern, and by chance: the judge's surest would be easier than what comes, and a threshold
-    found on them would promise too much. Requests of the context go before those of seeds, which are
+    found on them would promise too much. What is not :func:`sayable` would be wrong whatever a student
+    knows, so it is not drawn. Requests of the context go before those of seeds, which are
     surer and dearer; a wrong label among them makes the threshold promise too little. They leave as the
     test does: with every row of the same request, and near copies with the same calls, so that neither
     the teacher nor the trainer sees them. What an `earlier` round set aside stays so, and nothing is drawn:
@@ -43,6 +45,7 @@ def set_aside(
         groups[request_key(row.request)].append(row)
     if earlier:
         return _kept_apart(judged, report, earlier, toolset, similarity)
+    groups = {key: rows for key, rows in groups.items() if sayable(rows[0].calls, toolset)}
     size = min(_MOST, int(spec.set_aside * len(groups)))
     if size < _FEWEST:
         return judged, report
