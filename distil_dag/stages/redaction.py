@@ -83,6 +83,8 @@ _EXCERPT, _EXCERPT_SOURCE = 200, 1500
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _NUMBER = re.compile(rf"\+?(?:{_GAP}|\d)+")
+# The zero that is dialled instead of a country code, never behind it: +49 (0)89 is +49 89.
+_TRUNK_ZERO = re.compile(rf"(?<=\d){_GAP}*\(0\)")
 
 
 class Redactor:
@@ -253,7 +255,7 @@ def _fold(text: str) -> str:
 
 
 def _digits(text: str) -> str:
-    return "".join(str(int(sign)) for sign in text if sign.isdecimal())
+    return "".join(str(int(sign)) for sign in _TRUNK_ZERO.sub("", text) if sign.isdecimal())
 
 
 def _ip(text: str) -> str | None:
@@ -297,7 +299,8 @@ def _spelled(kind: str, canonical: str) -> str:
                  "-": r"(?:-|\s+(?:dash|hyphen)\s+)"}  # fmt: skip
         return r"(?i)(?<!\w)" + "".join(signs.get(sign, re.escape(sign)) for sign in canonical) + r"(?!\w)"
     if kind in ("PHONE", "CARD"):
-        return rf"(?<!\d)(?:\+|00|0)?\(?{rf'{_GAP}*'.join(canonical)}(?!\d)"
+        between = rf"(?:{_GAP}|\(0\))*" if kind == "PHONE" else rf"{_GAP}*"
+        return rf"(?<!\d)(?:\+|00|0)?\(?{between.join(canonical)}(?!\d)"
     if kind == "IBAN":
         return r"(?i)(?<!\w)" + r"[\s-]*".join(canonical) + r"(?!\w)"
     return rf"(?<!\w){re.escape(canonical)}(?!\w)"
