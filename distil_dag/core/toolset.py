@@ -112,15 +112,16 @@ class Toolset:
         return found
 
     def canonical(self, call: ToolCall) -> ToolCall:
-        """The call with arguments in schema order and those equal to their default left out."""
+        """The call with arguments in schema order, and without those at their default that may be missing."""
         if call.name not in self:
             return call
         tool = self[call.name]
         order = {name: place for place, name in enumerate(tool.properties)}
+        unset = {name: value for name, value in tool.defaults.items() if name not in tool.required}
         kept = {
             name: value
             for name, value in call.arguments.items()
-            if not (name in tool.defaults and same_value(tool.defaults[name], value))
+            if not (name in unset and same_value(unset[name], value))
         }
         ordered = sorted(kept.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
         return ToolCall(name=call.name, arguments=dict(ordered))

@@ -13,6 +13,7 @@ from distil_dag.core.tool_call import (
     same_calls,
 )
 from distil_dag.core.toolset import Toolset
+from distil_dag.stages.answer_grammar import answers
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(),
@@ -115,6 +116,20 @@ def test_arguments_at_their_default_are_unset() -> None:
     assert LIGHTS.canonical(call).arguments == {"room": "hall"}
     kept = ToolCall(name="set_light", arguments={"fade": 0, "brightness": 3, "room": "hall"})
     assert list(LIGHTS.canonical(kept).arguments) == ["room", "brightness", "fade"]
+
+
+def test_a_required_argument_stays_at_its_default() -> None:
+    unit = {"enum": ["c", "f"], "default": "c"}
+    schema = {
+        "type": "object",
+        "properties": {"unit": unit, "city": {"type": "string"}},
+        "required": ["unit"],
+    }
+    tools = Toolset.from_openai([{"name": "weather", "parameters": schema}])
+    call = ToolCall(name="weather", arguments={"city": "Rome", "unit": "c"})
+    assert tools.canonical(call) == call
+    assert tools.problems(tools.canonical(call)) == []
+    assert answers(tools).begins(render_calls([tools.canonical(call)]).encode())
 
 
 def test_problems_name_what_the_schema_forbids() -> None:
