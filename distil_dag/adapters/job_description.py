@@ -11,12 +11,10 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-from referencing.jsonschema import DRAFT202012
 
 from distil_dag.adapters.marked_text import Mistake, Step, UnreadableText, mark_json, parse_json, read_text
 from distil_dag.adapters.settings_mistakes import dotted
+from distil_dag.core.json_schema import referred
 
 FILE = "job_description.json"
 _KEYS = ("task_description", "tools")
@@ -140,12 +138,16 @@ def _schema_mistakes(schema: Any) -> Iterator[Found]:
     yield from broken
     if errors or broken:
         return
-    try:
-        Draft202012Validator(schema).is_valid({})
-    except RecursionError:
-        yield (), "refers to itself without end"
-        return
     properties = schema.get("properties", {})
+    parts: dict[tuple[Step, ...], Any] = {(): schema}
+    parts |= {("properties", name): part for name, part in properties.items()}
+    root = Draft202012Validator(schema)
+    for where, part in parts.items():
+        try:
+            root.evolve(schema=part).is_valid({})
+        except RecursionError:
+            yield where, "refers to itself without end"
+            return
     for place, name in enumerate(schema.get("required", ())):
         if name not in properties:
             yield (
@@ -153,23 +155,23 @@ def _schema_mistakes(schema: Any) -> Iterator[Found]:
                 f"requires {name!r}, which is not among the properties: {_list(properties)}",
             )
     for name, part in properties.items():
-        if isinstance(part, dict) and "default" in part:
-            for error in Draft202012Validator({**part, "$defs": schema.get("$defs", {})}).iter_errors(
-                part["default"]
-            ):
+        if isinstance(part, bool):
+            said = 'write the schema of the argument, such as {"type": "string"}, or leave it out'
+            yield ("properties", name), f"is only `{str(part).lower()}`: {said}"
+        elif "default" in part:
+            for error in root.evolve(schema=part).iter_errors(part["default"]):
                 yield ("properties", name, "default"), f"does not fit its own schema: {_short(error)}"
 
 
 def _broken_references(schema: dict[str, Any]) -> Iterator[Found]:
-    resolver = Registry().with_resource("", DRAFT202012.create_resource(schema)).resolver("")
     for where, reference in _references(schema, ()):
         # Anything else would make a validation of untrusted arguments reach out to the network.
         if not reference.startswith("#"):
             yield where, f"{reference!r} leads out of the file; only references that begin with `#`"
             continue
         try:
-            resolver.lookup(reference)
-        except Unresolvable:
+            referred(reference, schema)
+        except LookupError:
             yield where, f"{reference!r} leads nowhere"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 from pydantic import BaseModel, ConfigDict
 
+from distil_dag.core.json_schema import resolved
 from distil_dag.core.placeholders import is_placeholder
 from distil_dag.core.tool_call import ToolCall, same_value
 
@@ -24,10 +25,11 @@ class Tool(BaseModel):
     description: str = ""
     parameters: dict[str, Any] = {}
 
-    @property
+    @cached_property
     def properties(self) -> dict[str, dict[str, Any]]:
-        """Argument name -> its JSON Schema, in the order of the definition."""
-        return dict(self.parameters.get("properties") or {})
+        """Argument name -> its JSON Schema, references looked through, in the order of the definition."""
+        declared = self.parameters.get("properties") or {}
+        return {name: resolved(spec, self.parameters) for name, spec in declared.items()}
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -110,6 +112,12 @@ class Toolset:
         if unknown and not any("unexpected" in text for text in found):
             found.append(f"{call.name}: unknown arguments {sorted(unknown)}")
         return found
+
+    def takes(self, tool: str, argument: str, value: Any) -> bool:
+        """Whether the schema of an argument takes the value; one that is not declared takes any."""
+        spec = self[tool].properties.get(argument, {})
+        # What the schema refers to further in is found from the tool's own root.
+        return self._validators[tool].evolve(schema=spec).is_valid(value)
 
     def canonical(self, call: ToolCall) -> ToolCall:
         """The call with arguments in schema order, and without those at their default that may be missing."""

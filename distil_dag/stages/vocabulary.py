@@ -14,8 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import jsonschema
-
 from distil_dag.core.case import Case, Example, Message
 from distil_dag.core.normalise import request_key
 from distil_dag.core.toolset import Toolset
@@ -162,10 +160,7 @@ class Vocabulary:
 
     def allowed(self, kind: Kind, value: Any) -> bool:
         """Whether the schema of every argument that shares the kind takes the value."""
-        return all(
-            jsonschema.Draft202012Validator(self.toolset[tool].properties.get(name, {})).is_valid(value)
-            for tool, name in kind.slots
-        )
+        return all(self.toolset.takes(tool, name, value) for tool, name in kind.slots)
 
     def hint(self, slot: Slot, value: str) -> None:
         """Add a value that an untrusted trace shows, if its kind is open and the schema takes it."""

@@ -132,3 +132,16 @@ def test_where_all_texts_were_copied_rare_ones_are_too() -> None:
     parameters = {"type": "object", "properties": properties}
     coded = Toolset.from_openai([{"name": "light_on", "parameters": parameters}])
     assert AnswerHabits.fit([*rooms, *rooms], coded).copied == [("light_on", "room")]
+
+
+def test_an_argument_whose_schema_is_referred_to_is_drafted() -> None:
+    refer = {"room": {"$ref": "#/$defs/room"}, "level": {"$ref": "#/$defs/level"}}
+    defs = {"room": {"type": "string"}, "level": {"type": "integer"}}
+    tools = Toolset.from_openai(
+        [
+            {"name": tool.name, "parameters": {"type": "object", "$defs": defs, "properties": refer}}
+            for tool in TOOLS.tools
+        ]
+    )
+    draft = AnswerHabits.fit(ROWS, tools).draft("set the garage light to 25 percent")
+    assert draft(b"").decode() == call("light_set", room="garage", level=25)

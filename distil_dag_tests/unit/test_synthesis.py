@@ -86,6 +86,26 @@ def test_a_tool_that_no_trace_calls_is_asked_for_by_its_description() -> None:
     assert report.attempted == report.accepted + sum(report.rejected.values())
 
 
+def test_a_schema_that_is_referred_to_counts_like_one_that_stands_there() -> None:
+    """Pydantic writes enumerations and constrained types under `$defs`."""
+    kinds = {
+        "Room": {"type": "string", "enum": [*ROOMS, "attic", "cellar"]},
+        "Heat": {"type": "integer", "minimum": 5, "maximum": 30},
+    }
+    plain = {"room": kinds["Room"], "degrees": kinds["Heat"]}
+    written = {"room": {"$ref": "#/$defs/Room"}, "degrees": {"$ref": "#/$defs/Heat", "title": "Degrees"}}
+    made = []
+    for schemas, defs in ((plain, {}), (written, {"$defs": kinds})):
+        tools = [tool(name, room=schemas["room"]) for name in ("lamp_on", "lamp_off")]
+        tools += [tool("set_heat", **schemas), tool("alarm", state={"type": "boolean"})]
+        for one in tools:
+            one["parameters"] |= defs
+        made.append(run(tools=Toolset.from_openai(tools), widen=True)[0].accepted)
+    assert made[0] == made[1]
+    values = {value for row in made[1] for call in row.calls for value in call.arguments.values()}
+    assert {"attic", "cellar"} & values
+
+
 def test_no_call_takes_the_place_of_all_that_nobody_can_say() -> None:
     def silent(number: int, line: str) -> str:
         return good(number, line) if line.startswith("alarm") else ""

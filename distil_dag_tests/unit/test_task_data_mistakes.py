@@ -69,6 +69,24 @@ def test_one_mistake_in_the_job_description(folder: Path, value: Any, expected: 
         ),
         ({"properties": {"a": {"$ref": "#/$defs/x"}}}, "properties.a.$ref", "leads nowhere"),
         ({"$ref": "#"}, "", "refers to itself without end"),
+        (
+            {"$defs": {"x": {"$ref": "#/$defs/x"}}, "properties": {"a": {"$ref": "#/$defs/x", "default": 1}}},
+            "properties.a",
+            "refers to itself without end",
+        ),
+        (
+            {
+                "definitions": {"x": {"type": "string"}},
+                "properties": {"a": {"$ref": "#/definitions/x", "default": 1}},
+            },
+            "properties.a.default",
+            "1 is not of type 'string'",
+        ),
+        (
+            {"properties": {"a": True}},
+            "properties.a",
+            "is only `true`: write the schema of the argument, such as",
+        ),
     ],
 )
 def test_one_mistake_in_a_schema(folder: Path, schema: dict[str, Any], where: str, said: str) -> None:
@@ -77,6 +95,15 @@ def test_one_mistake_in_a_schema(folder: Path, schema: dict[str, Any], where: st
     path = "tools[0].parameters" + (f".{where}" if where else "")
     assert only_mistake(folder).startswith(f"job_description.json:1: {path}: ")
     assert said in only_mistake(folder)
+
+
+def test_a_default_may_be_described_elsewhere_in_its_schema(folder: Path) -> None:
+    """As Pydantic writes enumerations; `definitions` is how older drafts call `$defs`."""
+    for name in ("$defs", "definitions"):
+        unit = {"$ref": f"#/{name}/Unit", "default": "c"}
+        schema = {"type": "object", name: {"Unit": {"enum": ["c", "f"]}}, "properties": {"unit": unit}}
+        (folder / "job_description.json").write_text(json.dumps(job(parameters=schema)))
+        assert read_task(folder).toolset.tools[0].defaults == {"unit": "c"}
 
 
 @pytest.mark.parametrize("indent", [1, "\t"])
