@@ -190,6 +190,6 @@ def _number(whole: bool, schema: Schema, place: str) -> Language:
         "maximum", "exclusiveMaximum", lambda found: min(found, key=lambda b: (b[0], not b[1]))
     )
     language = number(low, high, whole, low_open, high_open)
-    if not language.possible:
+    if language is None:
         raise ValueError(f"{place}: no number lies between the bounds of its schema")
     return language

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from decimal import Decimal
-from functools import cached_property
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from itertools import groupby
 
-from distil_dag.stages.answer_language import Bytes, Language
+from distil_dag.stages.answer_language import Bytes, Language, Literal, choice, sequence
 
-_WHOLE_DIGITS, _DECIMALS = 15, 9
+# An unsigned 64-bit number has 20 digits, and a float that is written without exponent 20 decimals at most.
+_WHOLE_DIGITS, _DECIMALS = 20, 20
+# Exponents that floats are written with, and 17 digits at most; beyond lie subnormal ones and infinity.
+_EXPONENTS = (range(-307, -4), range(16, 308))
+_MANTISSA_DECIMALS = 16
 _SHAPE = re.compile(r"(-?)(0|[1-9][0-9]*)?(?:(\.)([0-9]*))?")
 
 
@@ -18,7 +24,7 @@ _SHAPE = re.compile(r"(-?)(0|[1-9][0-9]*)?(?:(\.)([0-9]*))?")
 class Number(Language):
     """Numbers from `low` to `high` (None: no bound), both counted in units of the last decimal.
 
-    At most 15 digits before the point and `decimals` behind it, no exponent, no negative zero.
+    At most 20 digits before the point and `decimals` behind it, no exponent, no negative zero.
     """
 
     low: int | None = None
@@ -36,8 +42,10 @@ class Number(Language):
         found = _SHAPE.fullmatch(self.text)
         if not found or not found[2] or (found[3] and not found[4]):
             return False
-        value = int(Decimal(self.text).scaleb(self.decimals))
-        return self._within(value, value) and not (found[1] and value == 0)
+        value = int(found[2] + (found[4] or "").ljust(self.decimals, "0"))
+        if found[1]:
+            return value > 0 and self._within(-value, -value)
+        return self._within(value, value)
 
     @cached_property
     def firsts(self) -> Bytes:
@@ -71,15 +79,58 @@ class Number(Language):
         return (self.low is None or last >= self.low) and (self.high is None or first <= self.high)
 
 
+@lru_cache(maxsize=256)
 def number(
     low: float | None, high: float | None, whole: bool, low_open: bool = False, high_open: bool = False
-) -> Number:
-    """Integers, or numbers, from `low` to `high`; an open bound is not among them."""
-    decimals = 0 if whole else _DECIMALS
+) -> Language | None:
+    """Integers, or numbers, as JSON writes them, from `low` to `high` (no bound if None).
 
-    def units(bound: float) -> Decimal:
-        return Decimal(str(bound)).scaleb(decimals)
+    An open bound is not among them. None if no number lies between.
+    """
+    least = None if low is None else Fraction(str(low))
+    most = None if high is None else Fraction(str(high))
+    if whole:
+        plain = Number(
+            None if least is None else math.floor(least) + 1 if low_open else math.ceil(least),
+            None if most is None else math.ceil(most) - 1 if high_open else math.floor(most),
+        )
+        return plain if plain.possible else None
+    # They are read as floats: what is nearer to an open bound than the next float would be read as the bound.
+    if low is not None and low_open:
+        least = Fraction(str(math.nextafter(low, math.inf)))
+    if high is not None and high_open:
+        most = Fraction(str(math.nextafter(high, -math.inf)))
+    unit = Fraction(1, 10**_DECIMALS)
+    plain = Number(
+        None if least is None else math.ceil(least / unit),
+        None if most is None else math.floor(most / unit),
+        _DECIMALS,
+    )
+    negative = _with_exponents(None if most is None else -most, None if least is None else -least)
+    ways: list[Language] = [plain] if plain.possible else []
+    ways += _with_exponents(least, most)
+    ways += (sequence(Literal(b"-"), way) for way in negative)
+    return choice(ways) if ways else None
 
-    least = None if low is None else math.floor(units(low)) + 1 if low_open else math.ceil(units(low))
-    most = None if high is None else math.ceil(units(high)) - 1 if high_open else math.floor(units(high))
-    return Number(least, most, decimals)
+
+def _with_exponents(low: Fraction | None, high: Fraction | None) -> Iterator[Language]:
+    """Positive numbers with an exponent: any digits before most exponents, some before the bounds' own."""
+    first, last = 10**_MANTISSA_DECIMALS, 10 ** (_MANTISSA_DECIMALS + 1) - 1
+
+    def digits(exponent: int) -> tuple[int, int]:
+        unit = Fraction(10) ** (exponent - _MANTISSA_DECIMALS)
+        least = first if low is None else max(first, math.ceil(low / unit))
+        return least, last if high is None else min(last, math.floor(high / unit))
+
+    for exponents in _EXPONENTS:
+        for (least, most), alike in groupby(exponents, digits):
+            if least <= most:
+                yield sequence(Number(least, most, _MANTISSA_DECIMALS), _exponent(list(alike)))
+
+
+def _exponent(values: list[int]) -> Language:
+    """Exponents one after the other, all of one sign: `e-05`, `e+16`."""
+    low, high = sorted((abs(values[0]), abs(values[-1])))
+    ways: list[Language] = [sequence(Literal(b"0"), Number(low, min(high, 9)))] if low < 10 else []
+    ways += [Number(max(low, 10), high)] if high >= 10 else []
+    return sequence(Literal(b"e-" if values[0] < 0 else b"e+"), choice(ways))

@@ -63,11 +63,10 @@ def test_every_walk_is_a_valid_answer(seed: int) -> None:
     assert answer.error is None, said
     assert said == NO_CALL_TEXT or 1 <= len(answer.calls) <= 2
     for call in answer.calls:
-        # The schema's numbers are decimals, and a float has the last digit its own way.
         assert TOOLS.problems(call) == [], said
 
 
-INTEGERS = st.integers(-(10**15) + 1, 10**15 - 1)
+INTEGERS = st.integers(-(10**20) + 1, 10**20 - 1)
 CALLS = st.one_of(
     st.builds(
         lambda room, level: ("light_on", {"room": room} | level),
@@ -154,6 +153,66 @@ def test_a_string_holds_nothing_but_characters(text: bytes) -> None:
 def test_a_schema_beyond_a_grammar_is_named(schema: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         answers(Toolset.from_openai([tool(x=schema)]))
+
+
+NUMBERS: tuple[dict[str, Any], ...] = (
+    {},
+    {"minimum": 0, "maximum": 1},
+    {"exclusiveMinimum": 0},
+    {"exclusiveMinimum": -2.5e-7, "exclusiveMaximum": 3e17},
+    {"exclusiveMinimum": 29.999999999999996, "maximum": 30.000000000000004},
+    {"maximum": -1e-300},
+    {"minimum": 4e18, "exclusiveMaximum": 5e18},
+)
+
+
+def of_number(bounds: dict[str, Any], kind: str = "number") -> tuple[Toolset, AnswerAutomaton]:
+    tools = Toolset.from_openai([tool(required=("x",), x={"type": kind, **bounds})])
+    return tools, AnswerAutomaton(answers(tools, 1, False))
+
+
+@pytest.mark.parametrize("bounds", NUMBERS, ids=str)
+def test_every_walk_through_a_number_lies_between_its_bounds(bounds: dict[str, Any]) -> None:
+    tools, _ = of_number(bounds)
+    for seed in range(200):
+        said = walk(answers(tools, 1, False), random.Random(seed)).decode()
+        (call,) = parse_answer(said).calls
+        assert tools.problems(call) == [], said
+
+
+OF_NUMBERS = [of_number(bounds) for bounds in NUMBERS]
+
+
+SIZES = (
+    st.floats(1e-307, 1e307)
+    | st.floats(1e-9, 1)
+    | st.floats(4e18, 5e18)
+    | st.sampled_from([48.85661400000001, 1e-10, 5e20, 7e-05, 29.999999999999996, 30.0, 1e-300])
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.sampled_from(OF_NUMBERS), SIZES | SIZES.map(lambda size: -size) | INTEGERS)
+def test_a_number_is_sayable_as_json_writes_it_if_the_schema_takes_it(
+    numbers: tuple[Toolset, AnswerAutomaton], value: float
+) -> None:
+    tools, automaton = numbers
+    call = ToolCall(name="act", arguments={"x": value})
+    assert accepted(automaton, render_calls([call])) is not bool(tools.problems(call))
+
+
+@pytest.mark.parametrize(
+    "text", ["1e5", "1.5e-4", "10e+20", "0e+16", "1e+999", "01", "-0", "1.", "1e", ".5", "1e+016"]
+)
+def test_how_json_writes_no_number(text: str) -> None:
+    _, automaton = of_number({})
+    assert not accepted(automaton, f'<tool_call>{{"name":"act","arguments":{{"x":{text}}}}}</tool_call>')
+
+
+@pytest.mark.parametrize("value", [175928847299117063, 18446744073709551615, -9223372036854775808])
+def test_whole_numbers_of_64_bits_are_sayable(value: int) -> None:
+    _, automaton = of_number({}, "integer")
+    assert accepted(automaton, render_calls([ToolCall(name="act", arguments={"x": value})]))
 
 
 COPIED = [("light_on", "room"), ("light_off", "room")]
