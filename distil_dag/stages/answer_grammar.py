@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from distil_dag.core.control_tokens import escape_in_json
+from distil_dag.core.json_schema import Schema
 from distil_dag.core.tool_call import CLOSE_TAG, NO_CALL_TEXT, OPEN_TAG
 from distil_dag.core.toolset import Tool, Toolset
 from distil_dag.stages.answer_language import (
@@ -22,7 +23,8 @@ from distil_dag.stages.answer_language import (
 from distil_dag.stages.number_language import number
 from distil_dag.stages.wording import tokens
 
-Schema = Mapping[str, Any]
+Place = tuple[str, ...]
+"""A tool's name, an argument's, and the way further in."""
 
 # They say something about a value and forbid none. `additionalProperties` is here because an
 # answer holds declared arguments only.
@@ -59,7 +61,7 @@ def answers(
     ways: list[Language] = [Literal(NO_CALL_TEXT.encode())] if may_decline or not toolset.tools else []
     if toolset.tools and most_calls != 0:
         copy = _copied(words)
-        texts = {_place(*argument): copy for argument in copied} if copy else {}
+        texts: dict[Place, Language] = dict.fromkeys(copied, copy) if copy else {}
         call = choice(_call(tool, texts) for tool in toolset.tools)
         ways.append(Repeated(call, b"\n", 1, most_calls))
     return choice(ways)
@@ -76,14 +78,15 @@ def _copied(words: str) -> Language | None:
     return Copied(words.encode(), starts, ends)
 
 
-def _place(tool: str, argument: str) -> str:
-    return f"{tool}.{argument}"
+def _refused(place: Place, why: str) -> ValueError:
+    """The error that names a place: `tool.argument[].name: why`."""
+    return ValueError(f"{'.'.join(place).replace('.[]', '[]')}: {why}")
 
 
-def _call(tool: Tool, texts: Mapping[str, Language]) -> Language:
+def _call(tool: Tool, texts: Mapping[Place, Language]) -> Language:
     return sequence(
         Literal(f'{OPEN_TAG}{{"name":'.encode() + _written(tool.name) + b',"arguments":'),
-        _Schemas(tool, texts).language({"type": "object", **tool.parameters}, tool.name),
+        _Schemas(tool, texts).language({"type": "object", **tool.parameters}, (tool.name,)),
         Literal(f"}}{CLOSE_TAG}".encode()),
     )
 
@@ -96,14 +99,14 @@ def _written(value: Any) -> bytes:
 class _Schemas:
     """The schemas of one tool, which may refer to each other; `texts` are said at their places."""
 
-    def __init__(self, tool: Tool, texts: Mapping[str, Language]) -> None:
+    def __init__(self, tool: Tool, texts: Mapping[Place, Language]) -> None:
         self._root, self._texts = tool.parameters, texts
         self._open: list[str] = []
 
-    def language(self, schema: Schema, place: str) -> Language:
+    def language(self, schema: Schema, place: Place) -> Language:
         """The values that a schema allows; `place` is named in errors."""
         if not isinstance(schema, Mapping):
-            raise ValueError(f"{place}: a schema must be an object, found {schema!r}; declare its type")
+            raise _refused(place, f"a schema must be an object, found {schema!r}; declare its type")
         if "$ref" in schema:
             return self._referred(schema, place)
         if "const" in schema or "enum" in schema:
@@ -111,25 +114,25 @@ class _Schemas:
         if "anyOf" in schema:
             shared = {key: value for key, value in schema.items() if key != "anyOf"}
             if clash := sorted(set(shared).intersection(*schema["anyOf"]) - _ANNOTATIONS):
-                raise ValueError(f"{place}: {', '.join(clash)} stands beside anyOf and inside it")
+                raise _refused(place, f"{', '.join(clash)} stands beside anyOf and inside it")
             return choice(self.language({**shared, **option}, place) for option in schema["anyOf"])
         kinds = schema.get("type")
         if kinds is None:
-            raise ValueError(f"{place}: its schema has no type, so no grammar can be made of it")
+            raise _refused(place, "its schema has no type, so no grammar can be made of it")
         kinds = [kinds] if isinstance(kinds, str) else list(kinds)
         known = _ANNOTATIONS.union(*(_KEYWORDS.get(kind, frozenset()) for kind in kinds))
         if unknown := sorted(set(schema) - known):
-            raise ValueError(f"{place}: no grammar can be made of {', '.join(unknown)} in its schema")
+            raise _refused(place, f"no grammar can be made of {', '.join(unknown)} in its schema")
         return choice(self._typed(kind, schema, place) for kind in kinds)
 
-    def _referred(self, schema: Schema, place: str) -> Language:
+    def _referred(self, schema: Schema, place: Place) -> Language:
         reference = str(schema["$ref"])
         if reference in self._open:
-            raise ValueError(f"{place}: {reference} refers to itself, so no grammar can be made of it")
+            raise _refused(place, f"{reference} refers to itself, so no grammar can be made of it")
         target: Any = self._root
         for part in reference.removeprefix("#").strip("/").split("/"):
             if not reference.startswith("#/") or not isinstance(target, Mapping) or part not in target:
-                raise ValueError(f"{place}: {reference} is not found in the tool's parameters")
+                raise _refused(place, f"{reference} is not found in the tool's parameters")
             target = target[part]
         self._open.append(reference)
         try:
@@ -137,17 +140,17 @@ class _Schemas:
         finally:
             self._open.pop()
 
-    def _listed(self, schema: Schema, place: str) -> Language:
+    def _listed(self, schema: Schema, place: Place) -> Language:
         import jsonschema
 
         rule = jsonschema.Draft202012Validator(schema)
         values = [schema["const"]] if "const" in schema else schema["enum"]
         written = [Literal(_written(value)) for value in values if rule.is_valid(value)]
         if not written:
-            raise ValueError(f"{place}: no listed value satisfies its schema")
+            raise _refused(place, "no listed value satisfies its schema")
         return choice(written)
 
-    def _typed(self, kind: str, schema: Schema, place: str) -> Language:
+    def _typed(self, kind: str, schema: Schema, place: Place) -> Language:
         match kind:
             case "string":
                 text: Language = Text(schema.get("minLength", 0), schema.get("maxLength"))
@@ -162,25 +165,25 @@ class _Schemas:
                 return Literal(b"null")
             case "array":
                 least, most = schema.get("minItems", 0), schema.get("maxItems")
-                item = self.language(schema.get("items", {}), f"{place}[]") if most != 0 else Literal(b"")
+                item = self.language(schema.get("items", {}), (*place, "[]")) if most != 0 else Literal(b"")
                 return sequence(Literal(b"["), Repeated(item, b",", least, most), Literal(b"]"))
             case "object":
                 return self._object(schema, place)
-        raise ValueError(f"{place}: its schema has the unknown type {kind!r}")
+        raise _refused(place, f"its schema has the unknown type {kind!r}")
 
-    def _object(self, schema: Schema, place: str) -> Language:
+    def _object(self, schema: Schema, place: Place) -> Language:
         properties = schema.get("properties") or {}
         required = set(schema.get("required") or ())
         if missing := sorted(required - set(properties)):
-            raise ValueError(f"{place}: {', '.join(missing)} is required but not declared")
+            raise _refused(place, f"{', '.join(missing)} is required but not declared")
         members = tuple(
-            (_written(name) + b":", self.language(spec, _place(place, name)), name in required)
+            (_written(name) + b":", self.language(spec, (*place, name)), name in required)
             for name, spec in properties.items()
         )
         return sequence(Literal(b"{"), Members(members), Literal(b"}"))
 
 
-def _number(whole: bool, schema: Schema, place: str) -> Language:
+def _number(whole: bool, schema: Schema, place: Place) -> Language:
     def bound(closed: str, opened: str, tighter: Any) -> tuple[float | None, bool]:
         found = [(schema[key], key == opened) for key in (closed, opened) if key in schema]
         return tighter(found) if found else (None, False)
@@ -191,5 +194,5 @@ def _number(whole: bool, schema: Schema, place: str) -> Language:
     )
     language = number(low, high, whole, low_open, high_open)
     if language is None:
-        raise ValueError(f"{place}: no number lies between the bounds of its schema")
+        raise _refused(place, "no number lies between the bounds of its schema")
     return language

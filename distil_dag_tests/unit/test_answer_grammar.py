@@ -233,6 +233,18 @@ def test_without_words_that_json_writes_alike_any_text_may_be_said(request_: str
     assert accepted(automaton, render_calls([ToolCall(name="light_on", arguments={"room": "attic"})]))
 
 
+def test_what_is_copied_by_one_tool_is_free_in_another_of_a_like_name() -> None:
+    event = {"type": "object", "properties": {"title": {"type": "string"}}}
+    tools = Toolset.from_openai(
+        [tool("calendar", event=event), tool("calendar.event", title={"type": "string"})]
+    )
+    automaton = AnswerAutomaton(answers(tools, copied=[("calendar.event", "title")], words="add gym"))
+    free = ToolCall(name="calendar", arguments={"event": {"title": "Workout"}})
+    held = ToolCall(name="calendar.event", arguments={"title": "Workout"})
+    assert accepted(automaton, render_calls([free]))
+    assert not accepted(automaton, render_calls([held]))
+
+
 def test_a_text_of_limited_length_is_not_held_to_the_request() -> None:
     automaton = AnswerAutomaton(answers(TOOLS, copied=COPIED, words="the hall"))
     assert accepted(automaton, render_calls([ToolCall(name="light_off", arguments={"room": "bath"})]))
