@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
 from distil_dag.core.control_tokens import escape_in_json
-from distil_dag.core.json_schema import Schema
+from distil_dag.core.json_schema import Schema, referred
 from distil_dag.core.tool_call import CLOSE_TAG, NO_CALL_TEXT, OPEN_TAG
 from distil_dag.core.toolset import Tool, Toolset
 from distil_dag.stages.answer_language import (
@@ -101,6 +103,7 @@ class _Schemas:
 
     def __init__(self, tool: Tool, texts: Mapping[Place, Language]) -> None:
         self._root, self._texts = tool.parameters, texts
+        self._rule = Draft202012Validator(tool.parameters)
         self._open: list[str] = []
 
     def language(self, schema: Schema, place: Place) -> Language:
@@ -112,14 +115,12 @@ class _Schemas:
         if "const" in schema or "enum" in schema:
             return self._listed(schema, place)
         if "anyOf" in schema:
-            shared = {key: value for key, value in schema.items() if key != "anyOf"}
-            if clash := sorted(set(shared).intersection(*schema["anyOf"]) - _ANNOTATIONS):
-                raise _refused(place, f"{', '.join(clash)} stands beside anyOf and inside it")
-            return choice(self.language({**shared, **option}, place) for option in schema["anyOf"])
-        kinds = schema.get("type")
-        if kinds is None:
+            return choice(
+                self.language(_both(schema, "anyOf", option, place), place) for option in schema["anyOf"]
+            )
+        kinds = _types(schema)
+        if not kinds:
             raise _refused(place, "its schema has no type, so no grammar can be made of it")
-        kinds = [kinds] if isinstance(kinds, str) else list(kinds)
         known = _ANNOTATIONS.union(*(_KEYWORDS.get(kind, frozenset()) for kind in kinds))
         if unknown := sorted(set(schema) - known):
             raise _refused(place, f"no grammar can be made of {', '.join(unknown)} in its schema")
@@ -129,21 +130,18 @@ class _Schemas:
         reference = str(schema["$ref"])
         if reference in self._open:
             raise _refused(place, f"{reference} refers to itself, so no grammar can be made of it")
-        target: Any = self._root
-        for part in reference.removeprefix("#").strip("/").split("/"):
-            if not reference.startswith("#/") or not isinstance(target, Mapping) or part not in target:
-                raise _refused(place, f"{reference} is not found in the tool's parameters")
-            target = target[part]
+        try:
+            target = referred(reference, self._root)
+        except LookupError as error:
+            raise _refused(place, str(error)) from error
         self._open.append(reference)
         try:
-            return self.language(target, place)
+            return self.language(_both(schema, "$ref", target, place), place)
         finally:
             self._open.pop()
 
     def _listed(self, schema: Schema, place: Place) -> Language:
-        import jsonschema
-
-        rule = jsonschema.Draft202012Validator(schema)
+        rule = self._rule.evolve(schema=schema)
         values = [schema["const"]] if "const" in schema else schema["enum"]
         written = [Literal(_written(value)) for value in values if rule.is_valid(value)]
         if not written:
@@ -181,6 +179,41 @@ class _Schemas:
             for name, spec in properties.items()
         )
         return sequence(Literal(b"{"), Members(members), Literal(b"}"))
+
+
+def _both(outer: Schema, keyword: str, inner: Any, place: Place) -> Any:
+    """One schema for a value that has to satisfy two: what a keyword of the outer one leads to, and the rest.
+
+    Raises ValueError where both restrict the same.
+    """
+    if not isinstance(inner, Mapping):
+        return inner
+    rest = {key: value for key, value in outer.items() if key != keyword}
+    clash = {key for key in rest.keys() & inner.keys() - _ANNOTATIONS if rest[key] != inner[key]}
+    merged = {**inner, **rest}
+    if "type" in rest and "type" in inner:
+        merged["type"] = _types_of_both(_types(rest), _types(inner))
+        clash |= set() if merged["type"] else {"type"}
+    # It speaks of the properties beside it, and forbids all others.
+    for one, other in ((rest, inner), (inner, rest)):
+        clash |= (
+            {"additionalProperties"} if "additionalProperties" in one and "properties" in other else set()
+        )
+    if clash:
+        raise _refused(place, f"{', '.join(sorted(clash))} stands beside {keyword} and inside it")
+    return merged
+
+
+def _types(schema: Schema) -> list[str]:
+    kinds = schema.get("type", [])
+    return [kinds] if isinstance(kinds, str) else list(kinds)
+
+
+def _types_of_both(left: list[str], right: list[str]) -> list[str]:
+    def allows(kinds: list[str], kind: str) -> bool:
+        return kind in kinds or (kind == "integer" and "number" in kinds)
+
+    return [kind for kind in dict.fromkeys(left + right) if allows(left, kind) and allows(right, kind)]
 
 
 def _number(whole: bool, schema: Schema, place: Place) -> Language:

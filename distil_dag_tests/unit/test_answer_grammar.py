@@ -144,7 +144,16 @@ def test_a_string_holds_nothing_but_characters(text: bytes) -> None:
         ({}, "act.x: its schema has no type"),
         ({"type": "list"}, "unknown type 'list'"),
         ({"type": "integer", "minimum": 2, "exclusiveMaximum": 2}, "no number lies between"),
-        ({"$ref": "#/nowhere"}, "#/nowhere is not found"),
+        ({"$ref": "#/nowhere"}, "act.x: #/nowhere is not found"),
+        ({"$ref": "#/properties/x"}, "act.x: #/properties/x refers to itself"),
+        ({"$ref": "#/properties/y", "maxLength": 2}, r"act.x: maxLength stands beside \$ref and inside it"),
+        ({"$ref": "#/properties/y", "type": "integer"}, r"act.x: type stands beside \$ref and inside it"),
+        (
+            {"anyOf": [{"type": "string", "maxLength": 5}, {"type": "null"}], "maxLength": 2},
+            "maxLength stands",
+        ),
+        ({"$ref": "#/properties/o", "additionalProperties": False}, "additionalProperties stands beside"),
+        ({"anyOf": [{"type": "string"}, True]}, "a schema must be an object, found True"),
         ({"type": "object", "required": ["y"]}, "act.x: y is required but not declared"),
         ({"enum": ["a"], "type": "integer"}, "no listed value"),
         ({"type": "array"}, r"act.x\[\]: its schema has no type"),
@@ -152,7 +161,31 @@ def test_a_string_holds_nothing_but_characters(text: bytes) -> None:
 )
 def test_a_schema_beyond_a_grammar_is_named(schema: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        answers(Toolset.from_openai([tool(x=schema)]))
+        answers(Toolset.from_openai([tool(x=schema, y={"type": "string", "maxLength": 5}, o=ROOM)]))
+
+
+@pytest.mark.parametrize(
+    ("schema", "right", "wrong"),
+    [
+        ({"$ref": "#/$defs/text", "maxLength": 2}, ["", "ab"], ["abc", 5]),
+        ({"$ref": "#/$defs/text", "enum": ["a", 5]}, ["a"], ["b", 5]),
+        ({"$ref": "#/$defs/more", "title": "X", "type": "integer"}, [2], [2.5, 1, "2"]),
+        ({"anyOf": [{"type": "number"}, {"type": "null"}], "type": ["integer", "null"]}, [5, None], [0.5]),
+        ({"anyOf": [{"$ref": "#/$defs/text"}, {"enum": ["", 5]}], "minLength": 1}, ["a", 5], [""]),
+        ({"enum": ["a", 5], "anyOf": [{"$ref": "#/$defs/text"}]}, ["a"], [5]),
+    ],
+)
+def test_what_stands_beside_a_reference_counts_as_well(
+    schema: dict[str, Any], right: list[Any], wrong: list[Any]
+) -> None:
+    tools = Toolset.from_openai([tool(required=("x",), x=schema)])
+    more = {"type": "number", "exclusiveMinimum": 1}
+    tools.tools[0].parameters["$defs"] = {"text": {"type": "string"}, "more": more}
+    automaton = AnswerAutomaton(answers(tools))
+    for value in [*right, *wrong]:
+        call = ToolCall(name="act", arguments={"x": value})
+        assert accepted(automaton, render_calls([call])) is (value in right), value
+        assert bool(tools.problems(call)) is (value in wrong), value
 
 
 NUMBERS: tuple[dict[str, Any], ...] = (
