@@ -1,10 +1,11 @@
-"""References in JSON Schemas, looked through."""
+"""What a JSON Schema says that no validator tells: what its references stand for, and the order of keys."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
@@ -36,3 +37,23 @@ def resolved(schema: Schema | bool, root: Schema) -> dict[str, Any]:
         beside = {key: value for key, value in found.items() if key != "$ref"}
         found = {**(target if isinstance(target, Mapping) else {}), **beside}
     return found
+
+
+def in_order(value: Any, schema: Any, root: Schema) -> Any:
+    """A JSON value with the keys of its objects in the order in which a part of `root` has them.
+
+    Keys that it does not have stay behind them as they stand.
+    """
+    if not isinstance(value, (dict, list)) or not isinstance(schema, Mapping):
+        return value
+    schema = resolved(schema, root)
+    if options := schema.pop("anyOf", None):
+        rule = Draft202012Validator(root)
+        fitting = (option for option in options if rule.evolve(schema=option).is_valid(value))
+        if isinstance(option := next(fitting, None), Mapping):
+            return in_order(value, {**schema, **option}, root)
+    if isinstance(value, list):
+        return [in_order(item, schema.get("items"), root) for item in value]
+    known = schema.get("properties", {})
+    names = [*(name for name in known if name in value), *(name for name in value if name not in known)]
+    return {name: in_order(value[name], known.get(name), root) for name in names}

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 from pydantic import BaseModel, ConfigDict
 
-from distil_dag.core.json_schema import resolved
+from distil_dag.core.json_schema import in_order, resolved
 from distil_dag.core.placeholders import is_placeholder
 from distil_dag.core.tool_call import ToolCall, same_value
 
@@ -120,14 +120,14 @@ class Toolset:
         return self._validators[tool].evolve(schema=spec).is_valid(value)
 
     def canonical(self, call: ToolCall) -> ToolCall:
-        """The call with arguments in schema order, and without those at their default that may be missing."""
+        """The call in schema order, nested objects too, and without defaults of what may be missing."""
         if call.name not in self:
             return call
         tool = self[call.name]
         order = {name: place for place, name in enumerate(tool.properties)}
         unset = {name: value for name, value in tool.defaults.items() if name not in tool.required}
         kept = {
-            name: value
+            name: in_order(value, tool.properties.get(name), tool.parameters)
             for name, value in call.arguments.items()
             if not (name in unset and same_value(unset[name], value))
         }

@@ -28,8 +28,7 @@ from distil_dag.stages.wording import tokens
 Place = tuple[str, ...]
 """A tool's name, an argument's, and the way further in."""
 
-# They say something about a value and forbid none. `additionalProperties` is here because an
-# answer holds declared arguments only.
+# They say something about a value and forbid none, or are seen to where they count.
 _ANNOTATIONS = frozenset({
     "type", "title", "description", "default", "examples", "deprecated", "format", "readOnly", "writeOnly",
     "$comment", "$schema", "$id", "$defs", "definitions", "additionalProperties",
@@ -174,6 +173,10 @@ class _Schemas:
         required = set(schema.get("required") or ())
         if missing := sorted(required - set(properties)):
             raise _refused(place, f"{', '.join(missing)} is required but not declared")
+        # No answer holds an argument that is not declared, whatever the tool says; a value may hold anything.
+        if len(place) > 1 and schema.get("additionalProperties", not properties) is not False:
+            advice = "declare them as `properties`, without `additionalProperties`"
+            raise _refused(place, f"no grammar can be made of keys that its schema does not name; {advice}")
         members = tuple(
             (_written(name) + b":", self.language(spec, (*place, name)), name in required)
             for name, spec in properties.items()

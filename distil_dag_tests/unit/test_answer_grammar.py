@@ -153,6 +153,13 @@ def test_a_string_holds_nothing_but_characters(text: bytes) -> None:
             "maxLength stands",
         ),
         ({"$ref": "#/properties/o", "additionalProperties": False}, "additionalProperties stands beside"),
+        (
+            {"type": "object"},
+            "act.x: no grammar can be made of keys that its schema does not name",
+        ),
+        ({"type": "object", "additionalProperties": {"type": "string"}}, "declare them as `properties`"),
+        ({**ROOM, "additionalProperties": True}, "act.x: no grammar can be made of keys"),
+        ({"type": "array", "items": {"type": "object"}}, r"act.x\[\]: no grammar can be made of keys"),
         ({"anyOf": [{"type": "string"}, True]}, "a schema must be an object, found True"),
         ({"type": "object", "required": ["y"]}, "act.x: y is required but not declared"),
         ({"enum": ["a"], "type": "integer"}, "no listed value"),
@@ -162,6 +169,46 @@ def test_a_string_holds_nothing_but_characters(text: bytes) -> None:
 def test_a_schema_beyond_a_grammar_is_named(schema: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         answers(Toolset.from_openai([tool(x=schema, y={"type": "string", "maxLength": 5}, o=ROOM)]))
+
+
+def test_an_object_that_takes_no_other_keys_has_a_grammar() -> None:
+    """A tool without arguments is one, whatever its schema leaves open."""
+    none = {"type": "object", "additionalProperties": False}
+    tools = Toolset.from_openai(
+        [tool(x={**ROOM, "additionalProperties": False}, none=none), {"name": "go", "parameters": {}},
+         {"name": "stop", "parameters": {"type": "object", "additionalProperties": True}}]
+    )  # fmt: skip
+    automaton = AnswerAutomaton(answers(tools))
+    for call in (
+        ToolCall(name="act", arguments={"x": {"floor": 5, "name": "hall"}, "none": {}}),
+        ToolCall(name="go"),
+        ToolCall(name="stop"),
+    ):
+        assert accepted(automaton, render_calls([call]))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"to": {"name": "Rome", "floor": 1}, "from": {"floor": 0}},
+        {"stops": [{"name": "Bonn", "floor": 2}], "to": {"floor": 1}},
+        {"stops": [], "from": {"name": "Oslo", "floor": 5}, "to": {"floor": 3}},
+    ],
+)
+def test_a_nested_object_is_sayable_however_it_was_logged(value: dict[str, Any]) -> None:
+    room = {"$ref": "#/$defs/room"}
+    trip = {
+        "type": "object",
+        "properties": {"from": {"anyOf": [{"type": "null"}, room]}, "to": room,
+                       "stops": {"type": "array", "items": room}},
+        "required": ["to"],
+    }  # fmt: skip
+    tools = Toolset.from_openai([tool(trip=trip)])
+    tools.tools[0].parameters["$defs"] = {"room": {**ROOM, "required": ["floor"]}}
+    call = ToolCall(name="act", arguments={"trip": value})
+    assert tools.problems(call) == []
+    assert tools.canonical(call) == call
+    assert accepted(AnswerAutomaton(answers(tools)), render_calls([tools.canonical(call)]))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from distil_dag.core.json_schema import referred, resolved
+from distil_dag.core.json_schema import in_order, referred, resolved
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.tool_signatures import signature
@@ -42,6 +42,27 @@ def test_what_a_reference_stands_for(schema: Any, expected: dict[str, Any]) -> N
 def test_a_reference_that_leads_nowhere_is_named() -> None:
     with pytest.raises(LookupError, match=r"#/\$defs/None is not found"):
         referred("#/$defs/None", ROOT)
+
+
+@pytest.mark.parametrize(
+    ("value", "schema", "expected"),
+    [
+        ({"z": 1, "b": 2, "y": 3, "a": 4}, {"properties": {"a": {}, "b": {}}}, ["a", "b", "z", "y"]),
+        ({"z": 1, "y": 2}, {}, ["z", "y"]),
+        (
+            {"z": 1, "y": 2},
+            {"properties": {"y": {}}, "anyOf": [{"required": ["x"]}, {"required": ["z"]}]},
+            ["y", "z"],
+        ),
+        ({"z": 1, "y": 2}, {"anyOf": [{"type": "null"}, {"properties": {"y": {}}}]}, ["y", "z"]),
+        ({"z": 1, "y": 2}, {"anyOf": [{"type": "null"}, True]}, ["z", "y"]),
+    ],
+)
+def test_keys_stand_in_the_order_of_the_schema(
+    value: dict[str, int], schema: dict[str, Any], expected: list[str]
+) -> None:
+    assert list(in_order(value, schema, schema)) == expected
+    assert in_order(value, schema, schema) == value
 
 
 def test_a_tool_with_references_is_like_one_without() -> None:
