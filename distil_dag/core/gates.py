@@ -280,7 +280,8 @@ def _leak_finding(
         f"({spec.max_leaks} allowed): the same normalised words, or the same call in words at least "
         f"{spec.leak_similarity:.0%} alike."
         if test
-        else "The test is empty: nothing that follows could be measured.",
+        else "The test is empty: nothing that follows could be measured. It is drawn from traces without "
+        "problems, and without placeholders of personal data where no text may be; or write a `test.jsonl`.",
         numbers={"leaks": len(leaks), "scanned": scanned, "test": len(test)},
         rows=[leak.model_dump() for leak in leaks[:20]],
     )

@@ -129,6 +129,7 @@ def test_nothing_at_all_never_passes() -> None:
     assert not verdicts(traces(GateSpec(min_traces=0), read=0, kept=0, quarantined={}))["enough_traces"]
     assert not verdicts(seeds(GateSpec(min_seeds=0), seeds=0))["enough_seeds"]
     assert not verdicts(seeds(test=[]))["seeds_leak_free"]
+    assert any("or write a `test.jsonl`" in finding.message for finding in seeds(test=[]))
     assert not verdicts(synthetic(rows=[]))["calls_valid"]
     assert not verdicts(training(loss=[]))["loss_fell"]
     assert not verdicts(training(rows=0))["rows_supervised"]
