@@ -309,6 +309,15 @@ def test_nulls_of_parquet_structs_are_no_arguments(tmp_path):
     assert [json.loads(row["calls"])[0]["arguments"] for row in found] == [{"n": 1}, {"m": "x"}]
 
 
+def test_parquet_rows_whose_calls_have_other_shapes_are_read_like_their_neighbours(tmp_path):
+    rows = records(3)
+    rows[1]["messages"][1]["tool_calls"] = [{"name": "on", "arguments": {"n": 2}}]
+    rows[2]["messages"][1]["tool_calls"] = [{"name": "on", "parameters": {"n": 3}}]
+    write_parquet(tmp_path / "log.parquet", rows)
+    found, _, _ = load(task_of({"kind": "files", "path": "log.parquet"}, tmp_path), tmp_path / "store")
+    assert [json.loads(row["calls"])[0]["arguments"]["n"] for row in found] == [1, 2, 3]
+
+
 def test_parquet_text_that_is_no_utf8_costs_one_row(tmp_path):
     questions = pa.array([b"one", b"\xff\xfe", b"three"], pa.binary()).view(pa.string())
     table = pa.table({"question": questions, "answer": pa.array(["no"] * 3)})
