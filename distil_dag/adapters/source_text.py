@@ -1,4 +1,4 @@
-"""Settings of a trace source that name the environment, and the error when one does not work."""
+"""Settings that name the environment, their secrets, and the error of a trace source that does not work."""
 
 from __future__ import annotations
 
