@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 from upath import UPath
 
+from distil_dag.adapters.source_text import store_without_secret
 from distil_dag.adapters.whole_files import write_whole
 from distil_dag.core.case import Case
 
@@ -31,9 +32,10 @@ ReportType = TypeVar("ReportType", bound=BaseModel)
 
 
 class RunStore:
-    """Tables, reports and folders of all runs under one root."""
+    """Tables, reports and folders of all runs under one root; ValueError for a URL with a secret in it."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
+        store_without_secret(str(root))
         self.root = UPath(root)
 
     @property

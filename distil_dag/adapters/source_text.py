@@ -55,3 +55,17 @@ def masked(url: str) -> str:
     for secret in _SECRETS:
         url = secret.sub(r"\1***", url)
     return url
+
+
+def store_without_secret(root: str) -> str:
+    """The root of a store, as it is. Raises ValueError for a URL that holds a secret.
+
+    It stands in errors, in Dagster's metadata and in reports.
+    """
+    if masked(root) != root:
+        raise ValueError(
+            "the store's URL (DISTIL_DAG_STORE) holds a password or a key, which would be kept with runs. "
+            "Leave it out, and set what its file system reads from the environment: AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY for s3://, FSSPEC_SFTP_PASSWORD for sftp://, and so on"
+        )
+    return root

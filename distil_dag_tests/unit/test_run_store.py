@@ -9,6 +9,7 @@ from distil_dag.adapters.run_store import RunStore, digest
 from distil_dag.core.case import Example, HeldOut, Message, Trace
 from distil_dag.core.reports import TracesReport
 from distil_dag.core.tool_call import ToolCall
+from distil_dag.resources.deployment import deployment
 
 TURN = Message(role="assistant", tool_calls=(ToolCall(name="f", arguments={"a": [1, {"b": None}]}),))
 CASES = [
@@ -36,6 +37,19 @@ def test_a_test_case_keeps_what_production_answered(store: RunStore) -> None:
     ]
     store.write_cases("t.r", "judged_seeds", "test", cases)
     assert store.read_cases("t.r", "judged_seeds", "test", HeldOut) == cases
+
+
+@pytest.mark.parametrize(
+    "root", ["s3://key:hunter2@bucket", "https://hunter2@host/x", "sftp://h?password=hunter2"]
+)
+def test_a_root_with_a_secret_is_refused_and_not_repeated(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISTIL_DAG_STORE", root)
+    for opened in (deployment, lambda: RunStore(root)):
+        with pytest.raises(ValueError, match="set what its file system reads from the environment") as caught:
+            opened()
+        assert "hunter2" not in str(caught.value)
+    monkeypatch.setenv("DISTIL_DAG_STORE", "sftp://me@host/store")
+    assert deployment().store == "sftp://me@host/store"
 
 
 def test_an_empty_table_is_a_table(store: RunStore) -> None:
