@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
+from upath import UPath
 
 from distil_dag.adapters.run_store import RunStore, digest
 from distil_dag.core.case import Example, HeldOut, Message, Trace
@@ -73,6 +75,33 @@ def test_a_folder_is_replaced_whole_and_left_alone_by_a_failure(store: RunStore)
         raise RuntimeError("killed")
     with store.local_folder("t.r", "checkpoint", "model") as folder:
         assert [p.name for p in folder.rglob("*.txt")] == ["old.txt"]
+
+
+def test_a_folder_keeps_nothing_of_the_one_before(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    index, shards = "model.safetensors.index.json", [f"model-{n}-of-2.safetensors" for n in (1, 2)]
+    with store.new_folder("t.r", "checkpoint", "model") as folder:
+        for name in ("config.json", index, *shards):
+            (folder / name).write_text("old")
+    seen: list[set[str]] = []
+    unlink = UPath.unlink
+
+    def watched(path: UPath, *args: Any) -> None:
+        seen.append({file.name for file in path.parent.iterdir()})
+        unlink(path, *args)
+
+    monkeypatch.setattr(type(store.root), "unlink", watched)
+    with store.new_folder("t.r", "checkpoint", "model") as folder:
+        for name in ("config.json", "model.safetensors"):
+            (folder / name).write_text("new")
+    with store.local_folder("t.r", "checkpoint", "model") as folder:
+        assert {path.name: path.read_text() for path in folder.iterdir()} == {
+            "config.json": "new",
+            "model.safetensors": "new",
+        }
+    assert len(seen) == (0 if store.is_local else 3)
+    # A reader on the way finds the new model, and an index only with its shards.
+    assert all("model.safetensors" in names for names in seen)
+    assert all(names.issuperset(shards) for names in seen if index in names)
 
 
 def test_nothing_temporary_stays_behind(tmp_path: Path) -> None:
