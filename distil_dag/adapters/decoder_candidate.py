@@ -38,8 +38,10 @@ class DecoderCandidate:
 
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
         """One answer a case. Raises FileNotFoundError or ValueError for a file that is no chat model."""
+        tools = self.plain.toolset if self.plain.toolset.tools else None
         try:
-            student = Student(self.plain.path, self.plain.toolset if self.plain.toolset.tools else None)
+            # As long as that of `plain`: a case that only one of them can read would decide between them.
+            student = Student(self.plain.path, tools, context=None)
         except NotDecodable as error:
             self.note = str(error)
             found = self.plain.answer(cases, progress)
