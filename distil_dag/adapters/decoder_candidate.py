@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,7 +64,8 @@ class DecoderCandidate:
         return Answered(
             answer.text,
             answer.milliseconds,
-            logprob=answer.decoded.logprob,
+            # An answer that is cut off is never believed, however probable its beginning.
+            logprob=answer.decoded.logprob if answer.complete else -math.inf,
             confidence=answer.confidence,
             confident=answer.confident,
             asked=tuple(student.prompt(case.messages)),
