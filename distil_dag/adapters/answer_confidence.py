@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,8 +22,8 @@ def measure_confidence(
     """The calibration of a student's file on cases that it has not learned from, or why there is none.
 
     With it, by id, whether each case was answered exactly. A case that the file refuses, as longer than its
-    context, counts as wrong there and not for the calibration. Raises FileNotFoundError or ValueError for a
-    file that is no model.
+    context, counts as wrong there and not for the calibration; nor does an answer that was cut off. Raises
+    FileNotFoundError or ValueError for a file that is no model.
     """
     if not cases:
         why = "no cases were set aside: judge.set_aside is 0, or too few rows passed the judge for 20 of them"
@@ -31,10 +32,15 @@ def measure_confidence(
     answers = scored_answers(file, cases, toolset).values()
     right = {item.case.id: item.score.exact for item in answers}
     sure = [
-        (item.answered.logprob, item.score.exact) for item in answers if item.answered.logprob is not None
+        (logprob, item.score.exact)
+        for item in answers
+        if (logprob := item.answered.logprob) is not None and math.isfinite(logprob)
     ]
     if not sure:
-        unfit = f"none of the {len(cases)} cases that were set aside fits into the student's prompt"
+        unfit = (
+            f"none of the {len(cases)} cases that were set aside fits into the student's context, or was "
+            f"answered to its end within evaluation.max_new_tokens ({spec.max_new_tokens})"
+        )
         return None, file.note or unfit, right
     logprobs, hits = zip(*sure, strict=True)
     return calibrated(logprobs, hits, spec.target_precision), "", right

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,8 +39,10 @@ class DecoderCandidate:
 
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
         """One answer a case. Raises FileNotFoundError or ValueError for a file that is no chat model."""
+        tools = self.plain.toolset if self.plain.toolset.tools else None
         try:
-            student = Student(self.plain.path, self.plain.toolset if self.plain.toolset.tools else None)
+            # As long as that of `plain`: a case that only one of them can read would decide between them.
+            student = Student(self.plain.path, tools, context=None)
         except NotDecodable as error:
             self.note = str(error)
             found = self.plain.answer(cases, progress)
@@ -61,7 +64,8 @@ class DecoderCandidate:
         return Answered(
             answer.text,
             answer.milliseconds,
-            logprob=answer.decoded.logprob,
+            # An answer that is cut off is never believed, however probable its beginning.
+            logprob=answer.decoded.logprob if answer.complete else -math.inf,
             confidence=answer.confidence,
             confident=answer.confident,
             asked=tuple(student.prompt(case.messages)),

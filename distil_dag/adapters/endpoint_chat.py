@@ -6,6 +6,7 @@ import os
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from distil_dag.adapters.background_loop import BackgroundLoop
 from distil_dag.adapters.call_faults import Fault
@@ -15,6 +16,7 @@ from distil_dag.adapters.endpoint import Endpoint, Patience
 from distil_dag.adapters.endpoint_pool import EndpointPool
 from distil_dag.adapters.prompt_order import by_beginning
 from distil_dag.adapters.prompt_scores import CannotScoreError, prompt_score
+from distil_dag.adapters.source_text import expand
 from distil_dag.core.task import ModelSpec
 from distil_dag.stages.ports import Arrived, Heard, Prompt, Reply, Score, unheeded
 
@@ -25,10 +27,11 @@ Result = TypeVar("Result")
 class EndpointChat(Closing):
     """Chat completions, as many at a time as the servers take; close it, or use it in a `with` block.
 
-    The key comes from the environment variable that `spec.api_key_env` names; an endpoint of one's
-    own may do without. Several addresses serve one model: calls go to the least busy one, and from
-    one that fails to another. What is learnt of the servers lives as long as the object. Safe to
-    share between threads.
+    The key comes from the environment variable that `spec.api_key_env` names; an endpoint of one's own
+    may do without. `${NAME}` in an address is read from the environment as well. Several addresses serve
+    one model: calls go to the least busy one, and from one that fails to another. What is learnt of the
+    servers lives as long as the object. Safe to share between threads. Raises ValueError for settings
+    that can't be used.
     """
 
     def __init__(
@@ -47,7 +50,7 @@ class EndpointChat(Closing):
         self._order = order
         self._endpoints = [
             Endpoint(address, spec.model, key, spec.max_in_flight, spec.timeout_seconds, patience)
-            for address in spec.base_urls
+            for address in map(_address, spec.base_urls)
         ]
         self._pool = EndpointPool(self._endpoints, patience)
         self._loop = BackgroundLoop(f"calls of {spec.model}")
@@ -135,3 +138,16 @@ class EndpointChat(Closing):
         self, items: Iterable[tuple[int, Item]], work: Callable[[Endpoint, Item], Awaitable[Result]]
     ) -> Generator[tuple[int, Result | Fault]]:
         return self._loop.stream(lambda put: self._pool.run(items, work, put))
+
+
+def _address(text: str) -> str:
+    address = expand(text, "base_url")
+    try:
+        _ = urlsplit(address).port
+    except ValueError:
+        # Its text is that of a port, which may be the beginning of a password.
+        raise ValueError(
+            "base_url can't be used as an address. It looks like http://HOST:PORT/v1; signs such as @ : / # "
+            "in a password must be percent-encoded (%40 %3A %2F %23), in a variable of the environment too"
+        ) from None
+    return address

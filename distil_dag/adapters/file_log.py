@@ -12,13 +12,14 @@ import io
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from distil_dag.adapters.source_text import SourceError, expand
+from distil_dag.adapters.source_text import SourceError, SourceUnavailable, expand, masked, unexpanded
 from distil_dag.adapters.trace_intake import RawRecord
 from distil_dag.core.task import FileSource
 from distil_dag.stages.trace_records import FIELDS
@@ -55,11 +56,12 @@ class FileLog:
         import dlt
         from dlt.sources.filesystem import filesystem
 
-        # One page: the order in which a file system lists is not the same everywhere.
-        found = filesystem(bucket_url=self._base, file_glob=self._glob, files_per_page=2**31)
-        if not any(True for _ in found):
-            raise SourceError(self._nothing_found())
-        return found | dlt.transformer(lambda files: self._pages_of(files), name="read_files")
+        with self._told():
+            files = list(filesystem(bucket_url=self._base, file_glob=self._glob))
+        files = [item for item in files if self._every_file or _has_suffix(item["relative_path"])]
+        if not files:
+            raise SourceError(f"traces.path: no JSONL or Parquet file at {masked(self._source.path)}")
+        return dlt.resource(self._pages_of(files), name="files")
 
     def records(self, page: Iterable[RawRecord]) -> Iterable[RawRecord]:
         """The records of a page."""
@@ -77,13 +79,11 @@ class FileLog:
         if page:
             yield page
 
-    def _records_of(self, page: list[Any]) -> Iterator[RawRecord]:
-        files = [item for item in page if self._every_file or _has_suffix(item["relative_path"])]
-        if not files:
-            raise SourceError(self._nothing_found())
+    def _records_of(self, files: list[Any]) -> Iterator[RawRecord]:
         for item in sorted(files, key=lambda item: item["relative_path"]):
-            with _opened(item) as file:
-                magic, name = file.peek(4)[:4], item["relative_path"]
+            name = item["relative_path"]
+            with self._told(name), _opened(item) as file:
+                magic = file.peek(4)[:4]
                 if magic == b"PAR1":
                     yield from self._rows(file, name)
                 elif magic.startswith(b"\x1f\x8b"):
@@ -92,8 +92,16 @@ class FileLog:
                 else:
                     yield from _lines(file, name)
 
-    def _nothing_found(self) -> str:
-        return f"traces.path: no JSONL or Parquet file at {self._path}"
+    @contextmanager
+    def _told(self, file: str = "") -> Iterator[None]:
+        # The errors of a file system, and those behind them, may quote a path that holds a secret.
+        try:
+            yield
+        except Exception as error:
+            path = self._source.path
+            where = f"{masked(path)} ({file})" if file else masked(path)
+            said = unexpanded(f"{where} can't be read: {type(error).__name__}: {error}", path)
+            raise SourceUnavailable(f"traces.path: {said}") from None
 
     def _rows(self, file: io.BufferedReader, name: str) -> Iterator[RawRecord]:
         number = 0

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from distil_dag.adapters.source_text import SourceError, expand
+from distil_dag.adapters.source_text import SourceError, expand, unexpanded
 from distil_dag.adapters.trace_intake import RawRecord
 from distil_dag.core.task import HubSource
 from distil_dag.stages.trace_records import FIELDS
@@ -58,4 +58,5 @@ class HubLog:
                 yield page
         except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
             where = f"{source.dataset} (config {source.config}, split {source.split})"
-            raise SourceError(f"the dataset {where} can't be read: {str(error)[:500]}") from error
+            said = unexpanded(str(error), source.dataset)[:500]
+            raise SourceError(f"the dataset {where} can't be read: {said}") from None

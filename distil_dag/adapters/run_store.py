@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 from upath import UPath
 
+from distil_dag.adapters.source_text import store_without_secret
 from distil_dag.adapters.whole_files import write_whole
 from distil_dag.core.case import Case
 
@@ -31,9 +31,10 @@ ReportType = TypeVar("ReportType", bound=BaseModel)
 
 
 class RunStore:
-    """Tables, reports and folders of all runs under one root."""
+    """Tables, reports and folders of all runs under one root; ValueError for a URL with a secret in it."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
+        store_without_secret(str(root))
         self.root = UPath(root)
 
     @property
@@ -115,11 +116,12 @@ class RunStore:
             filled.mkdir()
             yield filled
             if self.is_local:
-                shutil.rmtree(target, ignore_errors=True)
+                # The one before leaves by its name: while it were deleted, a reader would find half of it.
+                if target.exists():
+                    os.replace(Path(target.path), Path(temporary) / f"before-{name}")
                 os.replace(filled, Path(target.path))
             else:
-                for path in sorted(p for p in filled.rglob("*") if p.is_file()):
-                    (target / path.relative_to(filled).as_posix()).write_bytes(path.read_bytes())
+                _replace(target, filled)
 
     @contextmanager
     def local_folder(self, run: str, asset: str, name: str) -> Iterator[Path]:
@@ -137,6 +139,20 @@ class RunStore:
                     copy.parent.mkdir(parents=True, exist_ok=True)
                     copy.write_bytes(path.read_bytes())
             yield Path(temporary)
+
+
+def _replace(target: UPath, filled: Path) -> None:
+    """Make a folder of an object store, which can't be renamed, hold what `filled` holds.
+
+    The old files go when the new ones are there, so that a reader finds one model at any time. An index of
+    shards comes after them in order, so it is written after its own and removed before the old ones.
+    """
+    new = {path.relative_to(filled).as_posix(): path for path in filled.rglob("*") if path.is_file()}
+    for name in sorted(new):
+        (target / name).write_bytes(new[name].read_bytes())
+    standing = {path.relative_to(target).as_posix(): path for path in target.rglob("*") if path.is_file()}
+    for name in sorted(standing.keys() - new.keys(), reverse=True):
+        standing[name].unlink()
 
 
 def digest(rows: Iterable[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""Settings of a trace source that name the environment, and the error when one does not work."""
+"""Settings that name the environment, their secrets, and the error of a trace source that does not work."""
 
 from __future__ import annotations
 
@@ -6,8 +6,17 @@ import os
 import re
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_PASSWORD = re.compile(r"(://[^:/@]*:)(?!\$\{)(.*)(?=@)")
-_SECRET_OPTION = re.compile(r"(?i)([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)(?!\$\{)[^&]*")
+
+# Each is what stands before a secret, and the secret; a variable and nothing else is none. A password with
+# raw signs ends at the last `@`.
+_SECRETS = (
+    re.compile(r"(://[^:/]*:)(?!\$\{\w+\}@[^@]*$)(.+)(?=@)"),
+    re.compile(r"(https?://)(?!\$\{\w+\}@)([^:/@?]+)(?=@)"),
+    re.compile(
+        r"(?i)([?&][^=&]*(?:pass|pwd|secret|token|key|sig|credential|odbc_connect)[^=&]*=)"
+        r"(?!\$\{\w+\}(?:&|$))([^&]+)"
+    ),
+)
 
 
 class SourceError(ValueError):
@@ -30,6 +39,33 @@ def expand(text: str, setting: str) -> str:
     return _VARIABLE.sub(value, text)
 
 
+def unexpanded(said: str, text: str) -> str:
+    """What others say of an expanded setting, without its secrets: `${NAME}` stands for a value again."""
+    for name in _VARIABLE.findall(text):
+        if value := os.environ.get(name):
+            said = said.replace(value, f"${{{name}}}")
+    for secret in _SECRETS:
+        for found in secret.finditer(text):
+            said = said.replace(found[2], "***")
+    return said
+
+
 def masked(url: str) -> str:
     """The URL without its password and secret options; `${NAME}` in their place stays."""
-    return _SECRET_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1***", url))
+    for secret in _SECRETS:
+        url = secret.sub(r"\1***", url)
+    return url
+
+
+def store_without_secret(root: str) -> str:
+    """The root of a store, as it is. Raises ValueError for a URL that holds a secret.
+
+    It stands in errors, in Dagster's metadata and in reports.
+    """
+    if masked(root) != root:
+        raise ValueError(
+            "the store's URL (DISTIL_DAG_STORE) holds a password or a key, which would be kept with runs. "
+            "Leave it out, and set what its file system reads from the environment: AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY for s3://, FSSPEC_SFTP_PASSWORD for sftp://, and so on"
+        )
+    return root

@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from distil_dag.adapters.source_text import SourceError, SourceUnavailable, expand, masked
+from distil_dag.adapters.source_text import SourceError, SourceUnavailable, expand, masked, unexpanded
 from distil_dag.adapters.trace_intake import RawRecord
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import SqlSource
@@ -36,7 +36,7 @@ class SqlLog:
         """Connects and looks at the table; raises SourceError that says what does not fit."""
         self._source = source
         self._handed_over = 0
-        self._engine = _engine(expand(source.url, "traces.url"))
+        self._engine = _engine(source.url)
         schema, _, name = source.table.rpartition(".")
         self._schema, self._name = schema or None, name
         self._types = self._column_types()
@@ -82,7 +82,7 @@ class SqlLog:
         """Rows logged at `since` or later, without reading them."""
         column = self._time_column()
         query = sa.select(sa.func.count()).select_from(self._table).where(*self._where())
-        with _told(self._engine) as connection:
+        with self._told() as connection:
             if self._is_moment():
                 return int(connection.scalar(query.where(column >= self._moment(since))) or 0)
             times = sa.select(column).where(*self._where(), self._within(since, None))
@@ -142,8 +142,19 @@ class SqlLog:
         aware = getattr(self._types[str(self._source.time_column)], "timezone", False)
         return time if aware else time.astimezone(UTC).replace(tzinfo=None)
 
+    @contextmanager
+    def _told(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except sa.exc.SQLAlchemyError as error:
+            url = self._source.url
+            said = unexpanded(str(getattr(error, "orig", None) or error), url)
+            told = SourceUnavailable if isinstance(error, sa.exc.OperationalError) else SourceError
+            raise told(f"{masked(url)} can't be read: {said}") from None
+
     def _column_types(self) -> dict[str, Any]:
-        with _told(self._engine):
+        with self._told():
             inspector = sa.inspect(self._engine)
             names = [*inspector.get_table_names(self._schema), *inspector.get_view_names(self._schema)]
             if self._name not in names:
@@ -170,14 +181,28 @@ class SqlLog:
 
 def _engine(url: str) -> sa.Engine:
     try:
-        parsed = sa.make_url(url)
+        parsed = sa.make_url(expand(url, "traces.url"))
+        # Without this, the rest of a password would be looked up as a host, and told of.
+        if parsed.username is not None and "@" in f"{parsed.host}{parsed.database}":
+            raise sa.exc.ArgumentError
         engine = sa.create_engine(parsed, poolclass=sa.NullPool)
-    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
+    except SourceError:
+        raise
+    except ModuleNotFoundError as error:
+        raise SourceError(
+            f"traces.url needs the Python package {error.name}, which is not installed: install it, or name "
+            "the driver that is, such as postgresql+psycopg2://"
+        ) from None
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError, ValueError) as error:
         # The error may quote the URL, which may hold a password.
-        raise SourceError(f"traces.url can't be used as a database URL ({type(error).__name__})") from None
+        raise SourceError(
+            f"traces.url can't be used as a database URL ({type(error).__name__}). It looks like "
+            "postgresql+psycopg2://USER:${PASSWORD}@HOST:PORT/DATABASE; signs such as @ : / in the password "
+            "must be percent-encoded (%40 %3A %2F), in a variable of the environment too"
+        ) from None
     if parsed.get_backend_name() == "sqlite":
         if parsed.database and parsed.database != ":memory:" and not Path(parsed.database).is_file():
-            raise SourceError(f"there is no SQLite database {parsed.database}")
+            raise SourceError(f"there is no SQLite database {unexpanded(parsed.database, url)}")
 
         # Bytes that are no UTF-8 end a query in Python's driver; half surrogates end one row.
         @sa.event.listens_for(engine, "connect")
@@ -185,17 +210,6 @@ def _engine(url: str) -> sa.Engine:
             connection.text_factory = lambda text: text.decode(errors="surrogateescape")
 
     return engine
-
-
-@contextmanager
-def _told(engine: sa.Engine) -> Iterator[sa.Connection]:
-    try:
-        with engine.connect() as connection:
-            yield connection
-    except sa.exc.SQLAlchemyError as error:
-        where = masked(engine.url.render_as_string(hide_password=False))
-        told = SourceUnavailable if isinstance(error, sa.exc.OperationalError) else SourceError
-        raise told(f"{where} can't be read: {getattr(error, 'orig', None) or error}") from None
 
 
 def _between(column: Any, start: Any, end: Any) -> sa.ColumnElement[bool]:

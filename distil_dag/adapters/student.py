@@ -62,14 +62,19 @@ class Student(Closing):
     Its answers are valid calls of its tools by construction, and those of plain greedy decoding under the
     same grammar. One with other words than the request's, where the student has learned to copy them, is
     decoded again with no other words allowed.
-    `tools` replaces the tools in the file, `context` is the longest prompt with its answer, in
-    tokens. `calibration` is how its probabilities are to be read, None where that was not found out for
-    these tools. Safe to share between threads, which take turns. Raises FileNotFoundError or ValueError
-    for a file that is no model, NotDecodable for one that this decoder is not for.
+    `tools` replaces the tools in the file, `context` is the longest prompt with its answer, in tokens
+    (None: as long as the model was trained for, 8,192 at most). `calibration` is how its probabilities
+    are to be read, None where that was not found out for these tools. Safe to share between threads,
+    which take turns. Raises FileNotFoundError or ValueError for a file that is no model, NotDecodable for
+    one that this decoder is not for.
     """
 
     def __init__(
-        self, path: str | Path, tools: Toolset | None = None, context: int = 2048, threads: int | None = None
+        self,
+        path: str | Path,
+        tools: Toolset | None = None,
+        context: int | None = 2048,
+        threads: int | None = None,
     ) -> None:
         self._path = Path(path)
         self._turn = threading.Lock()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ from distil_dag.stages.case_files import read_cases
 TASK_FILE = "task.yaml"
 TEST_FILE = "test.jsonl"
 LABELS_FILE = "labels.jsonl"
+
+_ADVICE = "set a variable of the environment and write ${NAME} in its place"
 
 _SQLITE = re.compile(r"^(sqlite(?:\+\w+)?:///)(?!/|\$\{|:memory:)([^?]+)(.*)$", re.DOTALL)
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
@@ -156,12 +158,8 @@ def _override(
     for dots, text in overrides.items():
         said = f"{dots}={masked(text)}"
         if masked(text) != text:
-            advice = "set a variable of the environment and write ${NAME} in its place"
-            mistakes.append(
-                Mistake(
-                    f"override {said}", 0, f"holds a secret, which Dagster would keep with the run; {advice}"
-                )
-            )
+            kept = "holds a secret, which Dagster would keep with the run"
+            mistakes.append(Mistake(f"override {said}", 0, f"{kept}; {_ADVICE}"))
             continue
         path = tuple(int(step) if step.isdigit() else step for step in dots.split("."))
         try:
@@ -209,6 +207,8 @@ def _conflicts(raw: Mapping[str, Any]) -> list[tuple[tuple[Step, ...], str]]:
     models += [(("judge", "arbiter"), judge.get("arbiter"))] if isinstance(judge, dict) else []
     needs = {"attached": ("base_url", "model"), "managed": ("model",), "gguf": ("model",)}
     for path, model in models:
+        if isinstance(model, dict):
+            found += [((*path, name), said) for name, said in _secrets(model)]
         if isinstance(model, dict) and isinstance(mode := model.get("mode"), str):
             missing = [name for name in needs.get(mode, ()) if not model.get(name)]
             found += [((*path, name), f"is missing: mode `{mode}` needs it") for name in missing]
@@ -220,6 +220,16 @@ def _conflicts(raw: Mapping[str, Any]) -> list[tuple[tuple[Step, ...], str]]:
             allowed = ", ".join(map(str, (*made, "f16")))
             found.append((("export", "primary"), f"{primary!r} is not among the files made: {allowed}"))
     return found
+
+
+def _secrets(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Settings of a model that hold a secret: they would be frozen with the run, and go into GGUF files."""
+    address, key = model.get("base_url"), model.get("api_key_env")
+    listed = address if isinstance(address, (list, tuple)) else [address]
+    if any(isinstance(one, str) and masked(one) != one for one in listed):
+        yield "base_url", f"holds a secret, which would be kept with the run; {_ADVICE}"
+    if isinstance(key, str) and key and not key.isidentifier():
+        yield "api_key_env", "must be the name of the variable that holds the key, not the key itself"
 
 
 def _read_test(path: Path, toolset: Toolset | None) -> tuple[tuple[HeldOut, ...], list[Mistake]]:

@@ -48,7 +48,7 @@ class RawRecord(NamedTuple):
     value: Any
     raw: Any = None
     problem: Unreadable | None = None
-    columnar: bool = False  # from typed columns, where an absent argument shows as null
+    columnar: bool = False  # from typed columns, where what is absent shows as null
 
 
 class Intake:

@@ -13,6 +13,7 @@ from distil_dag.adapters.candidates import ChatCandidate, GgufCandidate
 from distil_dag.adapters.chat_models import open_chat
 from distil_dag.adapters.decoder_candidate import DecoderCandidate
 from distil_dag.adapters.gguf_tools import read_metadata
+from distil_dag.adapters.source_text import expand, masked, unexpanded
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.task_folders import find_task
 from distil_dag.core.case import Case, Message
@@ -155,14 +156,16 @@ def _only_model(url: str, key_env: str) -> str:
     from openai import OpenAI, OpenAIError
 
     try:
-        served = [m.id for m in OpenAI(base_url=url, api_key=os.environ.get(key_env) or "none").models.list()]
+        client = OpenAI(base_url=expand(url, "--endpoint"), api_key=os.environ.get(key_env) or "none")
+        served = [m.id for m in client.models.list()]
     except (OpenAIError, ValueError) as error:
+        said = unexpanded(str(error), url)
         raise CommandError(
-            f"{url} does not answer ({error}); is the server up, and does its URL end in /v1?"
+            f"{masked(url)} does not answer ({said}); is the server up, and does its URL end in /v1?"
         ) from None
     if len(served) != 1:
         raise CommandError(
-            f"{url} serves {', '.join(served) or 'nothing'}: choose with --endpoint-model NAME"
+            f"{masked(url)} serves {', '.join(served) or 'nothing'}: choose with --endpoint-model NAME"
         )
     return served[0]
 

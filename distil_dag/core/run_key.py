@@ -14,6 +14,9 @@ from datetime import UTC, datetime
 
 _FORMAT = "%Y%m%dT%H%M%SZ"
 _WINDOW = re.compile(r"^(\d{8}T\d{6}Z)_(\d{8}T\d{6}Z)(?:_(.+))?$")
+# What begins with a day and goes on to another: a window with a sign too few or too many.
+_DAY = r"(?:19|20)\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])"
+_MEANT_AS_WINDOW = re.compile(rf"^\d{{4}}-?\d\d-?\d\d.*{_DAY}")
 _LABEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
 _TASK = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
 
@@ -55,6 +58,9 @@ class RunKey:
             raise ValueError(_explain(text, "it names no task"))
         if (label or not window) and not _LABEL.match(label):
             raise ValueError(_explain(text, "the label may hold letters, digits, `_` and `-`"))
+        # It would take the whole log, and say nothing of it.
+        if not window and _MEANT_AS_WINDOW.match(label):
+            raise ValueError(_explain(text, "it has two dates, as a window has, and is none"))
         if since and until and since >= until:
             raise ValueError(_explain(text, "the window ends before it starts (UNTIL comes first)"))
         return cls(task=task, since=since, until=until, label=label)

@@ -92,7 +92,9 @@ def read_call(value: Any) -> ToolCall:
     name = body.get("name")
     if not isinstance(name, str) or not name:
         raise ValueError("a tool call needs a non-empty string `name`")
-    arguments = body.get("arguments", body.get("parameters", {}))
+    arguments = body.get("arguments")
+    if arguments is None:
+        arguments = body.get("parameters")
     if arguments is None or arguments == "":
         arguments = {}
     if isinstance(arguments, str):

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from distil_dag.adapters.source_text import store_without_secret
 from distil_dag.adapters.whole_files import write_whole
 
 _TASKS_FILE = "tasks.txt"
@@ -74,11 +75,14 @@ class Deployment:
 
 
 def deployment(home: Path | None = None) -> Deployment:
-    """The installation that the environment describes; `home` wins over `DISTIL_DAG_HOME`."""
+    """The installation that the environment describes; `home` wins over `DISTIL_DAG_HOME`.
+
+    Raises ValueError when `DISTIL_DAG_STORE` holds a secret, which Dagster would show.
+    """
     root = (home or Path(os.environ.get("DISTIL_DAG_HOME") or ".distil_dag")).absolute()
     return Deployment(
         home=root,
-        store=os.environ.get("DISTIL_DAG_STORE") or str(root / "store"),
+        store=store_without_secret(os.environ.get("DISTIL_DAG_STORE") or str(root / "store")),
         dagster_home=Path(os.environ.get("DAGSTER_HOME") or root / "dagster").absolute(),
         task_folders=_task_folders(root),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -145,5 +144,6 @@ def modelfile(gguf_file: str, student: StudentSpec, chatml: bool) -> str:
         tools = _OLLAMA_OPEN_BOOK if student.tools_in_prompt else _OLLAMA_CLOSED_BOOK
         lines += [f'TEMPLATE """{tools}{_OLLAMA_TURNS}"""', f'PARAMETER stop "{CHATML_CLOSE}"']
     if student.system_prompt:
-        lines.append(f"SYSTEM {json.dumps(student.system_prompt, ensure_ascii=False)}")
+        # Ollama knows no escapes: what stands between the quotes is taken as it is.
+        lines.append(f'SYSTEM """{student.system_prompt}"""')
     return "\n".join(lines) + "\n"

@@ -9,7 +9,7 @@ import numpy as np
 from distil_dag.core.verdict import Verdict
 from distil_dag.stages.judge_calibration import area
 from distil_dag.stages.judge_port import Judgement
-from distil_dag.stages.statistics import wilson
+from distil_dag.stages.statistics import area_interval, wilson
 
 _DRAWS = 1000
 _CONFIDENCE = 0.95
@@ -26,7 +26,7 @@ def audit(verdicts: Sequence[Verdict], labels: Mapping[str, bool], seed: int = 0
     logged calls. Unjudged traces are left out and counted. `agreement` and Cohen's `kappa` (1960;
     interval: posterior of the two-by-two table) are of verdicts with labels; `precision` and `recall`
     of finding wrong calls, `purity` is the share of right ones among those passed (Wilson); `auc`
-    takes the scores (bootstrap over traces).
+    takes the scores (Newcombe's score interval, as in the report).
     """
     known = [(v, labels.get(v.trace_id, labels.get(v.trace_id.split("#")[0]))) for v in verdicts]
     judged = [(v, right) for v, right in known if right is not None and v.outcome != "unjudged"]
@@ -35,28 +35,29 @@ def audit(verdicts: Sequence[Verdict], labels: Mapping[str, bool], seed: int = 0
         return {}
     rejected = np.array([v.outcome == "rejected" or v.relabelled_from is not None for v, _ in judged])
     scores = np.array([_logged_score(v) for v, _ in judged])
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(0, len(wrong), size=(_DRAWS, len(wrong)))
-    areas = [area(scores[rows], wrong[rows]) for rows in draws if wrong[rows].any() and not wrong[rows].all()]
+    auc = area_interval(area(scores, wrong), int((~wrong).sum()), int(wrong.sum()), _CONFIDENCE)
     table = np.array(
         [(a & b).sum() for a in (rejected, ~rejected) for b in (wrong, ~wrong)], dtype=np.float64
     )
-    kappas = _kappa(rng.dirichlet(table + _PRIOR, size=_DRAWS))
+    kappa = float(_kappa(table[None, :] / len(wrong))[0])
+    kappas = _kappa(np.random.default_rng(seed).dirichlet(table + _PRIOR, size=_DRAWS))
     both, only_rejected, only_wrong, neither = (int(count) for count in table)
     return {
         "n": float(len(wrong)),
         "wrong": float(wrong.sum()),
         "unjudged": float(sum(right is not None and v.outcome == "unjudged" for v, right in known)),
         **_share("agreement", both + neither, len(wrong)),
-        "kappa": float(_kappa(table[None, :] / len(wrong))[0]),
-        "kappa_low": float(np.quantile(kappas, _TAIL)),
-        "kappa_high": float(np.quantile(kappas, 1 - _TAIL)),
+        "kappa": kappa,
+        # No draw reaches 1, where all agree: there the estimate is the end, as Brown, Cai and DasGupta
+        # (Stat. Sci. 16 (2001) 101-133) end Jeffreys' interval of a share.
+        "kappa_low": min(kappa, float(np.quantile(kappas, _TAIL))),
+        "kappa_high": max(kappa, float(np.quantile(kappas, 1 - _TAIL))),
         **_share("precision", both, both + only_rejected),
         **_share("recall", both, both + only_wrong),
         **_share("purity", neither, neither + only_wrong),
-        "auc": area(scores, wrong),
-        "auc_low": float(np.quantile(areas, _TAIL)),
-        "auc_high": float(np.quantile(areas, 1 - _TAIL)),
+        "auc": auc.value,
+        "auc_low": auc.low,
+        "auc_high": auc.high,
     }
 
 

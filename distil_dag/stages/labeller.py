@@ -28,8 +28,8 @@ _Values = dict[str, Counter[str]]
 
 
 def tools_key(case: Case) -> str:
-    """The tools of a case's calls, joined by ` + `; empty for no call."""
-    return " + ".join(call.name for call in case.calls)
+    """The tools of a case's calls, whose order says nothing, joined by ` + `; empty for no call."""
+    return " + ".join(sorted(call.name for call in case.calls))
 
 
 class Labeller:

@@ -26,9 +26,10 @@ class Answered:
     """A candidate's raw text for one case; how long it took alone, where that was measured.
 
     `error` says why no answer came. Such a case is wrong, whatever was expected. `tokens` are those of
-    the prompt and of the answer. `logprob` is the natural log of the answer's probability, `confidence`
-    what that is worth and `confident` whether it is enough, each where it is known. `asked` are the token
-    ids of the prompt, `rendered` those that the runtime's own chat route makes of the case, where it has one.
+    the prompt and of the answer. `logprob` is the natural log of the answer's probability (minus infinity
+    if it was cut off), `confidence` what that is worth and `confident` whether it is enough, each where it
+    is known. `asked` are the token ids of the prompt, `rendered` those that the runtime's own chat route
+    makes of the case, where it has one.
     """
 
     text: str

@@ -78,7 +78,7 @@ class RecordReader:
 
         A record with one assistant turn gives a trace with the record's own id, the k-th assistant
         turn of a longer conversation is `<id>#<k>`. What stands before an unreadable turn is kept.
-        `columnar`: the record comes from typed columns, where an absent argument shows as null.
+        `columnar`: the record comes from typed columns, where what is absent shows as null.
         """
         turns: list[Turn] = []
         traces: list[Trace] = []
@@ -86,11 +86,13 @@ class RecordReader:
         redacted: Counter[str] = Counter()
         try:
             moment = read_time(time)
+            if columnar:
+                record = _without_nulls(record)
             style = _style(record) if self._format == "auto" else self._format
             if style == "openai_chat":
                 record = {**record, **{name: from_json_text(record.get(name), name) for name in _BODIES}}
             try:
-                turns.extend(bounded(_turns(record, style, columnar)))
+                turns.extend(bounded(_turns(record, style)))
             except Unreadable as error:
                 problem = error
             turns = joined(turns)
@@ -160,20 +162,20 @@ def _style(record: Record) -> RecordFormat:
     )
 
 
-def _turns(record: Record, style: str, columnar: bool) -> Iterator[Turn]:
+def _turns(record: Record, style: str) -> Iterator[Turn]:
     if style == "openai_chat":
         request = record.get("request") or record
         history = request.get("messages") if isinstance(request, Mapping) else request
         for raw in as_list(history, "request.messages"):
-            yield read_turn(raw, columnar)
-        yield read_turn(_response_message(record.get("response")), columnar, answers=True)
+            yield read_turn(raw)
+        yield read_turn(_response_message(record.get("response")), answers=True)
     elif style == "messages":
         name = "messages" if record.get("messages") is not None else "context"
         for raw in as_list(record.get(name), name):
-            yield read_turn(raw, columnar, answers=True)
+            yield read_turn(raw, answers=True)
     else:
-        yield from _question(record.get("question"), columnar)
-        yield _answer(record.get("answer"), columnar)
+        yield from _question(record.get("question"))
+        yield _answer(record.get("answer"))
 
 
 def _response_message(response: Any) -> Any:
@@ -193,18 +195,18 @@ def _as_assistant(message: Any) -> Any:
     return {"role": "assistant", **message} if isinstance(message, Mapping) else message
 
 
-def _question(question: Any, columnar: bool) -> Iterator[Turn]:
+def _question(question: Any) -> Iterator[Turn]:
     """A question is the words of the user, or a whole conversation as a list of turns."""
     if isinstance(question, str) and question.lstrip().startswith('[{"'):
         question = from_json_text(question, "question")
     if isinstance(question, list):
         for raw in question:
-            yield read_turn(raw, columnar)
+            yield read_turn(raw)
     else:
         yield Turn("user", read_content(question))
 
 
-def _answer(answer: Any, columnar: bool) -> Turn:
+def _answer(answer: Any) -> Turn:
     if isinstance(answer, str):
         clean_text(answer, "answer")
         said = parse_answer(answer)
@@ -212,11 +214,11 @@ def _answer(answer: Any, columnar: bool) -> Turn:
             raise Unreadable("unreadable call", "the answer begins like a call and does not parse")
         return Turn("assistant", said.text, checked(said.calls), answers=True)
     if isinstance(answer, Mapping) and ("role" in answer or "tool_calls" in answer):
-        return read_turn(_as_assistant(answer), columnar, answers=True)
+        return read_turn(_as_assistant(answer), answers=True)
     if answer is None:
         raise Unreadable("no answer")
     calls = answer if isinstance(answer, list) else [answer]
-    return Turn("assistant", "", checked(read_logged_call(value, columnar) for value in calls), answers=True)
+    return Turn("assistant", "", checked(read_logged_call(value) for value in calls), answers=True)
 
 
 def _answers(turns: Sequence[Turn]) -> Iterator[tuple[int, int]]:
@@ -267,3 +269,10 @@ def _latency(record: Record) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _LATENCY_LIMIT:
         return None
     return float(value)
+
+
+def _without_nulls(value: Any) -> Any:
+    """A value of typed columns as it was logged: each of its objects shows the names of all of them."""
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value

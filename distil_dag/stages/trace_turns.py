@@ -50,11 +50,8 @@ class Turn:
     answers: bool = False
 
 
-def read_turn(raw: Any, columnar: bool, answers: bool = False) -> Turn:
-    """The turn that a message holds; Unreadable if it can't be trusted.
-
-    `columnar`: the message comes from typed columns, where an absent argument shows as null.
-    """
+def read_turn(raw: Any, answers: bool = False) -> Turn:
+    """The turn that a message holds; Unreadable if it can't be trusted."""
     if not isinstance(raw, Mapping):
         raise Unreadable("wrong type", f"a message is {type(raw).__name__}, not an object")
     role = _ROLES.get(raw["role"]) if isinstance(raw.get("role"), str) else None
@@ -63,7 +60,7 @@ def read_turn(raw: Any, columnar: bool, answers: bool = False) -> Turn:
     content = read_content(raw.get("content"))
     if role != "assistant":
         return Turn(role, content)
-    calls = _calls(raw, columnar)
+    calls = _calls(raw)
     if calls is None and OPEN_TAG in content:
         said = parse_answer(content)
         if said.error:
@@ -93,29 +90,26 @@ def _part(part: Any) -> str:
     return clean_text(part.get("text", part.get("refusal")), "content")
 
 
-def _calls(raw: Record, columnar: bool) -> tuple[ToolCall, ...] | None:
+def _calls(raw: Record) -> tuple[ToolCall, ...] | None:
     """The calls of a turn; None where it does not say that there are none."""
     calls = from_json_text(raw.get("tool_calls"), "tool_calls")
     if not calls and isinstance(raw.get("function_call"), (Mapping, str)):
         calls = [from_json_text(raw["function_call"], "function_call")]
     if calls is None:
         return None
-    return checked(read_logged_call(value, columnar) for value in as_list(calls, "tool_calls"))
+    return checked(read_logged_call(value) for value in as_list(calls, "tool_calls"))
 
 
-def read_logged_call(value: Any, columnar: bool) -> ToolCall:
+def read_logged_call(value: Any) -> ToolCall:
     """The call that a logged value holds, in any shape that `read_call` knows; else Unreadable."""
     try:
-        call = read_call(value)
+        return read_call(value)
     except ValidationError:
         raise Unreadable("unreadable call", "the arguments hold what JSON does not have") from None
     except RecursionError:
         raise Unreadable("nested too deep", "the arguments") from None
     except ValueError as error:
         raise Unreadable("unreadable call", str(error)) from None
-    if columnar and not isinstance(value.get("function", value).get("arguments"), str):
-        call = ToolCall(name=call.name, arguments=_without_nulls(call.arguments))
-    return call
 
 
 def checked(calls: Iterable[ToolCall]) -> tuple[ToolCall, ...]:
@@ -169,9 +163,3 @@ def as_list(value: Any, what: str) -> list[Any]:
     if not isinstance(value, list):
         raise Unreadable("wrong type", f"{what} is {type(value).__name__}, not a list")
     return value
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    return [_without_nulls(item) for item in value] if isinstance(value, list) else value

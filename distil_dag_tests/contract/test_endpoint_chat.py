@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import json
 import math
@@ -206,6 +207,27 @@ def test_the_key_shows_nowhere(serve: Any) -> None:
     assert SECRET not in shown
     assert "password" not in shown
     assert model.identity == "big@host.example:8443/v1"
+
+
+def test_a_password_of_an_address_comes_from_the_environment(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROXY", "user:hunter%402@")
+    server = serve(echo)
+    model = chat(server, base_url=server.url.replace("http://", "http://${PROXY}"))
+    assert model.generate([ask("a")])[0].text == "A"
+    said = base64.b64encode(b"user:hunter@2").decode()
+    assert server.requests[-1][2]["authorization"] == f"Basic {said}"
+    monkeypatch.delenv("PROXY")
+    with pytest.raises(ValueError, match="base_url needs the environment variable PROXY"):
+        chat(server, base_url="http://${PROXY}localhost/v1")
+
+
+def test_an_address_that_is_none_is_told_of_without_its_password(serve: Any) -> None:
+    with pytest.raises(ValueError, match="must be percent-encoded") as caught:
+        chat(serve(echo), base_url="http://user:hunter2#@localhost:8000/v1")
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__suppress_context__
 
 
 @pytest.mark.parametrize("given", [{"base_url": "http://localhost/v1"}, {"model": "big"}])

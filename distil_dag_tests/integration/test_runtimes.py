@@ -91,6 +91,14 @@ def test_every_runtime_is_asked_with_the_same_ids(tokenizer: Path, tmp_path: Pat
     assert prompts(file, cases) == prompts(DecoderCandidate(file), cases) == wanted
 
 
+def test_a_case_that_one_runtime_of_a_file_can_read_the_other_reads(tmp_path: Path) -> None:
+    values = {"distil_dag.run": "home.first", "distil_dag.tools": json.dumps(TOOLS.openai())}
+    file = GgufCandidate(write_tiny_gguf(tmp_path / "model.gguf", values, context=4096), TOOLS, 4)
+    long = [Case(id="long", messages=(Message(role="user", content="light " * 2500),))]
+    assert len(prompts(file, long)[0]) > 2500
+    assert prompts(file, long) == prompts(DecoderCandidate(file), long)
+
+
 def test_a_request_that_spells_a_control_token_is_seen_to_be_read_otherwise(
     tokenizer: Path, tmp_path: Path
 ) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from distil_dag.adapters.answer_confidence import measure_confidence
 from distil_dag.adapters.student import Student
 from distil_dag.core.case import Case, Message
 from distil_dag.core.confidence import Confidence
+from distil_dag.core.task import EvaluationSpec
 from distil_dag.core.tool_call import ToolCall, parse_answer, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.answer_habits import KEY, AnswerHabits
@@ -199,6 +201,25 @@ def test_an_answer_says_how_far_it_is_to_be_believed(tmp_path: Path) -> None:
     with Student(path, toolset(random.Random(5)), threads=THREADS) as student:
         other = student.answer("light", ROOM)
     assert (other.confidence, other.confident) == (None, None)
+
+
+def test_what_was_cut_off_says_nothing_of_how_far_whole_answers_are_to_be_believed(tmp_path: Path) -> None:
+    draw = random.Random(4)
+    tools = toolset(draw)
+    values = {"distil_dag.run": "home.first", "distil_dag.tools": json.dumps(tools.openai())}
+    path = write_tiny_gguf(tmp_path / "sure.gguf", values)
+    words = [request(draw) for _ in range(12)]
+    cases = [Case(id=f"{n}", messages=(Message(role="user", content=said),)) for n, said in enumerate(words)]
+    with Student(path, threads=THREADS) as student:
+        room = 1 + min(len(student.answer(said, ROOM).decoded.tokens) for said in words)
+        whole = sum(student.answer(said, room).complete for said in words)
+    assert 0 < whole < len(cases)
+    found, _, right = measure_confidence(path, cases, tools, EvaluationSpec(max_new_tokens=room))
+    assert found is not None
+    assert (found.cases, len(right)) == (whole, len(cases))
+    found, why, right = measure_confidence(path, cases, tools, EvaluationSpec(max_new_tokens=1))
+    assert (found, len(right)) == (None, len(cases))
+    assert "answered to its end within evaluation.max_new_tokens (1)" in why
 
 
 def test_the_probability_is_that_of_plain_decoding(make: Make) -> None:

@@ -25,7 +25,9 @@ def _tokenizer() -> list[tuple[str, Any, Any, Any]]:
     ]
 
 
-def write_tiny_gguf(path: Path, values: dict[str, str], seed: int = 0, form: str = "f16") -> Path:
+def write_tiny_gguf(
+    path: Path, values: dict[str, str], seed: int = 0, form: str = "f16", context: int = 512
+) -> Path:
     """Write the model with these key-values beside its own, in a format that `quantize` knows."""
     import gguf
 
@@ -34,7 +36,7 @@ def write_tiny_gguf(path: Path, values: dict[str, str], seed: int = 0, form: str
 
     exact = path.with_suffix(".exact")
     writer = gguf.GGUFWriter(exact, "llama")
-    writer.add_context_length(512)
+    writer.add_context_length(context)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(LAYERS)
     writer.add_feed_forward_length(HIDDEN)

@@ -135,9 +135,10 @@ def test_a_server_with_several_models_asks_which(
 
 
 def test_a_server_that_is_not_there(call: Call, cases: Path) -> None:
-    said = call("eval", cases, "--task", cases.parent / "home_task", "--endpoint", "http://127.0.0.1:9/v1")
+    address = "http://me:hunter2@127.0.0.1:9/v1"
+    said = call("eval", cases, "--task", cases.parent / "home_task", "--endpoint", address)
     assert said.code == 2
-    assert "does not answer" in said.err
+    assert "http://me:***@127.0.0.1:9/v1 does not answer" in said.err
 
 
 @pytest.mark.slow

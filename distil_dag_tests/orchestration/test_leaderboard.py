@@ -21,11 +21,13 @@ def test_best_first_within_each_task(tmp_path: Path) -> None:
     store = RunStore(tmp_path)
     evaluated(store, "home.a", 0.8)
     evaluated(store, "home.b", 0.9)
-    evaluated(store, "car.a", 0.7, comparisons=[])
+    older = "car.20261124_20261117"  # a key that none may be called by any more
+    evaluated(store, older, 0.7, comparisons=[])
     store.write_report("home.gated", "traces", good.TRACES_REPORT)
     store.write_bytes("home.broken", "eval_report", "report.json", b"{")
     rows = standings(store)
-    assert [row["run"] for row in rows] == ["car.a", "home.b", "home.a"]
+    assert [row["run"] for row in rows] == [older, "home.b", "home.a"]
+    assert rows[0]["task"] == "car"
     assert rows[1]["lead over lookup"] == "+15.0% (+10.0% to +20.0%)"
     assert rows[0]["lead over lookup"] == ""
     assert rows[1]["interval"] == "85.0% to 95.0%"

@@ -77,6 +77,15 @@ def test_the_threshold_keeps_as_many_as_the_precision_allows() -> None:
     assert not found.holds(-0.51)
 
 
+def test_an_answer_that_was_cut_off_comes_last() -> None:
+    whole = [Sure(-0.1, True), Sure(-2.0, True), Sure(-3.0, True)]
+    report = confidence_report("s", [Sure(-math.inf, False), *whole], SPEC)
+    assert report is not None
+    assert report.auroc is not None
+    assert report.auroc.value == 1.0
+    assert [(point.n, point.exact.value) for point in report.curve][-2:] == [(3, 1.0), (4, 0.75)]
+
+
 def test_equal_probabilities_are_kept_together_or_not_at_all() -> None:
     found = calibrated([-0.1, -0.1, -0.2], [True, False, True], 0.9)
     assert (found.threshold, found.kept) == (None, 0)

@@ -86,7 +86,8 @@ def test_the_modelfile_serves_as_trained():
     assert text.startswith("FROM ./model-Q8_0.gguf\n")
     assert "PARAMETER temperature 0\n" in text
     assert 'PARAMETER stop "<|im_end|>"\n' in text
-    assert text.endswith('SYSTEM "Say \\"on\\".\\nNow."\n')
+    # Ollama's parser takes what stands between the quotes as it is.
+    assert text.endswith('SYSTEM """Say "on".\nNow."""\n')
     assert '<|im_start|>assistant\n"""' in text
     assert "TEMPLATE" not in modelfile("m.gguf", StudentSpec(), chatml=False)
 

@@ -57,6 +57,10 @@ def test_kappa_takes_chance_away_and_few_labels_leave_doubt() -> None:
     assert few["kappa"] == many["kappa"] == 1.0
     assert few["kappa_low"] < 0.7 < 0.95 < many["kappa_low"]
     assert few["recall_low"] < many["recall_low"]
+    for found in (few, many):
+        for name in ("kappa", "auc", "agreement", "precision", "recall", "purity"):
+            assert found[f"{name}_low"] < found[name] == found[f"{name}_high"] == 1.0
+    assert few["auc_low"] < 0.7 < 0.95 < many["auc_low"]
 
 
 def test_a_judge_that_passes_everything_agrees_by_chance_alone() -> None:

@@ -260,11 +260,14 @@ records = st.dictionaries(
 
 
 @settings(max_examples=120, deadline=None)
-@given(records)
-def test_no_record_can_stop_the_intake(record):
+@given(records, st.booleans())
+def test_no_record_can_stop_the_intake(record, columnar):
     intake = Intake(task_of("log.jsonl", time_column="at"), RunKey.parse("t.all"))
     values = [json.loads(BEFORE), record, json.loads(AFTER)]
-    found = [RawRecord("log.jsonl", f"line {n}", value) for n, value in enumerate(values, start=1)]
+    found = [
+        RawRecord("log.jsonl", f"line {n}", value, columnar=columnar)
+        for n, value in enumerate(values, start=1)
+    ]
     traces, quarantine = rows_of(intake.read(found))
     report = intake.report()
     assert traces[0]["id"] == "before"

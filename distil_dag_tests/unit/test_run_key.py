@@ -29,6 +29,22 @@ def test_a_key_without_window_is_the_whole_log() -> None:
     assert key.contains(None)
 
 
+@pytest.mark.parametrize(
+    "label",
+    [
+        "20261124",
+        "2026-11-24",
+        "20261124T110000Z",
+        "20261124_v2",
+        "20261124-12345678rows",
+        "v20261124-20261117",
+    ],
+)
+def test_a_label_may_hold_a_date(label: str) -> None:
+    assert RunKey.parse(f"t.{label}") == RunKey("t", label=label)
+    assert RunKey.parse(f"t.20261124T110000Z_20261117T110000Z_{label}").label == label
+
+
 def test_the_window_holds_its_start_and_not_its_end() -> None:
     key = RunKey.parse("t.20261124T110000Z_20261117T110000Z_lr1e-4")
     assert key.label == "lr1e-4"
@@ -49,6 +65,13 @@ def test_the_window_holds_its_start_and_not_its_end() -> None:
         "t.a/b",
         "t.20261117T110000Z_20261124T110000Z",
         "t.20261399T110000Z_20261117T110000Z",
+        "t.20261124T110000Z-20261117T110000Z",
+        "t.20261124t110000z_20261117t110000z",
+        "t.20261124T110000_20261117T110000",
+        "t.20261124T110000Z_20261117T110000Z_",
+        "t.20261124_20261117",
+        "t.2026112420261117",
+        "t.2026-11-24_2026-11-17",
     ],
 )
 def test_a_wrong_key_says_what_a_key_looks_like(text: str) -> None:

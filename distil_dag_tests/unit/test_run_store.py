@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
+from upath import UPath
 
 from distil_dag.adapters.run_store import RunStore, digest
 from distil_dag.core.case import Example, HeldOut, Message, Trace
 from distil_dag.core.reports import TracesReport
 from distil_dag.core.tool_call import ToolCall
+from distil_dag.resources.deployment import deployment
 
 TURN = Message(role="assistant", tool_calls=(ToolCall(name="f", arguments={"a": [1, {"b": None}]}),))
 CASES = [
@@ -38,6 +41,19 @@ def test_a_test_case_keeps_what_production_answered(store: RunStore) -> None:
     assert store.read_cases("t.r", "judged_seeds", "test", HeldOut) == cases
 
 
+@pytest.mark.parametrize(
+    "root", ["s3://key:hunter2@bucket", "https://hunter2@host/x", "sftp://h?password=hunter2"]
+)
+def test_a_root_with_a_secret_is_refused_and_not_repeated(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISTIL_DAG_STORE", root)
+    for opened in (deployment, lambda: RunStore(root)):
+        with pytest.raises(ValueError, match="set what its file system reads from the environment") as caught:
+            opened()
+        assert "hunter2" not in str(caught.value)
+    monkeypatch.setenv("DISTIL_DAG_STORE", "sftp://me@host/store")
+    assert deployment().store == "sftp://me@host/store"
+
+
 def test_an_empty_table_is_a_table(store: RunStore) -> None:
     store.write_cases("t.r", "synthetic_set", "rejected", [])
     assert store.read_cases("t.r", "synthetic_set", "rejected", Example) == []
@@ -59,6 +75,33 @@ def test_a_folder_is_replaced_whole_and_left_alone_by_a_failure(store: RunStore)
         raise RuntimeError("killed")
     with store.local_folder("t.r", "checkpoint", "model") as folder:
         assert [p.name for p in folder.rglob("*.txt")] == ["old.txt"]
+
+
+def test_a_folder_keeps_nothing_of_the_one_before(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    index, shards = "model.safetensors.index.json", [f"model-{n}-of-2.safetensors" for n in (1, 2)]
+    with store.new_folder("t.r", "checkpoint", "model") as folder:
+        for name in ("config.json", index, *shards):
+            (folder / name).write_text("old")
+    seen: list[set[str]] = []
+    unlink = UPath.unlink
+
+    def watched(path: UPath, *args: Any) -> None:
+        seen.append({file.name for file in path.parent.iterdir()})
+        unlink(path, *args)
+
+    monkeypatch.setattr(type(store.root), "unlink", watched)
+    with store.new_folder("t.r", "checkpoint", "model") as folder:
+        for name in ("config.json", "model.safetensors"):
+            (folder / name).write_text("new")
+    with store.local_folder("t.r", "checkpoint", "model") as folder:
+        assert {path.name: path.read_text() for path in folder.iterdir()} == {
+            "config.json": "new",
+            "model.safetensors": "new",
+        }
+    assert len(seen) == (0 if store.is_local else 3)
+    # A reader on the way finds the new model, and an index only with its shards.
+    assert all("model.safetensors" in names for names in seen)
+    assert all(names.issuperset(shards) for names in seen if index in names)
 
 
 def test_nothing_temporary_stays_behind(tmp_path: Path) -> None:

@@ -53,6 +53,19 @@ from distil_dag_tests.unit.lamp_folder import YAML, mistakes, only_mistake
             "task.yaml:8: teacher.base_url: must be an address as text, or a list of such, found a list",
         ),
         (
+            "teacher: {mode: attached, model: m, base_url: 'http://me:hunter2@h/v1'}\n",
+            "task.yaml:5: teacher.base_url: holds a secret, which would be kept with the run; set a variable",
+        ),
+        (
+            "judge:\n  arbiter:\n    mode: attached\n    model: m\n"
+            "    base_url: [http://h/v1, 'https://hunter2@h/v1']\n",
+            "task.yaml:9: judge.arbiter.base_url: holds a secret",
+        ),
+        (
+            "teacher: {api_key_env: sk-hunter2}\n",
+            "task.yaml:5: teacher.api_key_env: must be the name of the variable that holds the key",
+        ),
+        (
             "judge:\n  committee:\n    - mode: embedded\n    - moed: gguf\n",
             "task.yaml:8: judge.committee[1].moed: unknown key; did you mean `mode`?",
         ),
@@ -62,7 +75,8 @@ from distil_dag_tests.unit.lamp_folder import YAML, mistakes, only_mistake
 )
 def test_one_mistake_in_the_settings(folder: Path, text: str, expected: str) -> None:
     (folder / "task.yaml").write_text(YAML + text)
-    assert only_mistake(folder).startswith(expected)
+    assert (found := only_mistake(folder)).startswith(expected)
+    assert "hunter2" not in found
 
 
 @pytest.mark.parametrize(

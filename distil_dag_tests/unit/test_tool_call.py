@@ -80,6 +80,8 @@ def test_the_no_call_text_is_an_answer_without_calls() -> None:
         '<tool_call>{"name":"f","arguments":{"a":1}}',
         '{"name": "f", "arguments": {"a": 1}}',
         '[{"name": "f", "parameters": {"a": 1}}]',
+        '{"name": "f", "arguments": null, "parameters": {"a": 1}}',
+        '{"function": null, "name": "f", "arguments": {"a": 1}}',
         '```json\n{"name": "f", "arguments": "{\\"a\\": 1}"}\n```',
         '{"type": "function", "function": {"name": "f", "arguments": "{\\"a\\": 1}"}}',
     ],

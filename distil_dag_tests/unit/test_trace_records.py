@@ -202,6 +202,28 @@ def test_nulls_of_typed_columns_are_absent_arguments_and_logged_nulls_are_not():
     assert only({"messages": turns}).calls[0].arguments == {"room": "hall", "level": None}
 
 
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        {"function": None, "name": "set_light", "arguments": {"room": "kitchen", "level": None}},
+        {"function": None, "name": "set_light", "arguments": None, "parameters": {"room": "kitchen"}},
+        {"function": {"name": "set_light", "arguments": '{"room": "kitchen"}'}, "name": None},
+    ],
+)
+def test_typed_columns_may_hold_calls_of_several_shapes(spelled):
+    turns = [user("light"), {"role": "assistant", "content": None, "tool_calls": [spelled]}]
+    answer = {"role": None, "tool_calls": None, "content": None, **spelled}
+    records = [{"messages": turns, "question": None}, {"question": "light", "answer": answer}]
+    for record in records:
+        assert only(record, columnar=True).calls == (KITCHEN,)
+
+
+def test_nulls_of_json_text_in_a_typed_column_were_logged():
+    calls = json.dumps([call({"room": "hall", "level": None})])
+    turns = [user("light"), {"role": "assistant", "content": None, "tool_calls": calls}]
+    assert only({"messages": turns}, columnar=True).calls[0].arguments == {"room": "hall", "level": None}
+
+
 def test_what_stands_before_an_unreadable_turn_is_kept():
     turns = [
         user("light in the kitchen"),
