@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from distil_dag.core.case import Case, Example, Message
 from distil_dag.core.normalise import request_key
+from distil_dag.core.scripts import is_dense
 from distil_dag.core.task import SynthesisSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
@@ -352,8 +353,11 @@ def _adjacent(span: Span, others: Sequence[Span], text: str) -> bool:
 
 
 def _doubles(text: str) -> set[str]:
-    """Words said twice in a row, pairs of words said twice, and words said three times."""
-    words = [word for word, _, _ in tokens(text) if word[0].isalnum()]
+    """Words said twice in a row, pairs of words said twice, and words said three times.
+
+    Single letters of a script without spaces are no words here: good Chinese says them again and again.
+    """
+    words = [word for word, _, _ in tokens(text) if word[0].isalnum() and not is_dense(word)]
     pairs = Counter(pairwise(words))
     found = {f"{a} {b}" for (a, b), count in pairs.items() if a == b or count > 1}
     return found | {word for word, count in Counter(words).items() if count > 2}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distil_dag.core.normalise import request_key
+from distil_dag.core.normalise import request_key, words
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,13 @@ def test_other_requests_do_not(other: str) -> None:
     assert request_key(other) != request_key("turn on the lights")
 
 
-@given(st.text())
+def test_spaces_between_letters_that_need_none_change_no_key() -> None:
+    assert request_key("打开 客厅的灯。") == request_key("打开客厅的灯") == "打开客厅的灯"
+    assert request_key("打开tv 吧") == "打开 tv 吧"
+    assert words("キッチンの灯り") == list("キッチンの灯り")
+
+
+@given(st.text() | st.text(st.sampled_from("ab 1'_-客のか゛\u3099ｶﾞー๒กิำ\u0301\u200dिद")))
 def test_a_key_is_its_own_key(text: str) -> None:
     key = request_key(text)
     assert request_key(key) == key
