@@ -47,6 +47,9 @@ _SURE_READING = 0.75
 # More unknown words outside the values than this are no request of this log's users.
 _STRANGE_SHARE = 0.3
 _MARKUP = re.compile(r"[{}<>\[\]|=\\`*#_]|->|https?:")
+# What nobody types, ends lines, or shows a text in another order than it is read. Other signs that are not
+# seen belong to words: Persian has joiners in them, French a space that does not break before "!".
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _OPEN_QUOTE = "\"'\u201c\u2018`"
 _CLOSE_QUOTE = "\"'\u201d\u2019`"
 
@@ -122,7 +125,7 @@ class Style:
         words = [word for word, _, _ in tokens(text)]
         if not self.shortest <= len(words) <= self.longest or not any(word[0].isalnum() for word in words):
             return f"{len(words)} words, the log has {self.shortest} to {self.longest}"
-        if not text.isprintable():
+        if _CONTROL.search(text):
             return "control characters"
         strange = sorted(
             set(text.casefold()) - self.characters - set("abcdefghijklmnopqrstuvwxyz0123456789 ',.?!-")

@@ -97,7 +97,7 @@ def surfaces(value: Any) -> tuple[str, ...]:
 def _pattern(surface: str) -> re.Pattern[str]:
     body = r"[\s_-]+".join(re.escape(part) for part in surface.split())
     # `20%` is 20, `20.5` and `120` are not.
-    before, after = (r"(?<!\.)", r"(?![.,]\d)") if surface[:1].isdigit() else ("", "")
+    before, after = (r"(?<!\.)", r"(?![.,]\d)") if surface.lstrip("-")[:1].isdigit() else ("", "")
     return re.compile(before + body + after, re.IGNORECASE)
 
 

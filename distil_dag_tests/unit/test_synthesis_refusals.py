@@ -124,6 +124,20 @@ def test_a_value_must_stand_in_words_that_have_no_spaces() -> None:
     assert {row.id.split("-")[0] for row in made.accepted} == {"teacher", "refill", "cross"}
 
 
+@pytest.mark.parametrize(
+    "text", ["چراغ را روشن می\u200cکنم", "allume la cave\u00a0!", "bonsoir la famille 👨\u200d👩\u200d👧"]
+)
+def test_signs_that_nobody_sees_may_belong_to_words(text: str) -> None:
+    assert Style([text, text + " ok"]).problem(text) == ""
+    assert Style(["lights on now", "and then some more of it"]).problem(text)
+
+
+@pytest.mark.parametrize("sign", ["\x07", "\x85", "\u202e", "\u2066", "\u2028"])
+def test_signs_that_steer_a_screen_are_refused_even_where_the_log_has_them(sign: str) -> None:
+    text = f"lights {sign} on"
+    assert Style([text, text]).problem(text) == "control characters"
+
+
 def test_letters_that_good_sentences_repeat_are_no_fault() -> None:
     style = Style(["打开客厅的灯", "请把卧室和厨房的窗帘都关上好吗"])
     assert style.problem("打开客厅的灯和卧室的灯和厨房的灯") == ""
