@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from distil_dag.core.scripts import BEGINS, DENSE, SIGN, run
+
 # Articles, politeness and wake words: dropping them maps near copies of a request onto one
 # key. Measured on a published smart-home test set, 31 of 78 rows were such copies of rows
 # that remained in the training context.
@@ -13,12 +15,25 @@ _POLITENESS = ("please", "kindly", "can", "could", "would", "will", "you", "than
 _WISHES = ("i", "i'd", "me", "want", "need", "like", "to", "for")
 _WAKE_WORDS = ("hey", "hi", "hello", "ok", "okay", "olly", "alexa", "siri", "google", "assistant", "jarvis")
 _FILLERS = frozenset(_ARTICLES + _POLITENESS + _WISHES + _WAKE_WORDS)
-_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
+# Of a number the sign is part: "-5" is not 5, while "2-3" and "mid-90s" hold none.
+_NUMBER_SIGN = rf"(?:(?=-\d){BEGINS}-)?"
+_RUN = run(rf"[^\W_{DENSE}]")
+_WORD = re.compile(rf"{_NUMBER_SIGN}{_RUN}(?:['\u2019]{_RUN})*|{SIGN}")
+_DENSE_GAP = re.compile(rf"(?<=[{DENSE}]) (?=[{DENSE}])")
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words of a text, Unicode-normalised, without punctuation."""
-    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    """Lower-case words of a text, Unicode-normalised, without punctuation but a number's minus.
+
+    Where a script writes no spaces, each of its letters is a word.
+    """
+    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold().replace("\u2212", "-"))
+
+
+def content_words(text: str) -> list[str]:
+    """The words of a text without fillers; all its words if it has no others."""
+    found = words(text)
+    return [word for word in found if word not in _FILLERS] or found
 
 
 def request_key(text: str) -> str:
@@ -26,6 +41,5 @@ def request_key(text: str) -> str:
 
     A request made of fillers only keeps all its words; a text without words keeps itself.
     """
-    found = words(text)
-    kept = [word for word in found if word not in _FILLERS]
-    return " ".join(kept or found) or text.strip()
+    # Spaces between all letters would make any two Chinese requests half alike.
+    return _DENSE_GAP.sub("", " ".join(content_words(text))) or text.strip()

@@ -5,6 +5,8 @@ Lengths by country: the SWIFT IBAN registry. Check digits: ISO 7064, MOD 97-10.
 
 from __future__ import annotations
 
+from distil_dag.core.scripts import is_dense
+
 _LENGTHS = {
     15: "NO", 16: "BE", 18: "DK FI FK FO GL NL SD", 19: "MK SI", 20: "AT BA EE KZ LT LU MN XK",
     21: "CH CR HR LI LV", 22: "BG BH DE GB GE IE ME RS VA", 23: "AE GI IL IQ OM SO TL",
@@ -28,7 +30,7 @@ def iban_at(text: str, start: int) -> tuple[str, int] | None:
             break
         place += 1
     value = "".join(signs)
-    ends = place == len(text) or not text[place].isalnum()
+    ends = place == len(text) or not text[place].isalnum() or is_dense(text[place])
     if not length or len(value) < length or not ends:
         return None
     number = int("".join(str(int(sign, 36)) for sign in value[4:] + value[:4]))

@@ -18,7 +18,7 @@ from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.stages.judge_votes import LEAST_VOTE, Requests, Votes, marked, read_tools
 from distil_dag.stages.sampling import pattern
 from distil_dag.stages.slot_tagger import FLOOR, OUTSIDE, Floats, Words, leaves, tag, tag_probabilities
-from distil_dag.stages.wording import surfaces
+from distil_dag.stages.wording import grams, surfaces
 
 Calls = tuple[ToolCall, ...]
 
@@ -198,14 +198,7 @@ class Evidence:
         return {(name, value): (held[value], count) for (name, value), count in used.items() if value in held}
 
     def _grams(self, n: int) -> list[tuple[str, int, int]]:
-        words = self._requests.words[n].words
-        grams = []
-        for start in range(len(words)):
-            for end in range(start + 1, min(len(words), start + _LONGEST) + 1):
-                gram = " ".join(words[start:end])
-                if gram in self._values:
-                    grams.append((gram, start, end))
-        return grams
+        return [found for found in grams(self._requests.words[n].words, _LONGEST) if found[0] in self._values]
 
     def _known_left_out(self, n: int, tags: Sequence[str], arguments: set[str]) -> float:
         """The share of other requests in which words that these calls leave out are an argument."""

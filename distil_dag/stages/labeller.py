@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from distil_dag.core.case import Case, Example
-from distil_dag.stages.wording import Span, contains, delexicalise, tokens
+from distil_dag.stages.wording import Span, contains, delexicalise, grams, tokens
 
 OUTSIDE = ""
 _SEED = 0
@@ -216,13 +216,11 @@ def _lexicon(words: list[str], values: _Values, without: frozenset[tuple[str, st
     `without`: (value, argument) pairs of the case being read, which don't count once.
     """
     found: list[set[str]] = [set() for _ in words]
-    for start in range(len(words)):
-        for end in range(start + 1, min(len(words), start + _LONGEST_VALUE) + 1):
-            gram = " ".join(words[start:end])
-            for name, count in values.get(gram, {}).items():
-                if count > ((gram, name) in without):
-                    for place in range(start, end):
-                        found[place].add(name)
+    for gram, start, end in grams(words, _LONGEST_VALUE):
+        for name, count in values.get(gram, {}).items():
+            if count > ((gram, name) in without):
+                for place in range(start, end):
+                    found[place].add(name)
     return found
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from distil_dag.core.case import Example
-from distil_dag.core.normalise import request_key, words
+from distil_dag.core.normalise import content_words, request_key, words
 from distil_dag.stages.wording import delexicalise
 
 
@@ -29,7 +29,7 @@ def _length(case: Example) -> float:
 
 
 def _politeness(case: Example) -> float:
-    return float(len(words(case.request)) - len(request_key(case.request).split()))
+    return float(len(words(case.request)) - len(content_words(case.request)))
 
 
 def _position(case: Example) -> float:

@@ -18,9 +18,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from distil_dag.core.placeholders import KINDS, PLACEHOLDER
+from distil_dag.core.scripts import DENSE, SPACED, is_whole
 from distil_dag.stages.iban import iban_at
 from distil_dag.stages.untrusted import Unreadable
 
+_NUMBERS = ("PHONE", "CARD")
+Replacing = Callable[[re.Match[str]], str]
 # Every text is searched for every value's other spellings: work that grows with both.
 MAX_VALUES = 300
 
@@ -28,10 +31,11 @@ MAX_VALUES = 300
 _WORTH_A_LOOK = re.compile(
     r"[@\uff20]|\d(?:[\s().\u2010-\u2013/-]{0,3}\d){6}|\d\.\d{1,3}\.\d{1,3}\.\d"
     r"|[0-9a-fA-F]:[0-9a-fA-F]{0,4}:|[A-Za-z]{2}\d{2}"
-    r"|\b(?:[spr]k[_-]|gh[pousr]_|github_|glpat-|A[KS]IA|xox|AIza|hf_|eyJ|(?i:bearer))|BEGIN "
+    r"|(?a:\b)(?:[spr]k[_-]|gh[pousr]_|github_|glpat-|A[KS]IA|xox|AIza|hf_|eyJ|(?i:bearer))|BEGIN "
 )
 _GAP = r"[\s().\u2010-\u2013/-]"
-_LETTER = r"[^\W\d_]"
+# Where a value begins and ends in a text: letters of scripts without spaces may touch it.
+_FREE, _DONE = rf"(?<!{SPACED})", rf"(?!{SPACED})"
 
 # Prefixes that the issuers document for their own secret scanning.
 _API_KEY = re.compile(
@@ -40,20 +44,23 @@ _API_KEY = re.compile(
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bxox[abeprs]-[A-Za-z0-9-]{10,250}|\bAIza[\w-]{35}"
     r"|\bhf_[A-Za-z0-9]{20,64}|\beyJ[\w-]{10,4000}\.[\w-]{10,8000}\.[\w-]{10,1000}"
     r"|(?i:(?<=\bbearer )[\w.~+/=-]{20,4000})"
-    r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[\s\S]{0,4000}?(?:-----END [A-Z ]{0,20}PRIVATE KEY-----|\Z)"
+    r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[\s\S]{0,4000}?(?:-----END [A-Z ]{0,20}PRIVATE KEY-----|\Z)",
+    re.ASCII,
 )
 _EMAIL = re.compile(
-    rf"\w[\w.%&'+-]{{0,63}}[@\uff20](?:[\w-]{{1,63}}\.){{1,8}}(?:xn--[\w-]{{2,59}}|{_LETTER}{{2,24}})"
+    rf"(?:{SPACED}(?:{SPACED}|[.%&'+-]){{0,63}}|[{DENSE}]{{1,64}})[@\uff20](?:[\w-]{{1,63}}\.){{1,8}}"
+    rf"(?:xn--(?a:[\w-]{{2,59}})|[^\W\d_{DENSE}]{{2,24}}|[{DENSE}]{{2,24}})"
 )
-_IBAN = re.compile(r"(?<![^\W_])[A-Za-z]{2}\d{2}(?=[ -]?[A-Za-z0-9])")
+_IBAN = re.compile(rf"(?<![^\W_{DENSE}])[A-Za-z]{{2}}\d{{2}}(?=[ -]?[A-Za-z0-9])")
 _IP = re.compile(
-    r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)"
-    r"|(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3})?(?![\w:])"
+    rf"{_FREE}(?<!\.)(?:\d{{1,3}}\.){{3}}\d{{1,3}}{_DONE}(?!\.\d)"
+    rf"|{_FREE}(?<![:.])(?:[0-9A-Fa-f]{{0,4}}:){{2,7}}"
+    rf"(?:[0-9A-Fa-f]{{1,4}}|(?:\d{{1,3}}\.){{3}}\d{{1,3}})?{_DONE}(?!:)"
 )
 # In the groups that cards print them in, so that a number behind a card is not taken for its end.
 _CARD = re.compile(
-    r"(?<![\w.+-])(?:4\d{18}|[2-6]\d{3}(?:[ -]?\d{4}){3}|3[47]\d\d[ -]?\d{6}[ -]?\d{5}"
-    r"|3\d{3}[ -]?\d{6}[ -]?\d{4}|4\d{12})(?!\w)"
+    _FREE + r"(?<![.+-])(?:4\d{18}|[2-6]\d{3}(?:[ -]?\d{4}){3}|3[47]\d\d[ -]?\d{6}[ -]?\d{5}"
+    r"|3\d{3}[ -]?\d{6}[ -]?\d{4}|4\d{12})" + _DONE
 )
 # Ranges of Visa, Mastercard, American Express, Diners, Discover and JCB, with their lengths.
 _CARD_BRAND = re.compile(
@@ -62,15 +69,15 @@ _CARD_BRAND = re.compile(
 )
 _PHONE_SHAPES = (
     # international: +44 20 7946 0958, 0049 (0)89 1234567
-    re.compile(rf"(?<![\w+])(?:\+\s?|00(?=[1-9]))(?:\d{{8,15}}|\(?\d(?:{_GAP}{{0,3}}\d){{6,14}})(?!\w)"),
+    re.compile(rf"{_FREE}(?<!\+)(?:\+\s?|00(?=[1-9]))(?:\d{{8,15}}|\(?\d(?:{_GAP}{{0,3}}\d){{6,14}}){_DONE}"),
     # North American: (555) 123-4567, 555.123.4567
-    re.compile(r"(?<![\w.])(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])[2-9]\d{2}[ .-]\d{4}(?!\w)"),
+    re.compile(_FREE + r"(?<!\.)(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])[2-9]\d{2}[ .-]\d{4}" + _DONE),
     # national, with a trunk zero: 020 7946 0958, 0176-12345678
-    re.compile(r"(?<![\w.,:/+-])\(?0[1-9]\d{0,9}\)?(?:[ /-]\d{2,8}){0,4}(?!\w)"),
+    re.compile(_FREE + r"(?<![.,:/+-])\(?0[1-9]\d{0,9}\)?(?:[ /-]\d{2,8}){0,4}" + _DONE),
 )
 _PHONE_SAID = re.compile(
-    r"(?i:\b(?:call|dial|ring|phone|text|sms|message|whatsapp|tel|telephone|mobile|cell|fax|number)\b)"
-    rf"[^\d\n]{{0,24}}?(\(?\d(?:{_GAP}{{0,2}}\d){{6,14}})(?!\w)"
+    rf"{_FREE}(?i:call|dial|ring|phone|text|sms|message|whatsapp|tel|telephone|mobile|cell|fax|number){_DONE}"
+    rf"[^\d\n]{{0,24}}?(\(?\d(?:{_GAP}{{0,2}}\d){{6,14}}){_DONE}"
 )
 _PHONE_NAME = re.compile(
     r"(?i)(?:^|[_\W]|(?<=[a-z]))(?:phone|mobile|telephone|msisdn|whatsapp|fax)(?:[_ ]?(?:number|num|no|nr))?$"
@@ -97,7 +104,7 @@ class Redactor:
         """
         self._names: dict[tuple[str, str], str] = {}
         self._last: dict[str, int] = dict.fromkeys(KINDS, 0)
-        self._spellings: list[tuple[re.Pattern[str], str]] = []
+        self._spellings: list[tuple[re.Pattern[str], str | Replacing]] = []
         kept = list(values)
         texts = "\0".join(_texts(kept))  # a sign that no pattern reaches across
         self._clean = not _WORTH_A_LOOK.search(texts)
@@ -108,7 +115,8 @@ class Redactor:
             self._last[kind] = max(self._last[kind], int(number))
         self.value(kept)
         self._spellings = [
-            (re.compile(_spelled(kind, canonical)), name) for (kind, canonical), name in self._names.items()
+            (re.compile(_spelled(kind, canonical)), name if kind in _NUMBERS else _where_whole(name))
+            for (kind, canonical), name in self._names.items()
         ]
         self._clean = not self._names
 
@@ -168,7 +176,7 @@ class Redactor:
             found = self._names[kind, canonical] = f"<{kind}_{self._last[kind]}>"
         return found
 
-    def _checked(self, kind: str, canonical: Callable[[str], str | None]) -> Callable[[re.Match[str]], str]:
+    def _checked(self, kind: str, canonical: Callable[[str], str | None]) -> Replacing:
         def replace(match: re.Match[str]) -> str:
             value = canonical(match[0])
             return match[0] if value is None else self._name(kind, value)
@@ -205,7 +213,7 @@ class Redactor:
             same = digits == known or (
                 len(digits) >= 8 and (known.endswith(digits) or digits.endswith(known))
             )
-            if kind in ("PHONE", "CARD") and same:
+            if kind in _NUMBERS and same:
                 return name
         return None
 
@@ -297,10 +305,15 @@ def _spelled(kind: str, canonical: str) -> str:
     if kind == "EMAIL":
         signs = {"@": r"\s*(?:@|\uff20|\bat\b)\s*", ".": r"(?:\.|\s+dot\s+)", "_": r"(?:_|\s+underscore\s+)",
                  "-": r"(?:-|\s+(?:dash|hyphen)\s+)"}  # fmt: skip
-        return r"(?i)(?<!\w)" + "".join(signs.get(sign, re.escape(sign)) for sign in canonical) + r"(?!\w)"
-    if kind in ("PHONE", "CARD"):
+        return "(?i)" + "".join(signs.get(sign, re.escape(sign)) for sign in canonical)
+    if kind in _NUMBERS:
         between = rf"(?:{_GAP}|\(0\))*" if kind == "PHONE" else rf"{_GAP}*"
         return rf"(?<!\d)(?:\+|00|0)?\(?{between.join(canonical)}(?!\d)"
     if kind == "IBAN":
-        return r"(?i)(?<!\w)" + r"[\s-]*".join(canonical) + r"(?!\w)"
-    return rf"(?<!\w){re.escape(canonical)}(?!\w)"
+        return "(?i)" + r"[\s-]*".join(canonical)
+    return re.escape(canonical)
+
+
+def _where_whole(name: str) -> Replacing:
+    """Puts the placeholder where a spelling is no part of a longer word."""
+    return lambda match: name if is_whole(match.string, *match.span()) else match[0]

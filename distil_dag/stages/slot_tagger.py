@@ -6,7 +6,9 @@ says what the rest of the log makes of these words, not what this trace's own ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,11 @@ FLOOR = 1e-4
 FOLDS = 5
 # Words to learn from; more of them add time and little else.
 _WORDS = 60_000
+# Words on either side that say what the talk is of: all others in a request of sixty. If a word knew all of a
+# long one, features would grow with the square of its length.
+_AROUND = 59
+# Words whose features are held in memory at a time, beside those that are learned from.
+_PART = 5000
 # Texts and values beyond these many characters are no spoken request; what is cut off is not read.
 _LONGEST_TEXT, _LONGEST_VALUE = 4000, 400
 # A word weighs more than the request it stands in, which only says what the talk is of.
@@ -44,7 +51,7 @@ class Words:
         if len(str(value)) > _LONGEST_VALUE:
             return []
         return [
-            [n for n in range(len(self.words)) if self._starts[n] < end and start < self._ends[n]]
+            list(range(bisect_right(self._ends, start), bisect_left(self._starts, end)))
             for start, end in locate(value, self.text)
         ]
 
@@ -91,25 +98,43 @@ def tag_probabilities(
 
     tags = [tag(words, found)[0] for words, found in zip(requests, calls, strict=True)]
     columns = {name: n for n, name in enumerate(sorted({OUTSIDE, *(t for row in tags for t in row)}))}
-    empty = [np.full((len(words.words), len(columns)), FLOOR) for words in requests]
-    rows = [_features(words.words, n) for words in requests for n in range(len(words.words))]
-    if len(columns) == 1 or not rows:
-        return columns, [np.ones_like(table) for table in empty]
-    own = np.repeat(np.arange(len(requests)), [len(words.words) for words in requests])
-    targets = np.array([columns[t] for row in tags for t in row])
-    table = DictVectorizer().fit_transform(rows)
-    found = np.full((len(rows), len(columns)), FLOOR)
-    taught = own < np.searchsorted(np.cumsum([len(w.words) for w in requests]), _WORDS, side="right") + 1
-    for fold in range(FOLDS):
-        held = folds[own] == fold
-        learn = taught & ~held
-        if not held.any() or len(set(targets[learn])) < 2:
-            continue
-        model = LogisticRegression(C=2.0, max_iter=60, tol=1e-3)
-        model.fit(table[learn], targets[learn], sample_weight=weights[own[learn]])
-        found[np.ix_(held, model.classes_)] = model.predict_proba(table[held])
-    ends = np.cumsum([len(words.words) for words in requests])[:-1]
-    return columns, np.split(np.maximum(found, FLOOR), ends)
+    sizes = np.array([len(words.words) for words in requests], dtype=np.int64)
+    if len(columns) == 1 or not sizes.sum():
+        return columns, [np.ones((size, len(columns))) for size in sizes]
+    ends = np.cumsum(sizes)
+    taught = int(np.searchsorted(ends, _WORDS, side="right")) + 1
+    targets = np.array([columns[t] for row in tags[:taught] for t in row])
+    # One number a value, not an object each.
+    vectorizer = DictVectorizer(dtype=float)
+    table = vectorizer.fit_transform(_rows(requests[:taught]))
+    own = np.repeat(np.arange(len(requests)), sizes)
+    of_fold = folds[own]
+    models = {}
+    for fold in sorted(set(folds.tolist())):
+        learn = np.flatnonzero(of_fold[: len(targets)] != fold)
+        if len(set(targets[learn])) > 1:
+            model = LogisticRegression(C=2.0, max_iter=60, tol=1e-3)
+            models[fold] = model.fit(table[learn], targets[learn], sample_weight=weights[own[learn]])
+    found = np.full((len(own), len(columns)), FLOOR)
+    done = 0
+    for part in chain([table], _in_parts(vectorizer, _rows(requests[taught:]))):
+        for fold, model in models.items():
+            held = np.flatnonzero(of_fold[done : done + part.shape[0]] == fold)
+            if len(held):
+                found[np.ix_(done + held, model.classes_)] = model.predict_proba(part[held])
+        done += part.shape[0]
+    return columns, np.split(np.maximum(found, FLOOR), ends[:-1])
+
+
+def _in_parts(vectorizer: Any, rows: Iterator[dict[str, float]]) -> Iterator[Any]:
+    """A table of the features of so many words at a time."""
+    while part := list(islice(rows, _PART)):
+        yield vectorizer.transform(part)
+
+
+def _rows(requests: Iterable[Words]) -> Iterator[dict[str, float]]:
+    """The features of each word of the requests, one word after the other."""
+    return (_features(words.words, n) for words in requests for n in range(len(words.words)))
 
 
 def _features(words: Sequence[str], n: int) -> dict[str, float]:
@@ -121,6 +146,7 @@ def _features(words: Sequence[str], n: int) -> dict[str, float]:
         f"lr={at(-1)} {at(1)}", f"ll={at(-2)}", f"rr={at(2)}",
     )  # fmt: skip
     shape = (f"end={at(0)[-3:]}", f"begin={at(0)[:3]}", f"digit={any(c.isdigit() for c in at(0))}")
-    features = {f"c={word}": _FAR for word in words}
+    around = words[max(0, n - _AROUND) : n + _AROUND + 1]
+    features = {f"c={word}": _FAR for word in around}
     features |= dict.fromkeys(shape, _SHAPE)
     return features | dict.fromkeys(near, _NEAR)

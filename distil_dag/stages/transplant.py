@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distil_dag.core.case import Case, Example, Message
+from distil_dag.core.scripts import is_dense
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.stages.vocabulary import Vocabulary
 from distil_dag.stages.wording import Path, Template, delexicalise, tokens
@@ -101,6 +102,8 @@ def _joined(first: Template, other: Template, rng: random.Random) -> Template | 
         for i, (word, _, _) in enumerate(left)
         for j, (same, _, _) in enumerate(right)
         if word == same and (i > 0 or j > 0) and (i < len(left) - 1 or j < len(right) - 1)
+        # Letters of a script without spaces meet in the midst of words.
+        if not is_dense(word)
         # A call keeps its meaning by its slots and verb; what is no call has only its words to keep it.
         if first.case.calls or (i > 0 and j > 0 and left[i - 1][0] == right[j - 1][0])
     ]

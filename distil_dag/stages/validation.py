@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from distil_dag.core.case import Case, Example, Message
 from distil_dag.core.normalise import request_key
+from distil_dag.core.scripts import is_dense
 from distil_dag.core.task import SynthesisSpec
 from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
@@ -46,6 +47,9 @@ _SURE_READING = 0.75
 # More unknown words outside the values than this are no request of this log's users.
 _STRANGE_SHARE = 0.3
 _MARKUP = re.compile(r"[{}<>\[\]|=\\`*#_]|->|https?:")
+# What nobody types, ends lines, or shows a text in another order than it is read. Other signs that are not
+# seen belong to words: Persian has joiners in them, French a space that does not break before "!".
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _OPEN_QUOTE = "\"'\u201c\u2018`"
 _CLOSE_QUOTE = "\"'\u201d\u2019`"
 
@@ -121,7 +125,7 @@ class Style:
         words = [word for word, _, _ in tokens(text)]
         if not self.shortest <= len(words) <= self.longest or not any(word[0].isalnum() for word in words):
             return f"{len(words)} words, the log has {self.shortest} to {self.longest}"
-        if not text.isprintable():
+        if _CONTROL.search(text):
             return "control characters"
         strange = sorted(
             set(text.casefold()) - self.characters - set("abcdefghijklmnopqrstuvwxyz0123456789 ',.?!-")
@@ -348,8 +352,11 @@ def _adjacent(span: Span, others: Sequence[Span], text: str) -> bool:
 
 
 def _doubles(text: str) -> set[str]:
-    """Words said twice in a row, pairs of words said twice, and words said three times."""
-    words = [word for word, _, _ in tokens(text) if word[0].isalnum()]
+    """Words said twice in a row, pairs of words said twice, and words said three times.
+
+    Single letters of a script without spaces are no words here: good Chinese says them again and again.
+    """
+    words = [word for word, _, _ in tokens(text) if word[0].isalnum() and not is_dense(word)]
     pairs = Counter(pairwise(words))
     found = {f"{a} {b}" for (a, b), count in pairs.items() if a == b or count > 1}
     return found | {word for word, count in Counter(words).items() if count > 2}

@@ -7,12 +7,13 @@ other values (delexicalisation and its way back).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from distil_dag.core.case import Case
+from distil_dag.core.scripts import MARKS, SIGN, SPACED, is_dense, is_whole, run
 from distil_dag.core.tool_call import ToolCall
 
 Span = tuple[int, int]
@@ -24,11 +25,17 @@ _SMALL = (
     "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_TOKEN = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
+_RUN = run(SPACED)
+_TOKEN = re.compile(rf"{_RUN}(?:['\u2019]{_RUN})*|{SIGN}|[^\w\s][{MARKS}]*")
+# Signs of a script without spaces that are taken to be as long as a word.
+_SIGNS = 3
 
 
 def tokens(text: str) -> list[tuple[str, int, int]]:
-    """Case-folded words and marks of a text with their character spans."""
+    """Case-folded words and punctuation of a text with their character spans.
+
+    Where a script writes no spaces, each of its letters is a word.
+    """
     return [(m.group().casefold(), m.start(), m.end()) for m in _TOKEN.finditer(text)]
 
 
@@ -37,6 +44,21 @@ def stands_in(value: str, text: str) -> bool:
     spans = tokens(text)
     starts, ends = {start for _, start, _ in spans}, {end for *_, end in spans}
     return any(text.startswith(value, start) and start + len(value) in ends for start in starts if value)
+
+
+def grams(words: Sequence[str], most: int) -> Iterator[tuple[str, int, int]]:
+    """Every run of up to so many words: joined by spaces, where it begins, and the end behind it.
+
+    Of a script without spaces, three letters count as a word.
+    """
+    sizes = [1 if is_dense(word) else _SIGNS for word in words]
+    for start in range(len(words)):
+        left = most * _SIGNS
+        for end in range(start + 1, len(words) + 1):
+            left -= sizes[end - 1]
+            if left < 0:
+                break
+            yield " ".join(words[start:end]), start, end
 
 
 def number_words(number: int) -> str | None:
@@ -65,7 +87,7 @@ def surfaces(value: Any) -> tuple[str, ...]:
         return ()
     if isinstance(value, str):
         text = " ".join(value.split())
-        return tuple(dict.fromkeys(form for form in (text, text.replace("_", " ")) if form))
+        return tuple(dict.fromkeys(form for form in (text, text.replace("_", " ")) if form.strip()))
     number = int(value) if isinstance(value, float) and value.is_integer() else value
     spoken = number_words(number) if isinstance(number, int) else None
     return (str(number), spoken) if spoken else (str(number),)
@@ -73,16 +95,20 @@ def surfaces(value: Any) -> tuple[str, ...]:
 
 @lru_cache(maxsize=65536)
 def _pattern(surface: str) -> re.Pattern[str]:
-    # `20%` is 20, `20.5` and `120` are not.
     body = r"[\s_-]+".join(re.escape(part) for part in surface.split())
-    guard = (r"(?<![\w.])", r"(?!\w|[.,]\d)") if surface[:1].isdigit() else (r"(?<!\w)", r"(?!\w)")
-    return re.compile(guard[0] + body + guard[1], re.IGNORECASE)
+    # `20%` is 20, `20.5` and `120` are not.
+    before, after = (r"(?<!\.)", r"(?![.,]\d)") if surface.lstrip("-")[:1].isdigit() else ("", "")
+    return re.compile(before + body + after, re.IGNORECASE)
 
 
 def locate(value: Any, text: str) -> list[Span]:
     """Every place where the words hold the value, as whole words, in order."""
     for surface in surfaces(value):
-        found = [match.span() for match in _pattern(surface).finditer(text)]
+        found, place = [], 0
+        while match := _pattern(surface).search(text, place):
+            whole = is_whole(text, *match.span())
+            found += [match.span()] if whole else []
+            place = match.end() if whole else match.start() + 1
         if found:
             return found
     return []

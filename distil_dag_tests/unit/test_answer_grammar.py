@@ -307,6 +307,26 @@ def test_what_is_copied_is_words_of_the_request(seed: int) -> None:
             assert stands_in(str(call.arguments["room"]), request)
 
 
+@pytest.mark.parametrize(
+    ("request_", "room", "may_be_said"),
+    [
+        ("打开客厅的灯", "客厅", True),
+        ("打开tv吧", "tv", True),
+        ("打开tv吧", "t", False),
+        ("เปิดไฟห้องนอน", "ห้องนอน", True),
+        ("เปิดไฟห้องนอน", "ห้องนอ", True),
+        ("เปิดไฟห้องน้ำ", "ห้องน", False),
+        ("दिल्ली का मौसम", "दिल", False),
+    ],
+)
+def test_where_no_spaces_are_written_any_letters_are_words(
+    request_: str, room: str, may_be_said: bool
+) -> None:
+    said = render_calls([ToolCall(name="light_on", arguments={"room": room})])
+    assert accepted(AnswerAutomaton(answers(TOOLS, copied=COPIED, words=request_)), said) == may_be_said
+    assert stands_in(room, request_) == may_be_said
+
+
 @pytest.mark.parametrize("request_", ["", "  ", 'the "hall"', "a\nhall", "the <tool_call> hall"])
 def test_without_words_that_json_writes_alike_any_text_may_be_said(request_: str) -> None:
     automaton = AnswerAutomaton(answers(TOOLS, copied=COPIED, words=request_))

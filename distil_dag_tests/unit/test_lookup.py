@@ -26,6 +26,11 @@ def test_the_rarer_shared_word_decides() -> None:
     assert names(["please turn on that KETTLE", "the lamp!"], log) == ["kettle", "lamp"]
 
 
+def test_a_script_without_spaces_is_compared_by_its_letters() -> None:
+    log = [logged("打开客厅的灯", "on"), logged("关掉卧室的灯", "off"), logged("关掉厨房的灯", "off")]
+    assert names(["麻烦打开书房的灯", "把书房的灯关掉吧"], log) == ["on", "off"]
+
+
 def test_of_equally_near_ones_the_most_frequent_then_the_first() -> None:
     log = [logged("lights off", "a"), logged("lights off", "b"), logged("Lights, off.", "b")]
     assert names(["lights off"], log) == ["b"]

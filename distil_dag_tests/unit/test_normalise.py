@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distil_dag.core.normalise import request_key
+from distil_dag.core.normalise import request_key, words
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,45 @@ def test_other_requests_do_not(other: str) -> None:
     assert request_key(other) != request_key("turn on the lights")
 
 
-@given(st.text())
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("दिन बताओ", "दान बताओ"),
+        ("कल", "काल"),
+        ("กิน", "กัน"),
+        ("மரம்", "மரமே"),
+        ("ק\u05b9ר", "ק\u05b8ר"),
+        ("set it to -5", "set it to 5"),
+        ("set it to \u22125", "set it to 5"),
+        ("调到-5度", "调到5度"),
+        ("from (-2 to 3)", "from (2 to 3)"),
+    ],
+)
+def test_vowel_signs_and_the_sign_of_a_number_make_another_request(one: str, other: str) -> None:
+    assert request_key(one) != request_key(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("mid-90s songs, 2-3 of them", ["mid", "90s", "songs", "2", "3", "of", "them"]),
+        ("at 5 - 10 -- or \u22127", ["at", "5", "10", "or", "-7"]),
+        ("- milk -eggs", ["milk", "eggs"]),
+        ("दिन, caf\u0065\u0301!", ["दिन", "café"]),
+        ("❤\ufe0f \u0301 ok", ["ok"]),
+    ],
+)
+def test_words_without_punctuation(text: str, found: list[str]) -> None:
+    assert words(text) == found
+
+
+def test_spaces_between_letters_that_need_none_change_no_key() -> None:
+    assert request_key("打开 客厅的灯。") == request_key("打开客厅的灯") == "打开客厅的灯"
+    assert request_key("打开tv 吧") == "打开 tv 吧"
+    assert words("キッチンの灯り") == list("キッチンの灯り")
+
+
+@given(st.text() | st.text(st.sampled_from("ab 1-\u22125'_-客のか゛\u3099ｶﾞー๒กิำ\u0301\u200dिद")))
 def test_a_key_is_its_own_key(text: str) -> None:
     key = request_key(text)
     assert request_key(key) == key

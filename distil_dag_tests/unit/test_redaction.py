@@ -51,6 +51,16 @@ def card(start, length):
         ("Authorization: Bearer abcdef0123456789abcdef", "Authorization: Bearer <API_KEY_1>"),
         ("AKIAIOSFODNN7EXAMPLE", "<API_KEY_1>"),
         ("was <EMAIL_1>, now x@y.org", "was <EMAIL_1>, now <EMAIL_2>"),
+        ("邮箱是anna@ex.com吗", "邮箱是<EMAIL_1>吗"),
+        ("发给张三@例子.公司", "<EMAIL_1>"),
+        ("拨打+49 89 1234567吧", "拨打<PHONE_1>吧"),
+        ("電話は020 7946 0958です", "電話は<PHONE_1>です"),
+        ("โทร(555) 234-5678นะ", "โทร<PHONE_1>นะ"),
+        ("卡号4111 1111 1111 1111。", "卡号<CARD_1>。"),
+        ("账号DE89 3704 0044 0532 0130 00谢谢", "账号<IBAN_1>谢谢"),
+        ("连接192.168.1.10吧", "连接<IP_1>吧"),
+        ("密钥sk-proj-abcdEFGH1234567890abcd吗", "密钥<API_KEY_1>吗"),
+        ("anna@ex.com即anna at ex dot com吗", "<EMAIL_1>即<EMAIL_1>吗"),
     ],
 )
 def test_what_is_found(text, expected):
@@ -115,6 +125,7 @@ def trace_of(request, arguments, tool_result=""):
         ("put 5552345678 in", {"phone": "555-234-5678"}, "put <PHONE_1> in", {"phone": "<PHONE_1>"}),
         ("pay 4111 1111 1111 1111", {"card": "4111111111111111"}, "pay <CARD_1>", {"card": "<CARD_1>"}),
         ("to DE89370400440532013000", {"i": "DE89 3704 0044 0532 0130 00"}, "to <IBAN_1>", {"i": "<IBAN_1>"}),
+        ("发给anna@ex.com吗", {"to": "anna@ex.com"}, "发给<EMAIL_1>吗", {"to": "<EMAIL_1>"}),
         ("mail b@c.de", {"b@c.de": True, "level": 21}, "mail <EMAIL_1>", {"<EMAIL_1>": True, "level": 21}),
     ],
 )  # fmt: skip

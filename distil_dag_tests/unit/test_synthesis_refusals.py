@@ -14,6 +14,7 @@ from distil_dag.stages.validation import (
     ROUND_TRIP,
     TEST_LEAK,
     UNANSWERED,
+    Style,
 )
 from distil_dag_tests.unit.lamp_teacher import (
     LEADS,
@@ -92,6 +93,55 @@ def test_a_longer_known_value_in_the_words_becomes_the_label() -> None:
     rows = [row for row in made.accepted if row.id.startswith("teacher")]
     assert rows
     assert {row.calls[0].arguments["lamp"] for row in rows} == {"wemo plug socket"}
+
+
+def test_a_value_must_stand_in_words_that_have_no_spaces() -> None:
+    rooms = [
+        "客厅",
+        "卧室",
+        "厨房",
+        "书房",
+        "车库",
+        "浴室",
+        "阳台",
+        "地下室",
+        "走廊",
+        "办公室",
+        "花园",
+        "餐厅",
+    ]
+    cases = [case(f"打开{room}的灯", ("lamp_on", {"room": room})) for room in rooms]
+    cases += [case(f"请把{room}的灯关掉", ("lamp_off", {"room": room})) for room in rooms]
+    cases += [case("麻烦打开客厅的灯吧", ("lamp_on", {"room": "客厅"}))]
+
+    def heedless(number: int, line: str) -> str:
+        room = rooms[5 * number % len(rooms)]
+        return f"麻烦打开{room}的灯" if line.startswith("lamp on") else f"关掉{room}的灯吧"
+
+    made, report, _ = run(heedless, rows=30, cases=cases)
+    assert report.rejected[GROUNDING] > 0
+    assert all(row.calls[0].arguments["room"] in row.request for row in made.accepted)
+    assert {row.id.split("-")[0] for row in made.accepted} == {"teacher", "refill", "cross"}
+
+
+@pytest.mark.parametrize(
+    "text", ["چراغ را روشن می\u200cکنم", "allume la cave\u00a0!", "bonsoir la famille 👨\u200d👩\u200d👧"]
+)
+def test_signs_that_nobody_sees_may_belong_to_words(text: str) -> None:
+    assert Style([text, text + " ok"]).problem(text) == ""
+    assert Style(["lights on now", "and then some more of it"]).problem(text)
+
+
+@pytest.mark.parametrize("sign", ["\x07", "\x85", "\u202e", "\u2066", "\u2028"])
+def test_signs_that_steer_a_screen_are_refused_even_where_the_log_has_them(sign: str) -> None:
+    text = f"lights {sign} on"
+    assert Style([text, text]).problem(text) == "control characters"
+
+
+def test_letters_that_good_sentences_repeat_are_no_fault() -> None:
+    style = Style(["打开客厅的灯", "请把卧室和厨房的窗帘都关上好吗"])
+    assert style.problem("打开客厅的灯和卧室的灯和厨房的灯") == ""
+    assert style.problem("打开" * 20).endswith("the log has 6 to 24")
 
 
 def test_requests_of_the_test_never_come_back() -> None:

@@ -14,7 +14,7 @@ from distil_dag.core.tool_call import ToolCall
 from distil_dag.stages.coverage_plan import Cell, largest_remainder, re_aim
 from distil_dag.stages.transplant import Transplanter
 from distil_dag.stages.vocabulary import Vocabulary
-from distil_dag.stages.wording import delexicalise, locate, number_words
+from distil_dag.stages.wording import delexicalise, grams, locate, number_words, tokens
 from distil_dag_tests.unit.lamp_teacher import TOOLS
 
 
@@ -45,10 +45,53 @@ def _case(words: str, tool: str, **arguments: Any) -> Example:
         ("", "anything", []),
         ("c++", "play c++ now", ["c++"]),
         ("المطبخ", "في المطبخ الآن", ["المطبخ"]),
+        ("客厅", "打开客厅的灯", ["客厅"]),
+        ("キッチン", "キッチンの灯りをつけて", ["キッチン"]),
+        ("ห้องนอน", "เปิดไฟห้องนอนหน่อย", ["ห้องนอน"]),
+        ("กน", "กินข้าว", []),
+        ("ห้องนอ", "ห้องน้อย", []),
+        ("tv", "打开tv吧", ["tv"]),
+        ("tv", "เปิดที่tv", ["tv"]),
+        ("tv", "打开tvs吧", []),
+        (-5, "set it to -5", ["-5"]),
+        (-5, "set it to -5.5", []),
+        (20, "调到20度", ["20"]),
+        (20, "调到120度或20.5度", []),
+        ("दिल", "दिल्ली का मौसम", []),
+        ("दिल्ली", "दिल्ली का मौसम", ["दिल्ली"]),
+        ("cafe", "the cafe\u0301 now", []),
+        ("_", "a  b", []),
     ],
 )
 def test_a_value_is_found_as_whole_words(value: Any, text: str, found: list[str]) -> None:
     assert [text[start:end] for start, end in locate(value, text)] == found
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Don't dim to 20%", ["don't", "dim", "to", "20", "%"]),
+        ("打开TV 2。谢谢", ["打", "开", "tv", "2", "。", "谢", "谢"]),
+        ("ไฟห้อง20", ["ไ", "ฟ", "ห้", "อ", "ง", "20"]),
+        ("दिल्ली का", ["दिल्ली", "का"]),
+        ("cafe\u0301 ❤\ufe0f", ["cafe\u0301", "❤\ufe0f"]),
+    ],
+)
+def test_a_letter_is_a_word_where_no_spaces_are_written(text: str, words: list[str]) -> None:
+    assert [word for word, _, _ in tokens(text)] == words
+
+
+@given(st.text(st.sampled_from("ab 1.'_-客のー๒กิำ\u3099\u0301\u200dिद❤\ufe0f")))
+def test_words_hold_all_that_is_no_space_in_order(text: str) -> None:
+    assert "".join(text[start:end] for _, start, end in tokens(text)) == "".join(text.split())
+
+
+def test_a_long_value_has_as_many_letters_as_three_times_its_words() -> None:
+    said = [gram for gram, _, _ in grams(["the", "living", "room"], 2)]
+    assert said == ["the", "the living", "living", "living room", "room"]
+    assert list(grams(list("リビングルーム"), 2))[:6][-1] == ("リ ビ ン グ ル ー", 0, 6)
+    assert max(end - start for _, start, end in grams(list("リビングルーム"), 2)) == 6
+    assert ("on 灯 の", 0, 3) in list(grams(["on", "灯", "の"], 2))
 
 
 @given(st.integers(-999, 999))
@@ -91,6 +134,21 @@ def test_crossed_requests_keep_each_slot_once() -> None:
         assert len(locate(call.arguments["room"], request)) == 1
         assert sum(len(locate(room, request)) for room in ("hall", "kitchen", "garage")) == 1
     assert {row[1] for row in rows} - {case.request for case in cases}
+
+
+def test_requests_without_spaces_are_crossed_at_values_only() -> None:
+    cases = [
+        _case("麻烦打开客厅的灯", "lamp_on", room="客厅"),
+        _case("把卧室的开关打开吧", "lamp_on", room="卧室"),
+    ]
+    source = Transplanter(cases, Vocabulary.learn(cases, TOOLS))
+    made = {row[1] for row in (source.cross(random.Random(n)) for n in range(50)) if row is not None}
+    assert made
+    assert made <= {
+        f"{before}{room}{after}"
+        for before, after in (("麻烦打开", "的开关打开吧"), ("把", "的灯"))
+        for room in ("客厅", "卧室")
+    }
 
 
 @given(
