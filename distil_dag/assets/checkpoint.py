@@ -18,7 +18,7 @@ from distil_dag.resources.trainer import TrainerResource
 
 
 @dg.asset(
-    partitions_def=RUNS, deps=["judged_seeds", "synthetic_set"], code_version="6", pool=TRAINING_POOL,
+    partitions_def=RUNS, deps=["judged_seeds", "synthetic_set"], code_version="7", pool=TRAINING_POOL,
     retry_policy=TRAINING_RETRY, kinds={"huggingface", "pytorch"}, owners=OWNERS, group_name=MODEL,
 )  # fmt: skip
 def checkpoint(

@@ -14,7 +14,7 @@ from distil_dag.resources.store import StoreResource
 
 
 @dg.asset(
-    partitions_def=RUNS, deps=["checkpoint", "judged_seeds"], code_version="3", pool=TRAINING_POOL,
+    partitions_def=RUNS, deps=["checkpoint", "judged_seeds"], code_version="4", pool=TRAINING_POOL,
     kinds={"llamacpp", "gguf"}, owners=OWNERS, group_name=RELEASE,
 )  # fmt: skip
 def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[None]:

@@ -15,7 +15,7 @@ from distil_dag.stages.synthesis import LATER_CALLS, synthesize
 
 
 @dg.asset(
-    partitions_def=RUNS, deps=["judged_seeds"], code_version=code_version("5", "call_first", "widening"),
+    partitions_def=RUNS, deps=["judged_seeds"], code_version=code_version("6", "call_first", "widening"),
     pool=TEACHER_POOL, retry_policy=TEACHER_RETRY, kinds={"llamacpp", "parquet"},
     owners=OWNERS, group_name=DATA,
 )  # fmt: skip

@@ -31,7 +31,7 @@ class TracesTranslator(DagsterDltTranslator):
                 deps=[],
                 kinds={"dlt", "parquet"},
                 owners=OWNERS,
-                code_version="2",
+                code_version="3",
                 description="Production requests of the run's window, with the calls that the old agent "
                 "made. Read by dlt; personal data is replaced by placeholders before anything is stored, "
                 "and rows that can't be read are set aside with their reason.",

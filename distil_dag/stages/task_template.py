@@ -23,7 +23,7 @@ traces:
 # The same for a table of a database; ${{NAME}} is read from the environment when it runs:
 # traces:
 #   kind: sql
-#   url: postgresql://reader:${{DB_PASSWORD}}@db.example.com/prod
+#   url: postgresql+psycopg2://reader:${{DB_PASSWORD}}@db.example.com/prod
 #   table: llm_requests
 """
 

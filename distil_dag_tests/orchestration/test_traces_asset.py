@@ -165,7 +165,7 @@ def test_a_source_that_does_not_answer_is_asked_again():
 def test_the_spec_reads_well():
     spec = traces.get_asset_spec(dg.AssetKey("traces"))
     assert spec.kinds == {"dlt", "parquet"}
-    assert spec.code_version == "2"
+    assert spec.code_version == "3"
     assert spec.group_name == "data"
     assert not list(spec.deps)
     assert "personal data is replaced" in spec.description
