@@ -10,7 +10,7 @@ from distil_dag.adapters.training_rows import in_mix, tables_of_run
 from distil_dag.core.case import Example
 from distil_dag.core.task import TrainingSpec
 from distil_dag.resources.conventions import MODEL, OWNERS, RUNS, TRAINING_POOL, TRAINING_RETRY
-from distil_dag.resources.lineage import continuing
+from distil_dag.resources.lineage import continuing, made_with
 from distil_dag.resources.model_metadata import checkpoint_metadata
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
@@ -46,6 +46,7 @@ def checkpoint(
     return dg.MaterializeResult(
         data_version=dg.DataVersion(digest([{"weights": weights_digest(model)}])),
         metadata=checkpoint_metadata(report, spec, str(runs.folder(run, "checkpoint") / "model"))
+        | made_with(task, "checkpoint")
         | continuing(context.instance, task.continues, "checkpoint"),
     )
 

@@ -8,7 +8,7 @@ from distil_dag.adapters.run_candidates import contest_of_run
 from distil_dag.adapters.vllm_server import ServerError
 from distil_dag.resources.conventions import OWNERS, RELEASE, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.evaluation import evaluation_metadata, write_report
-from distil_dag.resources.lineage import continuing
+from distil_dag.resources.lineage import continuing, made_with
 from distil_dag.resources.progress import logged
 from distil_dag.resources.spending import metered, paid, spending_metadata
 from distil_dag.resources.store import StoreResource
@@ -52,5 +52,5 @@ def eval_report(
     version = runs.write_rows(run, "eval_report", "answers", answers)
     report = write_report(runs, run, task.name, report, contest)
     shown = evaluation_metadata(report) | spending_metadata(meter) | teacher.metadata()
-    shown |= continuing(context.instance, task.continues, "eval_report")
+    shown |= made_with(task, "eval_report") | continuing(context.instance, task.continues, "eval_report")
     return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=shown)

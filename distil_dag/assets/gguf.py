@@ -7,7 +7,7 @@ from distil_dag.adapters.run_store import digest
 from distil_dag.core.case import Case
 from distil_dag.core.reports import TrainReport
 from distil_dag.resources.conventions import OWNERS, RELEASE, RUNS, TRAINING_POOL
-from distil_dag.resources.lineage import ancestors
+from distil_dag.resources.lineage import ancestors, made_with
 from distil_dag.resources.model_metadata import gguf_metadata
 from distil_dag.resources.progress import logged
 from distil_dag.resources.store import StoreResource
@@ -31,7 +31,7 @@ def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Material
     probes = probes or runs.read_cases(run, "judged_seeds", "seeds", Case)
     held = runs.read_cases(run, "judged_seeds", "calibration", Case)
     training = runs.read_report(run, "checkpoint", TrainReport)
-    behind = ancestors(context.instance, "checkpoint", run, task)
+    behind = ancestors(context.instance, "checkpoint", run)
     with (
         runs.local_folder(run, "checkpoint", "model") as model,
         runs.new_folder(run, "gguf", "files") as folder,
@@ -46,5 +46,6 @@ def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Material
     runs.write_report(run, "gguf", report)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(digest([{file.path: file.sha256} for file in report.files])),
-        metadata=gguf_metadata(report, parity, card, str(runs.folder(run, "gguf") / "files")),
+        metadata=gguf_metadata(report, parity, card, str(runs.folder(run, "gguf") / "files"))
+        | made_with(task, "gguf"),
     )

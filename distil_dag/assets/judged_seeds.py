@@ -7,6 +7,7 @@ from distil_dag.adapters.run_store import digest
 from distil_dag.core.case import Trace
 from distil_dag.resources.conventions import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.judge_metadata import judge_metadata
+from distil_dag.resources.lineage import made_with
 from distil_dag.resources.spending import Outlook, metered
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
@@ -46,7 +47,7 @@ def judged_seeds(
     tables = {"seeds": judged.seeds, "context": judged.context, "calibration": judged.calibration}
     parts = [runs.write_cases(run, "judged_seeds", "test", split.test)]
     parts += [runs.write_cases(run, "judged_seeds", name, rows) for name, rows in tables.items()]
-    runs.write_cases(run, "judged_seeds", "unlabelled", judged.unlabelled)
+    parts += [runs.write_cases(run, "judged_seeds", "unlabelled", judged.unlabelled)]
     runs.write_rows(run, "judged_seeds", "verdicts", [verdict.row() for verdict in judged.verdicts])
     if not report.faults_found:
         runs.write_bytes(run, "judged_seeds", TO_LABEL, label_sheet(split.rest, judged.verdicts))
@@ -54,5 +55,5 @@ def judged_seeds(
     shown = judge_metadata(judged.verdicts, report, str(runs.folder(run, "judged_seeds")))
     return dg.MaterializeResult(
         data_version=dg.DataVersion(digest([{"tables": parts}])),
-        metadata=shown | outlook.metadata() | teacher.metadata(),
+        metadata=shown | made_with(task, "judged_seeds") | outlook.metadata() | teacher.metadata(),
     )

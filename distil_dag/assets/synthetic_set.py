@@ -5,7 +5,7 @@ import dagster as dg
 from distil_dag.adapters.earlier_run import earlier_round
 from distil_dag.core.case import Case, Example, HeldOut
 from distil_dag.resources.conventions import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
-from distil_dag.resources.lineage import continuing
+from distil_dag.resources.lineage import continuing, made_with
 from distil_dag.resources.spending import Outlook, metered
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.synthesis_metadata import synthesis_metadata
@@ -51,5 +51,5 @@ def synthetic_set(
     read = continuing(context.instance, task.continues, "synthetic_set", "gguf")
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version),
-        metadata=shown | read | outlook.metadata() | teacher.metadata(),
+        metadata=shown | made_with(task, "synthetic_set") | read | outlook.metadata() | teacher.metadata(),
     )

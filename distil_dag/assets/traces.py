@@ -8,10 +8,12 @@ from dagster_dlt import DagsterDltResource, dlt_assets
 from pydantic import Field
 
 from distil_dag.adapters.earlier_run import continued
+from distil_dag.adapters.run_store import digest
 from distil_dag.adapters.trace_intake import Intake
 from distil_dag.adapters.trace_sources import log_pipeline, log_source, open_log, without_secrets
 from distil_dag.core.run_key import RunKey
 from distil_dag.resources.conventions import DATA, INTAKE_POOL, RUNS
+from distil_dag.resources.lineage import made_with
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.tasks import TasksResource
 from distil_dag.resources.traces_in_dagster import TracesTranslator, failure, traces_metadata
@@ -50,10 +52,14 @@ def traces(
         raise told from told.__cause__  # dlt's own chain quotes its internals
     for warning in task.warnings:
         context.log.warning(warning)
-    files.write_report(run, "traces", without_secrets(task), name="task")
+    frozen = without_secrets(task)
+    files.write_report(run, "traces", frozen, name="task")
     files.write_report(run, "traces", intake.report())
+    # Whatever follows reads the task as well, so rows under another task are another version.
+    version = digest([{"rows": intake.digest, "task": frozen.model_dump(mode="json")}])
     yield dg.MaterializeResult(
         asset_key="traces",
-        data_version=dg.DataVersion(intake.digest),
-        metadata=traces_metadata(context.instance, task, key, intake, files.folder(run, "traces")),
+        data_version=dg.DataVersion(version),
+        metadata=traces_metadata(context.instance, task, key, intake, files.folder(run, "traces"))
+        | made_with(frozen, "traces"),
     )

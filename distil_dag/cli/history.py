@@ -53,7 +53,7 @@ def _of_run(run: str, places: Deployment) -> list[Ancestor]:
     if places.exists():
         with places.instance() as instance:
             for asset in _ENDS:
-                if entries := ancestors(instance, asset, run, _task(places, run)):
+                if entries := ancestors(instance, asset, run):
                     return entries
     raise CommandError(
         f"{run!r} is no run of this installation ({places.home}): `distil-dag runs` lists them, and "

@@ -20,6 +20,8 @@ PROMPTS_KEY = "prompts"
 
 # Under this key the metadata of an asset has what it read of the run that is continued: asset -> storage id.
 _READ_KEY = "read of the run it continues"
+# Under this key the metadata of an asset has the settings that it was made with, defaults left out.
+_SETTINGS_KEY = "settings"
 _POINTER = "dagster/input_event_pointer/"
 # What of a task's settings each asset reads.
 _SECTIONS = {
@@ -47,25 +49,28 @@ class Ancestor(TypedDict):
     parents: list[int]
 
 
-def ancestors(
-    instance: dg.DagsterInstance, asset: str, partition: str | None, task: Task | None = None
-) -> list[Ancestor]:
+def ancestors(instance: dg.DagsterInstance, asset: str, partition: str | None) -> list[Ancestor]:
     """The newest materialization of the asset's partition and everything behind it, newest first.
 
-    `config` is what the run set for the asset, and with `task`, that of the partition, the settings that the
-    asset reads. Of a run that continues another, what it took from there is behind it as well.
-    Empty when that partition was never materialized.
+    `config` is what the run set for the asset, and the settings that it was made with. Of a run that
+    continues another, what it took from there is behind it as well. Empty when that partition was never
+    materialized.
     """
     selector = dg.AssetRecordsFilter(
         asset_key=dg.AssetKey(asset), asset_partitions=[partition] if partition else None
     )
     newest = instance.fetch_materializations(selector, limit=1).records
-    entries = _walk(instance, list(newest))
-    settings = task.settings.model_dump(mode="json", exclude_defaults=True) if task else {}
-    for entry in (entry for entry in entries if entry["partition"] == partition):
-        read = {name: settings[name] for name in _SECTIONS.get(entry["asset"], ()) if name in settings}
-        entry["config"] = {**entry["config"], **read}
-    return entries
+    return _walk(instance, list(newest))
+
+
+def made_with(task: Task, asset: str) -> dict[str, Any]:
+    """Metadata that holds what the asset read of a task without secrets, as far as it is no default.
+
+    With each event its own: the task of a partition may be frozen again, with other settings.
+    """
+    settings = task.settings.model_dump(mode="json", exclude_defaults=True)
+    read = {name: settings[name] for name in _SECTIONS[asset] if name in settings}
+    return {_SETTINGS_KEY: dg.MetadataValue.json(read)}
 
 
 def continuing(instance: dg.DagsterInstance, parent: str, *assets: str) -> dict[str, Any]:
@@ -123,25 +128,26 @@ def _entry(
         run = instance.get_run_by_id(record.run_id)
         configs[record.run_id] = dict(run.run_config) if run else {}
     asset = materialization.asset_key.to_user_string()
-    prompts = materialization.metadata.get(PROMPTS_KEY)
+    prompts = _as_dict(materialization.metadata.get(PROMPTS_KEY))
     steps: dict[str, Any] = configs[record.run_id].get("ops") or {}
+    settings = _as_dict(materialization.metadata.get(_SETTINGS_KEY))
     return Ancestor(
         asset=asset,
         partition=materialization.partition,
         data_version=tags.get("dagster/data_version"),
         code_version=tags.get("dagster/code_version"),
         run_id=record.run_id,
-        config=(steps.get(asset) or {}).get("config") or {},
-        prompts=_as_dict(prompts),
+        config={**((steps.get(asset) or {}).get("config") or {}), **settings},
+        prompts={name: str(digest) for name, digest in prompts.items()},
         storage_id=record.storage_id,
         timestamp=datetime.fromtimestamp(record.timestamp, UTC).isoformat(timespec="seconds"),
         parents=parents,
     )
 
 
-def _as_dict(value: dg.MetadataValue[Any] | None) -> dict[str, str]:
+def _as_dict(value: dg.MetadataValue[Any] | None) -> dict[str, Any]:
     held = value.value if value is not None else None
-    return {str(name): str(item) for name, item in held.items()} if isinstance(held, dict) else {}
+    return {str(name): item for name, item in held.items()} if isinstance(held, dict) else {}
 
 
 def as_text(entries: list[Ancestor]) -> str:

@@ -56,7 +56,7 @@ def test_the_two_assets_publish_a_model_that_names_its_origin(place, base):
         instance.add_dynamic_partitions("distil_runs", [run])
         result = dg.materialize([checkpoint, gguf], partition_key=run, resources=resources, instance=instance)
         made = {name: result.asset_materializations_for_node(name)[0] for name in ("checkpoint", "gguf")}
-        entries = ancestors(instance, "gguf", run, make_task(model=str(base)))
+        entries = ancestors(instance, "gguf", run)
     assert {"loss", "supervised"} <= set(made["checkpoint"].metadata)
     assert "light attic" not in str(made["gguf"].metadata["model card"])
     report = runs.read_report(run, "gguf", GgufReport)

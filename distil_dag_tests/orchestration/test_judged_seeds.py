@@ -47,6 +47,8 @@ def test_the_asset_writes_its_tables_and_shows_how_well_it_judged(tmp_path: Path
         }
         first = dg.materialize([judged_seeds], **arguments)
         again = dg.materialize([judged_seeds], **arguments)
+        other = settings.model_copy(update={"test": settings.test.model_copy(update={"size": 3})})
+        runs.write_report(RUN, "traces", task.model_copy(update={"settings": other}), name="task")
         lineage = ancestors(instance, "judged_seeds", RUN)[0]
     event, repeated = (r.asset_materializations_for_node("judged_seeds")[0] for r in (first, again))
     assert event.tags["dagster/data_version"] == repeated.tags["dagster/data_version"]
@@ -64,6 +66,7 @@ def test_the_asset_writes_its_tables_and_shows_how_well_it_judged(tmp_path: Path
     assert event.metadata["prompts"].value == report.prompts == digests("likelihood_judge")
     assert event.metadata["dagster/row_count"].value == len(tables[0]) == report.seeds
     assert lineage["prompts"] == report.prompts
+    assert lineage["config"] == {"test": {"size": 12}}
     assert "+prompts." in str(lineage["code_version"])
     assert len(runs.read_rows(RUN, "judged_seeds", "verdicts")) == len(rest) == report.judged
 

@@ -119,6 +119,16 @@ def test_overrides_are_frozen_with_the_run(home):
     assert task.toolset.names == ("light",)
 
 
+def test_other_settings_are_another_version_and_stay_with_their_event(home):
+    seen = []
+    for epochs in ("3", "1"):
+        result, _ = materialize(home, "lights.a", {"training.epochs": epochs, "test.size": "9"})
+        (event,) = result.asset_materializations_for_node("traces")
+        seen.append((event.tags["dagster/data_version"], event.metadata["settings"].value))
+    assert seen[0][0] != seen[1][0]
+    assert set(seen[0][1]) == {"traces"}
+
+
 def test_a_table_without_rows_is_a_table(home):
     run = "lights.20200102T000000Z_20200101T000000Z"
     assert materialize(home, run)[0].success
