@@ -16,6 +16,11 @@ _SECRETS = (
         r"(?i)([?&][^=&]*(?:pass|pwd|secret|token|key|sig|credential|odbc_connect)[^=&]*=)"
         r"(?!\$\{\w+\}(?:&|$))([^&]+)"
     ),
+    # Of a command: `--hf-token X`, `HF_TOKEN=X`; not `--tokenizer X`, `--max-num-batched-tokens X`.
+    re.compile(
+        r"(?i)((?:--(?:[a-z_-]*[-_])?(?:token|key|secret|password)[=,\s'\"]+)"
+        r"|(?:(?<![?&\w])\w+_(?:token|key|secret|password)=))(?!\$\{)([^\s,'\"\]]+)"
+    ),
 )
 
 
@@ -50,11 +55,11 @@ def unexpanded(said: str, text: str) -> str:
     return said
 
 
-def masked(url: str) -> str:
-    """The URL without its password and secret options; `${NAME}` in their place stays."""
+def masked(text: str) -> str:
+    """A URL or a command without its password and secret options; `${NAME}` in their place stays."""
     for secret in _SECRETS:
-        url = secret.sub(r"\1***", url)
-    return url
+        text = secret.sub(r"\1***", text)
+    return text
 
 
 def store_without_secret(root: str) -> str:

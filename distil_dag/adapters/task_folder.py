@@ -205,6 +205,8 @@ def _conflicts(raw: Mapping[str, Any]) -> list[tuple[tuple[Step, ...], str]]:
     if isinstance(committee, list):
         models += [(("judge", "committee", place), model) for place, model in enumerate(committee)]
     models += [(("judge", "arbiter"), judge.get("arbiter"))] if isinstance(judge, dict) else []
+    evaluation = raw.get("evaluation")
+    models += [(("evaluation", "vllm"), evaluation.get("vllm"))] if isinstance(evaluation, dict) else []
     needs = {"attached": ("base_url", "model"), "managed": ("model",), "gguf": ("model",)}
     for path, model in models:
         if isinstance(model, dict):
@@ -230,6 +232,12 @@ def _secrets(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "base_url", f"holds a secret, which would be kept with the run; {_ADVICE}"
     if isinstance(key, str) and key and not key.isidentifier():
         yield "api_key_env", "must be the name of the variable that holds the key, not the key itself"
+    for name in ("executable", "arguments"):
+        given = model.get(name)
+        words = " ".join(map(str, given)) if isinstance(given, (list, tuple)) else str(given)
+        if masked(words) != words:
+            advice = "set a variable of the environment, such as HF_TOKEN or VLLM_API_KEY"
+            yield name, f"gives a secret, which would be kept with the run; {advice}"
 
 
 def _read_test(path: Path, toolset: Toolset | None) -> tuple[tuple[HeldOut, ...], list[Mistake]]:

@@ -145,6 +145,12 @@ def test_a_secret_in_an_override_is_refused_and_not_repeated(folder: Path) -> No
     assert "${NAME}" in found
     assert "hunter2" not in found
     read_task(folder, {"traces.path": "https://reader:${LOG_PASSWORD}@logs.example/a.jsonl"})
+    for given in ("[--api-key, hunter2]", "['--api-key=hunter2']"):
+        found = only_mistake(folder, {"teacher.arguments": given})
+        assert "holds a secret" in found
+        assert "hunter2" not in found
+    harmless = "[--tokenizer, t, --max-num-batched-tokens, '64', --return-tokens-as-token-ids]"
+    read_task(folder, {"teacher.arguments": harmless})
 
 
 def test_mistakes_of_all_files_come_together_settings_first(folder: Path) -> None:

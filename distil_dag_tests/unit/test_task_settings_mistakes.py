@@ -62,6 +62,14 @@ from distil_dag_tests.unit.lamp_folder import YAML, mistakes, only_mistake
             "task.yaml:9: judge.arbiter.base_url: holds a secret",
         ),
         (
+            "teacher: {mode: managed, model: m, arguments: [--tokenizer, t, --hf-token, hunter2]}\n",
+            "task.yaml:5: teacher.arguments: gives a secret, which would be kept with the run; set a",
+        ),
+        (
+            "evaluation: {vllm: {executable: env HF_TOKEN=hunter2 vllm serve}}\n",
+            "task.yaml:5: evaluation.vllm.executable: gives a secret",
+        ),
+        (
             "teacher: {api_key_env: sk-hunter2}\n",
             "task.yaml:5: teacher.api_key_env: must be the name of the variable that holds the key",
         ),
