@@ -16,7 +16,12 @@ from distil_dag.resources.conventions import DATA, INTAKE_POOL, RUNS
 from distil_dag.resources.lineage import made_with
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.tasks import TasksResource
-from distil_dag.resources.traces_in_dagster import TracesTranslator, failure, traces_metadata
+from distil_dag.resources.traces_in_dagster import (
+    TracesTranslator,
+    failure,
+    refuse_beside_another,
+    traces_metadata,
+)
 
 
 class TracesConfig(dg.Config):
@@ -40,6 +45,7 @@ def traces(
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Takes the snapshot, and freezes the task that the rest of the run reads."""
     run, files = context.partition_key, store.open()
+    refuse_beside_another(context.instance, context.run.run_id, run)
     try:
         task = continued(tasks.task(run, config.overrides), run, config.continues, files)
         key = RunKey.parse(run, task.name)

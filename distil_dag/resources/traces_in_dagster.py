@@ -39,6 +39,24 @@ class TracesTranslator(DagsterDltTranslator):
         )
 
 
+def refuse_beside_another(instance: dg.DagsterInstance, run_id: str, partition: str) -> None:
+    """Raise dg.Failure when an earlier Dagster run of the partition is still at work.
+
+    The task that is frozen here is read by all of its steps: they would go on with another one's settings.
+    """
+    at_work = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    beside = dg.RunsFilter(statuses=at_work, tags={"dagster/partition": partition})
+    records = {record.dagster_run.run_id: record for record in instance.get_run_records(beside)}
+    own = records.pop(run_id, None)
+    for other in records.values():
+        if own is not None and other.storage_id < own.storage_id:
+            raise dg.Failure(
+                f"{partition} is already under way as Dagster run {other.dagster_run.run_id}: wait for it or "
+                "terminate it, then launch this one again; a variant has another key",
+                allow_retries=False,
+            )
+
+
 def failure(error: Exception) -> dg.Failure | dg.RetryRequested:
     """What the run does about an error of the load: tries again, or fails at once and says why.
 

@@ -161,6 +161,20 @@ def test_what_can_not_work_fails_at_once_and_says_why(home, run, overrides, said
     assert "hunter2" not in str(data)
 
 
+def test_a_second_run_of_a_partition_leaves_the_first_ones_task_alone(home):
+    @dg.job
+    def other() -> None: ...
+
+    with dg.DagsterInstance.local_temp(str(home / "dagster")) as instance:
+        at_work = {"tags": {"dagster/partition": "lights.a"}, "status": dg.DagsterRunStatus.STARTED}
+        first = instance.create_run_for_job(other, **at_work)
+        told = f"already under way as Dagster run {first.run_id}"
+    result, _ = materialize(home, "lights.a")
+    (failure,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
+    assert told in (failure.event_specific_data.user_failure_data.description or "")
+    assert materialize(home, "lights.b")[0].success
+
+
 def test_a_source_that_does_not_answer_is_asked_again():
     refused = SourceUnavailable("no answer")
     wrapped = RuntimeError("dlt's words")
