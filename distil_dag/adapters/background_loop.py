@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -20,24 +20,34 @@ class BackgroundLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
-    def stream(self, work: Callable[[Callable[[Item], None]], Coroutine[Any, Any, None]]) -> Generator[Item]:
+    def stream(
+        self, work: Callable[[Callable[[Item], Awaitable[None]]], Coroutine[Any, Any, None]]
+    ) -> Generator[Item]:
         """What `work` puts, in the caller's thread, as it comes; then `work`'s exception, if it raised one.
 
-        To leave off before the end cancels the work and waits until it has cleaned up.
+        To put an item lasts until the caller asks for the next one: what the caller has to keep is kept
+        before more is begun. To leave off before the end cancels the work and waits until it has cleaned up.
         """
         loop = self._running()
         items: queue.SimpleQueue[Any] = queue.SimpleQueue()
         started: list[asyncio.Task[None]] = []
 
+        async def put(item: Item) -> None:
+            done = asyncio.Event()
+            items.put((item, done))
+            await done.wait()
+
         def start() -> None:
-            started.append(loop.create_task(work(items.put)))
+            started.append(loop.create_task(work(put)))
             started[0].add_done_callback(items.put)
 
         loop.call_soon_threadsafe(start)
         item: Any = None
         try:
             while not isinstance(item := items.get(), asyncio.Task):
-                yield item
+                value, done = item
+                yield value
+                loop.call_soon_threadsafe(done.set)
             item.result()
         finally:
             if not isinstance(item, asyncio.Task):

@@ -50,7 +50,7 @@ class EndpointPool:
         self,
         items: Iterable[tuple[int, Item]],
         work: Callable[[Endpoint, Item], Awaitable[Result]],
-        put: Callable[[tuple[int, Result | Fault]], None],
+        put: Callable[[tuple[int, Result | Fault]], Awaitable[None]],
     ) -> None:
         """Puts a result, or the fault that ended its tries, for each numbered item, as they come in.
 
@@ -79,7 +79,7 @@ class _Batch(Generic[Item, Result]):
         self,
         items: Iterable[tuple[int, Item]],
         work: Callable[[Endpoint, Item], Awaitable[Result]],
-        put: Callable[[tuple[int, Result | Fault]], None],
+        put: Callable[[tuple[int, Result | Fault]], Awaitable[None]],
         endpoints: Sequence[Endpoint],
         patience: Patience,
     ) -> None:
@@ -153,7 +153,7 @@ class _Batch(Generic[Item, Result]):
             if isinstance(outcome, Fault) and not self._ends(job, endpoint, outcome, alone):
                 self._again.append(job)
             else:
-                self._put((job.place, outcome))
+                await self._put((job.place, outcome))
 
         self._calls.add(endpoint.start(attempt, alone))
 
