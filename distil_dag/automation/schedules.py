@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from distil_dag.adapters.trace_sources import count_since
+from distil_dag.adapters.trace_sources import count_between
 from distil_dag.automation.jobs import distil_run
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import trailing_window
@@ -32,7 +32,7 @@ def retrain_weekly(
             if task.settings.traces.time_column is None:
                 reasons.append(f"{name}: its log has no time column, so its last days can't be told")
                 continue
-            count = count_since(task, since)
+            count = count_between(task, since, until)
         except Exception as error:  # one broken folder or unreachable log must not hold up the others
             reasons.append(f"{name}: can't be read ({error})")
             continue

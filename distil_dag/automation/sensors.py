@@ -1,10 +1,11 @@
 """Requests a run of a task when enough has been logged since its last one."""
 
 from datetime import UTC, datetime
+from functools import partial
 
 import dagster as dg
 
-from distil_dag.adapters.trace_sources import count_since
+from distil_dag.adapters.trace_sources import count_between
 from distil_dag.automation.jobs import distil_run
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import PastRun, Wait, plan_run
@@ -95,4 +96,4 @@ def _plan(task: Task, past: list[PastRun], now: datetime) -> RunKey | Wait:
     if task.settings.traces.time_column is None:
         return Wait(f"{task.name}: its log has no time column, so what is new can't be told")
     threshold = task.settings.automation.new_traces
-    return plan_run(task.name, past, lambda since: count_since(task, since), threshold, now)
+    return plan_run(task.name, past, partial(count_between, task), threshold, now)

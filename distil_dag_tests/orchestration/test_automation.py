@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -31,10 +32,10 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
         yield temporary
 
 
-def write_task(folder: Path, name: str, logged: int, **settings: Any) -> None:
-    """A task whose log has one trace an hour, up to now."""
+def write_task(folder: Path, name: str, logged: int, ahead: timedelta = timedelta(), **settings: Any) -> None:
+    """A task whose log has one trace an hour, up to now, by a clock that is `ahead`."""
     folder.mkdir(parents=True)
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) + ahead
     rows = [
         {
             "id": str(n),
@@ -98,6 +99,15 @@ def test_a_run_is_requested_when_enough_has_come_in(instance: dg.DagsterInstance
     assert re.search("0 of 20 new traces|the newest window ends", reason(again))
 
 
+def test_traces_dated_ahead_of_now_are_not_asked_for_again_and_again(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    write_task(tmp_path / "home", "home", 50, ahead=8 * HOUR, automation={"new_traces": 5})
+    requested(instance, tick(instance, tmp_path / "home"), dg.DagsterRunStatus.SUCCESS)
+    time.sleep(1.1)  # a window ends at a whole second
+    assert "0 of 5 new traces" in reason(tick(instance, tmp_path / "home"))
+
+
 def test_too_few_is_a_reason(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     write_task(tmp_path / "tasks" / "home", "home", 19, automation={"new_traces": 20})
     assert reason(tick(instance, tmp_path / "tasks")) == "home: 19 of 20 new traces so far"
@@ -146,6 +156,15 @@ def test_the_schedule_takes_the_last_days(instance: dg.DagsterInstance, tmp_path
     assert key.until == now.replace(microsecond=0)
     assert key.until - key.since == timedelta(days=2)
     assert instance.get_dynamic_partitions("distil_runs") == [str(key)]
+
+
+def test_the_schedule_counts_no_more_than_its_window(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    write_task(tmp_path / "home", "home", 100, gates={"min_traces": 24}, automation={"window_days": 7})
+    missed = datetime.now(UTC) - timedelta(days=14)
+    context = dg.build_schedule_context(instance=instance, scheduled_execution_time=missed)
+    skipped = retrain_weekly(context, tasks=TasksResource(folders=[str(tmp_path / "home")]))
+    assert isinstance(skipped, dg.SkipReason)
+    assert skipped.skip_message == "home: 0 traces in 7 days"
 
 
 def test_the_schedule_says_why_it_skips(instance: dg.DagsterInstance, tmp_path: Path) -> None:

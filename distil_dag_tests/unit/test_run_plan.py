@@ -10,13 +10,13 @@ DAY = timedelta(days=1)
 
 
 class Log:
-    """Counts one trace an hour, and remembers since when it was asked."""
+    """Counts one trace an hour, and remembers the window that it was asked for."""
 
-    asked: datetime | None = None
+    asked: tuple[datetime, datetime] | None = None
 
-    def __call__(self, since: datetime) -> int:
-        self.asked = since
-        return int((NOW - max(since, NOW - 30 * DAY)) / timedelta(hours=1))
+    def __call__(self, since: datetime, until: datetime) -> int:
+        self.asked = since, until
+        return round((until - max(since, NOW - 30 * DAY)) / timedelta(hours=1))
 
 
 def past(state: str, until: datetime, since: datetime = BEGINNING) -> PastRun:
@@ -44,7 +44,7 @@ def test_a_failed_window_is_counted_and_taken_again() -> None:
     runs = [past("failed", NOW - DAY), past("succeeded", NOW - 5 * DAY)]
     log = Log()
     assert isinstance(plan_run("home", runs, log, 25, NOW), Wait)
-    assert log.asked == NOW - DAY
+    assert log.asked == (NOW - DAY, NOW.replace(microsecond=0))
     plan = plan_run("home", runs, log, 24, NOW)
     assert isinstance(plan, RunKey)
     assert plan.since == NOW - 5 * DAY
