@@ -15,16 +15,19 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class PastRun:
-    """One run of a task: its key, when it was requested and what became of it."""
+    """One run of a task: its key, when the log was read for it, and what became of it.
+
+    It succeeded if it ended with a model that is measured; a part of the chain alone has not.
+    """
 
     key: RunKey
-    requested: datetime
+    read: datetime
     state: Literal["succeeded", "failed", "running"]
 
     @property
     def covers_until(self) -> datetime:
-        """The end of its window; a run over the whole log took all there was by then."""
-        return self.key.until or self.requested
+        """The end of its window, as far as it could be read: nobody has read what was still to come."""
+        return min(self.key.until or self.read, self.read)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ import dagster as dg
 import pytest
 
 from distil_dag.automation.schedules import retrain_weekly
-from distil_dag.automation.sensors import new_traces
+from distil_dag.automation.sensors import new_traces, past_runs
+from distil_dag.build import build_defs
 from distil_dag.core.run_key import RunKey
+from distil_dag.core.run_plan import BEGINNING
 from distil_dag.resources.tasks import TasksResource
 from distil_dag_tests.orchestration import stand_ins as good
 
@@ -173,3 +175,85 @@ def test_the_schedule_says_why_it_skips(instance: dg.DagsterInstance, tmp_path: 
     skipped = retrain_weekly(context, tasks=TasksResource(folders=[str(tmp_path / "small")]))
     assert isinstance(skipped, dg.SkipReason)
     assert skipped.skip_message == "small: 10 traces in 7 days"
+
+
+# --- which Dagster runs are runs of a task --------------------------------------------------
+
+
+def add_run(instance: dg.DagsterInstance, key: str, *assets: str, **changes: Any) -> None:
+    """A Dagster run that has ended well: of these assets, as the UI starts it, or of the whole job."""
+    selection = {dg.AssetKey(name) for name in assets}
+    made = {"job_name": "__ASSET_JOB", "asset_selection": selection} if assets else {"job_name": "distil_run"}
+    changes = {"status": dg.DagsterRunStatus.SUCCESS, **made, **changes}
+    run = dg.DagsterRun(run_id=str(uuid.uuid4()), tags={"dagster/partition": key}, **changes)
+    instance.add_dynamic_partitions("distil_runs", [key])
+    instance.add_run(run)
+    if "traces" in assets:
+        instance.report_runless_asset_event(dg.AssetMaterialization("traces", partition=key))
+
+
+def states(instance: dg.DagsterInstance, task: str = "home") -> list[str]:
+    return [run.state for run in past_runs(instance, task)]
+
+
+def test_a_part_of_the_chain_is_no_model(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    """Its traces would be in no model if the next window started behind them."""
+    write_task(tmp_path / "home", "home", 40, automation={"new_traces": 10})
+    until = (datetime.now(UTC) - 10 * HOUR).replace(microsecond=0)
+    add_run(instance, str(RunKey("home", BEGINNING, until)), "traces")
+    requests = tick(instance, tmp_path / "home").run_requests or []
+    assert [RunKey.parse(str(request.partition_key)).since for request in requests] == [BEGINNING]
+
+
+def test_the_job_makes_a_model_unless_a_gate_ends_it(instance: dg.DagsterInstance, home: Path) -> None:
+    few = good.TRACES_REPORT.model_copy(update={"kept": 1})
+    for run, replaced in (("home.good", {}), ("home.gated", {"traces": few})):
+        instance.add_dynamic_partitions("distil_runs", [run])
+        job = build_defs(home, chain=good.stand_in_chain(replaced)).resolve_job_def("distil_run")
+        job.execute_in_process(instance=instance, partition_key=run, raise_on_error=False)
+    assert {str(run.key): run.state for run in past_runs(instance, "home")} == {
+        "home.good": "succeeded",
+        "home.gated": "failed",
+    }
+
+
+def test_a_step_of_the_job_alone_is_no_model(instance: dg.DagsterInstance) -> None:
+    add_run(instance, "home.first", step_keys_to_execute=["traces"])
+    assert states(instance) == ["failed"]
+    add_run(instance, "home.second", step_keys_to_execute=["gguf", "eval_report"])
+    assert states(instance) == ["succeeded", "failed"]
+
+
+def test_a_report_done_again_covers_what_was_read_for_it(instance: dg.DagsterInstance) -> None:
+    add_run(instance, "home.first", "traces", "eval_report")
+    first = past_runs(instance, "home")
+    time.sleep(0.01)
+    add_run(instance, "home.first", "eval_report")
+    again, same = past_runs(instance, "home")
+    assert [same] == first
+    assert again.state == "succeeded"
+    assert timedelta() <= again.covers_until - same.covers_until < timedelta(seconds=1)
+    snapshot = instance.get_latest_materialization_event(dg.AssetKey("traces"))
+    assert snapshot is not None
+    assert again.covers_until.timestamp() == pytest.approx(snapshot.timestamp, abs=1e-3)
+
+
+def test_a_deleted_partition_does_not_hide_its_run(instance: dg.DagsterInstance) -> None:
+    add_run(instance, "home.first", status=dg.DagsterRunStatus.STARTED)
+    instance.delete_dynamic_partition("distil_runs", "home.first")
+    assert states(instance) == ["running"]
+
+
+def test_a_run_of_a_task_with_a_like_name_is_another_tasks(instance: dg.DagsterInstance) -> None:
+    add_run(instance, "my_home.first")
+    add_run(instance, "my-home.first")
+    add_run(instance, "my_home.no key at all")
+    assert states(instance, "my_home") == states(instance, "my-home") == ["succeeded"]
+
+
+def test_a_window_far_ahead_does_not_silence_its_task(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    write_task(tmp_path / "home", "home", 20, automation={"new_traces": 20})
+    far = datetime(2126, 1, 1, tzinfo=UTC)
+    add_run(instance, str(RunKey("home", BEGINNING, far)), status=dg.DagsterRunStatus.FAILURE)
+    time.sleep(1.1)  # a window ends at a whole second
+    assert "0 of 20 new traces" in reason(tick(instance, tmp_path / "home"))
