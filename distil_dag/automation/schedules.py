@@ -4,6 +4,7 @@ import dagster as dg
 
 from distil_dag.adapters.trace_sources import count_between
 from distil_dag.automation.jobs import distil_run
+from distil_dag.automation.reasons import unread
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import trailing_window
 from distil_dag.resources.conventions import RUNS
@@ -34,7 +35,7 @@ def retrain_weekly(
                 continue
             count = count_between(task, since, until)
         except Exception as error:  # one broken folder or unreachable log must not hold up the others
-            reasons.append(f"{name}: can't be read ({error})")
+            reasons.append(unread(name, error))
             continue
         if count < task.settings.gates.min_traces:
             reasons.append(f"{name}: {count} traces in {days} days")

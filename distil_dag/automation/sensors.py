@@ -7,6 +7,7 @@ import dagster as dg
 
 from distil_dag.adapters.trace_sources import count_between
 from distil_dag.automation.jobs import distil_run
+from distil_dag.automation.reasons import unread
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import BEGINNING, PastRun, Wait, plan_run
 from distil_dag.core.task import Task
@@ -42,7 +43,7 @@ def new_traces(context: dg.SensorEvaluationContext, tasks: TasksResource) -> dg.
             past = past_runs(context.instance, name)
             plan = _plan(task, past, datetime.now(UTC))
         except Exception as error:  # one broken folder or unreachable log must not hold up the others
-            reasons.append(f"{name}: can't be read ({error})")
+            reasons.append(unread(name, error))
             continue
         if isinstance(plan, Wait):
             reasons.append(plan.reason)

@@ -21,7 +21,10 @@ class TasksResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     folders: list[str] = Field(description="Task folders, and folders that hold task folders")
 
     def names(self) -> list[str]:
-        """Names of all tasks, in the order of the folders; a broken folder goes by its own name."""
+        """Names of all tasks, in the order of the folders; a broken folder goes by its own name.
+
+        A folder that may not be opened (`lost+found`) is no task.
+        """
         return list(self._named())
 
     def task(self, run: str, overrides: Mapping[str, str] | None = None) -> Task:
@@ -39,18 +42,27 @@ class TasksResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _named(self) -> dict[str, Path]:
         found: dict[str, Path] = {}
         for folder in map(Path, self.folders):
-            candidates = [folder] if _is_task(folder) else sorted(folder.iterdir()) if folder.is_dir() else []
-            for candidate in filter(_is_task, candidates):
+            for candidate in [folder] if _is_task(folder) else filter(_is_task, _inside(folder)):
                 found.setdefault(_name(candidate), candidate)
         return found
 
 
 def _is_task(folder: Path) -> bool:
-    return any((folder / file).is_file() for file in _TASK_FILES)
+    try:
+        return any((folder / file).is_file() for file in _TASK_FILES)
+    except OSError:  # one bad place must not hold up the tasks beside it
+        return False
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _name(folder: Path) -> str:
     try:
         return read_task(folder).name
-    except TaskFolderError:
+    except (TaskFolderError, OSError):
         return folder.absolute().name

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import re
 import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import dagster as dg
@@ -132,6 +136,52 @@ def test_broken_folders_and_logs_hold_nothing_up(instance: dg.DagsterInstance, t
     (tasks / "home" / "log.jsonl").unlink()
     said = reason(tick(instance, tasks))
     assert all(f"{name}: can't be read" in said for name in ("home", "gone", "bad"))
+
+
+@pytest.mark.parametrize(
+    ("module", "call", "place"),
+    [
+        (os, "stat", "lost+found/task.yaml"),
+        (os, "listdir", "lost+found"),
+        (os, "stat", "bad/test.jsonl"),
+        (io, "open", "bad/task.yaml"),
+        (io, "open", "bad/test.jsonl"),
+    ],
+)
+def test_what_may_not_be_read_holds_nothing_up(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType, call: str, place: str,
+) -> None:  # fmt: skip
+    tasks = tmp_path / "tasks"
+    write_task(tasks / "bad", "bad", 0)
+    write_task(tasks / "home", "home", 20, automation={"new_traces": 20})
+    (tasks / "bad" / "test.jsonl").touch()
+    (tasks / "lost+found").mkdir()
+    real = getattr(module, call)
+
+    def refusing(path: Any, *args: Any, **more: Any) -> Any:
+        """What the file system says to a user without rights there; tests may run as root."""
+        if path in (tasks / place, str(tasks / place)):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *args, **more)
+
+    monkeypatch.setattr(module, call, refusing)
+    names = TasksResource(folders=[str(tasks / "lost+found"), str(tasks)]).names()
+    assert names == ["bad", "home"]
+    result = tick(instance, tasks)
+    assert [RunKey.parse(str(r.partition_key)).task for r in result.run_requests or []] == ["home"]
+
+
+def test_a_reason_stays_short(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    write_task(tmp_path / "home", "home", 5)
+    wrong = {"question": "go", "answer": [{"name": "gone_tool", "arguments": {}}]}
+    (tmp_path / "home" / "test.jsonl").write_text(1000 * (json.dumps(wrong) + "\n"))
+    context = dg.build_schedule_context(instance=instance, scheduled_execution_time=datetime.now(UTC))
+    skipped = retrain_weekly(context, tasks=TasksResource(folders=[str(tmp_path / "home")]))
+    assert isinstance(skipped, dg.SkipReason)
+    for said in (reason(tick(instance, tmp_path / "home")), str(skipped.skip_message)):
+        assert "gone_tool" in said
+        assert len(said) <= 500
 
 
 def test_a_log_without_times_is_left_to_its_user(instance: dg.DagsterInstance, tmp_path: Path) -> None:
