@@ -1,5 +1,6 @@
 """Requests a run of a task when enough has been logged since its last one."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import partial
 
@@ -12,7 +13,7 @@ from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import BEGINNING, PastRun, Wait, plan_run
 from distil_dag.core.task import Task
 from distil_dag.resources.conventions import RUNS
-from distil_dag.resources.tasks import TasksResource
+from distil_dag.resources.tasks import TasksResource, key_among
 
 _PARTITION = "dagster/partition"
 
@@ -37,10 +38,11 @@ def new_traces(context: dg.SensorEvaluationContext, tasks: TasksResource) -> dg.
     keys: list[str] = []
     attempts: list[int] = []
     reasons: list[str] = []
-    for name in tasks.names():
+    names = tasks.names()
+    for name in names:
         try:
             task = tasks.task(name)
-            past = past_runs(context.instance, name)
+            past = past_runs(context.instance, name, names)
             plan = _plan(task, past, datetime.now(UTC))
         except Exception as error:  # one broken folder or unreachable log must not hold up the others
             reasons.append(unread(name, error))
@@ -62,11 +64,11 @@ def new_traces(context: dg.SensorEvaluationContext, tasks: TasksResource) -> dg.
     )
 
 
-def past_runs(instance: dg.DagsterInstance, task: str) -> list[PastRun]:
-    """Every run of a task that the instance remembers, by whatever started it."""
+def past_runs(instance: dg.DagsterInstance, task: str, names: Collection[str]) -> list[PastRun]:
+    """Every run of a task that the instance remembers, by whatever started it; `names` are all tasks."""
     # By the tags of the runs: a partition can be deleted while its run is under way.
-    tags = instance.get_run_tags([_PARTITION], value_prefix=f"{task}.")
-    keys = {text: key for _, texts in tags for text in texts if (key := _key(text)) and key.task == task}
+    texts = {text for _, values in instance.get_run_tags([_PARTITION]) for text in values}
+    keys = {text: key for text in texts if (key := _key(names, text)) and key.task == task}
     if not keys:
         return []
     return [
@@ -99,9 +101,9 @@ def _makes(run: dg.DagsterRun, asset: str) -> bool:
     return run.job_name == distil_run.name
 
 
-def _key(text: str) -> RunKey | None:
+def _key(names: Collection[str], text: str) -> RunKey | None:
     try:
-        return RunKey.parse(text)
+        return key_among(names, text)
     except ValueError:
         return None
 

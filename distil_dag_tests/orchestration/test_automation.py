@@ -243,7 +243,7 @@ def add_run(instance: dg.DagsterInstance, key: str, *assets: str, **changes: Any
 
 
 def states(instance: dg.DagsterInstance, task: str = "home") -> list[str]:
-    return [run.state for run in past_runs(instance, task)]
+    return [run.state for run in past_runs(instance, task, [task])]
 
 
 def test_a_part_of_the_chain_is_no_model(instance: dg.DagsterInstance, tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_the_job_makes_a_model_unless_a_gate_ends_it(instance: dg.DagsterInstanc
         instance.add_dynamic_partitions("distil_runs", [run])
         job = build_defs(home, chain=good.stand_in_chain(replaced)).resolve_job_def("distil_run")
         job.execute_in_process(instance=instance, partition_key=run, raise_on_error=False)
-    assert {str(run.key): run.state for run in past_runs(instance, "home")} == {
+    assert {str(run.key): run.state for run in past_runs(instance, "home", ["home"])} == {
         "home.good": "succeeded",
         "home.gated": "failed",
     }
@@ -276,10 +276,10 @@ def test_a_step_of_the_job_alone_is_no_model(instance: dg.DagsterInstance) -> No
 
 def test_a_report_done_again_covers_what_was_read_for_it(instance: dg.DagsterInstance) -> None:
     add_run(instance, "home.first", "traces", "eval_report")
-    first = past_runs(instance, "home")
+    first = past_runs(instance, "home", ["home"])
     time.sleep(0.01)
     add_run(instance, "home.first", "eval_report")
-    again, same = past_runs(instance, "home")
+    again, same = past_runs(instance, "home", ["home"])
     assert [same] == first
     assert again.state == "succeeded"
     assert timedelta() <= again.covers_until - same.covers_until < timedelta(seconds=1)
@@ -299,6 +299,15 @@ def test_a_run_of_a_task_with_a_like_name_is_another_tasks(instance: dg.DagsterI
     add_run(instance, "my-home.first")
     add_run(instance, "my_home.no key at all")
     assert states(instance, "my_home") == states(instance, "my-home") == ["succeeded"]
+
+
+def test_a_key_without_its_task_is_the_only_tasks(instance: dg.DagsterInstance) -> None:
+    add_run(instance, "first", status=dg.DagsterRunStatus.STARTED)
+    assert [(str(run.key), run.state) for run in past_runs(instance, "home", ["home"])] == [
+        ("home.first", "running")
+    ]
+    assert [str(run.key) for run in past_runs(instance, "first", ["home", "first"])] == ["first.first"]
+    assert past_runs(instance, "home", ["home", "car"]) == past_runs(instance, "car", ["home", "car"]) == []
 
 
 def test_a_window_far_ahead_does_not_silence_its_task(instance: dg.DagsterInstance, tmp_path: Path) -> None:
