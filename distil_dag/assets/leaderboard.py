@@ -14,13 +14,9 @@ from distil_dag.resources.store import StoreResource
 from distil_dag.stages.evaluation import LOOKUP
 from distil_dag.stages.metrics import EXACT
 
-# `eager()` alone falls silent for good once a gated run has left a partition without a report, and
-# waits while any other run is under way: with a run each hour, or one that was lost, for ever.
-_WHEN_A_RUN_REPORTS = (
-    dg.AutomationCondition.eager()
-    .without(~dg.AutomationCondition.any_deps_missing())
-    .without(~dg.AutomationCondition.any_deps_in_progress())
-)
+# `eager()` falls silent for good once a gated run has left a partition without a report, waits while
+# any other run is under way, and misses what reports just after a refresh. A refresh takes no time.
+_WHEN_A_RUN_REPORTS = dg.AutomationCondition.any_deps_updated()
 _SHOWN = 100
 
 

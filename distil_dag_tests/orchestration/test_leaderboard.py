@@ -76,18 +76,19 @@ def test_it_is_requested_again_after_each_evaluation_even_past_a_gated_run(
     assert requested[1:] == [1, 0, 1]
 
 
-def test_it_does_not_wait_for_runs_under_way(instance: dg.DagsterInstance, home: Path) -> None:
+def test_it_neither_waits_for_runs_under_way_nor_misses_one(instance: dg.DagsterInstance, home: Path) -> None:
     defs = build_defs(home, chain=good.stand_in_chain())
     job = defs.resolve_job_def("distil_run")
     cursor = dg.evaluate_automation_conditions(defs=defs, instance=instance).cursor
-    instance.add_dynamic_partitions("distil_runs", ["home.long", "home.a", "home.b"])
+    instance.add_dynamic_partitions("distil_runs", ["home.long", "home.a", "home.b", "home.c"])
     tags = {"dagster/partition": "home.long"}
     long = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
     requested = []
     for ends in (
         lambda: job.execute_in_process(instance=instance, partition_key="home.a"),
-        lambda: None,
         lambda: job.execute_in_process(instance=instance, partition_key="home.b"),
+        lambda: None,
+        lambda: job.execute_in_process(instance=instance, partition_key="home.c"),
         lambda: instance.report_run_failed(long),
     ):
         ends()
@@ -96,4 +97,4 @@ def test_it_does_not_wait_for_runs_under_way(instance: dg.DagsterInstance, home:
         requested.append(tick.total_requested)
         if tick.total_requested:
             defs.resolve_job_def("refresh_leaderboard").execute_in_process(instance=instance)
-    assert requested == [1, 0, 1, 0]
+    assert requested == [1, 1, 0, 1, 0]
