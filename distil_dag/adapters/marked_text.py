@@ -63,13 +63,16 @@ class Marked:
 
 
 def read_text(path: Path, limit: int = MAX_BYTES) -> str:
-    """The UTF-8 text of a file; UnreadableText when it is too large, no file, or not UTF-8."""
-    if not path.is_file():
-        raise UnreadableText("is not a file")
-    size = path.stat().st_size
-    if size > limit:
-        raise UnreadableText(f"has {size / 2**20:.0f} MiB; at most {limit / 2**20:.0f} MiB are read")
-    data = path.read_bytes()
+    """The UTF-8 text of a file; UnreadableText when it is too large, no file, not ours, or not UTF-8."""
+    try:
+        if not path.is_file():
+            raise UnreadableText("is not a file")
+        size = path.stat().st_size
+        if size > limit:
+            raise UnreadableText(f"has {size / 2**20:.0f} MiB; at most {limit / 2**20:.0f} MiB are read")
+        data = path.read_bytes()
+    except OSError as error:
+        raise UnreadableText(f"can't be read: {error.strerror or error}") from None
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -78,16 +78,19 @@ class SqlLog:
             query = query.where(self._within(key.since, key.until))
         return query.order_by(*self._order())
 
-    def count_since(self, since: datetime) -> int:
-        """Rows logged at `since` or later, without reading them."""
+    def count_between(self, since: datetime, until: datetime) -> int:
+        """Rows logged from `since` up to, not at, `until`, without reading them."""
         column = self._time_column()
         query = sa.select(sa.func.count()).select_from(self._table).where(*self._where())
         with self._told() as connection:
             if self._is_moment():
-                return int(connection.scalar(query.where(column >= self._moment(since))) or 0)
-            times = sa.select(column).where(*self._where(), self._within(since, None))
+                inside = _between(column, self._moment(since), self._moment(until))
+                return int(connection.scalar(query.where(inside)) or 0)
+            times = sa.select(column).where(*self._where(), self._within(since, until))
             rows = connection.execution_options(yield_per=10_000).execute(times)
-            return sum(time is not None and time >= since for time in map(time_or_none, rows.scalars()))
+            return sum(
+                time is not None and since <= time < until for time in map(time_or_none, rows.scalars())
+            )
 
     def _where(self) -> list[sa.ColumnElement[bool]]:
         found = []
@@ -100,19 +103,19 @@ class SqlLog:
             found.append(self._table.c[name] == value)
         return found
 
-    def _within(self, since: datetime, until: datetime | None) -> sa.ColumnElement[bool]:
+    def _within(self, since: datetime, until: datetime) -> sa.ColumnElement[bool]:
         """True for every row of the window; may be true for others, and is for what is no time."""
         column = self._time_column()
         if self._is_moment():
-            inside = _between(column, self._moment(since), until and self._moment(until))
+            inside = _between(column, self._moment(since), self._moment(until))
             return sa.or_(inside, column.is_(None))
         if self._is_number():
-            ends = [(since.timestamp() * unit, until and until.timestamp() * unit) for unit in _UNIX_UNITS]
+            ends = [(since.timestamp() * unit, until.timestamp() * unit) for unit in _UNIX_UNITS]
             parts = [_between(column, start, end) for start, end in ends]
             if self._engine.dialect.name == "sqlite":
                 parts.append(sa.func.typeof(column) == "text")
             return sa.or_(*parts, column.is_(None))
-        inside = _between(column, _day(since - _ZONES), until and _day(until + 2 * _ZONES))
+        inside = _between(column, _day(since - _ZONES), _day(until + 2 * _ZONES))
         return sa.or_(inside, column.not_like(_LOOKS_LIKE_A_DATE), column.is_(None))
 
     def _order(self) -> list[sa.ColumnElement[Any]]:
@@ -213,7 +216,7 @@ def _engine(url: str) -> sa.Engine:
 
 
 def _between(column: Any, start: Any, end: Any) -> sa.ColumnElement[bool]:
-    return column >= start if end is None else sa.and_(column >= start, column < end)
+    return sa.and_(column >= start, column < end)
 
 
 def _day(time: datetime) -> str:

@@ -106,12 +106,12 @@ def read_traces(task: Task, key: RunKey) -> list[Trace]:
     return [Trace.from_row(row) for page in pages if TRACES in page for row in page[TRACES].to_pylist()]
 
 
-def count_since(task: Task, since: datetime) -> int:
-    """How many records were logged at `since` or later; SourceError if the log can't say."""
+def count_between(task: Task, since: datetime, until: datetime) -> int:
+    """How many records were logged from `since` up to, not at, `until`; SourceError if the log can't say."""
     log = open_log(task)
     if isinstance(log, SqlLog):
-        return log.count_since(since)
-    return sum(time >= since for time in _times(task, log))
+        return log.count_between(since, until)
+    return sum(since <= time < until for time in _times(task, log))
 
 
 def source_error(error: BaseException) -> SourceError | None:

@@ -2,8 +2,9 @@
 
 import dagster as dg
 
-from distil_dag.adapters.trace_sources import count_since
+from distil_dag.adapters.trace_sources import count_between
 from distil_dag.automation.jobs import distil_run
+from distil_dag.automation.reasons import unread
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import trailing_window
 from distil_dag.resources.conventions import RUNS
@@ -32,9 +33,9 @@ def retrain_weekly(
             if task.settings.traces.time_column is None:
                 reasons.append(f"{name}: its log has no time column, so its last days can't be told")
                 continue
-            count = count_since(task, since)
+            count = count_between(task, since, until)
         except Exception as error:  # one broken folder or unreachable log must not hold up the others
-            reasons.append(f"{name}: can't be read ({error})")
+            reasons.append(unread(name, error))
             continue
         if count < task.settings.gates.min_traces:
             reasons.append(f"{name}: {count} traces in {days} days")

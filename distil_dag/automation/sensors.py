@@ -1,27 +1,21 @@
 """Requests a run of a task when enough has been logged since its last one."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
+from functools import partial
 
 import dagster as dg
 
-from distil_dag.adapters.trace_sources import count_since
+from distil_dag.adapters.trace_sources import count_between
 from distil_dag.automation.jobs import distil_run
+from distil_dag.automation.reasons import unread
 from distil_dag.core.run_key import RunKey
-from distil_dag.core.run_plan import PastRun, Wait, plan_run
+from distil_dag.core.run_plan import BEGINNING, PastRun, Wait, plan_run
 from distil_dag.core.task import Task
 from distil_dag.resources.conventions import RUNS
-from distil_dag.resources.tasks import TasksResource
+from distil_dag.resources.tasks import TasksResource, key_among
 
 _PARTITION = "dagster/partition"
-_IN_FLIGHT = frozenset(
-    {
-        dg.DagsterRunStatus.QUEUED,
-        dg.DagsterRunStatus.NOT_STARTED,
-        dg.DagsterRunStatus.STARTING,
-        dg.DagsterRunStatus.STARTED,
-        dg.DagsterRunStatus.CANCELING,
-    }
-)
 
 # On from the start: it is cheap, and a leaderboard that nobody refreshes misleads.
 leaderboard_follows = dg.AutomationConditionSensorDefinition(
@@ -44,13 +38,14 @@ def new_traces(context: dg.SensorEvaluationContext, tasks: TasksResource) -> dg.
     keys: list[str] = []
     attempts: list[int] = []
     reasons: list[str] = []
-    for name in tasks.names():
+    names = tasks.names()
+    for name in names:
         try:
             task = tasks.task(name)
-            past = past_runs(context.instance, name)
+            past = past_runs(context.instance, name, names)
             plan = _plan(task, past, datetime.now(UTC))
         except Exception as error:  # one broken folder or unreachable log must not hold up the others
-            reasons.append(f"{name}: can't be read ({error})")
+            reasons.append(unread(name, error))
             continue
         if isinstance(plan, Wait):
             reasons.append(plan.reason)
@@ -69,30 +64,52 @@ def new_traces(context: dg.SensorEvaluationContext, tasks: TasksResource) -> dg.
     )
 
 
-def past_runs(instance: dg.DagsterInstance, task: str) -> list[PastRun]:
-    """Every run of a task that the instance remembers, by whatever started it."""
-    partitions = [
-        key for key in instance.get_dynamic_partitions(str(RUNS.name)) if key.startswith(f"{task}.")
-    ]
-    if not partitions:
+def past_runs(instance: dg.DagsterInstance, task: str, names: Collection[str]) -> list[PastRun]:
+    """Every run of a task that the instance remembers, by whatever started it; `names` are all tasks."""
+    # By the tags of the runs: a partition can be deleted while its run is under way.
+    texts = {text for _, values in instance.get_run_tags([_PARTITION]) for text in values}
+    keys = {text: key for text in texts if (key := _key(names, text)) and key.task == task}
+    if not keys:
         return []
-    found = []
-    for record in instance.get_run_records(dg.RunsFilter(tags={_PARTITION: partitions})):
-        run = record.dagster_run
-        try:
-            key = RunKey.parse(run.tags[_PARTITION])
-        except ValueError:
-            continue
-        if run.status in _IN_FLIGHT:
-            found.append(PastRun(key, record.create_timestamp, "running"))
-        else:
-            succeeded = run.status is dg.DagsterRunStatus.SUCCESS
-            found.append(PastRun(key, record.create_timestamp, "succeeded" if succeeded else "failed"))
-    return found
+    return [
+        _past_run(instance, record, keys[record.dagster_run.tags[_PARTITION]])
+        for record in instance.get_run_records(dg.RunsFilter(tags={_PARTITION: list(keys)}))
+    ]
+
+
+def _past_run(instance: dg.DagsterInstance, record: dg.RunRecord, key: RunKey) -> PastRun:
+    run, read = record.dagster_run, record.create_timestamp
+    if not _makes(run, "traces"):
+        # Later steps, done again: they went on from what was read before.
+        before = dg.AssetRecordsFilter(
+            dg.AssetKey("traces"), [run.tags[_PARTITION]], before_timestamp=read.timestamp()
+        )
+        snapshots = instance.fetch_materializations(before, limit=1).records
+        read = datetime.fromtimestamp(snapshots[0].timestamp, UTC) if snapshots else BEGINNING
+    if not run.is_finished:
+        return PastRun(key, read, "running")
+    succeeded = run.status is dg.DagsterRunStatus.SUCCESS and _makes(run, "eval_report")
+    return PastRun(key, read, "succeeded" if succeeded else "failed")
+
+
+def _makes(run: dg.DagsterRun, asset: str) -> bool:
+    """Whether the asset is part of a run; a user may start any part of the chain, or do it again."""
+    if run.step_keys_to_execute is not None:
+        return asset in run.step_keys_to_execute
+    if run.asset_selection is not None:
+        return dg.AssetKey(asset) in run.asset_selection
+    return run.job_name == distil_run.name
+
+
+def _key(names: Collection[str], text: str) -> RunKey | None:
+    try:
+        return key_among(names, text)
+    except ValueError:
+        return None
 
 
 def _plan(task: Task, past: list[PastRun], now: datetime) -> RunKey | Wait:
     if task.settings.traces.time_column is None:
         return Wait(f"{task.name}: its log has no time column, so what is new can't be told")
     threshold = task.settings.automation.new_traces
-    return plan_run(task.name, past, lambda since: count_since(task, since), threshold, now)
+    return plan_run(task.name, past, partial(count_between, task), threshold, now)

@@ -15,16 +15,19 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class PastRun:
-    """One run of a task: its key, when it was requested and what became of it."""
+    """One run of a task: its key, when the log was read for it, and what became of it.
+
+    It succeeded if it ended with a model that is measured; a part of the chain alone has not.
+    """
 
     key: RunKey
-    requested: datetime
+    read: datetime
     state: Literal["succeeded", "failed", "running"]
 
     @property
     def covers_until(self) -> datetime:
-        """The end of its window; a run over the whole log took all there was by then."""
-        return self.key.until or self.requested
+        """The end of its window, as far as it could be read: nobody has read what was still to come."""
+        return min(self.key.until or self.read, self.read)
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,14 @@ class Wait:
 def plan_run(
     task: str,
     past: Sequence[PastRun],
-    count_since: Callable[[datetime], int],
+    count_between: Callable[[datetime, datetime], int],
     threshold: int,
     now: datetime,
 ) -> RunKey | Wait:
     """The next run's key, once `threshold` traces came in since the newest run's window.
 
+    `count_between` counts the traces from a time (inclusive) up to another (exclusive). What is
+    dated ahead of `now` lies in no window yet: counted, it would ask for a run at every tick.
     Its window reaches back to the last run that succeeded, so what a failed run took is not
     lost; and a failed run is not repeated until as many new traces have come in again.
     """
@@ -53,7 +58,7 @@ def plan_run(
     until = now.replace(microsecond=0)
     if tried >= until:
         return Wait(f"{task}: the newest window ends at {tried:%Y-%m-%d %H:%M} UTC")
-    count = count_since(tried)
+    count = count_between(tried, until)
     if count < threshold:
         since = "so far" if tried == BEGINNING else f"since {tried:%Y-%m-%d %H:%M} UTC"
         return Wait(f"{task}: {count} of {threshold} new traces {since}")

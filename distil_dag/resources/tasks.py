@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -21,16 +21,20 @@ class TasksResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     folders: list[str] = Field(description="Task folders, and folders that hold task folders")
 
     def names(self) -> list[str]:
-        """Names of all tasks, in the order of the folders; a broken folder goes by its own name."""
+        """Names of all tasks, in the order of the folders; a broken folder goes by its own name.
+
+        A folder that may not be opened (`lost+found`) is no task.
+        """
         return list(self._named())
 
     def task(self, run: str, overrides: Mapping[str, str] | None = None) -> Task:
         """The task of a run key (or a task's name), with `overrides` written over its settings.
 
-        Raises ValueError when no folder holds it, TaskFolderError when its folder is broken.
+        Raises ValueError that says what a key looks like, or that no folder holds the task, and
+        TaskFolderError when its folder is broken.
         """
         named = self._named()
-        name = run if run in named else RunKey.parse(run, next(iter(named), None)).task
+        name = run if run in named else key_among(named, run).task
         if name not in named:
             known = ", ".join(named) or "none"
             raise ValueError(f"no task is called {name!r}; known tasks: {known}. Folders: {self.folders}")
@@ -39,18 +43,37 @@ class TasksResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _named(self) -> dict[str, Path]:
         found: dict[str, Path] = {}
         for folder in map(Path, self.folders):
-            candidates = [folder] if _is_task(folder) else sorted(folder.iterdir()) if folder.is_dir() else []
-            for candidate in filter(_is_task, candidates):
+            for candidate in [folder] if _is_task(folder) else filter(_is_task, _inside(folder)):
                 found.setdefault(_name(candidate), candidate)
         return found
 
 
+def key_among(names: Collection[str], run: str) -> RunKey:
+    """The key of a run, where these are all tasks: without a task part it belongs to the only one.
+
+    With more than one it would be now this task's and now that one's, as folders come and go:
+    ValueError says what a key looks like, as for any text that is none.
+    """
+    only = next(iter(names)) if len(names) == 1 else None
+    return RunKey.parse(run, run if run in names else only)
+
+
 def _is_task(folder: Path) -> bool:
-    return any((folder / file).is_file() for file in _TASK_FILES)
+    try:
+        return any((folder / file).is_file() for file in _TASK_FILES)
+    except OSError:  # one bad place must not hold up the tasks beside it
+        return False
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _name(folder: Path) -> str:
     try:
         return read_task(folder).name
-    except TaskFolderError:
+    except (TaskFolderError, OSError):
         return folder.absolute().name

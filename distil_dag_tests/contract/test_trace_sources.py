@@ -13,7 +13,7 @@ from distil_dag.adapters.run_store import RunStore, digest
 from distil_dag.adapters.source_text import SourceError
 from distil_dag.adapters.trace_intake import Intake
 from distil_dag.adapters.trace_sources import (
-    count_since,
+    count_between,
     log_pipeline,
     log_source,
     open_log,
@@ -97,7 +97,9 @@ def test_a_window_of_a_table_is_selected_in_the_database(tmp_path, form, time_ty
     assert found[0]["time"] == "2026-11-21T01:00:00Z"
     assert quarantine == []
     assert intake.report().read == len(expected)
-    assert count_since(task, DAY + timedelta(hours=90)) == len([n for n in range(90, 100) if n % 3])
+    for first, last in ((24, 72), (90, 100), (90, 10_000), (7, 8), (7, 7)):
+        window = DAY + timedelta(hours=first), DAY + timedelta(hours=last)
+        assert count_between(task, *window) == len([n for n in range(first, min(last, 100)) if n % 3])
 
 
 def test_the_query_names_only_what_is_needed_and_filters_by_time(tmp_path):
@@ -302,7 +304,8 @@ def test_files_of_a_folder_are_read_in_the_order_of_their_paths(tmp_path):
     windowed, _, intake = load(task, tmp_path / "store", "t.20261120T120000Z_20261120T060000Z")
     assert [row["request"] for row in windowed] == [f"turn on {n}" for n in range(6, 12)]
     assert intake.report().read == 6
-    assert count_since(task, DAY + timedelta(hours=35)) == 5
+    assert count_between(task, DAY + timedelta(hours=35), DAY + timedelta(days=9)) == 5
+    assert count_between(task, DAY + timedelta(hours=35), DAY + timedelta(hours=38)) == 3
 
 
 @pytest.mark.parametrize(
@@ -388,7 +391,8 @@ def test_no_file_is_a_clear_error(tmp_path):
             load(task_of({"kind": "files", "path": path}, tmp_path), tmp_path / "store")
         assert "no JSONL or Parquet file" in str(source_error(caught.value))
     with pytest.raises(SourceError, match="no JSONL or Parquet file"):
-        count_since(task_of({"kind": "files", "path": "nothing/*.jsonl", "time_column": "at"}, tmp_path), DAY)
+        nothing = {"kind": "files", "path": "nothing/*.jsonl", "time_column": "at"}
+        count_between(task_of(nothing, tmp_path), DAY, DAY + timedelta(days=1))
 
 
 def test_an_unsuccessful_load_leaves_the_one_before(tmp_path):
@@ -409,7 +413,7 @@ def test_a_dataset_of_the_hub_layout(tmp_path):
     assert [row["request"] for row in found] == [f"turn on {n}" for n in range(5)]
     assert quarantine == []
     assert load(task, tmp_path / "again")[0] == found
-    assert count_since(task, DAY + timedelta(hours=4)) == 1
+    assert count_between(task, DAY + timedelta(hours=3), DAY + timedelta(hours=4)) == 1
     missing = task_of({"kind": "huggingface", "dataset": "data", "split": "nope"}, tmp_path)
     with pytest.raises(Exception) as caught:  # noqa: PT011 (dlt wraps it)
         load(missing, tmp_path / "store")

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.trace_intake import Intake
-from distil_dag.adapters.trace_sources import count_since, log_pipeline, log_source, open_log
+from distil_dag.adapters.trace_sources import count_between, log_pipeline, log_source, open_log
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Settings, Task
 from distil_dag_tests.integration.conftest import Postgres
@@ -62,7 +62,9 @@ def test_a_window_of_a_postgres_table(url: str, tmp_path: Path) -> None:
     expected = {f"turn on {n}" for n in range(25, 25 + 29 * 24) if n % 4}
     assert {row["request"] for row in tables[0]} == expected
     assert intake.report().read == len(expected)
-    assert count_since(task, datetime(2027, 3, 24, 0, tzinfo=UTC)) == 18
+    assert count_between(task, datetime(2027, 3, 24, tzinfo=UTC), datetime(2027, 4, 1, tzinfo=UTC)) == 18
+    day = datetime(2027, 3, 23, tzinfo=UTC), datetime(2027, 3, 24, tzinfo=UTC)
+    assert count_between(task, *day) == 18
     landed = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"not-a-secret" not in landed
     assert b"hidden" not in landed

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from distil_dag.automation.schedules import retrain_weekly
-from distil_dag.automation.sensors import new_traces
+from distil_dag.automation.sensors import new_traces, past_runs
+from distil_dag.build import build_defs
 from distil_dag.core.run_key import RunKey
+from distil_dag.core.run_plan import BEGINNING
 from distil_dag.resources.tasks import TasksResource
 from distil_dag_tests.orchestration import stand_ins as good
 
@@ -31,10 +38,10 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
         yield temporary
 
 
-def write_task(folder: Path, name: str, logged: int, **settings: Any) -> None:
-    """A task whose log has one trace an hour, up to now."""
+def write_task(folder: Path, name: str, logged: int, ahead: timedelta = timedelta(), **settings: Any) -> None:
+    """A task whose log has one trace an hour, up to now, by a clock that is `ahead`."""
     folder.mkdir(parents=True)
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) + ahead
     rows = [
         {
             "id": str(n),
@@ -98,6 +105,15 @@ def test_a_run_is_requested_when_enough_has_come_in(instance: dg.DagsterInstance
     assert re.search("0 of 20 new traces|the newest window ends", reason(again))
 
 
+def test_traces_dated_ahead_of_now_are_not_asked_for_again_and_again(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    write_task(tmp_path / "home", "home", 50, ahead=8 * HOUR, automation={"new_traces": 5})
+    requested(instance, tick(instance, tmp_path / "home"), dg.DagsterRunStatus.SUCCESS)
+    time.sleep(1.1)  # a window ends at a whole second
+    assert "0 of 5 new traces" in reason(tick(instance, tmp_path / "home"))
+
+
 def test_too_few_is_a_reason(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     write_task(tmp_path / "tasks" / "home", "home", 19, automation={"new_traces": 20})
     assert reason(tick(instance, tmp_path / "tasks")) == "home: 19 of 20 new traces so far"
@@ -120,6 +136,52 @@ def test_broken_folders_and_logs_hold_nothing_up(instance: dg.DagsterInstance, t
     (tasks / "home" / "log.jsonl").unlink()
     said = reason(tick(instance, tasks))
     assert all(f"{name}: can't be read" in said for name in ("home", "gone", "bad"))
+
+
+@pytest.mark.parametrize(
+    ("module", "call", "place"),
+    [
+        (os, "stat", "lost+found/task.yaml"),
+        (os, "listdir", "lost+found"),
+        (os, "stat", "bad/test.jsonl"),
+        (io, "open", "bad/task.yaml"),
+        (io, "open", "bad/test.jsonl"),
+    ],
+)
+def test_what_may_not_be_read_holds_nothing_up(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType, call: str, place: str,
+) -> None:  # fmt: skip
+    tasks = tmp_path / "tasks"
+    write_task(tasks / "bad", "bad", 0)
+    write_task(tasks / "home", "home", 20, automation={"new_traces": 20})
+    (tasks / "bad" / "test.jsonl").touch()
+    (tasks / "lost+found").mkdir()
+    real = getattr(module, call)
+
+    def refusing(path: Any, *args: Any, **more: Any) -> Any:
+        """What the file system says to a user without rights there; tests may run as root."""
+        if path in (tasks / place, str(tasks / place)):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *args, **more)
+
+    monkeypatch.setattr(module, call, refusing)
+    names = TasksResource(folders=[str(tasks / "lost+found"), str(tasks)]).names()
+    assert names == ["bad", "home"]
+    result = tick(instance, tasks)
+    assert [RunKey.parse(str(r.partition_key)).task for r in result.run_requests or []] == ["home"]
+
+
+def test_a_reason_stays_short(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    write_task(tmp_path / "home", "home", 5)
+    wrong = {"question": "go", "answer": [{"name": "gone_tool", "arguments": {}}]}
+    (tmp_path / "home" / "test.jsonl").write_text(1000 * (json.dumps(wrong) + "\n"))
+    context = dg.build_schedule_context(instance=instance, scheduled_execution_time=datetime.now(UTC))
+    skipped = retrain_weekly(context, tasks=TasksResource(folders=[str(tmp_path / "home")]))
+    assert isinstance(skipped, dg.SkipReason)
+    for said in (reason(tick(instance, tmp_path / "home")), str(skipped.skip_message)):
+        assert "gone_tool" in said
+        assert len(said) <= 500
 
 
 def test_a_log_without_times_is_left_to_its_user(instance: dg.DagsterInstance, tmp_path: Path) -> None:
@@ -148,9 +210,109 @@ def test_the_schedule_takes_the_last_days(instance: dg.DagsterInstance, tmp_path
     assert instance.get_dynamic_partitions("distil_runs") == [str(key)]
 
 
+def test_the_schedule_counts_no_more_than_its_window(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    write_task(tmp_path / "home", "home", 100, gates={"min_traces": 24}, automation={"window_days": 7})
+    missed = datetime.now(UTC) - timedelta(days=14)
+    context = dg.build_schedule_context(instance=instance, scheduled_execution_time=missed)
+    skipped = retrain_weekly(context, tasks=TasksResource(folders=[str(tmp_path / "home")]))
+    assert isinstance(skipped, dg.SkipReason)
+    assert skipped.skip_message == "home: 0 traces in 7 days"
+
+
 def test_the_schedule_says_why_it_skips(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     write_task(tmp_path / "small", "small", 10)
     context = dg.build_schedule_context(instance=instance, scheduled_execution_time=datetime.now(UTC))
     skipped = retrain_weekly(context, tasks=TasksResource(folders=[str(tmp_path / "small")]))
     assert isinstance(skipped, dg.SkipReason)
     assert skipped.skip_message == "small: 10 traces in 7 days"
+
+
+# --- which Dagster runs are runs of a task --------------------------------------------------
+
+
+def add_run(instance: dg.DagsterInstance, key: str, *assets: str, **changes: Any) -> None:
+    """A Dagster run that has ended well: of these assets, as the UI starts it, or of the whole job."""
+    selection = {dg.AssetKey(name) for name in assets}
+    made = {"job_name": "__ASSET_JOB", "asset_selection": selection} if assets else {"job_name": "distil_run"}
+    changes = {"status": dg.DagsterRunStatus.SUCCESS, **made, **changes}
+    run = dg.DagsterRun(run_id=str(uuid.uuid4()), tags={"dagster/partition": key}, **changes)
+    instance.add_dynamic_partitions("distil_runs", [key])
+    instance.add_run(run)
+    if "traces" in assets:
+        instance.report_runless_asset_event(dg.AssetMaterialization("traces", partition=key))
+
+
+def states(instance: dg.DagsterInstance, task: str = "home") -> list[str]:
+    return [run.state for run in past_runs(instance, task, [task])]
+
+
+def test_a_part_of_the_chain_is_no_model(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    """Its traces would be in no model if the next window started behind them."""
+    write_task(tmp_path / "home", "home", 40, automation={"new_traces": 10})
+    until = (datetime.now(UTC) - 10 * HOUR).replace(microsecond=0)
+    add_run(instance, str(RunKey("home", BEGINNING, until)), "traces")
+    requests = tick(instance, tmp_path / "home").run_requests or []
+    assert [RunKey.parse(str(request.partition_key)).since for request in requests] == [BEGINNING]
+
+
+def test_the_job_makes_a_model_unless_a_gate_ends_it(instance: dg.DagsterInstance, home: Path) -> None:
+    few = good.TRACES_REPORT.model_copy(update={"kept": 1})
+    for run, replaced in (("home.good", {}), ("home.gated", {"traces": few})):
+        instance.add_dynamic_partitions("distil_runs", [run])
+        job = build_defs(home, chain=good.stand_in_chain(replaced)).resolve_job_def("distil_run")
+        job.execute_in_process(instance=instance, partition_key=run, raise_on_error=False)
+    assert {str(run.key): run.state for run in past_runs(instance, "home", ["home"])} == {
+        "home.good": "succeeded",
+        "home.gated": "failed",
+    }
+
+
+def test_a_step_of_the_job_alone_is_no_model(instance: dg.DagsterInstance) -> None:
+    add_run(instance, "home.first", step_keys_to_execute=["traces"])
+    assert states(instance) == ["failed"]
+    add_run(instance, "home.second", step_keys_to_execute=["gguf", "eval_report"])
+    assert states(instance) == ["succeeded", "failed"]
+
+
+def test_a_report_done_again_covers_what_was_read_for_it(instance: dg.DagsterInstance) -> None:
+    add_run(instance, "home.first", "traces", "eval_report")
+    first = past_runs(instance, "home", ["home"])
+    time.sleep(0.01)
+    add_run(instance, "home.first", "eval_report")
+    again, same = past_runs(instance, "home", ["home"])
+    assert [same] == first
+    assert again.state == "succeeded"
+    assert timedelta() <= again.covers_until - same.covers_until < timedelta(seconds=1)
+    snapshot = instance.get_latest_materialization_event(dg.AssetKey("traces"))
+    assert snapshot is not None
+    assert again.covers_until.timestamp() == pytest.approx(snapshot.timestamp, abs=1e-3)
+
+
+def test_a_deleted_partition_does_not_hide_its_run(instance: dg.DagsterInstance) -> None:
+    add_run(instance, "home.first", status=dg.DagsterRunStatus.STARTED)
+    instance.delete_dynamic_partition("distil_runs", "home.first")
+    assert states(instance) == ["running"]
+
+
+def test_a_run_of_a_task_with_a_like_name_is_another_tasks(instance: dg.DagsterInstance) -> None:
+    add_run(instance, "my_home.first")
+    add_run(instance, "my-home.first")
+    add_run(instance, "my_home.no key at all")
+    assert states(instance, "my_home") == states(instance, "my-home") == ["succeeded"]
+
+
+def test_a_key_without_its_task_is_the_only_tasks(instance: dg.DagsterInstance) -> None:
+    add_run(instance, "first", status=dg.DagsterRunStatus.STARTED)
+    assert [(str(run.key), run.state) for run in past_runs(instance, "home", ["home"])] == [
+        ("home.first", "running")
+    ]
+    assert [str(run.key) for run in past_runs(instance, "first", ["home", "first"])] == ["first.first"]
+    assert past_runs(instance, "home", ["home", "car"]) == past_runs(instance, "car", ["home", "car"]) == []
+
+
+def test_a_window_far_ahead_does_not_silence_its_task(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    write_task(tmp_path / "home", "home", 20, automation={"new_traces": 20})
+    far = datetime(2126, 1, 1, tzinfo=UTC)
+    add_run(instance, str(RunKey("home", BEGINNING, far)), status=dg.DagsterRunStatus.FAILURE)
+    time.sleep(1.1)  # a window ends at a whole second
+    assert "0 of 20 new traces" in reason(tick(instance, tmp_path / "home"))

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from distil_dag.adapters.run_store import RunStore
-from distil_dag.assets.leaderboard import standings
+from distil_dag.assets.leaderboard import best_of_each_task, standings
 from distil_dag.build import build_defs
 from distil_dag_tests.orchestration import stand_ins as good
 
@@ -32,6 +32,16 @@ def test_best_first_within_each_task(tmp_path: Path) -> None:
     assert rows[0]["lead over lookup"] == ""
     assert rows[1]["interval"] == "85.0% to 95.0%"
     assert rows[1]["MB"] == 145.0
+
+
+def test_where_not_all_fit_each_task_shows_its_best() -> None:
+    many = [{"task": "a", "run": f"a.{n}"} for n in range(50)]
+    rows = [*many, {"task": "b", "run": "b.0"}, {"task": "c", "run": "c.0"}, {"task": "c", "run": "c.1"}]
+    assert best_of_each_task(rows, 10) == [*many[:7], *rows[-3:]]
+    assert best_of_each_task(rows, 4) == [*many[:2], *rows[-3:-1]]
+    assert best_of_each_task(rows, 1) == [many[0], *rows[-3:-1]]
+    assert best_of_each_task(rows, 100) == rows
+    assert best_of_each_task([], 100) == []
 
 
 def test_the_asset_shows_all_runs(instance: dg.DagsterInstance, home: Path) -> None:
@@ -64,3 +74,27 @@ def test_it_is_requested_again_after_each_evaluation_even_past_a_gated_run(
         if tick.total_requested:
             defs.resolve_job_def("refresh_leaderboard").execute_in_process(instance=instance)
     assert requested[1:] == [1, 0, 1]
+
+
+def test_it_neither_waits_for_runs_under_way_nor_misses_one(instance: dg.DagsterInstance, home: Path) -> None:
+    defs = build_defs(home, chain=good.stand_in_chain())
+    job = defs.resolve_job_def("distil_run")
+    cursor = dg.evaluate_automation_conditions(defs=defs, instance=instance).cursor
+    instance.add_dynamic_partitions("distil_runs", ["home.long", "home.a", "home.b", "home.c"])
+    tags = {"dagster/partition": "home.long"}
+    long = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    requested = []
+    for ends in (
+        lambda: job.execute_in_process(instance=instance, partition_key="home.a"),
+        lambda: job.execute_in_process(instance=instance, partition_key="home.b"),
+        lambda: None,
+        lambda: job.execute_in_process(instance=instance, partition_key="home.c"),
+        lambda: instance.report_run_failed(long),
+    ):
+        ends()
+        tick = dg.evaluate_automation_conditions(defs=defs, instance=instance, cursor=cursor)
+        cursor = tick.cursor
+        requested.append(tick.total_requested)
+        if tick.total_requested:
+            defs.resolve_job_def("refresh_leaderboard").execute_in_process(instance=instance)
+    assert requested == [1, 1, 0, 1, 0]

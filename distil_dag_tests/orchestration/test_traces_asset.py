@@ -129,6 +129,16 @@ def test_other_settings_are_another_version_and_stay_with_their_event(home):
     assert set(seen[0][1]) == {"traces"}
 
 
+def test_a_key_without_its_task_is_refused_when_it_could_be_anothers(home):
+    result, _ = materialize(home, "first")
+    assert result.success
+    write_task(home / "tasks/doors", "doors", kind="sql", url=f"sqlite:///{home}/log.db", table="log")
+    result, logged = materialize(home, "first")
+    assert not result.success
+    assert "'first' is not a run key: it names no task. A key is TASK.UNTIL_SINCE" in logged
+    assert RunStore(home / "store").read_report("first", "traces", Task, name="task").name == "lights"
+
+
 def test_a_table_without_rows_is_a_table(home):
     run = "lights.20200102T000000Z_20200101T000000Z"
     assert materialize(home, run)[0].success
@@ -202,7 +212,10 @@ def test_tasks_are_found_in_folders_and_in_folders_of_them(home):
     tasks = TasksResource(folders=[str(home / "tasks/lights"), str(home / "more"), str(home / "nowhere")])
     assert tasks.names() == ["lights", "broken", "another"]
     assert tasks.task("another").name == tasks.task("another.label").name == "another"
-    assert tasks.task("label").name == "lights"
+    assert TasksResource(folders=[str(home / "tasks/lights")]).task("label").name == "lights"
+    for several in (tasks, TasksResource(folders=[])):
+        with pytest.raises(ValueError, match=r"it names no task\. A key is TASK\.UNTIL_SINCE"):
+            several.task("label")
     with pytest.raises(ValueError, match="no task is called 'missing'"):
         tasks.task("missing.x")
     with pytest.raises(ValueError, match="cannot be run"):

@@ -90,3 +90,13 @@ def test_every_variable_that_the_instance_reads_is_set_by_compose() -> None:
     wanted = set(re.findall(r"env: (\w+)", (DOCKER / "dagster.yaml").read_text()))
     for name in ("webserver", "daemon", "code"):
         assert wanted <= set(compose["services"][name]["environment"]), name
+
+
+def test_a_container_made_anew_knows_the_runs_that_were_lost_with_the_one_before() -> None:
+    assert yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"]["code"]["hostname"]
+
+
+def test_a_run_whose_process_was_lost_is_started_again_wherever_it_runs() -> None:
+    here = yaml.safe_load((ROOT / "distil_dag/resources/dagster.yaml").read_text())
+    deployed = yaml.safe_load((DOCKER / "dagster.yaml").read_text())
+    assert deployed["run_retries"] == here["run_retries"]

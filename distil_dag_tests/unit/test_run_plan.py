@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import BEGINNING, PastRun, Wait, plan_run, trailing_window
 
@@ -10,13 +12,13 @@ DAY = timedelta(days=1)
 
 
 class Log:
-    """Counts one trace an hour, and remembers since when it was asked."""
+    """Counts one trace an hour, and remembers the window that it was asked for."""
 
-    asked: datetime | None = None
+    asked: tuple[datetime, datetime] | None = None
 
-    def __call__(self, since: datetime) -> int:
-        self.asked = since
-        return int((NOW - max(since, NOW - 30 * DAY)) / timedelta(hours=1))
+    def __call__(self, since: datetime, until: datetime) -> int:
+        self.asked = since, until
+        return round((until - max(since, NOW - 30 * DAY)) / timedelta(hours=1))
 
 
 def past(state: str, until: datetime, since: datetime = BEGINNING) -> PastRun:
@@ -44,7 +46,7 @@ def test_a_failed_window_is_counted_and_taken_again() -> None:
     runs = [past("failed", NOW - DAY), past("succeeded", NOW - 5 * DAY)]
     log = Log()
     assert isinstance(plan_run("home", runs, log, 25, NOW), Wait)
-    assert log.asked == NOW - DAY
+    assert log.asked == (NOW - DAY, NOW.replace(microsecond=0))
     plan = plan_run("home", runs, log, 24, NOW)
     assert isinstance(plan, RunKey)
     assert plan.since == NOW - 5 * DAY
@@ -63,7 +65,17 @@ def test_a_run_over_the_whole_log_took_what_was_there_when_it_was_requested() ->
     assert plan.since == NOW - DAY
 
 
-def test_a_window_that_ends_in_the_future_waits() -> None:
+@pytest.mark.parametrize("state", ["succeeded", "failed"])
+def test_a_window_that_ends_in_the_future_covers_what_was_there_when_it_was_read(state: str) -> None:
+    key = RunKey("home", since=BEGINNING, until=NOW + 1000 * DAY)
+    log = Log()
+    plan = plan_run("home", [PastRun(key, NOW - DAY, state)], log, 24, NOW)  # type: ignore[arg-type]
+    assert isinstance(plan, RunKey)
+    assert log.asked == (NOW - DAY, plan.until)
+    assert plan.since == (NOW - DAY if state == "succeeded" else BEGINNING)
+
+
+def test_a_clock_that_went_back_waits() -> None:
     assert isinstance(plan_run("home", [past("succeeded", NOW + DAY)], Log(), 0, NOW), Wait)
 
 
