@@ -20,6 +20,7 @@ from distil_dag.adapters.run_store import RunStore
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.execution import execute, refresh_leaderboard
 from distil_dag.cli.live import Story
+from distil_dag.cli.streams import own_stream
 from distil_dag.cli.task_folders import find_task, going_on, parse_overrides
 from distil_dag.core.reports import EvalReport, GgufReport
 from distil_dag.core.run_key import RunKey
@@ -90,7 +91,7 @@ def _own_terminal(places: Deployment, key: str) -> Iterator[TextIO]:
     log = _log_file(places, key)
     log.parent.mkdir(parents=True, exist_ok=True)
     kept = [os.dup(descriptor) for descriptor in (1, 2)]
-    with log.open("ab") as file, os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8") as terminal:
+    with log.open("ab") as file, own_stream(os.dup(2)) as terminal:
         sys.stdout.flush()
         sys.stderr.flush()
         try:

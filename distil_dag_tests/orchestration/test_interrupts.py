@@ -123,12 +123,13 @@ def test_one_key_is_run_once_at_a_time(home: Path) -> None:
     process.wait(60)
 
 
-def test_a_run_that_is_ended_in_the_ui_stops(home: Path) -> None:
+@pytest.mark.parametrize("how", ["report_run_canceling", "report_run_canceled"])
+def test_a_run_that_is_ended_in_the_ui_stops(how: str, home: Path) -> None:
     process, step = start(home.parent)
     with deployment().instance() as instance:
         run = instance.get_runs()[0]
         assert run.status is dg.DagsterRunStatus.STARTED
-        instance.report_run_canceled(run)
+        getattr(instance, how)(run)
     process.communicate(timeout=60)
     until(lambda: not alive(step), 10)
     assert statuses() == ["CANCELED"]
