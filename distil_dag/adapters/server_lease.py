@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from distil_dag.adapters.locks import is_held, locked
 from distil_dag.adapters.processes import ProcessMark, end, living, run_process
 from distil_dag.adapters.server_record import (
     KEEPER_LOG_FILE,
@@ -24,8 +25,6 @@ from distil_dag.adapters.server_record import (
     USE_LOCK,
     KeeperJob,
     ServerRecord,
-    is_held,
-    locked,
     server_name,
 )
 from distil_dag.adapters.vllm_server import ServerError, command, health, last_words

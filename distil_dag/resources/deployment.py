@@ -20,6 +20,7 @@ from pathlib import Path
 import dagster as dg
 from upath import UPath
 
+from distil_dag.adapters.locks import locked
 from distil_dag.adapters.source_text import store_without_secret
 from distil_dag.adapters.whole_files import write_whole
 
@@ -70,9 +71,11 @@ class Deployment:
         os.environ.update(self.environment())
         self.dagster_home.mkdir(parents=True, exist_ok=True)
         settings = self.dagster_home / "dagster.yaml"
-        if not settings.exists():
-            settings.write_text(default_settings(), encoding="utf-8")
-        return dg.DagsterInstance.get()
+        # Of several first commands one makes the databases; two at once would spoil each other's.
+        with locked(self.dagster_home / ".lock"):
+            if not settings.exists():
+                settings.write_text(default_settings(), encoding="utf-8")
+            return dg.DagsterInstance.get()
 
 
 def deployment(home: Path | None = None) -> Deployment:
