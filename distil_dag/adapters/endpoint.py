@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from openai import APIStatusError, AsyncOpenAI, Timeout
+from openai import APIStatusError, AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
 from distil_dag.adapters.call_faults import OVERLOAD, PASSING, Fault, Kind, read_fault
 from distil_dag.adapters.call_limit import CallLimit
@@ -50,11 +50,19 @@ class Patience:
 class Endpoint:
     """Lets calls to one address through as far as its limit, its circuit and its own wishes allow.
 
+    They go by the proxy that the environment names, unless the address is one of this machine (`here`).
     All of it runs in one event loop, so nothing here is locked.
     """
 
     def __init__(
-        self, address: str, model: str, key: str, ceiling: int, timeout: float, patience: Patience
+        self,
+        address: str,
+        model: str,
+        key: str,
+        ceiling: int,
+        timeout: float,
+        patience: Patience,
+        here: bool = False,
     ) -> None:
         self.address = address
         self.model = model
@@ -66,6 +74,7 @@ class Endpoint:
         self._key = key
         self._timeout = timeout
         self._patience = patience
+        self._here = here
         self._answered = False
         self._alone = False
         self._incident_at = -1.0
@@ -81,7 +90,13 @@ class Endpoint:
             # The SDK's own tries would hide from us what the server says.
             timeout = Timeout(self._timeout, connect=min(self._timeout, _CONNECT_SECONDS))
             key = self._key or "none"
-            self._client = AsyncOpenAI(api_key=key, base_url=self.address, timeout=timeout, max_retries=0)
+            self._client = AsyncOpenAI(
+                api_key=key,
+                base_url=self.address,
+                timeout=timeout,
+                max_retries=0,
+                http_client=DefaultAsyncHttpxClient(trust_env=False) if self._here else None,
+            )
         return self._client
 
     async def close(self) -> None:

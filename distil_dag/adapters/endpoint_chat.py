@@ -30,8 +30,8 @@ class EndpointChat(Closing):
     The key comes from the environment variable that `spec.api_key_env` names; an endpoint of one's own
     may do without. `${NAME}` in an address is read from the environment as well. Several addresses serve
     one model: calls go to the least busy one, and from one that fails to another. What is learnt of the
-    servers lives as long as the object. Safe to share between threads. Raises ValueError for settings
-    that can't be used.
+    servers lives as long as the object. Calls go by the environment's proxy, unless the servers are on this
+    machine (`here`). Safe to share between threads. Raises ValueError for settings that can't be used.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class EndpointChat(Closing):
         spec: ModelSpec,
         patience: Patience = Patience(),  # noqa: B008
         order: Callable[[Sequence[Prompt]], Sequence[int]] = by_beginning,
+        here: bool = False,
     ) -> None:
         if not spec.model or not spec.base_urls:
             raise ValueError(
@@ -49,7 +50,7 @@ class EndpointChat(Closing):
         self._spec = spec
         self._order = order
         self._endpoints = [
-            Endpoint(address, spec.model, key, spec.max_in_flight, spec.timeout_seconds, patience)
+            Endpoint(address, spec.model, key, spec.max_in_flight, spec.timeout_seconds, patience, here)
             for address in map(_address, spec.base_urls)
         ]
         self._pool = EndpointPool(self._endpoints, patience)

@@ -130,7 +130,7 @@ class ManagedChat:
                 is_dying=self._lease.is_dying,
             )
             served = {"mode": "attached", "base_url": address, "api_key_env": variable}
-            self._chat = EndpointChat(self._spec.model_copy(update=served), patience)
+            self._chat = EndpointChat(self._spec.model_copy(update=served), patience, here=True)
             self._address = address
         return self._chat
 

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -107,10 +108,15 @@ class RunStore:
 
     @contextmanager
     def new_folder(self, run: str, asset: str, name: str) -> Iterator[Path]:
-        """A local folder to fill; on a clean exit it becomes `<asset>/<name>`, replacing any before."""
+        """A local folder to fill; on a clean exit it becomes `<asset>/<name>`, replacing any before.
+
+        What an attempt that was killed has left of it goes first: gigabytes that nobody asks for.
+        """
         target = self.folder(run, asset) / name
         target.parent.mkdir(parents=True, exist_ok=True)
         base = Path(target.parent.path) if self.is_local else None
+        for left in base.glob(f".tmp-{name}-*") if base else ():
+            shutil.rmtree(left)
         with tempfile.TemporaryDirectory(dir=base, prefix=f".tmp-{name}-") as temporary:
             filled = Path(temporary) / name
             filled.mkdir()

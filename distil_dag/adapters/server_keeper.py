@@ -14,8 +14,9 @@ from collections.abc import Callable
 
 from pydantic import SecretStr
 
+from distil_dag.adapters.locks import is_held
 from distil_dag.adapters.processes import ProcessMark
-from distil_dag.adapters.server_record import LOG_FILE, USE_LOCK, KeeperJob, ServerRecord, is_held
+from distil_dag.adapters.server_record import LOG_FILE, USE_LOCK, KeeperJob, ServerRecord
 from distil_dag.adapters.vllm_server import ServerError, VllmServer, free_port, health
 
 _LOOK_SECONDS = 0.5

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from distil_dag.adapters.locks import is_held, locked
 from distil_dag.adapters.processes import ProcessMark, end, living, run_process
 from distil_dag.adapters.server_record import (
     KEEPER_LOG_FILE,
@@ -24,7 +25,6 @@ from distil_dag.adapters.server_record import (
     USE_LOCK,
     KeeperJob,
     ServerRecord,
-    locked,
     server_name,
 )
 from distil_dag.adapters.vllm_server import ServerError, command, health, last_words
@@ -136,14 +136,21 @@ class ServerLease:
         return record is not None and record.state == "failed"
 
     def _attach(self) -> ServerRecord:
+        if record := self._running():
+            return record
+        reap(self._servers.root)  # with no lock in hand: two that hold one would wait for each other's
         with locked(self._folder / START_LOCK):
-            record = ServerRecord.read(self._folder)
-            if record and record.state in ("starting", "ready") and record.keeper.alive():
-                self._servers.logs[Path(str(self._spec.model)).name] = self.log
+            if record := self._running():
                 return record
-            reap(self._servers.root, but=self._folder)
             _bury(self._folder)
             return self._start()
+
+    def _running(self) -> ServerRecord | None:
+        record = ServerRecord.read(self._folder)
+        if record is None or record.state not in ("starting", "ready") or not record.keeper.alive():
+            return None
+        self._servers.logs[Path(str(self._spec.model)).name] = self.log
+        return record
 
     def _start(self) -> ServerRecord:
         job = KeeperJob(
@@ -186,21 +193,28 @@ class ServerLease:
         return f"{reason}\n--- end of {self.log} ---\n{last_words(self.log)}"
 
 
-def reap(root: Path, but: Path | None = None) -> None:
-    """End what killed keepers have left under `root`, and forget the oldest runs.
+def reap(root: Path) -> None:
+    """End what killed keepers have left under `root`, and forget the oldest runs that nobody uses.
 
     Only processes that a record names with number and time of start are touched, and what is in
-    their sessions: a server that someone else runs is never one of them.
+    their sessions: a server that someone else runs is never one of them. Waits for who decides about a
+    start meanwhile, so hold no lock. Raises ServerError when a process can't be ended.
     """
     for record in root.glob(f"*/*/{RECORD_FILE}"):
-        if record.parent != but:
-            with locked(record.parent / START_LOCK):
-                _bury(record.parent)
+        with locked(record.parent / START_LOCK):
+            _bury(record.parent)
     runs = sorted(root.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     for run in runs[_KEPT_RUNS:]:
-        records = [ServerRecord.read(path.parent) for path in run.glob(f"*/{RECORD_FILE}")]
-        if not any(record and record.keeper.alive() for record in records):
+        if not _in_use(run):
             shutil.rmtree(run, ignore_errors=True)
+
+
+def _in_use(run: Path) -> bool:
+    """Whether a server of the run lives, or a step may yet start one."""
+    if any(is_held(lock) for lock in run.glob(f"*/{USE_LOCK}")):
+        return True
+    records = [ServerRecord.read(path.parent) for path in run.glob(f"*/{RECORD_FILE}")]
+    return any(record and record.keeper.alive() for record in records)
 
 
 def _bury(folder: Path) -> None:

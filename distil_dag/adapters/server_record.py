@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -68,21 +65,3 @@ def server_name(spec: ModelSpec) -> str:
     """Names what decides which server is started: two models of a run that agree in it share one."""
     parts = spec.model_dump_json(include={"model", "revision", "executable", "arguments"})
     return hashlib.sha256(parts.encode()).hexdigest()[:12]
-
-
-@contextmanager
-def locked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
-    """Hold a lock file for the length of a block; the system lets go of it however a process ends."""
-    with path.open("a") as file:
-        fcntl.flock(file.fileno(), kind)
-        yield
-
-
-def is_held(path: Path) -> bool:
-    """Whether any process holds the lock now, shared or not."""
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False

@@ -24,6 +24,9 @@ _STOP_SECONDS = 30.0
 _TAIL_LINES = 25
 _TAIL_BYTES = 16_384
 
+# A proxy of the environment reaches no server of this machine; unless NO_PROXY says so, it would be asked.
+_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
 Health = Literal["well", "broken", "silent"]
 
 
@@ -62,7 +65,7 @@ def free_port() -> int:
 def health(port: int) -> Health:
     """What `/health` says: `silent` may be a server that loads, or one with much to do."""
     try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=5):
+        with _open(f"http://{HOST}:{port}/health", timeout=5):
             return "well"
     except urllib.error.HTTPError as error:
         return "broken" if error.code == 503 else "silent"
@@ -122,7 +125,7 @@ class VllmServer:
             headers={"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=120) as response:  # noqa: S310
+            with _open(request, timeout=120) as response:
                 usage = json.load(response).get("usage") or {}
                 return int(usage.get("completion_tokens", 0)) > 0
         except urllib.error.HTTPError as error:

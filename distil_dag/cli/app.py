@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from distil_dag.cli.errors import CommandError
+from distil_dag.cli.streams import outlive_readers
 
 app = typer.Typer(
     name="distil-dag",
@@ -208,14 +209,11 @@ def main() -> NoReturn:
 
     `DISTIL_DAG_DEBUG=1` shows the traceback all the same.
     """
+    outlive_readers()
     try:
         app(prog_name="distil-dag")
     except CommandError as error:
         _fail(str(error), error.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has enough (`| head`).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception as error:
         _fail(f"{type(error).__name__}: {error}\nDISTIL_DAG_DEBUG=1 shows where.", 1)
     sys.exit(0)

@@ -31,6 +31,7 @@ _MODULE = "distil_dag.definitions"
 _PARTITION = "dagster/partition"
 _LOCK = "distil_dag/lock"
 _ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+_UNWANTED = (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)
 _IN_FLIGHT = [status for status in dg.DagsterRunStatus if status not in _ENDED]
 # Dagster writes every event to the console as well; the event log is what is shown.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -175,14 +176,19 @@ def _interrupts() -> Iterator[socket.socket]:
 def _watching(
     instance: dg.DagsterInstance, run_id: str, watch: Watch, interrupts: socket.socket
 ) -> Iterator[None]:
-    """Hands over new events of the run from a thread, and all that are left at the end."""
+    """Hands over new events of the run from a thread, and all that are left at the end.
+
+    Who ends the run in the UI ends it here: the process is interrupted as by Ctrl-C.
+    """
     done = threading.Event()
 
     def follow() -> None:
         cursor: str | None = None
+        interrupted = False
         while True:
             readable, _, _ = select.select([interrupts], [], [], 0.5)
             if readable and interrupts.recv(64):
+                interrupted = True
                 _cancel(instance, run_id)
             last = done.is_set()
             records = instance.get_records_for_run(run_id, cursor=cursor)
@@ -191,8 +197,10 @@ def _watching(
             if last and not records.has_more:
                 return
             run = instance.get_run_by_id(run_id)
-            if not last and run and run.status is dg.DagsterRunStatus.CANCELED:
-                os.kill(os.getpid(), signal.SIGINT)  # someone has ended it in the UI
+            if not (last or interrupted) and run and run.status in _UNWANTED:
+                # Once: another interrupt would break off what the first one has the steps tidy up.
+                interrupted = True
+                os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()

@@ -27,6 +27,7 @@ class Story:
     console: Console
     started: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    succeeded: set[str] = field(default_factory=set)
     failed_gates: list[dict[str, str]] = field(default_factory=list)
     warnings: list[dict[str, str]] = field(default_factory=list)
     failed_stage: str | None = None
@@ -60,6 +61,7 @@ class Story:
                 self._status.update(step)
         elif event.event_type is _Type.STEP_SUCCESS:
             self._ended(step, entry.timestamp)
+            self.succeeded.add(step)
             if not _is_gate(step):
                 self._print(f"  [green]done[/green] in {duration(self.seconds[step])}")
         elif _is_interrupt(event):

@@ -20,13 +20,14 @@ from distil_dag.adapters.run_store import RunStore
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.execution import execute, refresh_leaderboard
 from distil_dag.cli.live import Story
+from distil_dag.cli.streams import own_stream
 from distil_dag.cli.task_folders import find_task, going_on, parse_overrides
 from distil_dag.core.reports import EvalReport, GgufReport
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import BEGINNING
 from distil_dag.core.task import Task
 from distil_dag.resources.deployment import Deployment, deployment
-from distil_dag.resources.spending import RESUMABLE_TAG
+from distil_dag.resources.spending import RESUMABLE_TAG, run_command
 from distil_dag.stages.metrics import METRICS
 from distil_dag.stages.report_text import helped
 
@@ -61,7 +62,7 @@ def run_task(task_text: str, key_text: str | None, parent: str, settings: list[s
     if json:
         print(json_format.dumps(result, ensure_ascii=False, indent=2))
     else:
-        _show(result, Console())
+        _show(result, run_command(task, key, overrides), Console())
     return 0 if result["success"] else OUT_OF_BUDGET if result["resumable"] else 1
 
 
@@ -90,7 +91,7 @@ def _own_terminal(places: Deployment, key: str) -> Iterator[TextIO]:
     log = _log_file(places, key)
     log.parent.mkdir(parents=True, exist_ok=True)
     kept = [os.dup(descriptor) for descriptor in (1, 2)]
-    with log.open("ab") as file, os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8") as terminal:
+    with log.open("ab") as file, own_stream(os.dup(2)) as terminal:
         sys.stdout.flush()
         sys.stderr.flush()
         try:
@@ -131,12 +132,12 @@ def _result(
         "continues": task.continues or None,
         "helped": None,
     }
-    if "gguf" in story.seconds and story.failed_stage != "gguf":
+    if "gguf" in story.succeeded:
         exported = store.read_report(key, "gguf", GgufReport)
         folder = store.folder(key, "gguf") / "files"
         result["gguf_files"] = {file.format: str(folder / Path(file.path).name) for file in exported.files}
         result["gguf"] = str(folder / Path(exported.primary).name)
-    if "eval_report" in story.seconds and story.failed_stage != "eval_report":
+    if "eval_report" in story.succeeded:
         report = store.read_report(key, "eval_report", EvalReport)
         result["report"] = str(store.folder(key, "eval_report") / "report.html")
         result["candidates"] = [
@@ -148,7 +149,7 @@ def _result(
     return result
 
 
-def _show(result: dict[str, Any], console: Console) -> None:
+def _show(result: dict[str, Any], again: str, console: Console) -> None:
     if result["candidates"]:
         console.print(_candidates(result))
     if result["helped"]:
@@ -164,12 +165,9 @@ def _show(result: dict[str, Any], console: Console) -> None:
         console.print(f"[yellow]resumable[/yellow]: stopped by {result['resumable']}", highlight=False)
         return
     console.print(f"[red]{result['status']}[/red]: {_why(result)}", highlight=False, soft_wrap=True)
-    again = f" --continue {result['continues']}" if result["continues"] else ""
-    console.print(
-        f"`distil-dag run {result['task']} --run {result['run']}{again}` goes on from here: what is done is "
-        "not done, nor paid for, again.",
-        highlight=False,
-        soft_wrap=True,
+    # Settings hold brackets, which `print` would take for its markup.
+    console.out(
+        f"`{again}` goes on from here: what is done is not done, nor paid for, again.", highlight=False
     )
 
 

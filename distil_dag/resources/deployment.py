@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+from upath import UPath
 
+from distil_dag.adapters.locks import locked
 from distil_dag.adapters.source_text import store_without_secret
 from distil_dag.adapters.whole_files import write_whole
 
@@ -69,9 +71,11 @@ class Deployment:
         os.environ.update(self.environment())
         self.dagster_home.mkdir(parents=True, exist_ok=True)
         settings = self.dagster_home / "dagster.yaml"
-        if not settings.exists():
-            settings.write_text(default_settings(), encoding="utf-8")
-        return dg.DagsterInstance.get()
+        # Of several first commands one makes the databases; two at once would spoil each other's.
+        with locked(self.dagster_home / ".lock"):
+            if not settings.exists():
+                settings.write_text(default_settings(), encoding="utf-8")
+            return dg.DagsterInstance.get()
 
 
 def deployment(home: Path | None = None) -> Deployment:
@@ -82,7 +86,7 @@ def deployment(home: Path | None = None) -> Deployment:
     root = (home or Path(os.environ.get("DISTIL_DAG_HOME") or ".distil_dag")).absolute()
     return Deployment(
         home=root,
-        store=store_without_secret(os.environ.get("DISTIL_DAG_STORE") or str(root / "store")),
+        store=_store(os.environ.get("DISTIL_DAG_STORE") or str(root / "store")),
         dagster_home=Path(os.environ.get("DAGSTER_HOME") or root / "dagster").absolute(),
         task_folders=_task_folders(root),
     )
@@ -91,6 +95,12 @@ def deployment(home: Path | None = None) -> Deployment:
 def default_settings() -> str:
     """The `dagster.yaml` of an installation on one machine."""
     return Path(__file__).with_name("dagster.yaml").read_text(encoding="utf-8")
+
+
+def _store(said: str) -> str:
+    """A folder from the root of the file system on, as reports and metadata name it; a URL as it is."""
+    root = store_without_secret(said)
+    return root if UPath(root).protocol else str(Path(root).expanduser().absolute())
 
 
 def _task_folders(home: Path) -> tuple[Path, ...]:

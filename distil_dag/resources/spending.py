@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -131,16 +131,20 @@ def spending_metadata(meter: Meter) -> dict[str, Any]:
     }
 
 
+def run_command(task: Task, run: str, overrides: Mapping[str, str]) -> str:
+    """The command that goes on with a run, for a shell; settings that the run changed are said again."""
+    words = ["distil-dag", "run", task.name, "--run", run]
+    words += ["--continue", task.continues] if task.continues else []
+    words += [word for name, value in overrides.items() for word in ("--set", f"{name}={value}")]
+    return shlex.join(words)
+
+
 def _how_to_go_on(context: dg.AssetExecutionContext, task: Task, stop: BudgetReachedError) -> str:
-    """The command that resumes the run; settings that this run changed have to be said again."""
     steps: Any = context.run.run_config.get("ops") or {}
     changed: dict[str, str] = ((steps.get("traces") or {}).get("config") or {}).get("overrides") or {}
-    kept = [f"{name}={value}" for name, value in changed.items() if name != stop.setting]
-    command = ["distil-dag", "run", task.name, "--run", context.partition_key]
-    command += ["--continue", task.continues] if task.continues else []
-    command += [word for setting in kept for word in ("--set", setting)]
+    kept = {name: value for name, value in changed.items() if name != stop.setting}
     used = f"{stop.used:.0f}" if stop.limit == "tokens" else f"{stop.used:.6g}"
     return (
-        f"`{shlex.join(command)} --set {stop.setting}=N`, with N above {used}, goes on from here: "
-        "what is done is kept, and no call is paid for twice."
+        f"`{run_command(task, context.partition_key, kept)} --set {stop.setting}=N`, with N above {used}, "
+        "goes on from here: what is done is kept, and no call is paid for twice."
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,38 @@ def test_replies_that_are_known_start_no_server(servers: Servers, tmp_path: Path
         assert [reply.text for reply in chat.generate(prompts(*texts))] == backwards(*texts)
         assert chat.identity == first == "a/model@main"
     assert not other.logs
+
+
+def test_no_proxy_comes_between(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        """Answers for every server, so that one that is asked shows, and nobody waits."""
+
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            message = {"role": "assistant", "content": "the proxy's"}
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+            answer = {"id": "1", "object": "chat.completion", "created": 0, "model": "m"}
+            body = json.dumps({**answer, "choices": [choice], "usage": usage}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        for name in ("http_proxy", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.server_port}")
+        with open_chat(spec(), None, servers) as chat:
+            assert [reply.text for reply in chat.generate(prompts("a request"))] == backwards("a request")
+        proxy.shutdown()
+    assert asked == []
 
 
 def test_identity_is_the_revision_or_the_content(servers: Servers, tmp_path: Path) -> None:

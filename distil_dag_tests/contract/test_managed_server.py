@@ -8,13 +8,17 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
+from pydantic import SecretStr
 
+from distil_dag.adapters import server_lease
 from distil_dag.adapters.processes import ProcessMark, session
 from distil_dag.adapters.server_lease import ServerLease, Servers, reap
 from distil_dag.adapters.server_record import RECORD_FILE, ServerRecord
@@ -221,6 +225,48 @@ def test_orphans_of_another_run_are_ended_and_nobody_else(servers: Servers, tmp_
     finally:
         stranger.terminate()
         stranger.wait()
+
+
+def test_two_that_start_do_not_wait_for_each_other(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = ProcessMark(pid=2**22 + 1, started=1.0)
+    runs = [Servers(servers.root, name, idle_seconds=60) for name in ("one", "two")]
+    for run in runs:
+        with run.lease(spec()) as lease:
+            ServerRecord(state="stopped", keeper=gone, port=1, key=SecretStr("")).write(lease.log.parent)
+    together = threading.Barrier(2)
+    bury = server_lease._bury
+
+    def bury_together(folder: Path) -> None:
+        """Each goes on when the other holds a lock as well; a deadlock needs no more."""
+        with suppress(threading.BrokenBarrierError):
+            together.wait(1)
+        bury(folder)
+
+    monkeypatch.setattr(server_lease, "_bury", bury_together)
+    states: list[str] = []
+
+    def use(run: Servers) -> None:
+        with run.lease(spec()) as lease:
+            states.append(lease.ready().state)
+
+    threads = [threading.Thread(target=use, args=[run], daemon=True) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert states == ["ready", "ready"]
+    for run in runs:
+        run.release()
+
+
+def test_a_run_that_may_yet_start_its_server_is_not_forgotten(servers: Servers) -> None:
+    with servers.lease(spec()) as lease:
+        for number in range(25):
+            (servers.root / f"later-{number}").mkdir()
+            os.utime(servers.root / f"later-{number}", (time.time() + 60 + number,) * 2)
+        reap(servers.root)
+        assert lease.ready().state == "ready"
+    assert len(list(servers.root.iterdir())) < 25
 
 
 def test_a_killed_server_comes_back_at_its_address(servers: Servers) -> None:

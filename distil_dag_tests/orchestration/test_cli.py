@@ -49,6 +49,18 @@ def distil_dag(*words: object, cwd: Path, **environ: str) -> Said:
     return Said(done.returncode, done.stdout, done.stderr)
 
 
+def without_reader(stream: str, *words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The command with one of its streams a pipe that nobody reads any more."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    try:
+        command = [sys.executable, "-c", "from distil_dag.cli import main; main()", *map(str, words)]
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: writes}
+        return subprocess.run(command, cwd=cwd, text=True, check=False, **streams)
+    finally:
+        os.close(writes)
+
+
 @pytest.fixture
 def task(tmp_path: Path) -> Path:
     write_task(tmp_path / "tasks" / "home", "home", 3)
@@ -220,6 +232,19 @@ def test_debug_shows_where(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_runs_yet(call: Call) -> None:
     assert json.loads(call("runs", "--json").out) == []
     assert "distil-dag run TASK" in call("runs").out
+
+
+@pytest.mark.parametrize("words", [("runs",), ("runs", "--json"), ("--help",)])
+def test_a_reader_that_has_enough_is_no_failure(words: tuple[str, ...], home: Path) -> None:
+    done = without_reader("stdout", *words, cwd=home.parent)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_run_outlives_the_reader_of_its_progress(task: Path, tmp_path: Path, home: Path) -> None:
+    done = without_reader("stderr", "run", task, "--run", "demo", "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    result = json.loads(done.stdout)
+    assert [gate["gate"] for gate in result["failed_gates"]] == ["enough_traces"]
 
 
 def test_a_run_that_is_stopped_by_a_gate(task: Path, tmp_path: Path, home: Path) -> None:

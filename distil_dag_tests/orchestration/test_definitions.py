@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -125,6 +128,22 @@ def test_settings_are_placed_once_and_kept(home: Path) -> None:
     with deployment().instance():
         pass
     assert settings.read_text() == "telemetry: {enabled: false}\n"
+
+
+def test_of_several_first_commands_one_makes_the_instance(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = threading.Lock()
+
+    def make() -> str:
+        assert busy.acquire(blocking=False)
+        time.sleep(0.2)
+        busy.release()
+        return "made"
+
+    monkeypatch.setattr(dg.DagsterInstance, "get", make)
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(lambda _: deployment().instance(), range(3))) == ["made"] * 3
 
 
 def test_a_task_folder_that_was_run_is_found_later(home: Path, tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from distil_dag.resources.deployment import deployment
+from distil_dag_tests.orchestration.test_automation import write_task
 
 pytestmark = [
     pytest.mark.slow,
@@ -38,6 +39,38 @@ def checkpoint(context: dg.AssetExecutionContext) -> None:
 def defs():
     job = dg.define_asset_job("distil_run", selection=["checkpoint"])
     return dg.Definitions(assets=[checkpoint], jobs=[job], executor=step_processes)
+"""
+# The same with the settings of a run in its first asset, and its last one at work.
+_EVALUATION = """
+import os, time
+from pathlib import Path
+import dagster as dg
+from distil_dag.automation.jobs import step_processes
+from distil_dag.resources.conventions import RUNS, TEACHER_RETRY
+
+class Chosen(dg.Config):
+    overrides: dict[str, str]
+
+@dg.asset(partitions_def=RUNS)
+def traces(config: Chosen) -> None:
+    pass
+
+@dg.asset(partitions_def=RUNS, deps=[traces], retry_policy=TEACHER_RETRY)
+def eval_report() -> None:
+    Path("pid").write_text(str(os.getpid()))
+    time.sleep(600)
+
+@dg.definitions
+def defs():
+    job = dg.define_asset_job("distil_run", selection=["traces", "eval_report"])
+    return dg.Definitions(assets=[traces, eval_report], jobs=[job], executor=step_processes)
+"""
+_COMMAND = """
+from distil_dag.cli import execution, main
+
+execution._MODULE = "small_chain"
+if __name__ == "__main__":
+    main()
 """
 _RUN = """
 from rich.console import Console
@@ -69,13 +102,19 @@ def alive(pid: int) -> bool:
         return False
 
 
-def start(folder: Path) -> tuple[subprocess.Popen[str], int]:
+def start(
+    folder: Path, chain: str = _DEFINITIONS, script: str = _RUN, words: Sequence[str] = ()
+) -> tuple[subprocess.Popen[str], int]:
     """The command's process and that of its step, once it is at work."""
-    (folder / "small_chain.py").write_text(_DEFINITIONS)
-    (folder / "run.py").write_text(_RUN)
+    (folder / "small_chain.py").write_text(chain)
+    (folder / "run.py").write_text(script)
     (folder / "pid").unlink(missing_ok=True)
     process = subprocess.Popen(
-        [sys.executable, "run.py"], cwd=folder, stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "run.py", *words],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     until(lambda: ((folder / "pid").exists() and (folder / "pid").read_text()) or process.poll() is not None)
     return process, int((folder / "pid").read_text())
@@ -103,6 +142,20 @@ def test_an_interrupt_cancels_the_run(number: signal.Signals, home: Path) -> Non
     finish(home.parent)
 
 
+def test_an_interrupted_evaluation_shows_no_report_and_how_to_go_on(home: Path) -> None:
+    write_task(home.parent / "tasks" / "home", "home", 3)
+    settings = ["--set", "gates.soft=[enough_traces]", "--set", "budget.tokens=7"]
+    process, _ = start(home.parent, _EVALUATION, _COMMAND, ["run", "tasks/home", "--run", "a", *settings])
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=60)[0]
+    assert process.returncode == 1
+    assert told == (
+        "canceled: interrupted\n"
+        "`distil-dag run home --run home.a --set 'gates.soft=[enough_traces]' --set budget.tokens=7` goes on "
+        "from here: what is done is not done, nor paid for, again.\n"
+    )
+
+
 def test_a_killed_run_takes_its_steps_along_and_makes_room(home: Path) -> None:
     process, step = start(home.parent)
     process.kill()
@@ -123,12 +176,13 @@ def test_one_key_is_run_once_at_a_time(home: Path) -> None:
     process.wait(60)
 
 
-def test_a_run_that_is_ended_in_the_ui_stops(home: Path) -> None:
+@pytest.mark.parametrize("how", ["report_run_canceling", "report_run_canceled"])
+def test_a_run_that_is_ended_in_the_ui_stops(how: str, home: Path) -> None:
     process, step = start(home.parent)
     with deployment().instance() as instance:
         run = instance.get_runs()[0]
         assert run.status is dg.DagsterRunStatus.STARTED
-        instance.report_run_canceled(run)
+        getattr(instance, how)(run)
     process.communicate(timeout=60)
     until(lambda: not alive(step), 10)
     assert statuses() == ["CANCELED"]

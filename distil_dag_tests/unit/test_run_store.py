@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,24 @@ def test_a_root_with_a_secret_is_refused_and_not_repeated(root: str, monkeypatch
         assert "hunter2" not in str(caught.value)
     monkeypatch.setenv("DISTIL_DAG_STORE", "sftp://me@host/store")
     assert deployment().store == "sftp://me@host/store"
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("store", "{here}/store"),
+        ("~/store", "{here}/me/store"),
+        ("/data/my store", "/data/my store"),
+        ("s3://bucket/store", "s3://bucket/store"),
+    ],
+)
+def test_a_store_in_a_folder_is_known_from_the_root_on(
+    said: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    monkeypatch.setenv("DISTIL_DAG_STORE", said)
+    assert deployment().store == meant.format(here=tmp_path)
 
 
 def test_an_empty_table_is_a_table(store: RunStore) -> None:
@@ -110,6 +130,21 @@ def test_nothing_temporary_stays_behind(tmp_path: Path) -> None:
     with store.new_folder("t.r", "traces", "y") as folder:
         (folder / "z").write_text("1")
     assert not list(tmp_path.rglob(".tmp-*"))
+
+
+def test_what_a_killed_attempt_left_goes_with_the_next(tmp_path: Path) -> None:
+    killed = (
+        "import os, sys\n"
+        "from distil_dag.adapters.run_store import RunStore\n"
+        "with RunStore(sys.argv[1]).new_folder('t.r', 'gguf', 'files') as folder:\n"
+        "    (folder / 'f16.gguf').write_bytes(b'0')\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", killed, str(tmp_path)], check=False)
+    assert list(tmp_path.glob("t.r/gguf/.tmp-files-*"))
+    with RunStore(tmp_path).new_folder("t.r", "gguf", "files") as folder:
+        (folder / "small.gguf").write_bytes(b"0")
+    assert [path.name for path in (tmp_path / "t.r" / "gguf").iterdir()] == ["files"]
 
 
 def test_the_digest_is_of_content_and_order() -> None:

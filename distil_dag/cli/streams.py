@@ -1,0 +1,45 @@
+"""What a command writes to, when whoever reads it may go first (`| head`, a terminal that is closed)."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Any, TextIO
+
+
+class _Unheard(io.FileIO):
+    """A descriptor whose writes that fail in the way of `lost` count as made."""
+
+    def __init__(self, descriptor: int, lost: type[OSError], closes: bool) -> None:
+        super().__init__(descriptor, "w", closefd=closes)
+        self._lost = lost
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except self._lost:
+            return memoryview(data).nbytes
+
+
+def own_stream(descriptor: int) -> TextIO:
+    """Lines of text for a descriptor, closed with it; what can't be written, for whatever reason, is lost."""
+    raw = _Unheard(descriptor, OSError, closes=True)
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", line_buffering=True)
+
+
+def outlive_readers() -> None:
+    """Let this process work on, and end with its own exit code, when nobody reads its output any more.
+
+    Streams that someone has put in the place of the process's own stay as they are.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream and stream is getattr(sys, f"__{name}__"):
+            setattr(sys, name, _unheard(stream))
+
+
+def _unheard(stream: TextIO) -> TextIO:
+    raw = _Unheard(stream.fileno(), BrokenPipeError, closes=False)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=bool(stream.line_buffering)
+    )
