@@ -14,9 +14,9 @@ import pytest
 from distil_dag.adapters.earlier_answers import EarlierAnswers
 from distil_dag.adapters.earlier_run import EarlierStudent, continued, rows_before
 from distil_dag.adapters.run_store import RunStore
+from distil_dag.adapters.standings import standings
 from distil_dag.assets.checkpoint import checkpoint
 from distil_dag.assets.judged_seeds import judged_seeds
-from distil_dag.assets.leaderboard import standings
 from distil_dag.assets.synthetic_set import synthetic_set
 from distil_dag.assets.traces import traces
 from distil_dag.build import build_defs

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from distil_dag.adapters.run_store import RunStore
-from distil_dag.assets.leaderboard import best_of_each_task, standings
+from distil_dag.adapters.standings import best_of_each_task, standings
 from distil_dag.build import build_defs
 from distil_dag_tests.orchestration import stand_ins as good
 
