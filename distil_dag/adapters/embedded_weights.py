@@ -7,7 +7,6 @@ Hugging Face checkpoint, made from the GGUF once).
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import functools
 import importlib.util
 import os
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from distil_dag.adapters.llama_cpp_library import last_words, load_library
+from distil_dag.adapters.locks import locked
 from distil_dag.adapters.run_store import file_digest
 
 NAME = "smollm2-135m-instruct"
@@ -75,8 +75,7 @@ def _made_once(folder: Path, name: str, make: Callable[[Path, Path], None]) -> P
     if target.is_dir():
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f".{target.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder / f".{target.name}.lock"):
         if not target.is_dir():
             with tempfile.TemporaryDirectory(dir=folder, prefix=".tmp-") as temporary:
                 filled = Path(temporary) / target.name

@@ -209,9 +209,10 @@ def _conflicts(raw: Mapping[str, Any]) -> list[tuple[tuple[Step, ...], str]]:
     models += [(("evaluation", "vllm"), evaluation.get("vllm"))] if isinstance(evaluation, dict) else []
     needs = {"attached": ("base_url", "model"), "managed": ("model",), "gguf": ("model",)}
     for path, model in models:
-        if isinstance(model, dict):
-            found += [((*path, name), said) for name, said in _secrets(model)]
-        if isinstance(model, dict) and isinstance(mode := model.get("mode"), str):
+        if not isinstance(model, dict):
+            continue
+        found += [((*path, name), said) for name, said in _secrets(model)]
+        if isinstance(mode := model.get("mode"), str):
             missing = [name for name in needs.get(mode, ()) if not model.get(name)]
             found += [((*path, name), f"is missing: mode `{mode}` needs it") for name in missing]
     export = raw.get("export")

@@ -1,10 +1,12 @@
 """The examples of the log that can be trusted, and the test that left it first."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from distil_dag.adapters.earlier_run import set_aside_before
 from distil_dag.adapters.run_store import digest
-from distil_dag.core.case import Trace
+from distil_dag.core.case import Case, Trace
 from distil_dag.resources.conventions import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.judge_metadata import judge_metadata
 from distil_dag.resources.lineage import made_with
@@ -44,10 +46,11 @@ def judged_seeds(
         raise dg.Failure(description=str(error), allow_retries=False) from error
     judged, report = keep_apart(judged, report, split.test, tools, alike(task))
     judged, report = set_aside(judged, report, spec, tools, alike(task), set_aside_before(runs, task))
-    tables = {"seeds": judged.seeds, "context": judged.context, "calibration": judged.calibration}
-    parts = [runs.write_cases(run, "judged_seeds", "test", split.test)]
-    parts += [runs.write_cases(run, "judged_seeds", name, rows) for name, rows in tables.items()]
-    parts += [runs.write_cases(run, "judged_seeds", "unlabelled", judged.unlabelled)]
+    tables: dict[str, Sequence[Case]] = {
+        "test": split.test, "seeds": judged.seeds, "context": judged.context,
+        "calibration": judged.calibration, "unlabelled": judged.unlabelled,
+    }  # fmt: skip
+    parts = [runs.write_cases(run, "judged_seeds", name, rows) for name, rows in tables.items()]
     runs.write_rows(run, "judged_seeds", "verdicts", [verdict.row() for verdict in judged.verdicts])
     if not report.faults_found:
         runs.write_bytes(run, "judged_seeds", TO_LABEL, label_sheet(split.rest, judged.verdicts))

@@ -12,10 +12,8 @@ from distil_dag.automation.reasons import unread
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import BEGINNING, PastRun, Wait, plan_run
 from distil_dag.core.task import Task
-from distil_dag.resources.conventions import RUNS
+from distil_dag.resources.conventions import PARTITION_TAG, RUNS
 from distil_dag.resources.tasks import TasksResource, key_among
-
-_PARTITION = "dagster/partition"
 
 # On from the start: it is cheap, and a leaderboard that nobody refreshes misleads.
 leaderboard_follows = dg.AutomationConditionSensorDefinition(
@@ -67,13 +65,13 @@ def new_traces(context: dg.SensorEvaluationContext, tasks: TasksResource) -> dg.
 def past_runs(instance: dg.DagsterInstance, task: str, names: Collection[str]) -> list[PastRun]:
     """Every run of a task that the instance remembers, by whatever started it; `names` are all tasks."""
     # By the tags of the runs: a partition can be deleted while its run is under way.
-    texts = {text for _, values in instance.get_run_tags([_PARTITION]) for text in values}
+    texts = {text for _, values in instance.get_run_tags([PARTITION_TAG]) for text in values}
     keys = {text: key for text in texts if (key := _key(names, text)) and key.task == task}
     if not keys:
         return []
     return [
-        _past_run(instance, record, keys[record.dagster_run.tags[_PARTITION]])
-        for record in instance.get_run_records(dg.RunsFilter(tags={_PARTITION: list(keys)}))
+        _past_run(instance, record, keys[record.dagster_run.tags[PARTITION_TAG]])
+        for record in instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: list(keys)}))
     ]
 
 
@@ -82,7 +80,7 @@ def _past_run(instance: dg.DagsterInstance, record: dg.RunRecord, key: RunKey) -
     if not _makes(run, "traces"):
         # Later steps, done again: they went on from what was read before.
         before = dg.AssetRecordsFilter(
-            dg.AssetKey("traces"), [run.tags[_PARTITION]], before_timestamp=read.timestamp()
+            dg.AssetKey("traces"), [run.tags[PARTITION_TAG]], before_timestamp=read.timestamp()
         )
         snapshots = instance.fetch_materializations(before, limit=1).records
         read = datetime.fromtimestamp(snapshots[0].timestamp, UTC) if snapshots else BEGINNING

@@ -24,11 +24,10 @@ from dagster._core.remote_origin import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from distil_dag.cli.errors import CommandError
-from distil_dag.resources.conventions import RUNS
+from distil_dag.resources.conventions import PARTITION_TAG, RUNS
 from distil_dag.resources.deployment import Deployment
 
 _MODULE = "distil_dag.definitions"
-_PARTITION = "dagster/partition"
 _LOCK = "distil_dag/lock"
 _ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 _UNWANTED = (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)
@@ -57,7 +56,7 @@ def execute(
         instance.add_dynamic_partitions(str(RUNS.name), [key])
         job = _job("distil_run")
         # Whoever started it here will start it again; the daemon need not.
-        tags = {_PARTITION: key, _LOCK: held, "dagster/max_retries": "0"}
+        tags = {PARTITION_TAG: key, _LOCK: held, "dagster/max_retries": "0"}
         run = _create(instance, job, run_config, tags)
         with (
             _interrupts() as interrupts,
@@ -144,7 +143,7 @@ def _is_free(lock: str) -> bool:
 
 
 def _refuse_second(instance: dg.DagsterInstance, key: str) -> None:
-    others = instance.get_runs(dg.RunsFilter(statuses=_IN_FLIGHT, tags={_PARTITION: key}), limit=1)
+    others = instance.get_runs(dg.RunsFilter(statuses=_IN_FLIGHT, tags={PARTITION_TAG: key}), limit=1)
     if others:
         raise CommandError(
             f"{key} is already under way as Dagster run {others[0].run_id}. Wait for it, or terminate it "

@@ -13,7 +13,7 @@ from distil_dag.adapters.run_store import RunStore
 from distil_dag.cli.errors import CommandError
 from distil_dag.core.reports import EvalReport
 from distil_dag.core.task import Task
-from distil_dag.resources.conventions import RUNS
+from distil_dag.resources.conventions import PARTITION_TAG, RUNS
 from distil_dag.resources.deployment import Deployment, deployment
 from distil_dag.resources.lineage import Ancestor, ancestors, as_mermaid, as_text
 from distil_dag.resources.spending import RESUMABLE_TAG
@@ -96,8 +96,8 @@ def _runs(places: Deployment) -> list[dict[str, object]]:
         keys = instance.get_dynamic_partitions(str(RUNS.name))
         if not keys:
             return []
-        for record in instance.get_run_records(dg.RunsFilter(tags={"dagster/partition": keys})):
-            key = record.dagster_run.tags["dagster/partition"]
+        for record in instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: keys})):
+            key = record.dagster_run.tags[PARTITION_TAG]
             newest.setdefault(key, _row(key, record, places))
     return list(newest.values())
 

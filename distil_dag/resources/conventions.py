@@ -6,6 +6,8 @@ import dagster as dg
 
 # One dynamic partition is one run of the chain is one model; see core/run_key.py for its key.
 RUNS = dg.DynamicPartitionsDefinition(name="distil_runs")
+# Under this tag Dagster's own runs have theirs.
+PARTITION_TAG = "dagster/partition"
 
 # An asset waits for a slot of its pool, across all runs of the instance.
 INTAKE_POOL = "intake"  # dlt keeps state per pipeline: one load at a time

@@ -13,7 +13,7 @@ from distil_dag.adapters.trace_intake import SCHEMAS, TRACES, Intake
 from distil_dag.adapters.trace_sources import source_error
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
-from distil_dag.resources.conventions import INTAKE_RETRY, OWNERS
+from distil_dag.resources.conventions import INTAKE_RETRY, OWNERS, PARTITION_TAG
 from distil_dag.resources.lineage import continuing
 from distil_dag.resources.metadata import table
 
@@ -45,13 +45,11 @@ def refuse_beside_another(instance: dg.DagsterInstance, run_id: str, partition: 
     The task that is frozen here is read by all of its steps: they would go on with another one's settings.
     """
     at_work = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-    beside = dg.RunsFilter(statuses=at_work, tags={"dagster/partition": partition})
-    records = {record.dagster_run.run_id: record for record in instance.get_run_records(beside)}
-    own = records.pop(run_id, None)
-    for other in records.values():
-        if own is not None and other.storage_id < own.storage_id:
+    of_partition = dg.RunsFilter(statuses=at_work, tags={PARTITION_TAG: partition})
+    for first in instance.get_run_records(of_partition, limit=1, ascending=True):
+        if first.dagster_run.run_id != run_id:
             raise dg.Failure(
-                f"{partition} is already under way as Dagster run {other.dagster_run.run_id}: wait for it or "
+                f"{partition} is already under way as Dagster run {first.dagster_run.run_id}: wait for it or "
                 "terminate it, then launch this one again; a variant has another key",
                 allow_retries=False,
             )

@@ -31,8 +31,8 @@ VALIDITY = "validity"
 # How a sample of the log is drawn over cells: by the root of their sizes. As much of every cell would seek
 # out wrong calls, which fill the rare ones, and the log's own mix would leave those out.
 _SUSPECTS = 0.5
-# The likelihood judge learns from so many traces at most, beside those that it judges. More would teach it
-# little, and what it keeps of each takes about 80 KB.
+# The likelihood judge learns from so many traces at most, beside those that it judges: what it keeps of each
+# takes about 80 KB.
 _TEACHING = 10_000
 
 

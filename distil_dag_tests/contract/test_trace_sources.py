@@ -9,43 +9,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from distil_dag.adapters.run_store import RunStore, digest
+from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.source_text import SourceError
-from distil_dag.adapters.trace_intake import Intake
 from distil_dag.adapters.trace_sources import (
     count_between,
-    log_pipeline,
-    log_source,
     open_log,
     source_error,
-    without_secrets,
 )
 from distil_dag.core.run_key import RunKey
-from distil_dag.core.task import Settings, Task
+from distil_dag_tests.contract.loaded_log import load, task_of
 
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
 WINDOW = "t.20261123T000000Z_20261121T000000Z"
-TOOL = {
-    "type": "function",
-    "function": {"name": "on", "parameters": {"type": "object", "properties": {"n": {}}}},
-}
-
-
-def task_of(source, folder=""):
-    settings = Settings.model_validate({"name": "t", "traces": source})
-    return Task(settings=settings, description="", tools=(TOOL,), folder=str(folder))
-
-
-def load(task, root, run="t.all"):
-    """Load a run as the asset does; (rows, quarantine, intake)."""
-    store, key = RunStore(root), RunKey.parse(run)
-    intake = Intake(task, key)
-    source = log_source(intake, open_log(task), key)
-    with log_pipeline(store, run) as pipeline:
-        pipeline.run(source, loader_file_format="parquet")
-    rows = store.read_rows(run, "traces", "traces")
-    assert digest(rows) == intake.digest
-    return rows, store.read_rows(run, "traces", "quarantine"), intake
 
 
 def pair(number, text=None):
@@ -199,67 +174,6 @@ def test_a_source_that_does_not_fit_is_said_without_secrets(tmp_path, change, sa
         open_log(task)
     assert said in str(caught.value)
     assert "hunter2" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("url", "stored"),
-    [
-        ("postgresql://me:p@ss/w:d@host/db", "postgresql://me:***@host/db"),
-        ("postgresql://me:${PASSWORD}@host/db", "postgresql://me:${PASSWORD}@host/db"),
-        ("postgresql://me:${PASSWORD}rest@host/db", "postgresql://me:***@host/db"),
-        ("postgresql://me@azure:hunter2@host/db", "postgresql://me@azure:***@host/db"),
-        ("mysql://me@host/db?ssl_key=abc&timeout=5", "mysql://me@host/db?ssl_key=***&timeout=5"),
-        ("mysql://me@host/db?ssl_key=${KEY}&timeout=5", "mysql://me@host/db?ssl_key=${KEY}&timeout=5"),
-        ("mssql+pyodbc:///?odbc_connect=PWD%3Dabc", "mssql+pyodbc:///?odbc_connect=***"),
-        ("sqlite:///log.db", "sqlite:///log.db"),
-    ],
-)
-def test_what_is_stored_of_the_task_holds_no_password(url, stored):
-    task = task_of({"kind": "sql", "url": url, "table": "log"})
-    assert without_secrets(task).settings.traces.url == stored
-
-
-def chain_of(error):
-    """All that Dagster's event log would quote of an exception."""
-    while error is not None:
-        yield f"{type(error).__name__}: {error}"
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-
-
-@pytest.mark.parametrize(
-    ("source", "said"),
-    [
-        ({"kind": "sql", "url": "sqlite:////nowhere/${TOKEN}.db", "table": "t"}, "/nowhere/${TOKEN}.db"),
-        ({"kind": "sql", "url": "postgresql+psycopg2://me:x@127.0.0.1:9/log?sslmode=${TOKEN}", "table": "t"},
-         "sslmode=${TOKEN} can't be read"),
-        ({"kind": "files", "path": "/nowhere/a.jsonl?token=${TOKEN}"}, "at /nowhere/a.jsonl?token=${TOKEN}"),
-        ({"kind": "files", "path": "memory://me:${TOKEN}@nowhere/log.jsonl"}, "at memory://me:${TOKEN}@nowhere"),
-        ({"kind": "files", "path": "memory://me:hunter2@nowhere/log.jsonl"}, "at memory://me:***@nowhere"),
-        ({"kind": "files", "path": "no${TOKEN}://me/log.jsonl"}, "can't be read"),
-    ],
-)  # fmt: skip
-def test_what_the_environment_adds_to_an_address_is_not_said(tmp_path, monkeypatch, source, said):
-    monkeypatch.setenv("TOKEN", "hunter2")
-    with pytest.raises(SourceError) as caught:
-        load(task_of(source), tmp_path / "store")
-    assert said in str(caught.value)
-    assert "hunter2" not in "".join(chain_of(caught.value))
-
-
-def test_a_file_system_that_fails_is_told_of_without_the_path_that_it_quotes(tmp_path, monkeypatch):
-    from fsspec.implementations.memory import MemoryFileSystem
-
-    def refuse(_self, path, *_, **__):
-        raise PermissionError(f"403 for {path}?token=hunter2")
-
-    monkeypatch.setenv("TOKEN", "hunter2")
-    MemoryFileSystem().pipe("/hunter2/log/a.jsonl", b"{}")
-    monkeypatch.setattr(MemoryFileSystem, "_open", refuse)
-    with pytest.raises(Exception) as caught:  # noqa: PT011 (dlt wraps it)
-        load(task_of({"kind": "files", "path": "memory://${TOKEN}/log"}), tmp_path / "store")
-    told = source_error(caught.value)
-    assert "memory://${TOKEN}/log (a.jsonl) can't be read: PermissionError: 403" in str(told)
-    assert "hunter2" not in "".join(chain_of(caught.value))
 
 
 def test_a_variable_in_the_url_is_read_from_the_environment(tmp_path, monkeypatch):
