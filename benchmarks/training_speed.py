@@ -6,7 +6,8 @@ CASES is a JSONL file of solved cases; the smart-home example's reviewed ones if
 the embedded student on the same tokenised rows, once through, with the batch size, learning rate and
 schedule that the project trains with; all else is TRL's default in the one and ours in the other.
 Padding does not count as tokens, and the first two steps of each are warm-up. What each has learned is
-measured alike: the mean loss over the answers of rows that neither has seen.
+measured alike: the mean loss over the answers of rows that neither has seen. Each has a process to itself,
+as what is ours begins with what that process is told.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from distil_dag.adapters.kept_memory import keeping_memory
+from distil_dag.adapters.shared_cores import share_cores
 from distil_dag.adapters.student_base import base_checkpoint
 from distil_dag.core.case import Example
 from distil_dag.core.task import StudentSpec, TrainingSpec
@@ -31,6 +36,7 @@ from distil_dag.stages.sft_rows import TrainingRow, tokenise
 from distil_dag.stages.sft_trainer import load_base, make_trainer
 
 _EXAMPLE = Path(__file__).parents[1] / "examples" / "smart_home"
+_WAYS = ("trl", "ours")
 _WARM_STEPS = 2
 _HELD_OUT = 64
 
@@ -41,19 +47,33 @@ def main() -> None:
     parser.add_argument("cases", type=Path, nargs="?", default=_EXAMPLE / "test.jsonl")
     parser.add_argument("--rows", type=int, default=192, help="at most")
     parser.add_argument("--json", action="store_true", help="print the line of JSON only")
+    parser.add_argument("--only", choices=_WAYS, help="train one way, in this process")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        found = measure(options.cases, options.rows, Path(folder))
+    if options.only:
+        with tempfile.TemporaryDirectory() as folder:
+            print(json.dumps(_measure(options.only, options.cases, options.rows, Path(folder))))
+        return
+    found = {way: _in_own_process(way, options.cases, options.rows) for way in _WAYS}
+    ratio = round(found["ours"]["tokens_per_second"] / found["trl"]["tokens_per_second"], 3)
     if not options.json:
-        for name in ("trl", "ours"):
-            each = found[name]
-            print(f"{name:<5}{each['tokens_per_second']:8.1f} tokens/s, held-out loss {each['loss']:.3f}")
-        print(f"ours is {found['ratio']:.2f} times as fast")
-    print(json.dumps(found))
+        for way, each in found.items():
+            print(f"{way:<5}{each['tokens_per_second']:8.1f} tokens/s, held-out loss {each['loss']:.3f}")
+        print(f"ours is {ratio:.2f} times as fast")
+    print(json.dumps({"cores": len(os.sched_getaffinity(0)), **found, "ratio": ratio}))
 
 
-def measure(cases: Path, count: int, folder: Path) -> dict[str, Any]:
-    """Both ways of training, and their ratio."""
+def _in_own_process(way: str, cases: Path, rows: int) -> dict[str, Any]:
+    command = [sys.executable, __file__, str(cases), "--rows", str(rows), "--only", way]
+    told = keeping_memory(os.environ) if way == "ours" else {}
+    done = subprocess.run(command, env={**os.environ, **told}, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _measure(way: str, cases: Path, count: int, folder: Path) -> dict[str, Any]:
+    """One way of training: what it trained on, its tokens a second, and what it has learned."""
+    if way == "ours":
+        share_cores()
     base, name = base_checkpoint(StudentSpec(), folder / "base")
     tokenizer = student_tokenizer(base, StudentSpec())
     found, _ = read_cases(cases.read_text().splitlines(), toolset=None)
@@ -63,19 +83,12 @@ def measure(cases: Path, count: int, folder: Path) -> dict[str, Any]:
     rows = tokenise(examples, toolset, StudentSpec(), tokenizer, tokenizer.chat_template)
     unseen, rows = rows[:_HELD_OUT], rows[_HELD_OUT:][:count]
     spec = TrainingSpec(epochs=1.0, least_seen=0, save_every_steps=10**6)
-    plain = _trained(_plain(base, tokenizer, rows, spec, folder / "trl"), rows, unseen)
-    model = load_base(base, None, spec)
-    own = make_trainer(model, tokenizer, rows, spec, folder / "ours", quiet)
-    ours = _trained(own, rows, unseen)
-    return {
-        "cores": len(os.sched_getaffinity(0)),
-        "base": name,
-        "rows": len(rows),
-        "batch_size": spec.batch_size,
-        "trl": plain,
-        "ours": ours,
-        "ratio": round(ours["tokens_per_second"] / plain["tokens_per_second"], 3),
-    }
+    if way == "ours":
+        trainer = make_trainer(load_base(base, None, spec), tokenizer, rows, spec, folder / way, quiet)
+    else:
+        trainer = _plain(base, tokenizer, rows, spec, folder / way)
+    said = {"base": name, "rows": len(rows), "batch_size": spec.batch_size}
+    return {**said, **_trained(trainer, rows, unseen)}
 
 
 def _plain(base: Path, tokenizer: Any, rows: Sequence[TrainingRow], spec: TrainingSpec, folder: Path) -> Any:

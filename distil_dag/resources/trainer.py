@@ -16,6 +16,7 @@ from dagster._core.errors import DagsterPipesExecutionError
 from pydantic import Field
 
 from distil_dag.adapters.earlier_run import EarlierStudent
+from distil_dag.adapters.kept_memory import keeping_memory
 from distil_dag.adapters.student_base import base_checkpoint, layers_of
 from distil_dag.adapters.whole_files import write_whole
 from distil_dag.core.case import Example
@@ -95,7 +96,11 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _run(self, context: dg.AssetExecutionContext, folder: Path) -> None:
         command = [*(self.launcher or [self.python]), "-m", "distil_dag.entrypoints.train", str(folder)]
         # The base lies in a folder by now: nothing is left to ask a hub for.
-        environment = {PARENT_VARIABLE: str(os.getpid()), "HF_HUB_OFFLINE": "1"}
+        environment = {
+            PARENT_VARIABLE: str(os.getpid()),
+            "HF_HUB_OFFLINE": "1",
+            **keeping_memory(os.environ),
+        }
         client = dg.PipesSubprocessClient(env=environment)
         try:
             client.run(context=context, command=command)

@@ -42,6 +42,20 @@ def test_it_runs_as_a_step_of_dagster(place, base):
     assert any("training: 40/40 loss " in line for line in logs)
 
 
+def test_the_process_is_told_to_keep_its_memory(place, base, monkeypatch):
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    said, says = place / "said", place / "says.sh"
+    says.write_text(f'echo "$GLIBC_TUNABLES" > {said}\nexit 1\n')
+
+    @dg.asset
+    def step(context: dg.AssetExecutionContext, trainer: TrainerResource) -> None:
+        trainer.train(context, ROWS, make_task(model=str(base)))
+
+    trainer = TrainerResource(work_root=str(place / "work"), launcher=["sh", str(says)])
+    dg.materialize([step], resources={"trainer": trainer}, raise_on_error=False)
+    assert "glibc.malloc.mmap_max=0" in said.read_text()
+
+
 def test_the_two_assets_publish_a_model_that_names_its_origin(place, base):
     store = StoreResource(root=str(place / "store"))
     runs, run = store.open(), "lights.all"
