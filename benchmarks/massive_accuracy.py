@@ -25,6 +25,7 @@ import hashlib
 import json
 import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -42,12 +43,15 @@ from distil_dag.adapters.candidates import CheckpointCandidate, GgufCandidate, L
 from distil_dag.adapters.chat_models import open_chat
 from distil_dag.adapters.decoder_candidate import DecoderCandidate
 from distil_dag.adapters.gguf_export import export
+from distil_dag.adapters.kept_memory import keeping_memory
 from distil_dag.adapters.student_base import base_checkpoint
 from distil_dag.adapters.task_folder import read_task
 from distil_dag.adapters.whole_files import write_whole
 from distil_dag.core.case import Case, Example, Trace
-from distil_dag.core.task import Task, TestSpec
+from distil_dag.core.reports import TrainReport
+from distil_dag.core.task import Task, TestSpec, TrainingSpec
 from distil_dag.core.tool_call import parse_answer, render_calls
+from distil_dag.entrypoints.train import TrainingJob
 from distil_dag.stages import metrics, sft
 from distil_dag.stages.calibration_cases import set_aside
 from distil_dag.stages.case_files import read_cases
@@ -196,10 +200,9 @@ def _measure(split: Split, method: str, seed: int, work: Path) -> dict[str, Any]
     settings = task.settings
     spec = settings.training.model_copy(update={"seed": seed})
     spec = spec.model_copy(update={"epochs": _epochs(method, rows, task)})
-    weights, name = base_checkpoint(settings.student, work / "base")
     folder = work / "training"
-    told = _told(f"{split.name}: {method}")
-    report = sft.train(rows, task.toolset, settings.student, spec, weights, folder, told, name)
+    _say(f"{split.name}: {method}")
+    report = _train(rows, task, spec, work / "base", folder)
     files, _ = export(folder / sft.MODEL, folder, task, "bench", split.test[:_PROBES], [], report, [])
     most = settings.evaluation.max_new_tokens
     gguf = GgufCandidate(folder / files.primary, task.toolset, most, timed=0)
@@ -211,6 +214,24 @@ def _measure(split: Split, method: str, seed: int, work: Path) -> dict[str, Any]
     found = {form: _answers(candidate, split.test, task) for form, candidate in candidates.items()}
     seconds = {"training_seconds": round(report.seconds), "seconds": round(time.monotonic() - started)}
     return base | {"rows": len(rows), "answers": found} | seconds
+
+
+def _train(rows: Sequence[Example], task: Task, spec: TrainingSpec, bases: Path, folder: Path) -> TrainReport:
+    """Train in a process of its own, as a run does; the model goes to `folder/model`."""
+    student = task.settings.student
+    base, name = base_checkpoint(student, bases)
+    job = TrainingJob(
+        student=student,
+        training=spec,
+        tools=list(task.tools),
+        description=task.description,
+        base=str(base),
+        base_name=name,
+    )
+    job.write(folder, rows)
+    command = [sys.executable, "-m", "distil_dag.entrypoints.train", str(folder)]
+    subprocess.run(command, env={**os.environ, **keeping_memory(os.environ)}, check=True)
+    return TrainReport.model_validate_json((folder / sft.REPORT).read_text())
 
 
 def _epochs(method: str, rows: Sequence[Example], task: Task) -> float:
@@ -236,6 +257,7 @@ def _answers(candidate: Candidate, test: Sequence[Case], task: Task) -> list[dic
                 "expected": render_calls(case.calls),
                 "given": answered.text if answered else None,
                 "exact": metrics.score(case.calls, answer, task.toolset).exact,
+                "logprob": answered.logprob if answered else None,
             }
         )
     return rows
@@ -262,8 +284,10 @@ def _report(cells: Sequence[Cell], task: Task, mark: str) -> str:
         "",
         "Each split holds out a test by normalised request, with its near copies. The mean is over splits "
         "and training seeds, the spread from the lowest to the highest, the interval that of all answers "
-        "together (Wilson, 95 %). Labels are the clean log's own. Which tests each method got wrong stands "
-        "in the record beside this file; `make bench-massive RESULTS=again.md` measures all of it anew.",
+        "together (Wilson, 95 %). AUROC is the chance that a right answer is more probable than a wrong one, "
+        "the mean over as many measurements as stand behind it. Labels are the clean log's own. Which tests "
+        "each method got wrong stands in the record beside this file; `make bench-massive RESULTS=again.md` "
+        "measures all of it anew.",
         "",
         *shares_table(cells, logs, (*_METHODS, _LOOKUP)),
         "",
@@ -319,7 +343,11 @@ def _identity(task: Task, traces: Sequence[Trace]) -> str:
 
 
 def _told(what: str) -> Any:
-    return paced(lambda text: print(text, file=sys.stderr, flush=True), what)
+    return paced(_say, what)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _example(trace: Trace) -> Example:

@@ -1,8 +1,8 @@
 """The tables of `massive_accuracy.py`, and the record that they are written from.
 
-The record is a JSON line for each finished measurement: what it is of, and the ids of the tests that it got
-wrong. It holds no text of the log, so it can be kept beside the tables, and whoever doubts a number can
-compare row by row what they measure themselves.
+The record is a JSON line for each finished measurement: what it is of, the ids of the tests that it got
+wrong, and how well the probabilities of its answers told these apart. It holds no text of the log, so it can
+be kept beside the tables, and whoever doubts a number can compare row by row what they measure themselves.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import json
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from distil_dag.stages.judge_calibration import area
 from distil_dag.stages.report_text import points
 from distil_dag.stages.statistics import paired_interval, wilson
 
@@ -27,7 +30,8 @@ class Cell:
     """One method on one log and split: which of its tests each format got wrong.
 
     `measurements` names the task, the log and the training's recipe, `rows` is how many were trained on,
-    `date` and `machine` are those of the measurement.
+    `date` and `machine` are those of the measurement. `auroc` holds, for formats that tell how probable
+    their answers are, the chance that a right answer is more probable than a wrong one.
     """
 
     measurements: str
@@ -41,6 +45,7 @@ class Cell:
     date: str
     machine: str
     wrong: Mapping[str, Sequence[str]]
+    auroc: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def place(self) -> tuple[str, int, str, int]:
@@ -64,6 +69,11 @@ class Cell:
             wrong={
                 form: [row["id"] for row in rows if not row["exact"]]
                 for form, rows in measured["answers"].items()
+            },
+            auroc={
+                form: found
+                for form, rows in measured["answers"].items()
+                if (found := _auroc(rows)) is not None
             },
         )
 
@@ -94,14 +104,14 @@ def machines(cells: Sequence[Cell]) -> list[str]:
 
 
 def shares_table(cells: Sequence[Cell], logs: Sequence[str], methods: Sequence[str]) -> list[str]:
-    """Exact calls by log, method and format, over splits and seeds."""
+    """Exact calls and mean AUROC by log, method and format, over splits and seeds."""
     groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
     for cell in cells:
         for form in cell.wrong:
             groups[cell.log, cell.method, form].append(cell)
     lines = [
-        "| log | method | format | exact calls | spread | interval | tests |",
-        "|---|---|---|---|---|---|---|",
+        "| log | method | format | exact calls | spread | interval | tests | AUROC |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for log, method, form in sorted(groups, key=lambda g: (logs.index(g[0]), methods.index(g[1]), g[2])):
         found = groups[log, method, form]
@@ -109,9 +119,12 @@ def shares_table(cells: Sequence[Cell], logs: Sequence[str], methods: Sequence[s
         asked = sum(cell.tests for cell in found)
         right = asked - sum(len(cell.wrong[form]) for cell in found)
         bounds = wilson(right, asked, _CONFIDENCE)
+        areas = [cell.auroc[form] for cell in found if form in cell.auroc]
+        auroc = f"{statistics.mean(areas):.3f} ({len(areas)})" if areas else ""
         lines.append(
             f"| {log} | {method} | {form} | {statistics.mean(each):.1%} | {min(each):.1%} to {max(each):.1%} "
-            f"| {bounds.low:.1%} to {bounds.high:.1%} | {len(found)} of {asked // len(found)} |"
+            f"| {bounds.low:.1%} to {bounds.high:.1%} | {len(found)} of {asked // len(found)} "
+            f"| {auroc} |"
         )
     return lines
 
@@ -134,6 +147,15 @@ def differences_table(cells: Sequence[Cell], logs: Sequence[str]) -> list[str]:
         if any(found):
             lines.append(f"| {log} | {' | '.join(found)} |")
     return lines
+
+
+def _auroc(rows: Sequence[Mapping[str, Any]]) -> float | None:
+    """None where no answer tells its probability, or where all are right or none is."""
+    logprobs = [row.get("logprob") for row in rows]
+    wrong = np.array([not row["exact"] for row in rows])
+    if all(logprob is None for logprob in logprobs) or wrong.all() or not wrong.any():
+        return None
+    return round(area(np.array([-np.inf if logprob is None else logprob for logprob in logprobs]), wrong), 4)
 
 
 def _difference(

@@ -9,24 +9,27 @@ last checkpoint kept, and the same command goes on from there.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from dagster_pipes import open_dagster_pipes
 from pydantic import BaseModel, ConfigDict
 
 from distil_dag.adapters.processes import ProcessMark
 from distil_dag.adapters.shared_cores import share_cores
+from distil_dag.adapters.whole_files import write_whole
 from distil_dag.core.case import Example
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.task import StudentSpec, TrainingSpec
@@ -36,8 +39,8 @@ from distil_dag.stages import sft
 from distil_dag.stages.ports import Progress
 from distil_dag.stages.progress_line import paced
 
-JOB_FILE = "job.json"
-ROWS_FILE = "rows.parquet"
+_JOB_FILE = "job.json"
+_ROWS_FILE = "rows.parquet"
 # The process for which the training is done; when it is gone, nobody waits for the result.
 PARENT_VARIABLE = "DISTIL_DAG_TRAIN_FOR"
 _GPU_SECONDS = 120.0
@@ -55,10 +58,18 @@ class TrainingJob(BaseModel):
     base: str
     base_name: str
 
+    def write(self, folder: Path, rows: Sequence[Example]) -> None:
+        """Leave the job and its rows in `folder`, where this module's command finds them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / _JOB_FILE, self.model_dump_json(indent=2).encode())
+        table = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist([row.row() for row in rows]), table)
+        write_whole(folder / _ROWS_FILE, table.getvalue())
+
 
 def run(folder: Path, job: TrainingJob, progress: Progress) -> TrainReport:
     """Train on the rows of `folder`; returns the report that it also leaves there."""
-    rows = [Example.from_row(row) for row in pq.read_table(folder / ROWS_FILE).to_pylist()]
+    rows = [Example.from_row(row) for row in pq.read_table(folder / _ROWS_FILE).to_pylist()]
     toolset = Toolset.from_openai(job.tools, job.description)
     return sft.train(
         rows, toolset, job.student, job.training, Path(job.base), folder, progress, job.base_name
@@ -68,15 +79,15 @@ def run(folder: Path, job: TrainingJob, progress: Progress) -> TrainReport:
 def main() -> None:
     """Run the job in the folder that the command line names."""
     share_cores()
-    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / JOB_FILE).is_file():
-        sys.exit(f"usage: python -m distil_dag.entrypoints.train FOLDER, where FOLDER holds {JOB_FILE}")
+    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / _JOB_FILE).is_file():
+        sys.exit(f"usage: python -m distil_dag.entrypoints.train FOLDER, where FOLDER holds {_JOB_FILE}")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     _end_with(os.environ.get(PARENT_VARIABLE))
     _quieten()
     with _log() as log:
         folder = Path(sys.argv[1])
-        job = TrainingJob.model_validate_json((folder / JOB_FILE).read_text())
+        job = TrainingJob.model_validate_json((folder / _JOB_FILE).read_text())
         wait_for_memory(current_gpu, job.training.gpu_free, _GPU_SECONDS, log.info)
         report = run(folder, job, paced(log.info, "training"))
         log.info(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import sys
@@ -10,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
-import pyarrow as pa
-import pyarrow.parquet as pq
 from dagster._core.errors import DagsterPipesExecutionError
 from pydantic import Field
 
@@ -22,10 +19,10 @@ from distil_dag.adapters.whole_files import write_whole
 from distil_dag.core.case import Example
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.task import Task
-from distil_dag.entrypoints.train import JOB_FILE, PARENT_VARIABLE, ROWS_FILE, TrainingJob
+from distil_dag.entrypoints.train import PARENT_VARIABLE, TrainingJob
 from distil_dag.stages.answer_habits import FILE, AnswerHabits
 from distil_dag.stages.depth import refuse_deeper
-from distil_dag.stages.sft import MODEL, fingerprint
+from distil_dag.stages.sft import MODEL, REPORT, fingerprint
 
 _KEPT = 3
 
@@ -70,7 +67,6 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             _refuse_deeper(student.layers, base, name)
         mark = fingerprint(rows, task.toolset, student, settings.training, name)
         folder = Path(self.work_root) / "training" / mark
-        folder.mkdir(parents=True, exist_ok=True)
         job = TrainingJob(
             student=student,
             training=settings.training,
@@ -79,13 +75,10 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             base=str(base),
             base_name=name,
         )
-        write_whole(folder / JOB_FILE, job.model_dump_json(indent=2).encode())
-        table = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist([row.row() for row in rows]), table)
-        write_whole(folder / ROWS_FILE, table.getvalue())
+        job.write(folder, rows)
         context.log.info(f"training in {folder}, base {name}")
         self._run(context, folder)
-        report = TrainReport.model_validate_json((folder / "report.json").read_text())
+        report = TrainReport.model_validate_json((folder / REPORT).read_text())
         if start:
             # What it was shown in earlier rounds it may answer still.
             habits = AnswerHabits.fit([*start.rows, *rows], task.toolset)
@@ -121,7 +114,7 @@ def _refuse_deeper(layers: int, base: Path, name: str) -> None:
 
 def _forget_older(folder: Path) -> None:
     """Keep the newest finished trainings beside this one; unfinished ones wait to be resumed."""
-    finished = [path.parent for path in folder.parent.glob("*/report.json")]
-    finished.sort(key=lambda path: (path / "report.json").stat().st_mtime, reverse=True)
+    finished = [path.parent for path in folder.parent.glob(f"*/{REPORT}")]
+    finished.sort(key=lambda path: (path / REPORT).stat().st_mtime, reverse=True)
     for path in finished[_KEPT:]:
         shutil.rmtree(path, ignore_errors=True)

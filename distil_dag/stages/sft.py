@@ -24,9 +24,9 @@ from distil_dag.stages.sft_trainer import freeze, load_base, make_trainer, newes
 from distil_dag.stages.student_prompt import CHATML_CLOSE, template_for
 
 MODEL = "model"
+REPORT = "report.json"
 _CHECKPOINTS = "checkpoints"
 _DEPTH = "depth.json"
-_REPORT = "report.json"
 _FINGERPRINT = "fingerprint"
 # Part of every fingerprint: raise it when the same rows and settings would give other weights or habits.
 _RECIPE = "6"
@@ -71,8 +71,8 @@ def train(
     started = time.monotonic()
     mark = fingerprint(rows, toolset, student, spec, base_name or str(base))
     _claim(out, mark)
-    if (out / _REPORT).exists():
-        return TrainReport.model_validate_json((out / _REPORT).read_text())
+    if (out / REPORT).exists():
+        return TrainReport.model_validate_json((out / REPORT).read_text())
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers import set_seed
@@ -121,7 +121,7 @@ def _claim(out: Path, mark: str) -> None:
         return
     for name in (_CHECKPOINTS, MODEL):
         shutil.rmtree(out / name, ignore_errors=True)
-    for name in (_REPORT, _DEPTH):
+    for name in (REPORT, _DEPTH):
         (out / name).unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     (out / _FINGERPRINT).write_text(mark)
@@ -177,7 +177,7 @@ def _publish(trainer: Any, tokenizer: Any, out: Path, report: TrainReport, habit
     model.save_pretrained(str(out / MODEL))
     tokenizer.save_pretrained(str(out / MODEL))
     (out / MODEL / FILE).write_text(habits.dumps())
-    temporary = out / f".{_REPORT}"
+    temporary = out / f".{REPORT}"
     temporary.write_text(report.model_dump_json(indent=2))
-    os.replace(temporary, out / _REPORT)
+    os.replace(temporary, out / REPORT)
     shutil.rmtree(out / _CHECKPOINTS, ignore_errors=True)

@@ -5,15 +5,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from distil_dag.adapters.run_store import file_digest
 from distil_dag.core.case import Example, Message
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.task import ExportSpec, Settings, SqlSource, StudentSpec, Task, TrainingSpec
 from distil_dag.core.tool_call import ToolCall
-from distil_dag.entrypoints.train import JOB_FILE, ROWS_FILE, TrainingJob
+from distil_dag.entrypoints.train import TrainingJob
 from distil_dag.stages.sft import train
 
 TOOLS = tuple(
@@ -75,7 +72,6 @@ def weights(folder: Path) -> str:
 
 
 def job_folder(base: Path, folder: Path, student: StudentSpec | None = None) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
     job = TrainingJob(
         student=student or StudentSpec(),
         training=SPEC,
@@ -83,8 +79,7 @@ def job_folder(base: Path, folder: Path, student: StudentSpec | None = None) -> 
         base=str(base),
         base_name=str(base),
     )
-    (folder / JOB_FILE).write_text(job.model_dump_json())
-    pq.write_table(pa.Table.from_pylist([row.row() for row in ROWS]), folder / ROWS_FILE)
+    job.write(folder, ROWS)
     return folder
 
 
