@@ -51,7 +51,7 @@ from distil_dag.core.case import Case, Example, Trace
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.task import Task, TestSpec, TrainingSpec
 from distil_dag.core.tool_call import parse_answer, render_calls
-from distil_dag.entrypoints.train import TrainingJob
+from distil_dag.entrypoints.train import PARENT_VARIABLE, TrainingJob
 from distil_dag.stages import metrics, sft
 from distil_dag.stages.calibration_cases import set_aside
 from distil_dag.stages.case_files import read_cases
@@ -230,7 +230,8 @@ def _train(rows: Sequence[Example], task: Task, spec: TrainingSpec, bases: Path,
     )
     job.write(folder, rows)
     command = [sys.executable, "-m", "distil_dag.entrypoints.train", str(folder)]
-    subprocess.run(command, env={**os.environ, **keeping_memory(os.environ)}, check=True)
+    told = {PARENT_VARIABLE: str(os.getpid()), **keeping_memory(os.environ)}
+    subprocess.run(command, env={**os.environ, **told}, check=True)
     return TrainReport.model_validate_json((folder / sft.REPORT).read_text())
 
 
