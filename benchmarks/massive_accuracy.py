@@ -7,7 +7,7 @@ A split holds out a test by normalised request, with its near copies, before the
 `massive_logs.py`); the test's labels are those of the clean log. Each method sees only what then remains:
 
 - *chain*: judge, synthesis, training on all of `examples/massive_iot`'s mix;
-- *synthetic*: judge and synthesis of twice as many rows, which alone are learned, in two passes;
+- *synthetic*: judge and synthesis, whose rows alone are learned, in two passes;
 - *direct*: training on the log as it is, with the same settings, and of a long log no more rows in all;
 - *lookup*: the calls of the nearest logged request.
 

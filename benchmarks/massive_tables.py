@@ -123,8 +123,7 @@ def shares_table(cells: Sequence[Cell], logs: Sequence[str], methods: Sequence[s
         auroc = f"{statistics.mean(areas):.3f} ({len(areas)})" if areas else ""
         lines.append(
             f"| {log} | {method} | {form} | {statistics.mean(each):.1%} | {min(each):.1%} to {max(each):.1%} "
-            f"| {bounds.low:.1%} to {bounds.high:.1%} | {len(found)} of {asked // len(found)} "
-            f"| {auroc} |"
+            f"| {bounds.low:.1%} to {bounds.high:.1%} | {len(found)} of {asked // len(found)} | {auroc} |"
         )
     return lines
 
@@ -150,7 +149,7 @@ def differences_table(cells: Sequence[Cell], logs: Sequence[str]) -> list[str]:
 
 
 def _auroc(rows: Sequence[Mapping[str, Any]]) -> float | None:
-    """None where no answer tells its probability, or where all are right or none is."""
+    """By how probable answers are; None where none tells it, or where all are right or none is."""
     logprobs = [row.get("logprob") for row in rows]
     wrong = np.array([not row["exact"] for row in rows])
     if all(logprob is None for logprob in logprobs) or wrong.all() or not wrong.any():
