@@ -1,7 +1,7 @@
 """Exact calls on MASSIVE: the chain, direct training and a lookup, on a clean log and on worse ones.
 
     DISTIL_DAG_MASSIVE_TRACES=FILE python benchmarks/massive_accuracy.py [--splits 0 1 2] [--logs clean ...]
-        [--methods chain synthetic direct] [--work FOLDER] [--results docs/results.md]
+        [--methods chain synthetic direct] [--repeats] [--work FOLDER] [--results docs/results.md]
 
 A split holds out a test by normalised request, with its near copies, before the log is spoilt (see
 `massive_logs.py`); the test's labels are those of the clean log. Each method sees only what then remains:
@@ -14,8 +14,12 @@ A split holds out a test by normalised request, with its near copies, before the
 Scored are the checkpoint and its Q8_0 file, by llama.cpp's greedy decoding and by this project's decoder.
 Judge, teacher and student are SmolLM2-135M. Every finished measurement stays in `--work` as a JSON file with
 all its answers, and beside `--results` as a line that says which tests it got wrong; what is there already is
-not measured again, so an interrupted run goes on. A changed task or log has a folder of its own. Hours on two
-cores.
+not measured again, so an interrupted run goes on. A changed task or log has a folder of its own, and a record
+of another one is not overwritten. Hours on two cores.
+
+With `--repeats` the tests are rows of the log drawn at random, and what repeats them stays in it, as logs are
+usually split and as users ask. That is another measurement, to compare with figures from such splits, and has
+`--results` of its own.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ import hashlib
 import json
 import os
 import platform
+import random
 import subprocess
 import sys
 import time
@@ -82,12 +87,22 @@ class Split:
     task: Task
     traces: Sequence[Trace]
     work: Path
+    repeats: bool = False
 
     def __post_init__(self) -> None:
-        spec = TestSpec(size=_TEST, seed=self.number)
-        held, _ = hold_out(self.traces, None, spec, self.task.toolset)
-        self.test: list[Case] = list(held.test)
-        self.rest = LOGS[self.log](held.rest, self.task.toolset, self.number)
+        tests, rest = self._drawn() if self.repeats else self._held_out()
+        self.test: list[Case] = tests
+        self.rest = LOGS[self.log](rest, self.task.toolset, self.number)
+
+    def _held_out(self) -> tuple[list[Case], list[Trace]]:
+        held, _ = hold_out(self.traces, None, TestSpec(size=_TEST, seed=self.number), self.task.toolset)
+        return list(held.test), held.rest
+
+    def _drawn(self) -> tuple[list[Case], list[Trace]]:
+        traces = sorted(self.traces, key=lambda trace: trace.id)
+        tests = random.Random(f"{self.number}:repeats").sample(traces, _TEST)
+        ids = {trace.id for trace in tests}
+        return list(tests), [trace for trace in traces if trace.id not in ids]
 
     @property
     def name(self) -> str:
@@ -113,7 +128,8 @@ class Split:
                 self.rest, tools, settings.judge, teacher, progress=_told(f"{self.name}: judging")
             )
         alike = settings.gates.leak_similarity
-        judged, report = keep_apart(judged, report, self.test, tools, alike)
+        if not self.repeats:
+            judged, report = keep_apart(judged, report, self.test, tools, alike)
         return set_aside(judged, report, settings.judge, tools, alike)[0]
 
     def _synthetic(self, rows: int) -> list[Example]:
@@ -133,6 +149,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the training")
     parser.add_argument("--logs", nargs="+", choices=list(LOGS), default=list(LOGS))
     parser.add_argument("--methods", nargs="+", choices=_METHODS, default=list(_METHODS))
+    parser.add_argument("--repeats", action="store_true", help="leave what repeats the tests in the log")
     parser.add_argument("--work", type=Path, default=Path(".distil_dag/massive"))
     parser.add_argument("--results", type=Path, default=None, help="write the tables there as well")
     parser.add_argument("--set", action="append", default=[], metavar="A.B=C", help="of the task's settings")
@@ -146,13 +163,14 @@ def main() -> None:
     if problems:
         sys.exit(f"{source}: {len(problems)} rows can't be read, the first: {problems[0]}")
     traces = [Trace(**case.model_dump()) for case in cases]
-    mark = _identity(task, traces)
+    mark = _identity(task, traces, options.repeats)
     folder = options.work / mark
     folder.mkdir(parents=True, exist_ok=True)
+    _refuse_another(options.results, mark)
     done = {cell.place for cell in _cells(folder, options.results)}
     for number in options.splits:
         for log in options.logs:
-            split = Split(number, log, task, traces, options.work)
+            split = Split(number, log, task, traces, options.work, options.repeats)
             for method in (_LOOKUP, *_methods(log, options.methods)):
                 for seed in options.seeds if method != _LOOKUP else [0]:
                     if (log, number, method, seed) in done:
@@ -160,22 +178,32 @@ def main() -> None:
                     measured = _measure(split, method, seed, options.work)
                     path = folder / f"{log}-{number}-{method}-{seed}.json"
                     write_whole(path, json.dumps(measured, ensure_ascii=False).encode())
-                    _publish(folder, task, options.results)
-    print(_publish(folder, task, options.results))
+                    _publish(folder, task, options.results, options.repeats)
+    print(_publish(folder, task, options.results, options.repeats))
+
+
+def _refuse_another(results: Path | None, mark: str) -> None:
+    """End where the record beside `results`, hours of work, is of another task or log."""
+    record = results.with_suffix(".jsonl") if results else None
+    others = {cell.measurements for cell in read_record(record)} - {mark} if record else set()
+    if others:
+        sys.exit(
+            f"{record} holds measurements {', '.join(sorted(others))}, and these are {mark}: the task, the "
+            "log, its tests or the training's recipe differ. Name other --results, or move the old ones away."
+        )
 
 
 def _cells(folder: Path, results: Path | None) -> list[Cell]:
     """What is measured so far: by the record beside `results`, and by the files of this folder."""
     recorded = read_record(results.with_suffix(".jsonl")) if results else []
     measured = [Cell.of(json.loads(path.read_text()), folder.name) for path in sorted(folder.glob("*.json"))]
-    found = {cell.place: cell for cell in recorded if cell.measurements == folder.name}
-    return list((found | {cell.place: cell for cell in measured}).values())
+    return list({cell.place: cell for cell in [*recorded, *measured]}.values())
 
 
-def _publish(folder: Path, task: Task, results: Path | None) -> str:
+def _publish(folder: Path, task: Task, results: Path | None, repeats: bool) -> str:
     """The tables of what is measured so far; `results` gets them, and its record the cells."""
     cells = _cells(folder, results)
-    text = _report(cells, task, folder.name)
+    text = _report(cells, task, folder.name, repeats)
     if results:
         write_whole(results.with_suffix(".jsonl"), dump_record(cells).encode())
         write_whole(results, text.encode())
@@ -264,10 +292,16 @@ def _answers(candidate: Candidate, test: Sequence[Case], task: Task) -> list[dic
     return rows
 
 
-def _report(cells: Sequence[Cell], task: Task, mark: str) -> str:
+def _report(cells: Sequence[Cell], task: Task, mark: str, repeats: bool) -> str:
     """The tables as markdown."""
     training = task.settings.training
     logs = list(LOGS)
+    tests = (
+        "Tests are rows drawn at random (`--repeats`), and what repeats them stays in the log: these shares "
+        "are higher than those of tests that nothing in the log repeats."
+        if repeats
+        else "Each split holds out a test by normalised request, with its near copies."
+    )
     lines = [
         "# Results on MASSIVE",
         "",
@@ -283,7 +317,7 @@ def _report(cells: Sequence[Cell], task: Task, mark: str) -> str:
         f"Of a log the chain judges {task.settings.judge.sample} traces at most, and direct training sees a "
         "longer one in fewer passes, as many rows in all.",
         "",
-        "Each split holds out a test by normalised request, with its near copies. The mean is over splits "
+        f"{tests} The mean is over splits "
         "and training seeds, the spread from the lowest to the highest, the interval that of all answers "
         "together (Wilson, 95 %). AUROC is the chance that a right answer is more probable than a wrong one, "
         "the mean over as many measurements as stand behind it. Labels are the clean log's own. Which tests "
@@ -333,13 +367,13 @@ def _machine() -> str:
     return f"{len(os.sched_getaffinity(0))} cores ({model}), training in {precision}; {packages}"
 
 
-def _identity(task: Task, traces: Sequence[Trace]) -> str:
+def _identity(task: Task, traces: Sequence[Trace], repeats: bool) -> str:
     settings = task.settings
     trained = sft.fingerprint([], task.toolset, settings.student, settings.training, "")
     log = [trace.model_dump(mode="json") for trace in traces]
     # Where the log lies is another thing on every machine.
     frozen = task.model_dump(mode="json", exclude={"settings": {"traces"}})
-    content = [frozen, log, trained, _TEST, _ALONE, _PASSES]
+    content = [frozen, log, trained, _TEST, _ALONE, _PASSES, *(["repeats"] if repeats else [])]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
