@@ -10,6 +10,9 @@ from typing import Any
 import massive_accuracy
 import pytest
 
+from distil_dag.core.case import Message, Trace
+from distil_dag.core.tool_call import ToolCall
+
 
 @pytest.fixture
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -64,9 +67,41 @@ def test_what_the_record_holds_is_not_measured_again(
     assert measured == ["lookup", "direct"]
 
 
-def test_another_task_is_measured_anew(
+def test_another_task_is_measured_anew_beside_the_record(
     log: Path, measured: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(monkeypatch, tmp_path / "work", tmp_path / "results.md")
-    run(monkeypatch, tmp_path / "work", tmp_path / "results.md", "--set", "training.epochs=2")
+    results, again = tmp_path / "results.md", tmp_path / "again.md"
+    run(monkeypatch, tmp_path / "work", results)
+    record = results.with_suffix(".jsonl").read_text()
+    with pytest.raises(SystemExit, match=r"results\.jsonl holds measurements \w{12}, and these are \w{12}"):
+        run(monkeypatch, tmp_path / "work", results, "--set", "training.epochs=2")
+    assert results.with_suffix(".jsonl").read_text() == record
+    run(monkeypatch, tmp_path / "work", again, "--set", "training.epochs=2")
     assert measured == ["lookup", "direct"] * 2
+
+
+def test_repeats_of_the_tests_stay_in_the_log_only_where_asked_for(
+    log: Path, measured: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = massive_accuracy.read_task(massive_accuracy._TASK)
+    call = ToolCall(name="iot_coffee")
+    traces = [
+        Trace(
+            id=f"{n:03d}",
+            messages=(Message(role="user", content=f"coffee number {n // 2} please"),),
+            calls=(call,),
+        )
+        for n in range(2000)
+    ]
+
+    def repeated(repeats: bool) -> int:
+        split = massive_accuracy.Split(0, "clean", task, traces, tmp_path, repeats)
+        assert len(split.test) == 150
+        known = {trace.request for trace in split.rest}
+        return sum(case.request in known for case in split.test)
+
+    assert repeated(False) == 0
+    # All but pairs that were both drawn.
+    assert repeated(True) > 120
+    first = run(monkeypatch, tmp_path / "work", tmp_path / "repeats.md", "--repeats")
+    assert "what repeats them stays in the log" in first
