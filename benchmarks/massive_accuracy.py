@@ -296,16 +296,16 @@ def _report(cells: Sequence[Cell], task: Task, mark: str, repeats: bool) -> str:
     """The tables as markdown."""
     training = task.settings.training
     logs = list(LOGS)
-    tests = (
-        "Tests are rows drawn at random (`--repeats`), and what repeats them stays in the log: these shares "
-        "are higher than those of tests that nothing in the log repeats."
-        if repeats
-        else "Each split holds out a test by normalised request, with its near copies."
-    )
+    if repeats:
+        command, elsewhere = "python benchmarks/massive_accuracy.py --repeats", "--results again.md"
+        tests = "Tests are rows drawn at random; what repeats them stays in the log."
+    else:
+        command, elsewhere = "make bench-massive", "RESULTS=again.md"
+        tests = "Each split holds out a test by normalised request, with its near copies."
     lines = [
         "# Results on MASSIVE",
         "",
-        f"By `make bench-massive`, measurements `{mark}`:",
+        f"By `{command}`, measurements `{mark}`:",
         "",
         *machines(cells),
         "",
@@ -321,8 +321,8 @@ def _report(cells: Sequence[Cell], task: Task, mark: str, repeats: bool) -> str:
         "and training seeds, the spread from the lowest to the highest, the interval that of all answers "
         "together (Wilson, 95 %). AUROC is the chance that a right answer is more probable than a wrong one, "
         "the mean over as many measurements as stand behind it. Labels are the clean log's own. Which tests "
-        "each method got wrong stands in the record beside this file; `make bench-massive RESULTS=again.md` "
-        "measures all of it anew.",
+        f"each method got wrong stands in the record beside this file; `{command} {elsewhere}` measures it "
+        "anew.",
         "",
         *shares_table(cells, logs, (*_METHODS, _LOOKUP)),
         "",
@@ -330,7 +330,7 @@ def _report(cells: Sequence[Cell], task: Task, mark: str, repeats: bool) -> str:
         "",
         *differences_table(cells, logs),
     ]
-    if missing := _missing(cells):
+    if not repeats and (missing := _missing(cells)):
         lines += ["", f"Not measured yet, by split: {missing}. The same command goes on there."]
     return "\n".join(lines) + "\n"
 
