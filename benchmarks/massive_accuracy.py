@@ -29,23 +29,20 @@ import hashlib
 import json
 import os
 import platform
-import random
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from massive_logs import LOGS
+from massive_split import ALONE, TEST, Split, say
 from massive_tables import Cell, differences_table, dump_record, machines, read_record, shares_table
 
 from distil_dag.adapters.candidates import CheckpointCandidate, GgufCandidate, LookupCandidate
-from distil_dag.adapters.chat_models import open_chat
 from distil_dag.adapters.decoder_candidate import DecoderCandidate
 from distil_dag.adapters.gguf_export import export
 from distil_dag.adapters.kept_memory import keeping_memory
@@ -54,92 +51,22 @@ from distil_dag.adapters.task_folder import read_task
 from distil_dag.adapters.whole_files import write_whole
 from distil_dag.core.case import Case, Example, Trace
 from distil_dag.core.reports import TrainReport
-from distil_dag.core.task import Task, TestSpec, TrainingSpec
+from distil_dag.core.task import Task, TrainingSpec
 from distil_dag.core.tool_call import parse_answer, render_calls
 from distil_dag.entrypoints.train import PARENT_VARIABLE, TrainingJob
 from distil_dag.stages import metrics, sft
-from distil_dag.stages.calibration_cases import set_aside
 from distil_dag.stages.case_files import read_cases
 from distil_dag.stages.evaluation import Candidate
-from distil_dag.stages.holdout import hold_out
-from distil_dag.stages.judging import Judged, judge, keep_apart
-from distil_dag.stages.progress_line import paced
 from distil_dag.stages.sft_trainer import native_bfloat16
-from distil_dag.stages.synthesis import synthesize
 
 _TASK = Path(__file__).parents[1] / "examples" / "massive_iot"
 _VARIABLE = "DISTIL_DAG_MASSIVE_TRACES"
-_TEST = 150
 _SPLITS = (0, 1, 2)
 _METHODS = ("chain", "synthetic", "direct")
 _LOOKUP = "lookup"
-# Synthetic rows that nothing else stands beside, and passes over them.
-_ALONE, _PASSES = 1200, 2.0
+# Passes over synthetic rows that nothing else stands beside.
+_PASSES = 2.0
 _PROBES = 8
-
-
-@dataclass
-class Split:
-    """One test, the log that remains for it, and what the methods make of that log."""
-
-    number: int
-    log: str
-    task: Task
-    traces: Sequence[Trace]
-    work: Path
-    repeats: bool = False
-
-    def __post_init__(self) -> None:
-        tests, rest = self._drawn() if self.repeats else self._held_out()
-        self.test: list[Case] = tests
-        self.rest = LOGS[self.log](rest, self.task.toolset, self.number)
-
-    def _held_out(self) -> tuple[list[Case], list[Trace]]:
-        held, _ = hold_out(self.traces, None, TestSpec(size=_TEST, seed=self.number), self.task.toolset)
-        return list(held.test), held.rest
-
-    def _drawn(self) -> tuple[list[Case], list[Trace]]:
-        traces = sorted(self.traces, key=lambda trace: trace.id)
-        tests = random.Random(f"{self.number}:repeats").sample(traces, _TEST)
-        ids = {trace.id for trace in tests}
-        return list(tests), [trace for trace in traces if trace.id not in ids]
-
-    @property
-    def name(self) -> str:
-        return f"{self.log} log, split {self.number}"
-
-    def rows(self, method: str) -> list[Example]:
-        """What the student of a method is trained on."""
-        if method == "direct":
-            return [_example(trace) for trace in self.rest]
-        if method == "synthetic":
-            return self._synthetic(_ALONE)
-        return [
-            *self._synthetic(self.task.settings.synthesis.rows),
-            *self._judged.seeds,
-            *self._judged.context,
-        ]
-
-    @cached_property
-    def _judged(self) -> Judged:
-        settings, tools = self.task.settings, self.task.toolset
-        with open_chat(settings.teacher, self.work / "replies") as teacher:
-            judged, report = judge(
-                self.rest, tools, settings.judge, teacher, progress=_told(f"{self.name}: judging")
-            )
-        alike = settings.gates.leak_similarity
-        if not self.repeats:
-            judged, report = keep_apart(judged, report, self.test, tools, alike)
-        return set_aside(judged, report, settings.judge, tools, alike)[0]
-
-    def _synthetic(self, rows: int) -> list[Example]:
-        settings, judged = self.task.settings, self._judged
-        spec = settings.synthesis.model_copy(update={"rows": rows})
-        told = _told(f"{self.name}: synthesis")
-        with open_chat(settings.teacher, self.work / "replies") as teacher:
-            context = [*judged.context, *judged.unlabelled]
-            made, _ = synthesize(judged.seeds, context, self.test, self.task.toolset, spec, teacher, told)
-        return made.accepted
 
 
 def main() -> None:
@@ -219,6 +146,7 @@ def _measure(split: Split, method: str, seed: int, work: Path) -> dict[str, Any]
         "method": method,
         "seed": seed,
         "n": len(split.test),
+        "confirmed": split.confirmed,
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": _machine(),
     }
@@ -229,7 +157,7 @@ def _measure(split: Split, method: str, seed: int, work: Path) -> dict[str, Any]
     spec = settings.training.model_copy(update={"seed": seed})
     spec = spec.model_copy(update={"epochs": _epochs(method, rows, task)})
     folder = work / "training"
-    _say(f"{split.name}: {method}")
+    say(f"{split.name}: {method}")
     report = _train(rows, task, spec, work / "base", folder)
     files, _ = export(folder / sft.MODEL, folder, task, "bench", split.test[:_PROBES], [], report, [])
     most = settings.evaluation.max_new_tokens
@@ -313,16 +241,16 @@ def _report(cells: Sequence[Cell], task: Task, mark: str, repeats: bool) -> str:
         f"{task.settings.synthesis.rows} synthetic rows seen {training.synthetic_epochs:g} times, then "
         f"{training.epochs:g} passes over logged ones, {training.least_seen} rows in all at least, "
         f"learning rate {training.learning_rate:g}, batches of {training.batch_size}. "
-        f"Alone, {_ALONE} synthetic rows are seen {_PASSES:g} times. "
+        f"Alone, {ALONE} synthetic rows are seen {_PASSES:g} times. "
         f"Of a log the chain judges {task.settings.judge.sample} traces at most, and direct training sees a "
         "longer one in fewer passes, as many rows in all.",
         "",
         f"{tests} The mean is over splits "
         "and training seeds, the spread from the lowest to the highest, the interval that of all answers "
         "together (Wilson, 95 %). AUROC is the chance that a right answer is more probable than a wrong one, "
-        "the mean over as many measurements as stand behind it. Labels are the clean log's own. Which tests "
-        f"each method got wrong stands in the record beside this file; `{command} {elsewhere}` measures it "
-        "anew.",
+        "the mean over as many measurements as stand behind it. Labels are the clean log's own, confirmed "
+        "where it holds the request several times, always with the same calls. Which tests each method got "
+        f"wrong stands in the record beside this file; `{command} {elsewhere}` measures all anew.",
         "",
         *shares_table(cells, logs, (*_METHODS, _LOOKUP)),
         "",
@@ -373,20 +301,8 @@ def _identity(task: Task, traces: Sequence[Trace], repeats: bool) -> str:
     log = [trace.model_dump(mode="json") for trace in traces]
     # Where the log lies is another thing on every machine.
     frozen = task.model_dump(mode="json", exclude={"settings": {"traces"}})
-    content = [frozen, log, trained, _TEST, _ALONE, _PASSES, *(["repeats"] if repeats else [])]
+    content = [frozen, log, trained, TEST, ALONE, _PASSES, *(["repeats"] if repeats else [])]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _told(what: str) -> Any:
-    return paced(_say, what)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _example(trace: Trace) -> Example:
-    return Example(id=trace.id, messages=trace.messages, calls=trace.calls, text=trace.text, origin="context")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ class Cell:
     """One method on one log and split: which of its tests each format got wrong.
 
     `measurements` names the task, the log and the training's recipe, `rows` is how many were trained on,
-    `date` and `machine` are those of the measurement. `auroc` holds, for formats that tell how probable
+    `date` and `machine` are those of the measurement. `confirmed` are the tests whose label the log repeats
+    and never contradicts. `auroc` holds, for formats that tell how probable
     their answers are, the chance that a right answer is more probable than a wrong one.
     """
 
@@ -46,6 +47,7 @@ class Cell:
     machine: str
     wrong: Mapping[str, Sequence[str]]
     auroc: Mapping[str, float] = field(default_factory=dict)
+    confirmed: Sequence[str] = field(default_factory=list)
 
     @property
     def place(self) -> tuple[str, int, str, int]:
@@ -75,6 +77,7 @@ class Cell:
                 for form, rows in measured["answers"].items()
                 if (found := _auroc(rows)) is not None
             },
+            confirmed=measured["confirmed"],
         )
 
 
@@ -104,14 +107,14 @@ def machines(cells: Sequence[Cell]) -> list[str]:
 
 
 def shares_table(cells: Sequence[Cell], logs: Sequence[str], methods: Sequence[str]) -> list[str]:
-    """Exact calls and mean AUROC by log, method and format, over splits and seeds."""
+    """Exact calls, of all tests and of confirmed ones, and mean AUROC, by log, method and format."""
     groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
     for cell in cells:
         for form in cell.wrong:
             groups[cell.log, cell.method, form].append(cell)
     lines = [
-        "| log | method | format | exact calls | spread | interval | tests | AUROC |",
-        "|---|---|---|---|---|---|---|---|",
+        "| log | method | format | exact calls | spread | interval | tests | confirmed | AUROC |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for log, method, form in sorted(groups, key=lambda g: (logs.index(g[0]), methods.index(g[1]), g[2])):
         found = groups[log, method, form]
@@ -119,11 +122,14 @@ def shares_table(cells: Sequence[Cell], logs: Sequence[str], methods: Sequence[s
         asked = sum(cell.tests for cell in found)
         right = asked - sum(len(cell.wrong[form]) for cell in found)
         bounds = wilson(right, asked, _CONFIDENCE)
+        sure = [(cell, name) for cell in found for name in cell.confirmed]
+        told = sum(name not in cell.wrong[form] for cell, name in sure)
         areas = [cell.auroc[form] for cell in found if form in cell.auroc]
         auroc = f"{statistics.mean(areas):.3f} ({len(areas)})" if areas else ""
         lines.append(
             f"| {log} | {method} | {form} | {statistics.mean(each):.1%} | {min(each):.1%} to {max(each):.1%} "
-            f"| {bounds.low:.1%} to {bounds.high:.1%} | {len(found)} of {asked // len(found)} | {auroc} |"
+            f"| {bounds.low:.1%} to {bounds.high:.1%} | {len(found)} of {asked // len(found)} "
+            f"| {told} of {len(sure)} | {auroc} |"
         )
     return lines
 

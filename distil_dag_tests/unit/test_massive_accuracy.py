@@ -41,7 +41,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def measure(split: massive_accuracy.Split, method: str, seed: int, work: Path) -> dict[str, Any]:
         names.append(method)
         answers = {"Q8_0": [{"id": "a", "exact": True}, {"id": "b", "exact": False}]}
-        place = {"log": split.log, "split": 0, "method": method, "seed": seed}
+        place = {"log": split.log, "split": 0, "method": method, "seed": seed, "confirmed": split.confirmed}
         return place | {"n": 2, "answers": answers, "date": "2026-11-27", "machine": "2 cores"}
 
     monkeypatch.setattr(massive_accuracy, "_measure", measure)
@@ -78,6 +78,24 @@ def test_another_task_is_measured_anew_beside_the_record(
     assert results.with_suffix(".jsonl").read_text() == record
     run(monkeypatch, tmp_path / "work", again, "--set", "training.epochs=2")
     assert measured == ["lookup", "direct"] * 2
+
+
+def test_labels_are_confirmed_by_equal_requests_with_the_same_calls(tmp_path: Path) -> None:
+    task = massive_accuracy.read_task(massive_accuracy._TASK)
+    coffee, lights = ToolCall(name="iot_coffee"), ToolCall(name="iot_hue_lighton")
+    asked = [
+        *((f"said once {n}", coffee) for n in range(500)),
+        *((f"said twice {n // 2}", coffee) for n in range(400)),
+        *((f"contradicted {n // 2}", (coffee, lights)[n % 2]) for n in range(400)),
+    ]
+    traces = [
+        Trace(id=f"{n:04d}", messages=(Message(role="user", content=words),), calls=(call,))
+        for n, (words, call) in enumerate(asked)
+    ]
+    split = massive_accuracy.Split(0, "clean", task, traces, tmp_path)
+    twice = sorted(case.id for case in split.test if "twice" in case.request)
+    assert split.confirmed == twice
+    assert len(twice) > 10
 
 
 def test_repeats_of_the_tests_stay_in_the_log_only_where_asked_for(

@@ -22,9 +22,10 @@ def test_a_cell_holds_the_ids_of_what_was_wrong_and_no_text() -> None:
     ]
     measured = {
         "log": "clean", "split": 1, "method": "chain", "seed": 0, "n": 2, "answers": {"Q8_0": answers},
-        "date": "2026-11-27", "machine": "2 cores",
+        "date": "2026-11-27", "machine": "2 cores", "confirmed": ["b"],
     }  # fmt: skip
     found = Cell.of(measured, "abc")
+    assert found.confirmed == ["b"]
     assert found.wrong == {"Q8_0": ["b"]}
     assert "secret" not in dump_record([found])
 
@@ -49,8 +50,9 @@ def test_machines_are_told_with_their_dates() -> None:
 
 def test_shares_are_means_over_splits_with_the_interval_of_all() -> None:
     cells = [cell("clean", "chain", ["a", "b"]), cell("clean", "chain", ["a", "b", "c", "d"], split=1)]
+    cells = [replace(found, confirmed=["a", "d", "e"]) for found in cells]
     assert shares_table(cells, LOGS, METHODS)[-1] == (
-        "| clean | chain | Q8_0 | 70.0% | 60.0% to 80.0% | 48.1% to 85.5% | 2 of 10 |  |"
+        "| clean | chain | Q8_0 | 70.0% | 60.0% to 80.0% | 48.1% to 85.5% | 2 of 10 | 3 of 6 |  |"
     )
 
 
@@ -63,10 +65,11 @@ def test_probabilities_are_measured_where_answers_have_them() -> None:
     measured = {
         "log": "clean", "split": 0, "method": "chain", "seed": 0, "n": 4,
         "answers": {"Q8_0": plain, "decoder": answers}, "date": "2026-11-27", "machine": "2 cores",
+        "confirmed": [],
     }  # fmt: skip
     found = Cell.of(measured, "abc")
     assert found.auroc == {"decoder": 0.75}
-    assert shares_table([found], LOGS, METHODS)[-1].endswith("| 1 of 4 | 0.750 (1) |")
+    assert shares_table([found], LOGS, METHODS)[-1].endswith("| 1 of 4 | 0 of 0 | 0.750 (1) |")
 
 
 def test_differences_are_of_the_same_tests_only() -> None:

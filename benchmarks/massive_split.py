@@ -1,0 +1,116 @@
+"""One test of MASSIVE, the log that remains for it, and what each method makes of that log."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from massive_logs import LOGS
+
+from distil_dag.adapters.chat_models import open_chat
+from distil_dag.core.case import Case, Example, Trace
+from distil_dag.core.normalise import request_key
+from distil_dag.core.task import Task, TestSpec
+from distil_dag.core.tool_call import calls_key
+from distil_dag.stages.calibration_cases import set_aside
+from distil_dag.stages.holdout import hold_out
+from distil_dag.stages.judging import Judged, judge, keep_apart
+from distil_dag.stages.progress_line import paced
+from distil_dag.stages.synthesis import synthesize
+
+TEST = 150
+# Synthetic rows that nothing else stands beside.
+ALONE = 1200
+
+
+@dataclass
+class Split:
+    """One test, the log that remains for it, and what the methods make of that log."""
+
+    number: int
+    log: str
+    task: Task
+    traces: Sequence[Trace]
+    work: Path
+    repeats: bool = False
+
+    def __post_init__(self) -> None:
+        tests, rest = self._drawn() if self.repeats else self._held_out()
+        self.test: list[Case] = tests
+        self.rest = LOGS[self.log](rest, self.task.toolset, self.number)
+
+    def _held_out(self) -> tuple[list[Case], list[Trace]]:
+        held, _ = hold_out(self.traces, None, TestSpec(size=TEST, seed=self.number), self.task.toolset)
+        return list(held.test), held.rest
+
+    def _drawn(self) -> tuple[list[Case], list[Trace]]:
+        traces = sorted(self.traces, key=lambda trace: trace.id)
+        tests = random.Random(f"{self.number}:repeats").sample(traces, TEST)
+        ids = {trace.id for trace in tests}
+        return list(tests), [trace for trace in traces if trace.id not in ids]
+
+    @property
+    def name(self) -> str:
+        return f"{self.log} log, split {self.number}"
+
+    @cached_property
+    def confirmed(self) -> list[str]:
+        """Ids of the tests whose request the clean log holds several times, always with the same calls."""
+        labels: dict[str, list[str]] = defaultdict(list)
+        for trace in self.traces:
+            calls = [self.task.toolset.canonical(call) for call in trace.calls]
+            labels[request_key(trace.request)].append(calls_key(calls))
+        found = {case.id: labels[request_key(case.request)] for case in self.test}
+        return sorted(name for name, keys in found.items() if len(keys) > 1 and len(set(keys)) == 1)
+
+    def rows(self, method: str) -> list[Example]:
+        """What the student of a method is trained on."""
+        if method == "direct":
+            return [_example(trace) for trace in self.rest]
+        if method == "synthetic":
+            return self._synthetic(ALONE)
+        return [
+            *self._synthetic(self.task.settings.synthesis.rows),
+            *self._judged.seeds,
+            *self._judged.context,
+        ]
+
+    @cached_property
+    def _judged(self) -> Judged:
+        settings, tools = self.task.settings, self.task.toolset
+        with open_chat(settings.teacher, self.work / "replies") as teacher:
+            judged, report = judge(
+                self.rest, tools, settings.judge, teacher, progress=_told(f"{self.name}: judging")
+            )
+        alike = settings.gates.leak_similarity
+        if not self.repeats:
+            judged, report = keep_apart(judged, report, self.test, tools, alike)
+        return set_aside(judged, report, settings.judge, tools, alike)[0]
+
+    def _synthetic(self, rows: int) -> list[Example]:
+        settings, judged = self.task.settings, self._judged
+        spec = settings.synthesis.model_copy(update={"rows": rows})
+        told = _told(f"{self.name}: synthesis")
+        with open_chat(settings.teacher, self.work / "replies") as teacher:
+            context = [*judged.context, *judged.unlabelled]
+            made, _ = synthesize(judged.seeds, context, self.test, self.task.toolset, spec, teacher, told)
+        return made.accepted
+
+
+def say(text: str) -> None:
+    """Tell whoever watches the terminal."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _told(what: str) -> Any:
+    return paced(say, what)
+
+
+def _example(trace: Trace) -> Example:
+    return Example(id=trace.id, messages=trace.messages, calls=trace.calls, text=trace.text, origin="context")
