@@ -31,7 +31,10 @@ ALONE = 1200
 
 @dataclass
 class Split:
-    """One test, the log that remains for it, and what the methods make of that log."""
+    """One test, the log that remains for it, and what the methods make of that log.
+
+    The test is held out with all that repeats it; with `repeats` it is drawn row by row, and that stays.
+    """
 
     number: int
     log: str
