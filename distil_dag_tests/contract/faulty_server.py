@@ -7,6 +7,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -29,6 +30,7 @@ class Server:
         self.words: Counter[str] = Counter()
         self.in_flight = self.most_in_flight = self.list_faults = 0
         self.lock = threading.Lock()
+        self.connections: list[socket.socket] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -43,7 +45,11 @@ class Server:
                 self.send(200, {"object": "list", "data": [model]}, {})
 
             def do_POST(self) -> None:
-                raw = self.rfile.read(int(self.headers.get("content-length", 0)))
+                length = int(self.headers.get("content-length", 0))
+                raw = self.rfile.read(length)
+                if len(raw) < length:  # stopped while it was read
+                    self.close_connection = True
+                    return
                 body = json.loads(raw) if raw else {}
                 with outer.lock:
                     outer.in_flight += 1
@@ -83,14 +89,23 @@ class Server:
         class Http(ThreadingHTTPServer):
             request_queue_size = 128
 
+            def get_request(self) -> tuple[socket.socket, Any]:
+                connection, address = super().get_request()
+                outer.connections.append(connection)
+                return connection, address
+
         self.http = Http(("127.0.0.1", port), Handler)
         self.port = self.http.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/v1"
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
+        """End as a process does: with its connections, on which a client would else go on asking."""
         self.http.shutdown()
         self.http.server_close()
+        for connection in self.connections:
+            with suppress(OSError):  # closed before
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 def completion(text: str | None, finish: str = "stop", **message: Any) -> dict[str, Any]:
