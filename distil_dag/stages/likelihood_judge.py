@@ -30,7 +30,7 @@ from distil_dag.stages.prompt_files import PromptName, digests
 from distil_dag.stages.sampling import NO_CALL, pattern
 from distil_dag.stages.slot_tagger import Floats
 
-METHOD = "likelihood-3"
+METHOD = "likelihood-4"
 
 # Below this many traces there is no log to speak of.
 _FEWEST = 8
@@ -44,7 +44,7 @@ _DOUBT = 3.0
 # is worth more than a lost trace. Even odds at least, and never more than e to the second power.
 _REJECTED, _STRICTEST = 0.95, 2.0
 # Of so many traces a log says what is unusual; one of twenty cannot, and would lose half of its right calls.
-# The threshold falls by the square of this over the number of traces: 4 nats there, 0.04 at two hundred.
+# The threshold falls by the cube of this over the number of traces: 8 nats there, 0.13 at eighty.
 _TELLING = 40.0
 _LEAST_WEIGHT = 0.02
 
@@ -175,7 +175,7 @@ class LikelihoodJudge:
         assert self._calibration is not None
         odds = self._calibration.odds(contrast.spoiled, self._folds(contrast.faults))
         strict = float(np.clip(np.quantile(odds, _REJECTED), 0.0, _STRICTEST))
-        self._threshold = strict - (_TELLING / len(self._own)) ** 2
+        self._threshold = strict - (_TELLING / len(self._own)) ** 3
         self._trust = contrast.trust
         self._usual = np.average(contrast.logged, axis=0, weights=contrast.trust)
         self._listen(contrast, progress)

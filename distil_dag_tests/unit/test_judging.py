@@ -117,9 +117,9 @@ def test_tiny_logs(size: int) -> None:
 
 
 def test_twenty_traces_cannot_say_which_of_them_is_unusual() -> None:
-    for seed in range(5):
+    for seed in (0, 12, 15, 19):  # in the last three a call looks like a fault
         judged, _ = judge(clean_log(20, seed), TOOLSET, LIKELIHOOD, SilentModel())
-        assert sum(verdict.passed for verdict in judged.verdicts) >= 19
+        assert all(verdict.passed for verdict in judged.verdicts)
 
 
 def test_odd_traces_do_not_crash_and_cost_no_other_row() -> None:
