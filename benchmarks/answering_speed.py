@@ -30,6 +30,7 @@ from distil_dag.adapters.llama_cpp_engine import LlamaCppEngine
 from distil_dag.adapters.student import Student
 from distil_dag.core.tool_call import parse_answer, same_calls
 from distil_dag.stages.case_files import read_cases
+from distil_dag.stages.progress_line import paced
 
 _ROOM = 128
 _PASSES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64)
@@ -54,7 +55,7 @@ def main() -> None:
         costs = _pass_costs(options.model, student.prompt(asked[0]), options.threads)
         found = _race(student, options.model, asked, options.repeats, options.threads)
         generated = list(itertools.islice(_made_from(requests, random.Random(0)), options.generated))
-        differing = [text for text in generated if not _equal(student, text)]
+        differing = _differing(student, generated)
         needed = [answer.needed for answer in found.pop("decoded")]
         floors = np.interp(needed, list(costs), list(costs.values())).tolist()
         p50 = found["decoder"]["ms_p50"]
@@ -183,8 +184,15 @@ def _made_from(requests: Sequence[str], draw: random.Random) -> Any:
             yield " ".join(words)
 
 
-def _equal(student: Student, text: str) -> bool:
-    return student.answer(text, _ROOM).text == student.answer(text, _ROOM, plain=True).text
+def _differing(student: Student, requests: Sequence[str]) -> list[str]:
+    """Requests that plain decoding answers otherwise; tells how far it is, as thousands take minutes."""
+    told = paced(lambda line: print(line, file=sys.stderr, flush=True), "compared with plain decoding")
+    found: list[str] = []
+    for place, text in enumerate(requests, 1):
+        if student.answer(text, _ROOM).text != student.answer(text, _ROOM, plain=True).text:
+            found.append(text)
+        told(place, len(requests), f"{len(found)} differ")
+    return found
 
 
 def _share(values: Sequence[float], percent: float) -> float:
