@@ -30,6 +30,7 @@ from distil_dag.adapters.llama_cpp_engine import LlamaCppEngine
 from distil_dag.adapters.student import Student
 from distil_dag.core.tool_call import parse_answer, same_calls
 from distil_dag.stages.case_files import read_cases
+from distil_dag.stages.ports import Progress
 from distil_dag.stages.progress_line import paced
 
 _ROOM = 128
@@ -106,7 +107,8 @@ def _race(
         way(asked[0])
     times: dict[str, list[float]] = {name: [] for name in ways}
     answers: dict[str, list[Any]] = {name: [] for name in ways}
-    for place, text in enumerate(asked):
+    progress = _told("three ways of answering")
+    for place, text in enumerate(asked, 1):
         took: dict[str, list[float]] = {name: [] for name in ways}
         said: dict[str, Any] = {}
         for _ in range(repeats):
@@ -117,8 +119,7 @@ def _race(
         for name in ways:
             answers[name].append(said[name])
             times[name].append(statistics.median(took[name]))
-        print(f"\r{place + 1}/{len(asked)}", end="", file=sys.stderr)
-    print(file=sys.stderr)
+        progress(place, len(asked), "")
     told = {name: {"ms_p50": _share(took, 50), "ms_p95": _share(took, 95)} for name, took in times.items()}
     for name in ("plain", "decoder"):
         told[name] |= _counts([answer.decoded for answer in answers[name]])
@@ -186,13 +187,17 @@ def _made_from(requests: Sequence[str], draw: random.Random) -> Any:
 
 def _differing(student: Student, requests: Sequence[str]) -> list[str]:
     """Requests that plain decoding answers otherwise; tells how far it is, as thousands take minutes."""
-    told = paced(lambda line: print(line, file=sys.stderr, flush=True), "compared with plain decoding")
+    progress = _told("compared with plain decoding")
     found: list[str] = []
     for place, text in enumerate(requests, 1):
         if student.answer(text, _ROOM).text != student.answer(text, _ROOM, plain=True).text:
             found.append(text)
-        told(place, len(requests), f"{len(found)} differ")
+        progress(place, len(requests), f"{len(found)} differ")
     return found
+
+
+def _told(what: str) -> Progress:
+    return paced(lambda line: print(line, file=sys.stderr, flush=True), what)
 
 
 def _share(values: Sequence[float], percent: float) -> float:
