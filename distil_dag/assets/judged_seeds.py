@@ -22,7 +22,7 @@ from distil_dag.stages.prompt_files import code_version
 
 @dg.asset(
     partitions_def=RUNS, deps=["traces"], pool=TEACHER_POOL, retry_policy=TEACHER_RETRY,
-    code_version=code_version("8", "rubric_judge", "likelihood_judge", "relabelling"),
+    code_version=code_version("9", "rubric_judge", "likelihood_judge", "relabelling"),
     kinds={"llamacpp", "parquet"}, owners=OWNERS, group_name=DATA,
 )  # fmt: skip
 def judged_seeds(

@@ -95,18 +95,20 @@ class Toolset:
             for tool in self.tools
         }
 
-    def problems(self, call: ToolCall) -> list[str]:
+    def problems(self, call: ToolCall, placeholders: bool = True) -> list[str]:
         """Why this call is not valid under the tools; empty when it is.
 
-        A placeholder of personal data is valid anywhere: what stood there was, or was found wrong
-        before it was replaced.
+        Args:
+            call: the call, with or without the arguments that have defaults.
+            placeholders: whether a placeholder of personal data is valid anywhere, since what stood there
+                was, or was found wrong before it was replaced. If not, it is a text like any other.
         """
         if call.name not in self:
             return [f"unknown tool {call.name!r}"]
         found = [
             f"{call.name}: {error.message}"
             for error in self._validators[call.name].iter_errors(call.arguments)
-            if not _excused(error)
+            if not (placeholders and _excused(error))
         ]
         unknown = set(call.arguments) - set(self[call.name].properties)
         if unknown and not any("unexpected" in text for text in found):

@@ -14,7 +14,6 @@ from distil_dag.core.task import JudgeSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.judging import Judged, keep_apart
 from distil_dag.stages.sampling import pattern, proportional_shares
-from distil_dag.stages.sayable import sayable
 
 # More say little more, and each is decoded once an export. Fewer say nothing, so none are taken.
 _MOST, _FEWEST = 100, 20
@@ -32,10 +31,10 @@ def set_aside(
 
     None where that would be fewer than 20. Drawn in proportion to tool and argument pattern, never the last
     one of a pattern, and by chance: the judge's surest would be easier than what comes, and a threshold
-    found on them would promise too much. What is not :func:`sayable` would be wrong whatever a student
-    knows, so it is not drawn. Requests of the context go before those of seeds, which are
-    surer and dearer; a wrong label among them makes the threshold promise too little. They leave as the
-    test does: with every row of the same request, and near copies with the same calls, so that neither
+    found on them would promise too much. Calls where a placeholder of personal data stands for a number would
+    be wrong whatever a student knows, so they are not drawn. Requests of the context go before those of seeds,
+    which are surer and dearer; a wrong label among them makes the threshold promise too little. They leave as
+    the test does: with every row of the same request, and near copies with the same calls, so that neither
     the teacher nor the trainer sees them. What an `earlier` round set aside stays so, and nothing is drawn:
     its student may have learned from all other rows. Depends on the rows and `spec.seed`, not on the order
     of the rows.
@@ -45,7 +44,11 @@ def set_aside(
         groups[request_key(row.request)].append(row)
     if earlier:
         return _kept_apart(judged, report, earlier, toolset, similarity)
-    groups = {key: rows for key, rows in groups.items() if sayable(rows[0].calls, toolset)}
+    strict = {
+        key: [text for call in rows[0].calls for text in toolset.problems(call, placeholders=False)]
+        for key, rows in groups.items()
+    }
+    groups = {key: rows for key, rows in groups.items() if not strict[key]}
     size = min(_MOST, int(spec.set_aside * len(groups)))
     if size < _FEWEST:
         return judged, report

@@ -20,7 +20,6 @@ from distil_dag.core.task import Task, TestSpec
 from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.sampling import pattern, proportional_shares
-from distil_dag.stages.sayable import sayable
 
 # Near copies: similarity of the normalised requests from which two rows with the same calls
 # count as one. 0.95 is a letter or two in a spoken command. Rows with other calls stay: at this
@@ -63,10 +62,10 @@ def hold_out(
     that match one leave; what production answered is looked up there for cases that do not know it.
     Without, `spec.size` requests of the log become it, by whole groups of equal requests, in
     proportion to tool and argument pattern, and never more than a fifth of the groups or rows;
-    traces with problems can't be test cases, nor those whose calls are not :func:`sayable`. Each step of a
-    group gives one case at most, with the calls logged most often for it. A near copy (see
-    :func:`find_leaks`) has the same calls, which may differ in defaults. Depends on the rows and the seed,
-    not on the order of the rows.
+    traces with problems can't be test cases, nor those where a placeholder of personal data stands for a
+    number, which no student can say. Each step of a group gives one case at most, with the calls logged most
+    often for it. A near copy (see :func:`find_leaks`) has the same calls, which may differ in defaults.
+    Depends on the rows and the seed, not on the order of the rows.
     """
     groups: dict[str, list[Trace]] = defaultdict(list)
     for trace in sorted(traces, key=lambda trace: trace.id):
@@ -99,7 +98,8 @@ def _draw(groups: dict[str, list[Trace]], spec: TestSpec, toolset: Toolset) -> l
     cells: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for key, step in sorted(usual):
         calls = usual[key, step].calls
-        if not any(trace.problems for trace in groups[key]) and sayable(calls, toolset):
+        strict = [text for call in calls for text in toolset.problems(call, placeholders=False)]
+        if not strict and not any(trace.problems for trace in groups[key]):
             cells[pattern(calls)].append((key, step))
     size = min(spec.size, int(LARGEST_SHARE * len(usual)))
     spare = LARGEST_SHARE * sum(len(rows) for rows in groups.values())

@@ -1,4 +1,4 @@
-"""Neither a test nor a calibration holds an answer that no valid call can give."""
+"""Neither a test nor a calibration holds a placeholder where the schema takes no text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from distil_dag.core.toolset import Toolset
 from distil_dag.stages.calibration_cases import set_aside
 from distil_dag.stages.holdout import hold_out
 from distil_dag.stages.judging import Judged
-from distil_dag.stages.sayable import sayable
 
 PHONE = "<PHONE_1>"
 REPORT = JudgeReport(
@@ -39,15 +38,16 @@ def call(**arguments: Any) -> tuple[ToolCall, ...]:
         ({"type": "integer"}, call(order=5, to=PHONE), True),
         ({"type": "string"}, call(order=PHONE), True),
         ({"type": "string", "maxLength": 8}, call(order=PHONE), False),
-        # No grammar can be made of it, so nothing keeps a student from saying it.
-        ({"type": "string", "pattern": r"^\d{8}$"}, call(order=PHONE), True),
+        ({"type": "string", "pattern": r"^\d{8}$"}, call(order=PHONE), False),
         ({"type": "integer"}, (), True),
     ],
 )
-def test_a_placeholder_is_sayable_where_a_grammar_takes_a_text(
+def test_a_placeholder_is_a_text_like_any_other_where_it_is_not_excused(
     order: dict[str, Any], calls: tuple[ToolCall, ...], expected: bool
 ) -> None:
-    assert sayable(calls, track(**order)) is expected
+    tools = track(**order)
+    assert not any(tools.problems(made) for made in calls)
+    assert (not any(tools.problems(made, placeholders=False) for made in calls)) is expected
 
 
 # Every other request holds personal data.
