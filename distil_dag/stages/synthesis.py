@@ -46,6 +46,7 @@ from distil_dag.stages.validation import (
     Validator,
 )
 from distil_dag.stages.vocabulary import Vocabulary, fill_ranges
+from distil_dag.stages.value_proposals import propose_values
 from distil_dag.stages.weak_cells import Outcome, Weakness
 from distil_dag.stages.wording import tokens
 
@@ -378,7 +379,7 @@ def _vocabulary(
     vocabulary.mine(trusted, read)
     fill_ranges(vocabulary)
     if spec.widen:
-        vocabulary.widen(teacher, words, spec.seed)
+        propose_values(vocabulary, teacher, words, spec.seed)
     return vocabulary
 
 

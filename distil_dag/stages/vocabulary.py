@@ -1,4 +1,4 @@
-"""Which values an argument takes: seen in seeds, hinted at by other traces, proposed by the teacher.
+"""Which values an argument takes: seen in seeds, or hinted at by other traces.
 
 Arguments of one name share their values across tools where the seeds show that they do: a room is
 a room for every tool, while the device of a lamp tool is none of a coffee tool.
@@ -14,12 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from distil_dag.core.case import Case, Example, Message
+from distil_dag.core.case import Case, Example
 from distil_dag.core.normalise import request_key
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.fences import one_line
-from distil_dag.stages.ports import ChatModel, Prompt
-from distil_dag.stages.prompt_files import render
 from distil_dag.stages.wording import contains, delexicalise, locate, surfaces, tokens
 
 # Two tools' arguments of one name hold the same kind of thing when the smaller set of values
@@ -28,10 +25,9 @@ _SHARED_KIND = 0.3
 # From this share of seeds on that hold the value in the words, the argument is grounded.
 GROUNDED_FROM = 0.5
 _ALWAYS_SAID = 0.8
-_WIDEN_PROMPTS = 3
 # Fewer different values than this show no kind that could be continued.
 _OPEN_FROM = 4
-_SEED_WEIGHT, _HINT_WEIGHT, _PROPOSED_WEIGHT = 1.0, 0.5, 0.35
+_SEED_WEIGHT, _HINT_WEIGHT = 1.0, 0.5
 # Nobody turns off the lights in the carpet, and "at" does not go before "during the day".
 _OTHER_TOOL, _OTHER_FRAME = 0.3, 0.15
 _VALUE = re.compile(r"[^\W_][\w'\u2019.%+ -]*", re.UNICODE)
@@ -165,7 +161,7 @@ class Vocabulary:
     def hint(self, slot: Slot, value: str) -> None:
         """Add a value that an untrusted trace shows, if its kind is open and the schema takes it."""
         kind = self._by_slot.get(slot)
-        if kind and self._fits(kind, value):
+        if kind and self.fits(kind, value):
             kind.add(value, _HINT_WEIGHT, "hint")
 
     def mine(self, trusted: Sequence[Example], requests: Mapping[str, Sequence[str]]) -> None:
@@ -177,7 +173,7 @@ class Vocabulary:
         plain = {tool: [" ".join(_content(text)) for text in texts] for tool, texts in requests.items()}
         # Words of one request alone may be its own mistake.
         seen = Counter(
-            gram for texts in plain.values() for text in sorted(set(texts)) for gram in _grams(text)
+            gram for texts in plain.values() for text in sorted(set(texts)) for gram in phrases(text)
         )
         carrier_words = Counter(word for case in trusted for word in _content(delexicalise(case).carrier))
         for case in trusted:
@@ -197,56 +193,15 @@ class Vocabulary:
                 ):
                     self.hint((case.calls[place].name, name), found[1])
 
-    def widen(self, teacher: ChatModel, requests: Iterable[str], seed: int) -> Counter[str]:
-        """Let the teacher continue each list of values; returns proposals by outcome.
-
-        A proposal stays if the schema takes it, it is short and plain, belongs to no other argument,
-        and either several samples or a real request agree on it.
-        """
-        outcome: Counter[str] = Counter()
-        texts = Counter(word for text in requests for word in _grams(text))
-        open_kinds = [kind for kind in self.kinds if self._is_open(kind)]
-        prompts = [self._ask(kind, seed, n) for kind in open_kinds for n in range(_WIDEN_PROMPTS)]
-        replies = teacher.generate(prompts) if prompts else []
-        for place, kind in enumerate(open_kinds):
-            votes: Counter[str] = Counter()
-            for reply in replies[place * _WIDEN_PROMPTS : (place + 1) * _WIDEN_PROMPTS]:
-                line = reply.text.split("\n")[0] if reply.finish != "error" else ""
-                # The last item of a reply that ran out of tokens is half a value.
-                items = line.split(",")[: None if reply.finish == "stop" else -1]
-                votes.update({" ".join(item.casefold().strip(" .\"'").split()) for item in items})
-            for value, count in sorted(votes.items()):
-                if kind.known(value) or not self._fits(kind, value):
-                    outcome["refused"] += 1
-                elif count < 2 and not texts[value]:
-                    outcome["unsupported"] += 1
-                else:
-                    kind.add(value, _PROPOSED_WEIGHT, "proposed")
-                    outcome["kept"] += 1
-        return outcome
-
-    def _ask(self, kind: Kind, seed: int, number: int) -> Prompt:
-        rng = random.Random(f"{seed}:widen:{kind.name}:{kind.slots}:{number}")
-        known = [str(kind.values[key]) for key in sorted(kind.values) if kind.origin[key] == "seed"]
-        shown = rng.sample(known, min(len(known), 8))
-        tool, name = kind.slots[0]
-        about = self.toolset[tool].properties.get(name, {}).get("description") or name
-        return Prompt(
-            messages=(Message(role="user", content=render("widening", about=about, name=name)),),
-            prefill=", ".join(map(one_line, shown)) + ",",
-            max_tokens=40,
-            temperature=0.8,
-            seed=rng.randrange(2**31),
-            stop=("\n",),
-        )
-
-    def _is_open(self, kind: Kind) -> bool:
+    def is_open(self, kind: Kind) -> bool:
+        """Whether the argument takes other texts than those it was seen with, and enough of them were seen."""
         strings = [value for value in kind.values.values() if isinstance(value, str)]
         specs = [self.toolset[tool].properties.get(name, {}) for tool, name in kind.slots]
         return len(strings) >= _OPEN_FROM and not any("enum" in spec or "pattern" in spec for spec in specs)
 
-    def _fits(self, kind: Kind, value: str) -> bool:
-        if len(value) < 2 or not self._is_open(kind) or not _VALUE.fullmatch(value) or value in _STOP:
+    def fits(self, kind: Kind, value: str) -> bool:
+        """Whether a text may be a new value: short, plain, of no other argument, and the schema takes it."""
+        if len(value) < 2 or not self.is_open(kind) or not _VALUE.fullmatch(value) or value in _STOP:
             return False
         longest = max(len(tokens(str(v))) for k, v in kind.values.items() if kind.origin[k] == "seed")
         if len(tokens(value)) > longest or len(value) > 40 or len(set(value.split())) < len(value.split()):
@@ -295,6 +250,7 @@ def _content(text: str) -> list[str]:
     return request_key(text).split()
 
 
-def _grams(text: str) -> set[str]:
+def phrases(text: str) -> set[str]:
+    """All runs of one to three words of a text, case-folded and joined by spaces."""
     found = [word for word, _, _ in tokens(text)]
     return {" ".join(found[i : i + n]) for n in (1, 2, 3) for i in range(len(found) - n + 1)}

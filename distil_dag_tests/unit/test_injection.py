@@ -24,6 +24,7 @@ from distil_dag.stages.ports import Arrived, Prompt, Reply, unheeded
 from distil_dag.stages.prompt_files import PromptName, code_version, digests, render
 from distil_dag.stages.relabelling import relabel
 from distil_dag.stages.rubric_judge import RubricJudge
+from distil_dag.stages.value_proposals import propose_values
 from distil_dag.stages.vocabulary import Vocabulary
 from distil_dag_tests.unit.hostile import ANSWER, HOSTILE
 from distil_dag_tests.unit.household_log import TOOLSET, SilentModel, call, clean_log, trace
@@ -122,7 +123,7 @@ def call_first(text: str) -> list[Prompt]:
 
 def widening(text: str) -> list[Prompt]:
     model = Recorder()
-    Vocabulary.learn(seeds(text), TOOLSET).widen(model, [text], 0)
+    propose_values(Vocabulary.learn(seeds(text), TOOLSET), model, [text], 0)
     return model.asked
 
 
