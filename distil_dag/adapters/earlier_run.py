@@ -13,8 +13,8 @@ from distil_dag.core.case import Example, HeldOut
 from distil_dag.core.reports import GgufReport, JudgeReport
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
-from distil_dag.stages.synthesis import Earlier
-from distil_dag.stages.weak_cells import Outcome
+from distil_dag.core.cells import Earlier
+from distil_dag.core.cells import AnswerOutcome
 
 
 def continued(task: Task, run: str, parent: str, store: RunStore) -> Task:
@@ -52,11 +52,11 @@ def continued(task: Task, run: str, parent: str, store: RunStore) -> Task:
     )
 
 
-def outcomes_of(store: RunStore, run: str) -> list[Outcome]:
+def outcomes_of(store: RunStore, run: str) -> list[AnswerOutcome]:
     """What the run's student made of the rows that were set aside; none where none were."""
     right = store.read_report(run, "gguf", GgufReport).set_aside
     cases = store.read_cases(run, "judged_seeds", "calibration", Example)
-    return [Outcome(case.calls, right[case.id]) for case in cases if case.id in right]
+    return [AnswerOutcome(case.calls, right[case.id]) for case in cases if case.id in right]
 
 
 def rows_before(store: RunStore, task: Task) -> dict[str, list[Example]]:

@@ -35,7 +35,7 @@ from distil_dag.stages.evaluation import Candidate, Learned, Shipped
 from distil_dag.stages.holdout import split_of
 from distil_dag.stages.lookup import SIMILARITY
 from distil_dag.stages.ports import ChatModel, Progress
-from distil_dag.stages.weak_cells import Outcome
+from distil_dag.core.cells import AnswerOutcome
 
 OpenChat = Callable[[ModelSpec], AbstractContextManager[ChatModel]]
 # Folder and identity of the student's base weights.
@@ -61,7 +61,7 @@ class Contest:
     learned: Learned
     shipped: Shipped
     plan: SynthesisReport
-    outcomes: list[Outcome]
+    outcomes: list[AnswerOutcome]
 
     def held(self, task: Task, progress: Progress) -> tuple[EvalReport, list[dict[str, Any]]]:
         """Everyone takes the test; returns and raises what :func:`evaluation.evaluate` does."""

@@ -26,7 +26,8 @@ from distil_dag.stages.holdout import alike, split_of
 from distil_dag.stages.judging import judge, keep_apart
 from distil_dag.stages.ports import ChatModel, Progress, quiet
 from distil_dag.stages.rehearsal import Rehearsal
-from distil_dag.stages.synthesis import Earlier, synthesize
+from distil_dag.core.cells import Earlier
+from distil_dag.stages.synthesis import synthesize
 
 # A model behind its cache, with a meter between.
 OpenModel = Callable[[ModelSpec, Meter], AbstractContextManager[ChatModel]]

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from pydantic import Field
 
+from distil_dag.core.case import Example
 from distil_dag.core.estimate import Report
+from distil_dag.core.tool_call import ToolCall
+
+
+@dataclass(frozen=True)
+class AnswerOutcome:
+    """The calls that a request wants, and whether the student gave them."""
+
+    calls: tuple[ToolCall, ...]
+    right: bool
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The round that is continued: its run, what its student made of rows set aside, what it learned from."""
+
+    run: str
+    outcomes: Sequence[AnswerOutcome]
+    rows: Sequence[Example]
 
 
 class CellScore(Report):

@@ -11,7 +11,8 @@ from distil_dag.core.cells import CellScore, CellsReport
 from distil_dag.core.reports import SynthesisReport
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.coverage_plan import CellNames
-from distil_dag.stages.weak_cells import Outcome, Weakness
+from distil_dag.core.cells import AnswerOutcome
+from distil_dag.stages.weak_cells import Weakness
 
 
 def cell_scores(
@@ -19,7 +20,7 @@ def cell_scores(
     answers: Sequence[Mapping[str, Any]],
     student: str,
     before: str,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[AnswerOutcome],
     plan: SynthesisReport,
     toolset: Toolset,
 ) -> CellsReport:

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from distil_dag.core.cells import Earlier
 from distil_dag.core.case import Case, Example
 from distil_dag.core.reports import SynthesisReport
 from distil_dag.core.task import SynthesisSpec
@@ -47,7 +48,7 @@ from distil_dag.stages.validation import (
 )
 from distil_dag.stages.vocabulary import Vocabulary, fill_ranges
 from distil_dag.stages.value_proposals import propose_values
-from distil_dag.stages.weak_cells import Outcome, Weakness
+from distil_dag.stages.weak_cells import Weakness
 from distil_dag.stages.wording import tokens
 
 TEACHER, REFILL, CROSS, DESCRIPTION = "teacher", "refill", "cross", "description"
@@ -100,15 +101,6 @@ class Synthetic:
 
     accepted: list[Example]
     rejected: list[Rejected]
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """The round that is continued: its run, what its student made of rows set aside, what it learned from."""
-
-    run: str
-    outcomes: Sequence[Outcome]
-    rows: Sequence[Example]
 
 
 def synthesize(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from distil_dag.core.cells import AnswerOutcome
 from distil_dag.core.tool_call import ToolCall
 
 # What all rows say of a cell weighs as much as so many cases of its own.
@@ -18,18 +18,10 @@ _PRIOR = 4.0
 _SURE = 0.8
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The calls that a request wants, and whether the student gave them."""
-
-    calls: tuple[ToolCall, ...]
-    right: bool
-
-
 class Weakness:
     """Error rates of one student by cell; `name` tells the cell of an answer's calls."""
 
-    def __init__(self, outcomes: Sequence[Outcome], name: Callable[[Sequence[ToolCall]], str]) -> None:
+    def __init__(self, outcomes: Sequence[AnswerOutcome], name: Callable[[Sequence[ToolCall]], str]) -> None:
         cells = [(name(outcome.calls), outcome.right) for outcome in outcomes]
         self.cases = Counter(cell for cell, _ in cells)
         self.wrong = Counter(cell for cell, right in cells if not right)

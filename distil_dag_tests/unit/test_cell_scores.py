@@ -13,7 +13,7 @@ from distil_dag.stages.cell_scores import cell_scores
 from distil_dag.stages.evaluation import PARENT, evaluate
 from distil_dag.stages.report_html import report_html
 from distil_dag.stages.report_text import helped, report_markdown
-from distil_dag.stages.weak_cells import Outcome
+from distil_dag.core.cells import AnswerOutcome
 from distil_dag_tests.unit.test_evaluation import SPEC, TOOLS, Scripted, call, held_out
 
 STUDENT = "student Q8_0"
@@ -29,10 +29,10 @@ PLAN = SynthesisReport(
 )
 
 
-def outcomes(off: int, on: int) -> list[Outcome]:
+def outcomes(off: int, on: int) -> list[AnswerOutcome]:
     """Ten rows of each tool, of which so many are right."""
     return [
-        Outcome((call(name, room="hall"),), number < right)
+        AnswerOutcome((call(name, room="hall"),), number < right)
         for name, right in (("light_off", off), ("light_on", on))
         for number in range(10)
     ]
@@ -44,7 +44,7 @@ def answering(name: str, cases: Sequence[HeldOut], wrong: Collection[int]) -> Sc
 
 
 def measured(
-    now: Collection[int], before: Collection[int] | None = None, aside: Sequence[Outcome] = ()
+    now: Collection[int], before: Collection[int] | None = None, aside: Sequence[AnswerOutcome] = ()
 ) -> EvalReport:
     """A report on 40 cases, of which the student, and the one before it, get these wrong."""
     cases = held_out()

@@ -8,18 +8,20 @@ from distil_dag.core.normalise import request_key
 from distil_dag.core.task import SynthesisSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.stages.coverage_plan import CellNames, draw_plan
-from distil_dag.stages.synthesis import Earlier, synthesize
+from distil_dag.core.cells import Earlier
+from distil_dag.stages.synthesis import synthesize
 from distil_dag.stages.vocabulary import Vocabulary
-from distil_dag.stages.weak_cells import Outcome, Weakness
+from distil_dag.core.cells import AnswerOutcome
+from distil_dag.stages.weak_cells import Weakness
 from distil_dag_tests.unit.lamp_teacher import TOOLS, Scripted, good, seeds
 
 ON, OFF = "lamp_on(room)", "lamp_off(room)"
 
 
-def outcomes(**cells: tuple[int, int]) -> list[Outcome]:
+def outcomes(**cells: tuple[int, int]) -> list[AnswerOutcome]:
     """So many rows of each tool, of which so many are right."""
     return [
-        Outcome((ToolCall(name=tool, arguments={"room": "hall"}),), number < right)
+        AnswerOutcome((ToolCall(name=tool, arguments={"room": "hall"}),), number < right)
         for tool, (cases, right) in cells.items()
         for number in range(cases)
     ]
