@@ -10,11 +10,10 @@ from pathlib import Path
 from distil_dag.adapters.run_store import RunStore, weights_digest
 from distil_dag.adapters.training_rows import in_mix, tables_of_run
 from distil_dag.core.case import Example, HeldOut
+from distil_dag.core.cells import AnswerOutcome, Earlier
 from distil_dag.core.reports import GgufReport, JudgeReport
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
-from distil_dag.core.cells import Earlier
-from distil_dag.core.cells import AnswerOutcome
 
 
 def continued(task: Task, run: str, parent: str, store: RunStore) -> Task:

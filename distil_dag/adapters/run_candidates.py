@@ -26,6 +26,7 @@ from distil_dag.adapters.server_lease import Servers
 from distil_dag.adapters.training_rows import CONTEXT, SEEDS, in_mix, tables_of_run
 from distil_dag.adapters.versions import versions
 from distil_dag.core.case import Case, HeldOut, Message, Trace
+from distil_dag.core.cells import AnswerOutcome
 from distil_dag.core.reports import EvalReport, GgufReport, JudgeReport, SynthesisReport
 from distil_dag.core.task import ModelSpec, Task
 from distil_dag.stages import evaluation
@@ -35,7 +36,6 @@ from distil_dag.stages.evaluation import Candidate, Learned, Shipped
 from distil_dag.stages.holdout import split_of
 from distil_dag.stages.lookup import SIMILARITY
 from distil_dag.stages.ports import ChatModel, Progress
-from distil_dag.core.cells import AnswerOutcome
 
 OpenChat = Callable[[ModelSpec], AbstractContextManager[ChatModel]]
 # Folder and identity of the student's base weights.

@@ -16,6 +16,7 @@ from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.trace_sources import read_traces
 from distil_dag.adapters.whole_files import write_whole
 from distil_dag.core.case import Case, Example, HeldOut, Trace
+from distil_dag.core.cells import Earlier
 from distil_dag.core.forecast import Forecast, Plan
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.spending import Usage
@@ -26,7 +27,6 @@ from distil_dag.stages.holdout import alike, split_of
 from distil_dag.stages.judging import judge, keep_apart
 from distil_dag.stages.ports import ChatModel, Progress, quiet
 from distil_dag.stages.rehearsal import Rehearsal
-from distil_dag.core.cells import Earlier
 from distil_dag.stages.synthesis import synthesize
 
 # A model behind its cache, with a meter between.

@@ -32,8 +32,8 @@ def set_aside(
     None where that would be fewer than 20. Drawn in proportion to tool and argument pattern, never the last
     one of a pattern, and by chance: the judge's surest would be easier than what comes, and a threshold
     found on them would promise too much. Calls where a placeholder of personal data stands for a number would
-    be wrong whatever a student knows, so they are not drawn. Requests of the context go before those of seeds,
-    which are surer and dearer; a wrong label among them makes the threshold promise too little. They leave as
+    be wrong whatever a student knows, so they are not drawn. Requests of the context go before those of
+    seeds, which are surer and dearer; a wrong label among them makes the threshold promise too little. They leave as
     the test does: with every row of the same request, and near copies with the same calls, so that neither
     the teacher nor the trainer sees them. What an `earlier` round set aside stays so, and nothing is drawn:
     its student may have learned from all other rows. Depends on the rows and `spec.seed`, not on the order

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distil_dag.core.case import Case
-from distil_dag.core.cells import CellScore, CellsReport
+from distil_dag.core.cells import AnswerOutcome, CellScore, CellsReport
 from distil_dag.core.reports import SynthesisReport
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.coverage_plan import CellNames
-from distil_dag.core.cells import AnswerOutcome
 from distil_dag.stages.weak_cells import Weakness
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from distil_dag.core.case import Trace
 from distil_dag.core.verdict import Verdict
-from distil_dag.stages.rubric_judge import conversation
+from distil_dag.stages.rendering import conversation
 
 TO_LABEL = "to_label.jsonl"
 

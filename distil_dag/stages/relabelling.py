@@ -19,7 +19,7 @@ from distil_dag.stages.judge_port import Calls, Judge, Judgement
 from distil_dag.stages.ports import ChatModel, Progress, Prompt, Reply, quiet
 from distil_dag.stages.progress_line import tally
 from distil_dag.stages.prompt_files import render
-from distil_dag.stages.rubric_judge import conversation
+from distil_dag.stages.rendering import conversation
 from distil_dag.stages.sampling import stratified
 from distil_dag.stages.slot_tagger import leaves
 from distil_dag.stages.trusted_reader import READER, TrustedReader

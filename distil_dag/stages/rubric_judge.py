@@ -10,13 +10,13 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from distil_dag.core.case import Message, Trace
-from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.asking import ask_all
 from distil_dag.stages.fences import fenced
 from distil_dag.stages.judge_port import Calls, Heard, Judgement, unheard
 from distil_dag.stages.ports import ChatModel, Prompt, Reply
 from distil_dag.stages.prompt_files import PromptName, digests, render
+from distil_dag.stages.rendering import answer, conversation
 
 METHOD = "rubric-1"
 
@@ -88,7 +88,7 @@ class RubricJudge:
 
 def rubric_prompt(toolset: Toolset, trace: Trace, calls: Calls) -> Prompt:
     """What the judge asks about one exchange."""
-    exchange = {"conversation": conversation(trace), "answer": _answer(trace, calls)}
+    exchange = {"conversation": conversation(trace), "answer": answer(trace, calls)}
     text = render(
         "rubric_judge",
         description=toolset.description,
@@ -126,21 +126,3 @@ def read_marks(reply: Reply) -> Judgement:
             "inference_coherence": float(marks.inference_coherence),
         },
     )
-
-
-def conversation(trace: Trace) -> list[dict[str, object]]:
-    """The turns of a trace as plain values, the calls in them included."""
-    return [_turn(message) for message in trace.messages]
-
-
-def _turn(message: Message) -> dict[str, object]:
-    turn: dict[str, object] = {"role": message.role, "content": message.content}
-    return turn | ({"calls": [_call(call) for call in message.tool_calls]} if message.tool_calls else {})
-
-
-def _answer(trace: Trace, calls: Calls) -> dict[str, object]:
-    return {"calls": [_call(call) for call in calls]} | ({} if calls else {"text": trace.text})
-
-
-def _call(call: ToolCall) -> dict[str, object]:
-    return {"name": call.name, "arguments": call.arguments}

@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from distil_dag.core.cells import Earlier
 from distil_dag.core.case import Case, Example
+from distil_dag.core.cells import Earlier
 from distil_dag.core.reports import SynthesisReport
 from distil_dag.core.task import SynthesisSpec
 from distil_dag.core.tool_call import ToolCall
@@ -46,8 +46,8 @@ from distil_dag.stages.validation import (
     Style,
     Validator,
 )
-from distil_dag.stages.vocabulary import Vocabulary, fill_ranges
 from distil_dag.stages.value_proposals import propose_values
+from distil_dag.stages.vocabulary import Vocabulary, fill_ranges
 from distil_dag.stages.weak_cells import Weakness
 from distil_dag.stages.wording import tokens
 

@@ -10,7 +10,7 @@ import math
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -194,7 +194,7 @@ class Vocabulary:
                     self.hint((case.calls[place].name, name), found[1])
 
     def is_open(self, kind: Kind) -> bool:
-        """Whether the argument takes other texts than those it was seen with, and enough of them were seen."""
+        """Whether the argument takes any text, and enough different ones were seen."""
         strings = [value for value in kind.values.values() if isinstance(value, str)]
         specs = [self.toolset[tool].properties.get(name, {}) for tool, name in kind.slots]
         return len(strings) >= _OPEN_FROM and not any("enum" in spec or "pattern" in spec for spec in specs)

@@ -7,13 +7,13 @@ from collections.abc import Collection, Sequence
 import pytest
 
 from distil_dag.core.case import HeldOut
+from distil_dag.core.cells import AnswerOutcome
 from distil_dag.core.reports import CellCoverage, EvalReport, SynthesisReport
 from distil_dag.core.tool_call import render_calls
 from distil_dag.stages.cell_scores import cell_scores
 from distil_dag.stages.evaluation import PARENT, evaluate
 from distil_dag.stages.report_html import report_html
 from distil_dag.stages.report_text import helped, report_markdown
-from distil_dag.core.cells import AnswerOutcome
 from distil_dag_tests.unit.test_evaluation import SPEC, TOOLS, Scripted, call, held_out
 
 STUDENT = "student Q8_0"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from distil_dag.core.cells import AnswerOutcome, Earlier
 from distil_dag.core.normalise import request_key
 from distil_dag.core.task import SynthesisSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.stages.coverage_plan import CellNames, draw_plan
-from distil_dag.core.cells import Earlier
 from distil_dag.stages.synthesis import synthesize
 from distil_dag.stages.vocabulary import Vocabulary
-from distil_dag.core.cells import AnswerOutcome
 from distil_dag.stages.weak_cells import Weakness
 from distil_dag_tests.unit.lamp_teacher import TOOLS, Scripted, good, seeds
 
