@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from distil_dag.adapters.run_store import RunStore
+from distil_dag.core import tables
 from distil_dag.core.case import Case
 from distil_dag.core.reports import EvalReport
 from distil_dag.stages.ports import Progress, quiet
@@ -20,7 +21,7 @@ class EarlierAnswers:
         self.name, self.model, self.bytes = name, f"{run}: {student.model}", student.bytes
         self._answers = {
             row["case_id"]: _as_given(row["answer"], row["exact"], row["why"])
-            for row in store.read_rows(run, "eval_report", "answers")
+            for row in store.read_rows(run, tables.ANSWERS)
             if row["candidate"] == report.student
         }
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from distil_dag.adapters.run_store import RunStore, weights_digest
 from distil_dag.adapters.training_rows import in_mix, tables_of_run
-from distil_dag.core.case import Example, HeldOut
+from distil_dag.core import tables
+from distil_dag.core.case import Example
 from distil_dag.core.cells import AnswerOutcome, Earlier
 from distil_dag.core.reports import GgufReport, JudgeReport
 from distil_dag.core.run_key import RunKey
@@ -38,7 +39,7 @@ def continued(task: Task, run: str, parent: str, store: RunStore) -> Task:
         raise ValueError(f"there is no run {parent} that can be continued: `distil-dag runs` lists them")
     _refuse_unlike(task, parent, theirs)
     _refuse_unfinished(store, parent)
-    test = tuple(store.read_cases(parent, "judged_seeds", "test", HeldOut))
+    test = tuple(store.read_cases(parent, tables.TEST))
     labels = store.read_report(parent, "judged_seeds", JudgeReport).holdout.test_labels
     ignored = (f"test.jsonl is not used: the test is that of {parent}",) if task.test else ()
     return task.model_copy(
@@ -54,7 +55,7 @@ def continued(task: Task, run: str, parent: str, store: RunStore) -> Task:
 def outcomes_of(store: RunStore, run: str) -> list[AnswerOutcome]:
     """What the run's student made of the rows that were set aside; none where none were."""
     right = store.read_report(run, "gguf", GgufReport).set_aside
-    cases = store.read_cases(run, "judged_seeds", "calibration", Example)
+    cases = store.read_cases(run, tables.CALIBRATION)
     return [AnswerOutcome(case.calls, right[case.id]) for case in cases if case.id in right]
 
 
@@ -64,10 +65,10 @@ def rows_before(store: RunStore, task: Task) -> dict[str, list[Example]]:
     while run := task.continues:
         try:
             task = store.read_report(run, "traces", Task, name="task")
-            tables = tables_of_run(store, run, in_mix(task.settings.training))
+            learned = tables_of_run(store, run, in_mix(task.settings.training))
         except (FileNotFoundError, ValueError):
             break
-        found |= {f"{name} of {run}": rows for name, rows in tables.items()}
+        found |= {f"{name} of {run}": rows for name, rows in learned.items()}
     return found
 
 
@@ -83,7 +84,7 @@ def set_aside_before(store: RunStore, task: Task) -> list[Example]:
     """The rows that the continued run set aside; none when the task continues none."""
     if not task.continues:
         return []
-    return store.read_cases(task.continues, "judged_seeds", "calibration", Example)
+    return store.read_cases(task.continues, tables.CALIBRATION)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.server_lease import Servers
 from distil_dag.adapters.training_rows import CONTEXT, SEEDS, in_mix, tables_of_run
 from distil_dag.adapters.versions import versions
+from distil_dag.core import tables
 from distil_dag.core.case import Case, HeldOut, Message, Trace
 from distil_dag.core.cells import AnswerOutcome
 from distil_dag.core.reports import EvalReport, GgufReport, JudgeReport, SynthesisReport
@@ -33,7 +34,7 @@ from distil_dag.stages import evaluation
 from distil_dag.stages.answer_grammar import answers
 from distil_dag.stages.cell_scores import cell_scores
 from distil_dag.stages.evaluation import Candidate, Learned, Shipped
-from distil_dag.stages.holdout import split_of
+from distil_dag.stages.holdout import remaining
 from distil_dag.stages.lookup import SIMILARITY
 from distil_dag.stages.ports import ChatModel, Progress
 
@@ -92,11 +93,11 @@ def contest_of_run(
     A vLLM server of the student is one of `servers`. Raises FileNotFoundError that names the asset which has
     to be materialized first, ValueError for arguments that such a server can't have.
     """
-    test = store.read_cases(run, "judged_seeds", "test", HeldOut)
-    tables, before = tables_of_run(store, run), rows_before(store, task)
+    test = store.read_cases(run, tables.TEST)
+    learned, before = tables_of_run(store, run), rows_before(store, task)
     judging = store.read_report(run, "judged_seeds", JudgeReport)
-    rest = split_of(task, store.read_cases(run, "traces", "traces", Trace))[0].rest
-    exemplars = Exemplars.choose(tables[SEEDS], task.settings.evaluation.few_shot, task.toolset)
+    rest = remaining(store.read_cases(run, tables.TRACES), store.read_rows(run, tables.SPLIT))
+    exemplars = Exemplars.choose(learned[SEEDS], task.settings.evaluation.few_shot, task.toolset)
     # Where the log itself is the only judge of the test, production is right by definition.
     judged = any(case.production is not None and case.production != case.calls for case in test)
     with ExitStack() as stack:
@@ -133,9 +134,9 @@ def contest_of_run(
             student_file=students[0].path.name,
             measured={**_measured(task, exemplars, judged, len(rest)), "Seeds": judging.calibration},
             learned=Learned(
-                tables=tables | before,
+                tables=learned | before,
                 trained_on=frozenset([*in_mix(task.settings.training), *before]),
-                log=[*tables[SEEDS], *tables[CONTEXT]],
+                log=[*learned[SEEDS], *learned[CONTEXT]],
                 similarity=task.settings.gates.leak_similarity,
             ),
             shipped=Shipped(

@@ -15,16 +15,15 @@ from distil_dag.adapters.metered_chat import SERVED
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.trace_sources import read_traces
 from distil_dag.adapters.whole_files import write_whole
-from distil_dag.core.case import Case, Example, HeldOut, Trace
+from distil_dag.core import tables
+from distil_dag.core.case import Case, Example, Trace
 from distil_dag.core.cells import Earlier
 from distil_dag.core.forecast import Forecast, Plan
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.spending import Usage
 from distil_dag.core.task import BudgetSpec, ModelSpec, Task
-from distil_dag.stages.calibration_cases import set_aside
 from distil_dag.stages.forecast import forecast, pace_of, synthesis_need
-from distil_dag.stages.holdout import alike, split_of
-from distil_dag.stages.judging import judge, keep_apart
+from distil_dag.stages.judge_log import judge_log
 from distil_dag.stages.ports import ChatModel, Progress, quiet
 from distil_dag.stages.rehearsal import Rehearsal
 from distil_dag.stages.synthesis import synthesize
@@ -59,7 +58,7 @@ def plan_run(
         seeds = _stored(store, run)
     else:
         stored = _has(store, run, "traces")
-        log = store.read_cases(run, "traces", "traces", Trace) if stored else read_traces(task, key)
+        log = store.read_cases(run, tables.TRACES) if stored else read_traces(task, key)
         traces = len(log)
         aside = set_aside_before(store, task)
         forecasts, seeds, asked = _judging(task, log, aside, open_model, known, progress)
@@ -78,11 +77,11 @@ def _has(store: RunStore, run: str, asset: str) -> bool:
 
 def _stored(store: RunStore, run: str) -> _Judged:
     others = [
-        *store.read_cases(run, "judged_seeds", "context", Example),
-        *store.read_cases(run, "judged_seeds", "unlabelled", Case),
+        *store.read_cases(run, tables.CONTEXT),
+        *store.read_cases(run, tables.UNLABELLED),
     ]
-    seeds = store.read_cases(run, "judged_seeds", "seeds", Example)
-    return _Judged(seeds, others, store.read_cases(run, "judged_seeds", "test", HeldOut), final=True)
+    seeds = store.read_cases(run, tables.SEEDS)
+    return _Judged(seeds, others, store.read_cases(run, tables.TEST), final=True)
 
 
 def _judging(
@@ -93,17 +92,13 @@ def _judging(
     paces: Paces,
     progress: Progress,
 ) -> tuple[list[Forecast], _Judged, int]:
-    spec, tools = task.settings.judge, task.toolset
-    split, holdout = split_of(task, traces)
-    specs = task.settings.models
+    specs, members = task.settings.models, len(task.settings.judge.committee)
     with ExitStack() as models:
         opened = [models.enter_context(_rehearsed(model, open_model)) for model in specs]
         chat, *others = [rehearsal for rehearsal, _ in opened]
-        committee, arbiter = others[: len(spec.committee)], next(iter(others[len(spec.committee) :]), None)
+        committee, arbiter = others[:members], next(iter(others[members:]), None)
         began = time.monotonic()
-        judged, report = judge(
-            split.rest, tools, spec, chat, committee, arbiter, progress, holdout, task.labels
-        )
+        found = judge_log(task, traces, chat, committee, arbiter, progress, aside)
         own = time.monotonic() - began - sum(rehearsal.seconds for rehearsal, _ in opened)
         forecasts = []
         for (rehearsal, meter), model in zip(opened, specs, strict=True):
@@ -113,10 +108,9 @@ def _judging(
             known = paces.of(rehearsal.identity)
             forecasts.append(forecast("judging", rehearsal, model.price, own, meter.used, True, paces=known))
             own = 0.0
-    judged, report = keep_apart(judged, report, split.test, tools, alike(task))
-    judged, _ = set_aside(judged, report, spec, tools, alike(task), aside)
-    found = _Judged(judged.seeds, [*judged.context, *judged.unlabelled], split.test, final=False)
-    return forecasts, found, report.judged
+    judged = found.judged
+    begun = _Judged(judged.seeds, [*judged.context, *judged.unlabelled], found.split.test, final=False)
+    return forecasts, begun, found.report.judged
 
 
 def _synthesis(

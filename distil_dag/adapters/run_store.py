@@ -25,9 +25,8 @@ from upath import UPath
 
 from distil_dag.adapters.source_text import store_without_secret
 from distil_dag.adapters.whole_files import write_whole
-from distil_dag.core.case import Case
+from distil_dag.core.tables import CaseTable, CaseType, Table
 
-CaseType = TypeVar("CaseType", bound=Case)
 ReportType = TypeVar("ReportType", bound=BaseModel)
 
 
@@ -77,34 +76,41 @@ class RunStore:
         """The report that :meth:`write_report` kept."""
         return cls.model_validate_json(self.read_bytes(run, asset, f"{name}.json"))
 
-    def write_rows(self, run: str, asset: str, table: str, rows: Sequence[dict[str, Any]]) -> str:
+    def write_rows(self, run: str, table: Table, rows: Sequence[dict[str, Any]]) -> str:
         """Write flat rows as Parquet; returns the content digest (`sha256:…`)."""
         buffer = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(list(rows)), buffer)
-        self.write_bytes(run, asset, f"{table}.parquet", buffer.getvalue())
+        self.write_bytes(run, table.asset, f"{table.name}.parquet", buffer.getvalue())
         return digest(rows)
 
-    def read_rows(self, run: str, asset: str, table: str) -> list[dict[str, Any]]:
-        """All rows of a table, from one Parquet file or a folder of them."""
-        folder = self.folder(run, asset)
-        files = [folder / f"{table}.parquet"]
+    def read_rows(self, run: str, table: Table) -> list[dict[str, Any]]:
+        """All rows of a table, from one Parquet file or a folder of them.
+
+        Raises:
+            FileNotFoundError: names the asset which has to be materialized first.
+
+        """
+        folder = self.folder(run, table.asset)
+        files = [folder / f"{table.name}.parquet"]
         if not files[0].exists():
-            files = sorted((folder / table).glob("*.parquet"))
+            files = sorted((folder / table.name).glob("*.parquet"))
         if not files:
-            raise FileNotFoundError(f"{folder / table} is missing: materialize `{asset}` for {run!r} first")
+            raise FileNotFoundError(
+                f"{folder / table.name} is missing: materialize `{table.asset}` for {run!r} first"
+            )
         rows: list[dict[str, Any]] = []
         for path in files:
             with path.open("rb") as file:
                 rows += pq.ParquetFile(file).read().to_pylist()
         return rows
 
-    def write_cases(self, run: str, asset: str, table: str, cases: Iterable[Case]) -> str:
+    def write_cases(self, run: str, table: CaseTable[CaseType], cases: Iterable[CaseType]) -> str:
         """Write cases as flat rows; returns the content digest."""
-        return self.write_rows(run, asset, table, [case.row() for case in cases])
+        return self.write_rows(run, table, [case.row() for case in cases])
 
-    def read_cases(self, run: str, asset: str, table: str, cls: type[CaseType]) -> list[CaseType]:
-        """The cases that :meth:`write_cases` wrote."""
-        return [cls.from_row(row) for row in self.read_rows(run, asset, table)]
+    def read_cases(self, run: str, table: CaseTable[CaseType]) -> list[CaseType]:
+        """The cases that :meth:`write_cases` wrote; raises as :meth:`read_rows` does."""
+        return [table.row.from_row(row) for row in self.read_rows(run, table)]
 
     @contextmanager
     def new_folder(self, run: str, asset: str, name: str) -> Iterator[Path]:

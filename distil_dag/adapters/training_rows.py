@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from distil_dag.adapters.run_store import RunStore
+from distil_dag.core import tables
 from distil_dag.core.case import Example
 from distil_dag.core.task import TrainingSpec
 
 SEEDS, CONTEXT, SYNTHETIC = "seeds", "context", "synthetic"
-# Where each lies: asset and table.
-_TABLES = {
-    SYNTHETIC: ("synthetic_set", "accepted"),
-    SEEDS: ("judged_seeds", "seeds"),
-    CONTEXT: ("judged_seeds", "context"),
-}
+_TABLES = {SYNTHETIC: tables.SYNTHETIC, SEEDS: tables.SEEDS, CONTEXT: tables.CONTEXT}
 
 
 def tables_of_run(
@@ -24,7 +20,7 @@ def tables_of_run(
 
     Raises FileNotFoundError that names the asset which has to be materialized first.
     """
-    return {name: store.read_cases(run, *_TABLES[name], Example) for name in names}
+    return {name: store.read_cases(run, _TABLES[name]) for name in names}
 
 
 def in_mix(spec: TrainingSpec) -> list[str]:

@@ -6,6 +6,7 @@ import dagster as dg
 
 from distil_dag.adapters.run_candidates import contest_of_run
 from distil_dag.adapters.vllm_server import ServerError
+from distil_dag.core import tables
 from distil_dag.resources.conventions import OWNERS, RELEASE, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.evaluation import evaluation_metadata, write_report
 from distil_dag.resources.lineage import continuing, made_with
@@ -49,7 +50,7 @@ def eval_report(
             report, answers = contest.held(task, logged(context.log, "evaluating"))
     except (FileNotFoundError, ImportError, ServerError, ValueError) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
-    version = runs.write_rows(run, "eval_report", "answers", answers)
+    version = runs.write_rows(run, tables.ANSWERS, answers)
     report = write_report(runs, run, task.name, report, contest)
     shown = evaluation_metadata(report) | spending_metadata(meter) | teacher.metadata()
     shown |= made_with(task, "eval_report") | continuing(context.instance, task.continues, "eval_report")

@@ -4,7 +4,7 @@ import dagster as dg
 
 from distil_dag.adapters.gguf_export import export
 from distil_dag.adapters.run_store import digest
-from distil_dag.core.case import Case
+from distil_dag.core import tables
 from distil_dag.core.reports import TrainReport
 from distil_dag.resources.conventions import OWNERS, RELEASE, RUNS, TRAINING_POOL
 from distil_dag.resources.lineage import ancestors, made_with
@@ -27,9 +27,9 @@ def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Material
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)
-    probes = runs.read_cases(run, "judged_seeds", "unlabelled", Case)
-    probes = probes or runs.read_cases(run, "judged_seeds", "seeds", Case)
-    held = runs.read_cases(run, "judged_seeds", "calibration", Case)
+    probes = runs.read_cases(run, tables.UNLABELLED)
+    probes = probes or runs.read_cases(run, tables.SEEDS)
+    held = runs.read_cases(run, tables.CALIBRATION)
     training = runs.read_report(run, "checkpoint", TrainReport)
     behind = ancestors(context.instance, "checkpoint", run)
     with (

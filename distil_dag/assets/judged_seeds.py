@@ -1,21 +1,18 @@
 """The examples of the log that can be trusted, and the test that left it first."""
 
-from collections.abc import Sequence
-
 import dagster as dg
 
 from distil_dag.adapters.earlier_run import set_aside_before
 from distil_dag.adapters.run_store import digest
-from distil_dag.core.case import Case, Trace
+from distil_dag.core import tables
 from distil_dag.resources.conventions import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.judge_metadata import judge_metadata
 from distil_dag.resources.lineage import made_with
 from distil_dag.resources.spending import Outlook, metered
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
-from distil_dag.stages.calibration_cases import set_aside
-from distil_dag.stages.holdout import alike, split_of
-from distil_dag.stages.judging import judge, keep_apart
+from distil_dag.stages.holdout import split_rows
+from distil_dag.stages.judge_log import judge_log
 from distil_dag.stages.label_sheet import TO_LABEL, label_sheet
 from distil_dag.stages.prompt_files import code_version
 
@@ -32,26 +29,29 @@ def judged_seeds(
 
     The test leaves the log first, with every copy and near copy of its requests. A judge scores what
     remains: table `seeds` has the trusted examples, `context` what passed beyond their number,
-    `calibration` what nobody learns from, `unlabelled` untrusted calls' requests, `verdicts` all scores.
+    `calibration` what nobody learns from, `unlabelled` untrusted calls' requests, `verdicts` all scores,
+    `split` which traces left with the test.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)
-    tools, spec, model = task.toolset, task.settings.judge, task.settings.teacher
-    split, holdout = split_of(task, runs.read_cases(run, "traces", "traces", Trace))
+    spec, model = task.settings.judge, task.settings.teacher
+    traces = runs.read_cases(run, tables.TRACES)
     try:
         with metered(context, runs, task) as meter, teacher.panel(model, spec, meter) as panel:
             outlook = Outlook(context.log, "judging", meter)
-            judged, report = judge(split.rest, tools, spec, *panel, outlook, holdout, task.labels)
+            found = judge_log(task, traces, *panel, outlook, set_aside_before(runs, task))
     except (ValueError, FileNotFoundError, ImportError) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
-    judged, report = keep_apart(judged, report, split.test, tools, alike(task))
-    judged, report = set_aside(judged, report, spec, tools, alike(task), set_aside_before(runs, task))
-    tables: dict[str, Sequence[Case]] = {
-        "test": split.test, "seeds": judged.seeds, "context": judged.context,
-        "calibration": judged.calibration, "unlabelled": judged.unlabelled,
-    }  # fmt: skip
-    parts = [runs.write_cases(run, "judged_seeds", name, rows) for name, rows in tables.items()]
-    runs.write_rows(run, "judged_seeds", "verdicts", [verdict.row() for verdict in judged.verdicts])
+    split, judged, report = found.split, found.judged, found.report
+    parts = [
+        runs.write_cases(run, tables.TEST, split.test),
+        runs.write_cases(run, tables.SEEDS, judged.seeds),
+        runs.write_cases(run, tables.CONTEXT, judged.context),
+        runs.write_cases(run, tables.CALIBRATION, judged.calibration),
+        runs.write_cases(run, tables.UNLABELLED, judged.unlabelled),
+    ]
+    runs.write_rows(run, tables.SPLIT, split_rows(split, traces))
+    runs.write_rows(run, tables.VERDICTS, [verdict.row() for verdict in judged.verdicts])
     if not report.faults_found:
         runs.write_bytes(run, "judged_seeds", TO_LABEL, label_sheet(split.rest, judged.verdicts))
     runs.write_report(run, "judged_seeds", report)

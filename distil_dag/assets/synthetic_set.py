@@ -3,7 +3,8 @@
 import dagster as dg
 
 from distil_dag.adapters.earlier_run import earlier_round
-from distil_dag.core.case import Case, Example, HeldOut
+from distil_dag.core import tables
+from distil_dag.core.case import Case
 from distil_dag.resources.conventions import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.lineage import continuing, made_with
 from distil_dag.resources.spending import Outlook, metered
@@ -31,12 +32,12 @@ def synthetic_set(
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)
-    seeds = runs.read_cases(run, "judged_seeds", "seeds", Example)
+    seeds = runs.read_cases(run, tables.SEEDS)
     others: list[Case] = [
-        *runs.read_cases(run, "judged_seeds", "context", Example),
-        *runs.read_cases(run, "judged_seeds", "unlabelled", Case),
+        *runs.read_cases(run, tables.CONTEXT),
+        *runs.read_cases(run, tables.UNLABELLED),
     ]
-    test = runs.read_cases(run, "judged_seeds", "test", HeldOut)
+    test = runs.read_cases(run, tables.TEST)
     spec, earlier = task.settings.synthesis, earlier_round(runs, task)
     try:
         with metered(context, runs, task) as meter, teacher.chat(task.settings.teacher, meter) as chat:
@@ -44,8 +45,8 @@ def synthetic_set(
             made, report = synthesize(seeds, others, test, task.toolset, spec, chat, outlook, earlier)
     except ValueError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
-    version = runs.write_cases(run, "synthetic_set", "accepted", made.accepted)
-    runs.write_rows(run, "synthetic_set", "rejected", [row.row() for row in made.rejected])
+    version = runs.write_cases(run, tables.SYNTHETIC, made.accepted)
+    runs.write_rows(run, tables.REJECTED, [row.row() for row in made.rejected])
     runs.write_report(run, "synthetic_set", report)
     shown = synthesis_metadata(made, report, str(runs.folder(run, "synthetic_set")))
     read = continuing(context.instance, task.continues, "synthetic_set", "gguf")

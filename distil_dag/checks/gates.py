@@ -12,8 +12,7 @@ import dagster as dg
 from pydantic import Field, ValidationError
 
 from distil_dag.adapters.run_store import RunStore
-from distil_dag.core import gates
-from distil_dag.core.case import Case, Example, HeldOut
+from distil_dag.core import gates, tables
 from distil_dag.core.reports import (
     EvalReport,
     GgufReport,
@@ -102,14 +101,12 @@ def _traces(store: RunStore, run: str, task: Task, spec: GateSpec) -> list[gates
 
 
 def _seeds(store: RunStore, run: str, task: Task, spec: GateSpec) -> list[gates.Finding]:
-    labelled = [
-        case for name in ("seeds", "context") for case in store.read_cases(run, "judged_seeds", name, Example)
-    ]
+    labelled = [case for table in (tables.SEEDS, tables.CONTEXT) for case in store.read_cases(run, table)]
     return gates.judge_seeds(
         store.read_report(run, "judged_seeds", JudgeReport),
-        store.read_cases(run, "judged_seeds", "test", HeldOut),
+        store.read_cases(run, tables.TEST),
         labelled,
-        store.read_cases(run, "judged_seeds", "unlabelled", Case),
+        store.read_cases(run, tables.UNLABELLED),
         task.toolset,
         spec,
     )
@@ -118,8 +115,8 @@ def _seeds(store: RunStore, run: str, task: Task, spec: GateSpec) -> list[gates.
 def _synthetic(store: RunStore, run: str, task: Task, spec: GateSpec) -> list[gates.Finding]:
     return gates.judge_synthetic(
         store.read_report(run, "synthetic_set", SynthesisReport),
-        store.read_cases(run, "synthetic_set", "accepted", Example),
-        store.read_cases(run, "judged_seeds", "test", HeldOut),
+        store.read_cases(run, tables.SYNTHETIC),
+        store.read_cases(run, tables.TEST),
         task.toolset,
         spec,
     )

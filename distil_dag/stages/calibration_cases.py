@@ -33,11 +33,11 @@ def set_aside(
     one of a pattern, and by chance: the judge's surest would be easier than what comes, and a threshold
     found on them would promise too much. Calls where a placeholder of personal data stands for a number would
     be wrong whatever a student knows, so they are not drawn. Requests of the context go before those of
-    seeds, which are surer and dearer; a wrong label among them makes the threshold promise too little. They leave as
-    the test does: with every row of the same request, and near copies with the same calls, so that neither
-    the teacher nor the trainer sees them. What an `earlier` round set aside stays so, and nothing is drawn:
-    its student may have learned from all other rows. Depends on the rows and `spec.seed`, not on the order
-    of the rows.
+    seeds, which are surer and dearer; a wrong label among them makes the threshold promise too little. They
+    leave as the test does: with every row of the same request, and near copies with the same calls, so that
+    neither the teacher nor the trainer sees them. What an `earlier` round set aside stays so, and nothing is
+    drawn: its student may have learned from all other rows. Depends on the rows and `spec.seed`, not on the
+    order of the rows.
     """
     groups: dict[str, list[Example]] = defaultdict(list)
     for row in sorted([*judged.seeds, *judged.context], key=lambda row: row.id):

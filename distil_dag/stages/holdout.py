@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from distil_dag.core.case import Case, HeldOut, Trace
@@ -25,6 +25,8 @@ from distil_dag.stages.sampling import pattern, proportional_shares
 # count as one. 0.95 is a letter or two in a spoken command. Rows with other calls stay: at this
 # similarity they are contrasts ("bedroom 1" and "bedroom 2"), which are there to be learned.
 NEAR_COPY = 0.95
+# The parts of a split.
+TEST, REST = "test", "rest"
 # However small the log, this much of it at most becomes the test.
 LARGEST_SHARE = 0.2
 
@@ -40,6 +42,18 @@ class Holdout:
 def alike(task: Task) -> float:
     """The similarity from which a task takes two requests with the same calls for one."""
     return min(NEAR_COPY, task.settings.gates.leak_similarity)
+
+
+def split_rows(split: Holdout, traces: Sequence[Trace]) -> list[dict[str, str]]:
+    """A row for each trace of the log: its `id`, and its `part`: `rest`, or `test` with the test's copies."""
+    staying = {trace.id for trace in split.rest}
+    return [{"id": trace.id, "part": REST if trace.id in staying else TEST} for trace in traces]
+
+
+def remaining(traces: Sequence[Trace], rows: Sequence[Mapping[str, str]]) -> list[Trace]:
+    """The traces that may be learned from, by the rows of :func:`split_rows`."""
+    staying = {row["id"] for row in rows if row["part"] == REST}
+    return [trace for trace in traces if trace.id in staying]
 
 
 def split_of(task: Task, traces: Sequence[Trace]) -> tuple[Holdout, HoldoutReport]:

@@ -3,6 +3,7 @@
 from distil_dag.adapters.run_store import RunStore, digest
 from distil_dag.adapters.trace_intake import Intake
 from distil_dag.adapters.trace_sources import log_pipeline, log_source, open_log
+from distil_dag.core import tables
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Settings, Task
 
@@ -24,6 +25,6 @@ def load(task, root, run="t.all"):
     source = log_source(intake, open_log(task), key)
     with log_pipeline(store, run) as pipeline:
         pipeline.run(source, loader_file_format="parquet")
-    rows = store.read_rows(run, "traces", "traces")
+    rows = store.read_rows(run, tables.TRACES)
     assert digest(rows) == intake.digest
-    return rows, store.read_rows(run, "traces", "quarantine"), intake
+    return rows, store.read_rows(run, tables.QUARANTINE), intake

@@ -18,12 +18,14 @@ from distil_dag.adapters.candidates import (
 from distil_dag.adapters.run_candidates import cases_as_jsonl, contest_of_run
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.server_lease import Servers
+from distil_dag.core import tables
 from distil_dag.core.case import Case, Example, HeldOut, Message, Trace
 from distil_dag.core.task import EvaluationSpec
 from distil_dag.core.tool_call import CLOSE_TAG, ToolCall, parse_answer, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.case_files import read_cases
 from distil_dag.stages.evaluation import evaluate_model
+from distil_dag.stages.holdout import split_of, split_rows
 from distil_dag.stages.metrics import METRICS
 from distil_dag.stages.ports import Arrived, Heard, Prompt, Reply, Score, unheeded
 from distil_dag_tests.orchestration import stand_ins as good
@@ -171,11 +173,12 @@ def test_the_lookup_searches_the_log_that_the_run_learned_from(
         good.example("far", "switch on the heater", good.turn_on("heater")),
     ]
     traces = [Trace(id=row.id, messages=row.messages, calls=row.calls) for row in log]
-    store.write_cases(run, "traces", "traces", traces)
-    store.write_cases(run, "judged_seeds", "test", good.TEST[:1])
-    for table in ("seeds", "context", "calibration"):
-        store.write_cases(run, "judged_seeds", table, good.SEEDS)
-    store.write_cases(run, "synthetic_set", "accepted", good.SYNTHETIC)
+    store.write_cases(run, tables.TRACES, traces)
+    store.write_rows(run, tables.SPLIT, split_rows(split_of(task, traces)[0], traces))
+    store.write_cases(run, tables.TEST, good.TEST[:1])
+    for table in (tables.SEEDS, tables.CONTEXT, tables.CALIBRATION):
+        store.write_cases(run, table, good.SEEDS)
+    store.write_cases(run, tables.SYNTHETIC, good.SYNTHETIC)
     store.write_report(run, "judged_seeds", good.JUDGE_REPORT)
     store.write_report(run, "synthetic_set", good.SYNTHESIS_REPORT)
     store.write_report(run, "gguf", good.GGUF_REPORT)

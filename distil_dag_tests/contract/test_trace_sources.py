@@ -16,6 +16,7 @@ from distil_dag.adapters.trace_sources import (
     open_log,
     source_error,
 )
+from distil_dag.core import tables
 from distil_dag.core.run_key import RunKey
 from distil_dag_tests.contract.loaded_log import load, task_of
 
@@ -316,7 +317,7 @@ def test_an_unsuccessful_load_leaves_the_one_before(tmp_path):
     (tmp_path / "log/a.jsonl").unlink()
     with pytest.raises(Exception):  # noqa: B017, PT011 (dlt wraps it)
         load(task, tmp_path / "store")
-    assert RunStore(tmp_path / "store").read_rows("t.all", "traces", "traces") == found
+    assert RunStore(tmp_path / "store").read_rows("t.all", tables.TRACES) == found
 
 
 def test_a_dataset_of_the_hub_layout(tmp_path):

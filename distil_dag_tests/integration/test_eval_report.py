@@ -17,6 +17,7 @@ from distil_dag.adapters.gguf_tools import set_metadata
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.server_record import RECORD_FILE, ServerRecord
 from distil_dag.assets.eval_report import eval_report
+from distil_dag.core import tables
 from distil_dag.core.case import Example, HeldOut, Message, Trace
 from distil_dag.core.reports import (
     CellCoverage,
@@ -33,6 +34,7 @@ from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
 from distil_dag.resources.trainer import TrainerResource
 from distil_dag.stages.case_files import read_cases
+from distil_dag.stages.holdout import REST
 
 RUN = "home.first"
 FAKE = Path(__file__).parents[1] / "fake_vllm.py"
@@ -86,17 +88,18 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
         Trace(id=f"l{n}", messages=words(f"{room} light on"), calls=(light(room),))
         for n, room in enumerate(rooms)
     ]
-    store.write_cases(RUN, "traces", "traces", logged)
-    store.write_cases(RUN, "judged_seeds", "test", TEST)
+    store.write_cases(RUN, tables.TRACES, logged)
+    store.write_rows(RUN, tables.SPLIT, [{"id": trace.id, "part": REST} for trace in logged])
+    store.write_cases(RUN, tables.TEST, TEST)
     seeds = [
         Example(id=trace.id, messages=trace.messages, calls=trace.calls, origin="seed") for trace in logged
     ]
-    store.write_cases(RUN, "judged_seeds", "seeds", seeds)
-    store.write_cases(RUN, "judged_seeds", "context", [])
+    store.write_cases(RUN, tables.SEEDS, seeds)
+    store.write_cases(RUN, tables.CONTEXT, [])
     copy = Example(id="copy", messages=words("the attic light"), calls=(light("attic"),), origin="synthetic")
-    store.write_cases(RUN, "synthetic_set", "accepted", [copy])
+    store.write_cases(RUN, tables.SYNTHETIC, [copy])
     store.write_report(RUN, "synthetic_set", PLAN)
-    store.write_cases(RUN, "judged_seeds", "calibration", seeds)
+    store.write_cases(RUN, tables.CALIBRATION, seeds)
     holdout = HoldoutReport(test=3, removed_near_copies=0, remaining=3, test_labels="frozen file")
     store.write_report(
         RUN,
@@ -200,9 +203,9 @@ def test_every_candidate_takes_the_test(store: RunStore, tmp_path: Path) -> None
     event = result.asset_materializations_for_node("eval_report")[0]
     assert event.metadata["exact match"].value == student.metrics["tool_call_equivalence"].value
     assert sum(len(str(value.value)) for value in event.metadata.values()) < 150_000
-    before = store.read_rows(RUN, "eval_report", "answers")
+    before = store.read_rows(RUN, tables.ANSWERS)
     materialize(store, tmp_path)
-    assert store.read_rows(RUN, "eval_report", "answers") == before
+    assert store.read_rows(RUN, tables.ANSWERS) == before
     it_goes_on(store, tmp_path)
 
 

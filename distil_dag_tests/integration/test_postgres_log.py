@@ -57,7 +57,7 @@ def test_a_window_of_a_postgres_table(url: str, tmp_path: Path) -> None:
         intake = Intake(task, key)
         with log_pipeline(store, run) as pipeline:
             pipeline.run(log_source(intake, open_log(task), key), loader_file_format="parquet")
-        tables.append(store.read_rows(run, "traces", "traces"))
+        tables.append(store.read_rows(run, tables.TRACES))
     assert tables[0] == tables[1]
     expected = {f"turn on {n}" for n in range(25, 25 + 29 * 24) if n % 4}
     assert {row["request"] for row in tables[0]} == expected

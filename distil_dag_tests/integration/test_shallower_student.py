@@ -11,6 +11,7 @@ from distil_dag.adapters.gguf_export import export
 from distil_dag.adapters.gguf_tools import find_converter, read_metadata
 from distil_dag.adapters.run_store import weights_digest
 from distil_dag.assets.checkpoint import checkpoint
+from distil_dag.core import tables
 from distil_dag.core.case import Message
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.task import StudentSpec
@@ -124,8 +125,8 @@ def test_a_student_is_trained_on_from_its_own_weights(place, deep):
             task = make_task(chosen, model=str(deep), layers=3)
             continues = "lights.a" if run == "lights.b" else ""
             runs.write_report(run, "traces", task.model_copy(update={"continues": continues}), name="task")
-            runs.write_cases(run, "synthetic_set", "accepted", ROWS[1::2])
-            runs.write_cases(run, "judged_seeds", "seeds", ROWS[::2] if continues else [*ROWS[::2], idle])
+            runs.write_cases(run, tables.SYNTHETIC, ROWS[1::2])
+            runs.write_cases(run, tables.SEEDS, ROWS[::2] if continues else [*ROWS[::2], idle])
             dg.materialize([checkpoint], partition_key=run, resources=resources, instance=instance)
         behind = ancestors(instance, "checkpoint", "lights.b")
     assert [entry["partition"] for entry in behind] == ["lights.b", "lights.a"]

@@ -8,6 +8,7 @@ import pytest
 from distil_dag.adapters.gguf_tools import read_metadata
 from distil_dag.assets.checkpoint import checkpoint
 from distil_dag.assets.gguf import gguf
+from distil_dag.core import tables
 from distil_dag.core.reports import GgufReport, TrainReport
 from distil_dag.resources.lineage import ancestors
 from distil_dag.resources.store import StoreResource
@@ -60,10 +61,10 @@ def test_the_two_assets_publish_a_model_that_names_its_origin(place, base):
     store = StoreResource(root=str(place / "store"))
     runs, run = store.open(), "lights.all"
     runs.write_report(run, "traces", make_task(model=str(base)), name="task")
-    runs.write_cases(run, "synthetic_set", "accepted", ROWS[1::2])
-    runs.write_cases(run, "judged_seeds", "seeds", ROWS[::2])
-    runs.write_cases(run, "judged_seeds", "unlabelled", ROWS[:3])
-    runs.write_cases(run, "judged_seeds", "calibration", [])
+    runs.write_cases(run, tables.SYNTHETIC, ROWS[1::2])
+    runs.write_cases(run, tables.SEEDS, ROWS[::2])
+    runs.write_cases(run, tables.UNLABELLED, ROWS[:3])
+    runs.write_cases(run, tables.CALIBRATION, [])
     trainer, teacher = TrainerResource(work_root=str(place / "work")), TeacherResource(cache_root=str(place))
     resources = {"store": store, "trainer": trainer, "teacher": teacher}
     with dg.instance_for_test() as instance:

@@ -12,6 +12,7 @@ import dagster as dg
 from distil_dag.adapters.chat_models import kept_and_counted
 from distil_dag.adapters.meter import Meter, read_spending
 from distil_dag.adapters.run_store import RunStore
+from distil_dag.core import tables
 from distil_dag.core.task import ModelSpec, Settings, Task
 from distil_dag.core.toolset import Toolset
 from distil_dag.resources.store import StoreResource
@@ -106,16 +107,16 @@ Place = Callable[[str, Answer, Toolset], Installation]
 
 def with_seeds(place: Place, name: str) -> Installation:
     home = place(name, good, TOOLS)
-    home.store.write_cases(RUN, "judged_seeds", "seeds", seeds())
-    for table in ("context", "unlabelled", "test"):
-        home.store.write_cases(RUN, "judged_seeds", table, [])
+    home.store.write_cases(RUN, tables.SEEDS, seeds())
+    for table in (tables.CONTEXT, tables.UNLABELLED, tables.TEST):
+        home.store.write_cases(RUN, table, [])
     home.store.write_report(RUN, "judged_seeds", JUDGE_REPORT)
     return home
 
 
 def with_log(place: Place, name: str) -> Installation:
     home = place(name, lambda seed, words: MARKS, TOOLSET)
-    home.store.write_cases(RUN, "traces", "traces", faulty_log(220, 0.2)[0])
+    home.store.write_cases(RUN, tables.TRACES, faulty_log(220, 0.2)[0])
     home.store.write_report(RUN, "traces", TRACES_REPORT)
     return home
 

@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import BaseModel
 
 from distil_dag.adapters.run_store import RunStore
+from distil_dag.core import tables
 from distil_dag.core.case import Case, Example, HeldOut, Message
 from distil_dag.core.estimate import Estimate
 from distil_dag.core.reports import (
@@ -183,18 +184,18 @@ def stand_in_chain(
         if asset == "traces":
             store.write_report(run, "traces", task(**settings), name="task")
         if asset == "judged_seeds":
-            store.write_cases(run, asset, "test", TEST)
-            store.write_cases(run, asset, "seeds", SEEDS)
-            store.write_cases(run, asset, "context", SEEDS[:0] or SEEDS)
-            store.write_cases(run, asset, "calibration", SET_ASIDE)
-            store.write_cases(run, asset, "unlabelled", [Case(id="u1", messages=SEEDS[0].messages)])
+            store.write_cases(run, tables.TEST, TEST)
+            store.write_cases(run, tables.SEEDS, SEEDS)
+            store.write_cases(run, tables.CONTEXT, SEEDS[:0] or SEEDS)
+            store.write_cases(run, tables.CALIBRATION, SET_ASIDE)
+            store.write_cases(run, tables.UNLABELLED, [Case(id="u1", messages=SEEDS[0].messages)])
         if asset == "synthetic_set":
-            store.write_cases(run, asset, "accepted", SYNTHETIC)
+            store.write_cases(run, tables.SYNTHETIC, SYNTHETIC)
         if asset == "checkpoint":
             with store.new_folder(run, asset, "model") as folder:
                 (folder / "model.safetensors").write_text(f"weights of {run}")
         if asset == "eval_report":
-            store.write_rows(run, asset, "answers", ANSWERS)
+            store.write_rows(run, tables.ANSWERS, ANSWERS)
 
     names = list(reports)
     return [

@@ -10,7 +10,7 @@ import pytest
 from distil_dag.adapters.meter import read_spending
 from distil_dag.assets.judged_seeds import judged_seeds
 from distil_dag.assets.synthetic_set import synthetic_set
-from distil_dag.core.case import Example
+from distil_dag.core import tables
 from distil_dag.resources.spending import RESUMABLE_TAG
 from distil_dag_tests.orchestration.paid_models import (
     ANSWER,
@@ -123,5 +123,5 @@ def test_the_rows_of_a_run_do_not_depend_on_its_budget(place: Place) -> None:
     free, limited = with_seeds(place, "free"), with_seeds(place, "limited")
     free.materialize(synthetic_set, **SYNTHESIS)
     limited.materialize(synthetic_set, **SYNTHESIS, budget={"tokens": 10_000_000, "hours": 100})
-    rows = [home.store.read_cases(RUN, "synthetic_set", "accepted", Example) for home in (free, limited)]
+    rows = [home.store.read_cases(RUN, tables.SYNTHETIC) for home in (free, limited)]
     assert rows[0] == rows[1]

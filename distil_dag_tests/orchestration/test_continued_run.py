@@ -21,7 +21,8 @@ from distil_dag.assets.synthetic_set import synthetic_set
 from distil_dag.assets.traces import traces
 from distil_dag.build import build_defs
 from distil_dag.cli.execution import Watch
-from distil_dag.core.case import Example, HeldOut
+from distil_dag.core import tables
+from distil_dag.core.case import Case, Example
 from distil_dag.core.leaks import find_leaks
 from distil_dag.core.normalise import request_key
 from distil_dag.core.reports import JudgeReport, SynthesisReport, TrainReport
@@ -231,13 +232,13 @@ def finished(store: RunStore, run: str, task: Task, **exported: Any) -> None:
     store.write_report(run, "traces", task, name="task")
     if not (store.folder(run, "judged_seeds") / "report.json").exists():
         store.write_report(run, "judged_seeds", good.JUDGE_REPORT)
-        store.write_cases(run, "judged_seeds", "test", good.TEST)
-        store.write_cases(run, "judged_seeds", "calibration", good.SET_ASIDE)
+        store.write_cases(run, tables.TEST, good.TEST)
+        store.write_cases(run, tables.CALIBRATION, good.SET_ASIDE)
     with store.new_folder(run, "checkpoint", "model") as folder:
         (folder / "model.safetensors").write_text("weights")
     store.write_report(run, "gguf", good.GGUF_REPORT.model_copy(update=exported))
     store.write_report(run, "eval_report", good.EVAL_REPORT)
-    store.write_rows(run, "eval_report", "answers", good.ANSWERS)
+    store.write_rows(run, tables.ANSWERS, good.ANSWERS)
 
 
 def test_a_test_of_the_folder_gives_way_to_the_parents_and_a_note_says_so(tmp_path: Path) -> None:
@@ -256,7 +257,7 @@ def test_the_parents_answers_are_those_of_the_student_that_shipped(tmp_path: Pat
     finished(store, "home.a", good.task())
     lost = {"candidate": "Q8_0", "case_id": "t2", "answer": "", "exact": False, "why": "no answer came: dead"}
     others = {**good.ANSWERS[0], "candidate": "base", "answer": "nonsense"}
-    store.write_rows("home.a", "eval_report", "answers", [good.ANSWERS[0], others, lost])
+    store.write_rows("home.a", tables.ANSWERS, [good.ANSWERS[0], others, lost])
     found = EarlierAnswers(store, "home.a", PARENT).answer([*good.TEST, good.held_out("new", "hello")])
     assert found[0] is not None
     assert parse_answer(found[0].text).calls == good.TEST[0].calls
@@ -270,8 +271,8 @@ def test_what_a_student_has_learned_from_goes_back_to_the_first_round_that_is_ke
     for run, before in (("home.a", ""), ("home.b", "home.a"), ("home.c", "home.b")):
         task = good.task().model_copy(update={"continues": before})
         store.write_report(run, "traces", task, name="task")
-        store.write_cases(run, "synthetic_set", "accepted", good.SYNTHETIC)
-        store.write_cases(run, "judged_seeds", "seeds", good.SEEDS)
+        store.write_cases(run, tables.SYNTHETIC, good.SYNTHETIC)
+        store.write_cases(run, tables.SEEDS, good.SEEDS)
     found = rows_before(store, task)
     assert found == {
         "synthetic of home.b": good.SYNTHETIC,
@@ -304,27 +305,28 @@ def test_the_test_and_the_rows_set_aside_are_the_parents_and_nobody_learns_from_
     log = clean_log(900)
     for run, rows in (("home.a", log[:450]), ("home.b", log)):
         if run == "home.b":
-            right = {case.id: True for case in held(store, "home.a", "calibration")}
+            right = {case.id: True for case in held(store, "home.a", tables.CALIBRATION)}
             finished(store, "home.a", task, set_aside=right)
             task = continued(task, run, "home.a", store)
         store.write_report(run, "traces", task, name="task")
-        store.write_cases(run, "traces", "traces", rows)
+        store.write_cases(run, tables.TRACES, rows)
         assert materialize(store, judged_seeds, run, teacher).success
-    for table in ("test", "calibration"):
+    for table in (tables.TEST, tables.CALIBRATION):
         assert len(held(store, "home.a", table)) >= 20
         assert held(store, "home.b", table) == held(store, "home.a", table)
-    learned = [*held(store, "home.b", "seeds"), *held(store, "home.b", "context")]
-    assert len(learned) > len(held(store, "home.a", "seeds")) + len(held(store, "home.a", "context"))
-    apart = [*held(store, "home.b", "test"), *held(store, "home.b", "calibration")]
+    learned = [*held(store, "home.b", tables.SEEDS), *held(store, "home.b", tables.CONTEXT)]
+    assert len(learned) > len(held(store, "home.a", tables.SEEDS)) + len(
+        held(store, "home.a", tables.CONTEXT)
+    )
+    apart = [*held(store, "home.b", tables.TEST), *held(store, "home.b", tables.CALIBRATION)]
     assert not find_leaks(apart, learned, TOOLSET, 0.95)
     report = store.read_report("home.b", "judged_seeds", JudgeReport)
     assert report.holdout.test_labels == "production log (unreviewed)"
     assert report.seed_yield <= 1
 
 
-def held(store: RunStore, run: str, table: str) -> list[Any]:
-    cls = HeldOut if table == "test" else Example
-    return store.read_cases(run, "judged_seeds", table, cls)
+def held(store: RunStore, run: str, table: tables.CaseTable[Case]) -> list[Any]:
+    return store.read_cases(run, table)
 
 
 def test_synthesis_aims_at_what_the_parent_got_wrong_and_repeats_none_of_its_rows(tmp_path: Path) -> None:
@@ -338,18 +340,18 @@ def test_synthesis_aims_at_what_the_parent_got_wrong_and_repeats_none_of_its_row
     ]
     for run in ("home.a", "home.b"):
         if run == "home.b":
-            store.write_cases("home.a", "judged_seeds", "calibration", aside)
+            store.write_cases("home.a", tables.CALIBRATION, aside)
             right = {row.id: row.calls[0].name == "lamp_on" for row in aside}
             finished(store, "home.a", task, set_aside=right)
             task = continued(task, run, "home.a", store)
         store.write_report(run, "traces", task, name="task")
         store.write_report(run, "judged_seeds", good.JUDGE_REPORT)
-        store.write_cases(run, "judged_seeds", "seeds", seeds())
-        for table in ("context", "unlabelled", "test"):
-            store.write_cases(run, "judged_seeds", table, [])
+        store.write_cases(run, tables.SEEDS, seeds())
+        for table in (tables.CONTEXT, tables.UNLABELLED, tables.TEST):
+            store.write_cases(run, table, [])
         assert materialize(store, synthetic_set, run, teacher).success
     made = [
-        {request_key(row.request) for row in store.read_cases(run, "synthetic_set", "accepted", Example)}
+        {request_key(row.request) for row in store.read_cases(run, tables.SYNTHETIC)}
         for run in ("home.a", "home.b")
     ]
     assert made[1]

@@ -8,13 +8,14 @@ import dagster as dg
 
 from distil_dag.adapters.meter import Meter
 from distil_dag.assets.judged_seeds import judged_seeds
-from distil_dag.core.case import Case, Example, HeldOut
+from distil_dag.core import tables
 from distil_dag.core.normalise import request_key
 from distil_dag.core.reports import JudgeReport
 from distil_dag.core.task import ModelSpec, Settings, Task
 from distil_dag.resources.lineage import ancestors
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.teacher import TeacherResource
+from distil_dag.stages.holdout import remaining
 from distil_dag.stages.prompt_files import digests
 from distil_dag_tests.unit.household_log import TOOLSET, SilentModel, faulty_log
 
@@ -37,7 +38,7 @@ def test_the_asset_writes_its_tables_and_shows_how_well_it_judged(tmp_path: Path
         settings=settings, description=TOOLSET.description, tools=tuple(TOOLSET.openai()), labels=right
     )
     runs.write_report(RUN, "traces", task, name="task")
-    runs.write_cases(RUN, "traces", "traces", log)
+    runs.write_cases(RUN, tables.TRACES, log)
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("distil_runs", [RUN])
         arguments = {
@@ -52,9 +53,9 @@ def test_the_asset_writes_its_tables_and_shows_how_well_it_judged(tmp_path: Path
         lineage = ancestors(instance, "judged_seeds", RUN)[0]
     event, repeated = (r.asset_materializations_for_node("judged_seeds")[0] for r in (first, again))
     assert event.tags["dagster/data_version"] == repeated.tags["dagster/data_version"]
-    test = runs.read_cases(RUN, "judged_seeds", "test", HeldOut)
-    tables = [runs.read_cases(RUN, "judged_seeds", name, Example) for name in ("seeds", "context")]
-    rest = [*tables[0], *tables[1], *runs.read_cases(RUN, "judged_seeds", "unlabelled", Case)]
+    test = runs.read_cases(RUN, tables.TEST)
+    passed = [runs.read_cases(RUN, table) for table in (tables.SEEDS, tables.CONTEXT)]
+    rest = [*passed[0], *passed[1], *runs.read_cases(RUN, tables.UNLABELLED)]
     assert len(test) == 12
     assert not {request_key(case.request) for case in test} & {request_key(case.request) for case in rest}
     report = runs.read_report(RUN, "judged_seeds", JudgeReport)
@@ -64,11 +65,13 @@ def test_the_asset_writes_its_tables_and_shows_how_well_it_judged(tmp_path: Path
     assert event.metadata["known_faults/kappa"].value > 0.5
     assert "kappa" in event.metadata["calibration"].value
     assert event.metadata["prompts"].value == report.prompts == digests("likelihood_judge")
-    assert event.metadata["dagster/row_count"].value == len(tables[0]) == report.seeds
+    assert event.metadata["dagster/row_count"].value == len(passed[0]) == report.seeds
     assert lineage["prompts"] == report.prompts
     assert lineage["config"] == {"test": {"size": 12}}
     assert "+prompts." in str(lineage["code_version"])
-    assert len(runs.read_rows(RUN, "judged_seeds", "verdicts")) == len(rest) == report.judged
+    assert len(runs.read_rows(RUN, tables.VERDICTS)) == len(rest) == report.judged
+    left = remaining(log, runs.read_rows(RUN, tables.SPLIT))
+    assert {trace.id for trace in left} == {case.id for case in rest}
 
 
 def test_without_labels_the_asset_says_how_to_calibrate_and_leaves_rows_to_label(tmp_path: Path) -> None:
@@ -78,7 +81,7 @@ def test_without_labels_the_asset_says_how_to_calibrate_and_leaves_rows_to_label
     settings = Settings.model_validate({"name": "house", "traces": source, "test": {"size": 5}})
     task = Task(settings=settings, description=TOOLSET.description, tools=tuple(TOOLSET.openai()))
     store.open().write_report(RUN, "traces", task, name="task")
-    store.open().write_cases(RUN, "traces", "traces", log)
+    store.open().write_cases(RUN, tables.TRACES, log)
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("distil_runs", [RUN])
         result = dg.materialize(
@@ -90,6 +93,6 @@ def test_without_labels_the_asset_says_how_to_calibrate_and_leaves_rows_to_label
     event = result.asset_materializations_for_node("judged_seeds")[0]
     assert "uncalibrated" in event.metadata["calibration"].value
     sheet = store.open().read_bytes(RUN, "judged_seeds", "to_label.jsonl").decode().splitlines()
-    test = {case.id for case in store.open().read_cases(RUN, "judged_seeds", "test", HeldOut)}
+    test = {case.id for case in store.open().read_cases(RUN, tables.TEST)}
     assert len(sheet) > 40
     assert not any(f'"id": "{name}"' in line for name in test for line in sheet)

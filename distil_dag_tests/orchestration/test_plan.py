@@ -12,6 +12,7 @@ from distil_dag.adapters.meter import read_spending
 from distil_dag.adapters.run_forecast import plan_run
 from distil_dag.assets.judged_seeds import judged_seeds
 from distil_dag.assets.synthetic_set import synthetic_set
+from distil_dag.core import tables
 from distil_dag.core.forecast import Plan, Range
 from distil_dag.core.run_key import RunKey
 from distil_dag.resources.store import StoreResource
@@ -99,7 +100,7 @@ def test_the_plan_of_a_run_that_continues_another_probes_that_runs_own_calls(pla
     home = with_seeds(place, "home")
     teacher = paid_teacher(home.model, home.root / "cache")
     finished(home.store, "home.first", home.freeze(**SYNTHESIS))
-    home.store.write_cases("home.first", "synthetic_set", "accepted", [])
+    home.store.write_cases("home.first", tables.SYNTHETIC, [])
     task = home.freeze(**SYNTHESIS).model_copy(update={"continues": "home.first"})
     home.store.write_report(RUN, "traces", task, name="task")
     plan_run(task, RunKey.parse(RUN), home.store, teacher.chat, home.root / "paces.json")

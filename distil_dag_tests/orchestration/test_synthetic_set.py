@@ -12,6 +12,7 @@ import dagster as dg
 from distil_dag.adapters.meter import Meter
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.assets.synthetic_set import synthetic_set
+from distil_dag.core import tables
 from distil_dag.core.case import Example
 from distil_dag.core.reports import SynthesisReport
 from distil_dag.core.task import FileSource, ModelSpec, Settings, SynthesisSpec, Task
@@ -38,9 +39,9 @@ def _materialize(root: Path, cases: list[Example], **settings: Any) -> dg.Execut
         tools=tuple(TOOLS.openai()),
     )
     store.write_report(RUN, "traces", task, name="task")
-    store.write_cases(RUN, "judged_seeds", "seeds", cases)
-    for table in ("context", "unlabelled", "test"):
-        store.write_cases(RUN, "judged_seeds", table, [])
+    store.write_cases(RUN, tables.SEEDS, cases)
+    for table in (tables.CONTEXT, tables.UNLABELLED, tables.TEST):
+        store.write_cases(RUN, table, [])
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("distil_runs", [RUN])
         return dg.materialize(
@@ -59,11 +60,11 @@ def test_it_writes_rows_report_and_metadata(tmp_path: Path) -> None:
     result = _materialize(tmp_path, seeds())
     assert result.success
     store = RunStore(tmp_path)
-    rows = store.read_cases(RUN, "synthetic_set", "accepted", Example)
+    rows = store.read_cases(RUN, tables.SYNTHETIC)
     report = store.read_report(RUN, "synthetic_set", SynthesisReport)
     assert len(rows) == report.accepted == 30
     assert {row.origin for row in rows} == {"synthetic"}
-    assert len(store.read_rows(RUN, "synthetic_set", "rejected")) == sum(report.rejected.values())
+    assert len(store.read_rows(RUN, tables.REJECTED)) == sum(report.rejected.values())
     metadata = result.asset_materializations_for_node("synthetic_set")[0].metadata
     assert metadata["dagster/row_count"].value == 30
     plot = metadata["yield funnel"].value

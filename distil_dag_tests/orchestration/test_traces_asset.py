@@ -11,6 +11,7 @@ from dagster_dlt import DagsterDltResource
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.source_text import SourceError, SourceUnavailable
 from distil_dag.assets.traces import traces
+from distil_dag.core import tables
 from distil_dag.core.reports import TracesReport
 from distil_dag.core.task import Task
 from distil_dag.resources.conventions import RUNS
@@ -91,11 +92,11 @@ def test_twice_gives_the_same_rows_and_data_version(home):
         result, logged = materialize(home, run)
         assert result.success
         (event,) = result.asset_materializations_for_node("traces")
-        tables = [store.read_rows(run, "traces", table) for table in ("traces", "quarantine")]
-        seen.append((event.tags["dagster/data_version"], tables))
-        assert "example.com" not in json.dumps(tables) + logged
+        found = [store.read_rows(run, table) for table in (tables.TRACES, tables.QUARANTINE)]
+        seen.append((event.tags["dagster/data_version"], found))
+        assert "example.com" not in json.dumps(found) + logged
     assert seen[0] == seen[1]
-    rows, quarantine = tables
+    rows, quarantine = found
     assert [row["id"] for row in rows] == ["8", "9", "10", "11", "12", "90", "92"]
     assert rows[0]["request"] == "light 8 for <EMAIL_1>"
     assert json.loads(rows[0]["calls"]) == [{"name": "light", "arguments": {"to": "<EMAIL_1>"}}]
@@ -143,7 +144,7 @@ def test_a_table_without_rows_is_a_table(home):
     run = "lights.20200102T000000Z_20200101T000000Z"
     assert materialize(home, run)[0].success
     store = RunStore(home / "store")
-    assert store.read_rows(run, "traces", "traces") == store.read_rows(run, "traces", "quarantine") == []
+    assert store.read_rows(run, tables.TRACES) == store.read_rows(run, tables.QUARANTINE) == []
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 from upath import UPath
 
 from distil_dag.adapters.run_store import RunStore, digest
-from distil_dag.core.case import Example, HeldOut, Message, Trace
+from distil_dag.core import tables
+from distil_dag.core.case import HeldOut, Message, Trace
 from distil_dag.core.reports import TracesReport
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.resources.deployment import deployment
@@ -28,8 +29,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> RunStore:
 
 
 def test_cases_come_back_as_they_went_in(store: RunStore) -> None:
-    store.write_cases("t.r", "traces", "traces", CASES)
-    assert store.read_cases("t.r", "traces", "traces", Trace) == CASES
+    store.write_cases("t.r", tables.TRACES, CASES)
+    assert store.read_cases("t.r", tables.TRACES) == CASES
     assert store.runs() == ["t.r"]
 
 
@@ -39,8 +40,8 @@ def test_a_test_case_keeps_what_production_answered(store: RunStore) -> None:
         HeldOut(id="2", messages=(Message(role="user", content="x"),), production=()),
         HeldOut(id="3", messages=(Message(role="user", content="x"),)),
     ]
-    store.write_cases("t.r", "judged_seeds", "test", cases)
-    assert store.read_cases("t.r", "judged_seeds", "test", HeldOut) == cases
+    store.write_cases("t.r", tables.TEST, cases)
+    assert store.read_cases("t.r", tables.TEST) == cases
 
 
 @pytest.mark.parametrize(
@@ -75,13 +76,13 @@ def test_a_store_in_a_folder_is_known_from_the_root_on(
 
 
 def test_an_empty_table_is_a_table(store: RunStore) -> None:
-    store.write_cases("t.r", "synthetic_set", "rejected", [])
-    assert store.read_cases("t.r", "synthetic_set", "rejected", Example) == []
+    store.write_cases("t.r", tables.SYNTHETIC, [])
+    assert store.read_cases("t.r", tables.SYNTHETIC) == []
 
 
 def test_a_missing_table_says_what_to_materialize(store: RunStore) -> None:
-    with pytest.raises(FileNotFoundError, match="materialize `gguf`"):
-        store.read_rows("t.r", "gguf", "files")
+    with pytest.raises(FileNotFoundError, match="materialize `eval_report`"):
+        store.read_rows("t.r", tables.ANSWERS)
     with pytest.raises(FileNotFoundError, match="materialize `gguf`"):
         store.read_report("t.r", "gguf", TracesReport)
 

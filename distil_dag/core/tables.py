@@ -1,0 +1,57 @@
+"""The tables of a run: which asset writes each, under which name, and of what its rows are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from distil_dag.core.case import Case, Example, HeldOut, Trace
+
+CaseType = TypeVar("CaseType", bound=Case)
+# A table of examples can be read wherever one of cases can.
+CaseType_co = TypeVar("CaseType_co", bound=Case, covariant=True)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of flat rows in the folder of the asset that writes it."""
+
+    asset: str
+    name: str
+
+
+@dataclass(frozen=True)
+class CaseTable(Table, Generic[CaseType_co]):
+    """A table whose rows are cases of one class."""
+
+    row: type[CaseType_co]
+
+
+TRACES = CaseTable("traces", "traces", Trace)
+QUARANTINE = Table("traces", "quarantine")
+TEST = CaseTable("judged_seeds", "test", HeldOut)
+SEEDS = CaseTable("judged_seeds", "seeds", Example)
+CONTEXT = CaseTable("judged_seeds", "context", Example)
+CALIBRATION = CaseTable("judged_seeds", "calibration", Example)
+UNLABELLED = CaseTable("judged_seeds", "unlabelled", Case)
+VERDICTS = Table("judged_seeds", "verdicts")
+SPLIT = Table("judged_seeds", "split")
+SYNTHETIC = CaseTable("synthetic_set", "accepted", Example)
+REJECTED = Table("synthetic_set", "rejected")
+ANSWERS = Table("eval_report", "answers")
+
+TABLES: dict[str, Table] = {
+    "traces": TRACES,
+    "quarantine": QUARANTINE,
+    "test": TEST,
+    "seeds": SEEDS,
+    "context": CONTEXT,
+    "calibration": CALIBRATION,
+    "unlabelled": UNLABELLED,
+    "verdicts": VERDICTS,
+    "split": SPLIT,
+    "synthetic": SYNTHETIC,
+    "rejected": REJECTED,
+    "answers": ANSWERS,
+}
+"""What a user calls each table."""
