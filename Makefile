@@ -48,7 +48,7 @@ $(LLAMA_WHEEL): cmake/llama_cpp_slim.cmake | $(VENV)/.created
 
 $(READY): $(LLAMA_WHEEL) pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --find-links $(WHEELS) --only-binary llama-cpp-python --constraint constraints.txt --editable '.[train,gguf,report,demo,ui,deploy,dev]'
-	$(BIN)/python -m distil_dag.adapters.gguf_tools $(WHEELS)/llama_cpp_python-$(LLAMA_VERSION).tar.gz
+	$(BIN)/python -m distil_dag.adapters.llamacpp.gguf_tools $(WHEELS)/llama_cpp_python-$(LLAMA_VERSION).tar.gz
 	@touch $@
 
 demo-log: $(READY)

@@ -26,12 +26,12 @@ from typing import Any
 
 import numpy as np
 
-from distil_dag.adapters.llama_cpp_engine import LlamaCppEngine
-from distil_dag.adapters.student import Student
+from distil_dag.adapters.llamacpp.engine import LlamaCppEngine
+from distil_dag.adapters.serving.student import Student
 from distil_dag.core.tool_call import parse_answer, same_calls
-from distil_dag.stages.case_files import read_cases
 from distil_dag.stages.ports import Progress
-from distil_dag.stages.progress_line import paced
+from distil_dag.stages.progress import paced
+from distil_dag.stages.reading.case_files import read_cases
 
 _ROOM = 128
 _PASSES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64)

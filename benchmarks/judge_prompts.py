@@ -10,9 +10,9 @@ from pathlib import Path
 
 from distil_dag.core.case import Trace
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.case_files import read_cases
+from distil_dag.stages.judging.rubric import rubric_prompt
 from distil_dag.stages.ports import Prompt
-from distil_dag.stages.rubric_judge import rubric_prompt
+from distil_dag.stages.reading.case_files import read_cases
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "smart_home"
 
@@ -39,8 +39,8 @@ def judge_prompts(agents: int, each: int, max_tokens: int) -> list[Prompt]:
 def exchange_first(prompt: Prompt) -> Prompt:
     """The same text with the exchange in front of what all prompts have in common."""
     (message,) = prompt.messages
-    fenced = re.search(r"(data-\w+)\n.*\n\1", message.content)
-    if fenced is None:
-        raise ValueError("the judge's prompt has no fenced exchange")
-    moved = f"{fenced.group()}\n\n{message.content.replace(fenced.group(), '')}"
+    delimited = re.search(r"(data-\w+)\n.*\n\1", message.content)
+    if delimited is None:
+        raise ValueError("the judge's prompt has no delimited exchange")
+    moved = f"{delimited.group()}\n\n{message.content.replace(delimited.group(), '')}"
     return replace(prompt, messages=(message.model_copy(update={"content": moved}),))

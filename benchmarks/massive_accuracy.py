@@ -42,22 +42,23 @@ from massive_logs import LOGS
 from massive_split import ALONE, TEST, Split, say
 from massive_tables import Cell, differences_table, dump_record, machines, read_record, shares_table
 
-from distil_dag.adapters.candidates import CheckpointCandidate, GgufCandidate, LookupCandidate
-from distil_dag.adapters.decoder_candidate import DecoderCandidate
-from distil_dag.adapters.gguf_export import export
-from distil_dag.adapters.kept_memory import keeping_memory
-from distil_dag.adapters.student_base import base_checkpoint
-from distil_dag.adapters.task_folder import read_task
-from distil_dag.adapters.whole_files import write_whole
+from distil_dag.adapters.candidates.decoder import DecoderCandidate
+from distil_dag.adapters.candidates.models import CheckpointCandidate, GgufCandidate, LookupCandidate
+from distil_dag.adapters.checkpoints.base_weights import base_checkpoint
+from distil_dag.adapters.system.atomic_files import write_whole
+from distil_dag.adapters.system.malloc import keeping_memory
+from distil_dag.adapters.tasks.folder import read_task
 from distil_dag.core.case import Case, Example, Trace
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.task import Task, TrainingSpec
 from distil_dag.core.tool_call import parse_answer, render_calls
 from distil_dag.entrypoints.train import PARENT_VARIABLE, TrainingJob
-from distil_dag.stages import metrics, sft
-from distil_dag.stages.case_files import read_cases
-from distil_dag.stages.evaluation import Candidate
-from distil_dag.stages.sft_trainer import native_bfloat16
+from distil_dag.runs.export import export
+from distil_dag.stages.evaluating import metrics
+from distil_dag.stages.evaluating.evaluate import Candidate
+from distil_dag.stages.reading.case_files import read_cases
+from distil_dag.stages.training import sft
+from distil_dag.stages.training.trainer import native_bfloat16
 
 _TASK = Path(__file__).parents[1] / "examples" / "massive_iot"
 _VARIABLE = "DISTIL_DAG_MASSIVE_TRACES"

@@ -13,16 +13,16 @@ from typing import Any
 
 from massive_logs import LOGS
 
-from distil_dag.adapters.chat_models import open_chat
+from distil_dag.adapters.chat.open_chat import open_chat
 from distil_dag.core.case import Case, Example, Trace
 from distil_dag.core.normalise import request_key
 from distil_dag.core.task import Task, TestSpec
 from distil_dag.core.tool_call import calls_key
-from distil_dag.stages.calibration_cases import set_aside
-from distil_dag.stages.holdout import hold_out
-from distil_dag.stages.judging import Judged, judge, keep_apart
-from distil_dag.stages.progress_line import paced
-from distil_dag.stages.synthesis import synthesize
+from distil_dag.stages.judging.calibration_split import set_aside
+from distil_dag.stages.judging.judge import Judged, judge, keep_apart
+from distil_dag.stages.progress import paced
+from distil_dag.stages.splitting.holdout import hold_out
+from distil_dag.stages.synthesis.generator import synthesize
 
 TEST = 150
 # Synthetic rows that nothing else stands beside.

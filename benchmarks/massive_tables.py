@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from distil_dag.stages.judge_calibration import area
-from distil_dag.stages.report_text import points
+from distil_dag.stages.judging.likelihood.pu_learning import area
+from distil_dag.stages.reporting.markdown import points
 from distil_dag.stages.statistics import paired_interval, wilson
 
 _CONFIDENCE = 0.95

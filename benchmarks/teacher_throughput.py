@@ -31,9 +31,9 @@ from typing import Any
 from judge_prompts import exchange_first, judge_prompts
 from vllm_process import empty_prefix_cache, vllm_python, vllm_server
 
-from distil_dag.adapters.embedded_weights import embedded_checkpoint
-from distil_dag.adapters.endpoint_chat import EndpointChat
-from distil_dag.adapters.prompt_order import by_beginning
+from distil_dag.adapters.llamacpp.embedded_weights import embedded_checkpoint
+from distil_dag.adapters.openai_api.chat import EndpointChat
+from distil_dag.adapters.openai_api.prefix_order import by_beginning
 from distil_dag.core.task import ModelSpec
 from distil_dag.stages.ports import Prompt
 

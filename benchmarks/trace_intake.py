@@ -102,9 +102,9 @@ def parse(pairs: Any) -> int:
 
 def intake(path: Path, source: str) -> int:
     """Load the log as the asset does; returns the rows read."""
+    from distil_dag.adapters.logs.intake import Intake
+    from distil_dag.adapters.logs.source import log_pipeline, log_source, open_log
     from distil_dag.adapters.run_store import RunStore
-    from distil_dag.adapters.trace_intake import Intake
-    from distil_dag.adapters.trace_sources import log_pipeline, log_source, open_log
     from distil_dag.core.run_key import RunKey
     from distil_dag.core.task import Settings, Task
 

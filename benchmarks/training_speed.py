@@ -23,17 +23,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from distil_dag.adapters.kept_memory import keeping_memory
-from distil_dag.adapters.shared_cores import share_cores
-from distil_dag.adapters.student_base import base_checkpoint
+from distil_dag.adapters.checkpoints.base_weights import base_checkpoint
+from distil_dag.adapters.system.malloc import keeping_memory
+from distil_dag.adapters.system.openmp import share_cores
 from distil_dag.core.case import Example
 from distil_dag.core.task import StudentSpec, TrainingSpec
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.case_files import read_cases
 from distil_dag.stages.ports import quiet
-from distil_dag.stages.sft import student_tokenizer
-from distil_dag.stages.sft_rows import TrainingRow, tokenise
-from distil_dag.stages.sft_trainer import load_base, make_trainer
+from distil_dag.stages.reading.case_files import read_cases
+from distil_dag.stages.training.rows import TrainingRow, tokenise
+from distil_dag.stages.training.sft import student_tokenizer
+from distil_dag.stages.training.trainer import load_base, make_trainer
 
 _EXAMPLE = Path(__file__).parents[1] / "examples" / "smart_home"
 _WAYS = ("trl", "ours")

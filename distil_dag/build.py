@@ -21,9 +21,9 @@ from distil_dag.automation.schedules import retrain_weekly
 from distil_dag.automation.sensors import leaderboard_follows, new_traces
 from distil_dag.checks.gates import GATES
 from distil_dag.resources.deployment import deployment
+from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.tasks import TasksResource
-from distil_dag.resources.teacher import TeacherResource
 from distil_dag.resources.trainer import TrainerResource
 
 # In the order of the story.
@@ -44,7 +44,7 @@ def build_defs(
     resources = {
         "store": StoreResource(root=places.store),
         "tasks": TasksResource(folders=[str(folder) for folder in places.task_folders]),
-        "teacher": TeacherResource(cache_root=str(places.cache)),
+        "teacher": ModelsResource(cache_root=str(places.cache)),
         "trainer": TrainerResource(work_root=str(places.work)),
         "dlt": DagsterDltResource(),
     }

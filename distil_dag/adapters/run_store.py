@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 from upath import UPath
 
-from distil_dag.adapters.source_text import store_without_secret
-from distil_dag.adapters.whole_files import write_whole
+from distil_dag.adapters.system.atomic_files import write_whole
+from distil_dag.adapters.system.environment import store_without_secret
 from distil_dag.core.tables import CaseTable, CaseType, Table
 
 ReportType = TypeVar("ReportType", bound=BaseModel)

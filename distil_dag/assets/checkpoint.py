@@ -4,17 +4,17 @@ import shutil
 
 import dagster as dg
 
-from distil_dag.adapters.earlier_run import earlier_student
 from distil_dag.adapters.run_store import RunStore, digest, weights_digest
-from distil_dag.adapters.training_rows import in_mix, tables_of_run
 from distil_dag.core.case import Example
 from distil_dag.core.task import TrainingSpec
-from distil_dag.resources.conventions import MODEL, OWNERS, RUNS, TRAINING_POOL, TRAINING_RETRY
+from distil_dag.resources.asset_defaults import MODEL, OWNERS, RUNS, TRAINING_POOL, TRAINING_RETRY
 from distil_dag.resources.lineage import continuing, made_with
 from distil_dag.resources.model_metadata import checkpoint_metadata
+from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.store import StoreResource
-from distil_dag.resources.teacher import TeacherResource
 from distil_dag.resources.trainer import TrainerResource
+from distil_dag.runs.continued import earlier_student
+from distil_dag.runs.training_rows import in_mix, tables_of_run
 
 
 @dg.asset(
@@ -24,7 +24,7 @@ from distil_dag.resources.trainer import TrainerResource
 def checkpoint(
     context: dg.AssetExecutionContext,
     store: StoreResource,
-    teacher: TeacherResource,
+    teacher: ModelsResource,
     trainer: TrainerResource,
 ) -> dg.MaterializeResult[None]:
     """The student after supervised fine-tuning: weights (adapters merged), tokenizer, chat template.

@@ -4,18 +4,18 @@ from contextlib import ExitStack
 
 import dagster as dg
 
-from distil_dag.adapters.run_candidates import contest_of_run
-from distil_dag.adapters.vllm_server import ServerError
+from distil_dag.adapters.vllm.server import ServerError
 from distil_dag.core import tables
-from distil_dag.resources.conventions import OWNERS, RELEASE, RUNS, TEACHER_POOL, TEACHER_RETRY
+from distil_dag.resources.asset_defaults import OWNERS, RELEASE, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.evaluation import evaluation_metadata, write_report
 from distil_dag.resources.lineage import continuing, made_with
+from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.progress import logged
 from distil_dag.resources.spending import metered, paid, spending_metadata
 from distil_dag.resources.store import StoreResource
-from distil_dag.resources.teacher import TeacherResource
 from distil_dag.resources.trainer import TrainerResource
-from distil_dag.stages.prompt_files import code_version
+from distil_dag.runs.evaluation_plan import plan_evaluation
+from distil_dag.stages.prompting.prompt_files import code_version
 
 
 @dg.asset(
@@ -27,7 +27,7 @@ from distil_dag.stages.prompt_files import code_version
 def eval_report(
     context: dg.AssetExecutionContext,
     store: StoreResource,
-    teacher: TeacherResource,
+    teacher: ModelsResource,
     trainer: TrainerResource,
 ) -> dg.MaterializeResult[None]:
     """The student on the frozen test, beside everything that it has to beat.
@@ -44,14 +44,14 @@ def eval_report(
     try:
         with metered(context, runs, task) as meter, ExitStack() as stack:
             models = paid(teacher, task, meter)
-            contest = stack.enter_context(
-                contest_of_run(runs, run, task, models, trainer.base, teacher.servers)
+            planned = stack.enter_context(
+                plan_evaluation(runs, run, task, models, trainer.base, teacher.servers)
             )
-            report, answers = contest.held(task, logged(context.log, "evaluating"))
+            report, answers = planned.held(task, logged(context.log, "evaluating"))
     except (FileNotFoundError, ImportError, ServerError, ValueError) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     version = runs.write_rows(run, tables.ANSWERS, answers)
-    report = write_report(runs, run, task.name, report, contest)
+    report = write_report(runs, run, task.name, report, planned)
     shown = evaluation_metadata(report) | spending_metadata(meter) | teacher.metadata()
     shown |= made_with(task, "eval_report") | continuing(context.instance, task.continues, "eval_report")
     return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=shown)

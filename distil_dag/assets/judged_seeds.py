@@ -2,19 +2,19 @@
 
 import dagster as dg
 
-from distil_dag.adapters.earlier_run import set_aside_before
 from distil_dag.adapters.run_store import digest
 from distil_dag.core import tables
-from distil_dag.resources.conventions import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
+from distil_dag.resources.asset_defaults import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.judge_metadata import judge_metadata
 from distil_dag.resources.lineage import made_with
+from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.spending import Outlook, metered
 from distil_dag.resources.store import StoreResource
-from distil_dag.resources.teacher import TeacherResource
-from distil_dag.stages.holdout import split_rows
-from distil_dag.stages.judge_log import judge_log
-from distil_dag.stages.label_sheet import TO_LABEL, label_sheet
-from distil_dag.stages.prompt_files import code_version
+from distil_dag.runs.continued import set_aside_before
+from distil_dag.stages.judging.label_sheet import TO_LABEL, label_sheet
+from distil_dag.stages.judging.pipeline import judge_log
+from distil_dag.stages.prompting.prompt_files import code_version
+from distil_dag.stages.splitting.holdout import split_rows
 
 
 @dg.asset(
@@ -23,7 +23,7 @@ from distil_dag.stages.prompt_files import code_version
     kinds={"llamacpp", "parquet"}, owners=OWNERS, group_name=DATA,
 )  # fmt: skip
 def judged_seeds(
-    context: dg.AssetExecutionContext, store: StoreResource, teacher: TeacherResource
+    context: dg.AssetExecutionContext, store: StoreResource, teacher: ModelsResource
 ) -> dg.MaterializeResult[None]:
     """Held-out test, and the logged calls that a judge found good enough to learn from.
 

@@ -3,10 +3,10 @@
 import dagster as dg
 
 from distil_dag.adapters.run_store import digest
-from distil_dag.adapters.standings import best_of_each_task, standings
-from distil_dag.resources.conventions import OWNERS, RELEASE
+from distil_dag.resources.asset_defaults import OWNERS, RELEASE
 from distil_dag.resources.metadata import table
 from distil_dag.resources.store import StoreResource
+from distil_dag.runs.standings import best_of_each_task, standings
 
 # `eager()` falls silent for good once a gated run has left a partition without a report, waits while
 # any other run is under way, and misses what reports just after a refresh. A refresh takes no time.

@@ -2,17 +2,17 @@
 
 import dagster as dg
 
-from distil_dag.adapters.earlier_run import earlier_round
 from distil_dag.core import tables
 from distil_dag.core.case import Case
-from distil_dag.resources.conventions import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
+from distil_dag.resources.asset_defaults import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.lineage import continuing, made_with
+from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.spending import Outlook, metered
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.synthesis_metadata import synthesis_metadata
-from distil_dag.resources.teacher import TeacherResource
-from distil_dag.stages.prompt_files import code_version
-from distil_dag.stages.synthesis import LATER_CALLS, synthesize
+from distil_dag.runs.continued import earlier_round
+from distil_dag.stages.prompting.prompt_files import code_version
+from distil_dag.stages.synthesis.generator import LATER_CALLS, synthesize
 
 
 @dg.asset(
@@ -21,7 +21,7 @@ from distil_dag.stages.synthesis import LATER_CALLS, synthesize
     owners=OWNERS, group_name=DATA,
 )  # fmt: skip
 def synthetic_set(
-    context: dg.AssetExecutionContext, store: StoreResource, teacher: TeacherResource
+    context: dg.AssetExecutionContext, store: StoreResource, teacher: ModelsResource
 ) -> dg.MaterializeResult[None]:
     """Synthetic requests whose tool call was planned first, checked against the seeds' conventions.
 

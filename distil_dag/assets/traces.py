@@ -7,12 +7,11 @@ import dagster as dg
 from dagster_dlt import DagsterDltResource, dlt_assets
 from pydantic import Field
 
-from distil_dag.adapters.earlier_run import continued
+from distil_dag.adapters.logs.intake import Intake
+from distil_dag.adapters.logs.source import log_pipeline, log_source, open_log, without_secrets
 from distil_dag.adapters.run_store import digest
-from distil_dag.adapters.trace_intake import Intake
-from distil_dag.adapters.trace_sources import log_pipeline, log_source, open_log, without_secrets
 from distil_dag.core.run_key import RunKey
-from distil_dag.resources.conventions import DATA, INTAKE_POOL, RUNS
+from distil_dag.resources.asset_defaults import DATA, INTAKE_POOL, RUNS
 from distil_dag.resources.lineage import made_with
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.tasks import TasksResource
@@ -22,6 +21,7 @@ from distil_dag.resources.traces_in_dagster import (
     refuse_beside_another,
     traces_metadata,
 )
+from distil_dag.runs.continued import continued
 
 
 class TracesConfig(dg.Config):

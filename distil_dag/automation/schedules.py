@@ -2,12 +2,12 @@
 
 import dagster as dg
 
-from distil_dag.adapters.trace_sources import count_between
+from distil_dag.adapters.logs.source import count_between
 from distil_dag.automation.jobs import distil_run
 from distil_dag.automation.reasons import unread
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import trailing_window
-from distil_dag.resources.conventions import RUNS
+from distil_dag.resources.asset_defaults import RUNS
 from distil_dag.resources.tasks import TasksResource
 
 

@@ -6,13 +6,13 @@ from functools import partial
 
 import dagster as dg
 
-from distil_dag.adapters.trace_sources import count_between
+from distil_dag.adapters.logs.source import count_between
 from distil_dag.automation.jobs import distil_run
 from distil_dag.automation.reasons import unread
 from distil_dag.core.run_key import RunKey
-from distil_dag.core.run_plan import BEGINNING, PastRun, Wait, plan_run
+from distil_dag.core.run_plan import BEGINNING, PastRun, Wait, plan_next_run
 from distil_dag.core.task import Task
-from distil_dag.resources.conventions import PARTITION_TAG, RUNS
+from distil_dag.resources.asset_defaults import PARTITION_TAG, RUNS
 from distil_dag.resources.tasks import TasksResource, key_among
 
 # On from the start: it is cheap, and a leaderboard that nobody refreshes misleads.
@@ -110,4 +110,4 @@ def _plan(task: Task, past: list[PastRun], now: datetime) -> RunKey | Wait:
     if task.settings.traces.time_column is None:
         return Wait(f"{task.name}: its log has no time column, so what is new can't be told")
     threshold = task.settings.automation.new_traces
-    return plan_run(task.name, past, partial(count_between, task), threshold, now)
+    return plan_next_run(task.name, past, partial(count_between, task), threshold, now)

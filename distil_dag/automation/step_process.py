@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from distil_dag.adapters.processes import RUN_VARIABLE, end_with_parent
+from distil_dag.adapters.system.processes import RUN_VARIABLE, end_with_parent
 
 os.environ[RUN_VARIABLE] = str(os.getppid())
 end_with_parent()

@@ -24,9 +24,9 @@ from distil_dag.core.reports import (
 from distil_dag.core.task import GateName, GateSpec, Task
 from distil_dag.resources.metadata import figures, table
 from distil_dag.resources.store import StoreResource
-from distil_dag.stages.evaluation import BASE, LOOKUP
+from distil_dag.stages.evaluating.evaluate import BASE, LOOKUP
 
-Judge = Callable[[RunStore, str, Task, GateSpec], list[gates.Finding]]
+Check = Callable[[RunStore, str, Task, GateSpec], list[gates.Finding]]
 
 
 class GateConfig(dg.Config):
@@ -51,7 +51,7 @@ def run_under_check(context: dg.AssetCheckExecutionContext, asset: str) -> str:
     return run
 
 
-def gates_of(asset: str, judge: Judge, descriptions: dict[GateName, str]) -> dg.AssetChecksDefinition:
+def gates_of(asset: str, judge: Check, descriptions: dict[GateName, str]) -> dg.AssetChecksDefinition:
     """One step that passes all gates of an asset in review; each is a blocking check of its own."""
     specs = [
         dg.AssetCheckSpec(name=gate, asset=asset, blocking=True, description=text)
@@ -97,12 +97,12 @@ def _result(asset: str, run: str, finding: gates.Finding) -> dg.AssetCheckResult
 
 
 def _traces(store: RunStore, run: str, task: Task, spec: GateSpec) -> list[gates.Finding]:
-    return gates.judge_traces(store.read_report(run, "traces", TracesReport), spec)
+    return gates.check_traces(store.read_report(run, "traces", TracesReport), spec)
 
 
 def _seeds(store: RunStore, run: str, task: Task, spec: GateSpec) -> list[gates.Finding]:
     labelled = [case for table in (tables.SEEDS, tables.CONTEXT) for case in store.read_cases(run, table)]
-    return gates.judge_seeds(
+    return gates.check_seeds(
         store.read_report(run, "judged_seeds", JudgeReport),
         store.read_cases(run, tables.TEST),
         labelled,
@@ -113,7 +113,7 @@ def _seeds(store: RunStore, run: str, task: Task, spec: GateSpec) -> list[gates.
 
 
 def _synthetic(store: RunStore, run: str, task: Task, spec: GateSpec) -> list[gates.Finding]:
-    return gates.judge_synthetic(
+    return gates.check_synthetic(
         store.read_report(run, "synthetic_set", SynthesisReport),
         store.read_cases(run, tables.SYNTHETIC),
         store.read_cases(run, tables.TEST),
@@ -123,15 +123,15 @@ def _synthetic(store: RunStore, run: str, task: Task, spec: GateSpec) -> list[ga
 
 
 def _training(store: RunStore, run: str, task: Task, spec: GateSpec) -> list[gates.Finding]:
-    return gates.judge_training(store.read_report(run, "checkpoint", TrainReport), spec)
+    return gates.check_training(store.read_report(run, "checkpoint", TrainReport), spec)
 
 
 def _export(store: RunStore, run: str, task: Task, spec: GateSpec) -> list[gates.Finding]:
-    return gates.judge_export(store.read_report(run, "gguf", GgufReport), spec)
+    return gates.check_export(store.read_report(run, "gguf", GgufReport), spec)
 
 
 def _student(store: RunStore, run: str, task: Task, spec: GateSpec) -> list[gates.Finding]:
-    return gates.judge_student(store.read_report(run, "eval_report", EvalReport), spec, BASE, LOOKUP)
+    return gates.check_student(store.read_report(run, "eval_report", EvalReport), spec, BASE, LOOKUP)
 
 
 GATES = [

@@ -19,8 +19,8 @@ from typing import Literal
 from rich.console import Console
 from rich.markup import escape
 
-from distil_dag.adapters.embedded_weights import embedded_gguf
-from distil_dag.adapters.task_folder import TaskFolderError
+from distil_dag.adapters.llamacpp.embedded_weights import embedded_gguf
+from distil_dag.adapters.tasks.folder import TaskFolderError
 from distil_dag.core.task import Task
 from distil_dag.resources.deployment import Deployment, deployment
 from distil_dag.resources.tasks import TasksResource
@@ -128,7 +128,7 @@ def _compiler() -> Check:
 
 
 def _converter() -> Check:
-    from distil_dag.adapters import gguf_tools
+    from distil_dag.adapters.llamacpp import gguf_tools
 
     return _found("GGUF converter", gguf_tools.find_converter)
 

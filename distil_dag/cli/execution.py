@@ -24,7 +24,7 @@ from dagster._core.remote_origin import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from distil_dag.cli.errors import CommandError
-from distil_dag.resources.conventions import PARTITION_TAG, RUNS
+from distil_dag.resources.asset_defaults import PARTITION_TAG, RUNS
 from distil_dag.resources.deployment import Deployment
 
 _MODULE = "distil_dag.definitions"

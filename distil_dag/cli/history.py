@@ -13,11 +13,11 @@ from distil_dag.adapters.run_store import RunStore
 from distil_dag.cli.errors import CommandError
 from distil_dag.core.reports import EvalReport
 from distil_dag.core.task import Task
-from distil_dag.resources.conventions import PARTITION_TAG, RUNS
+from distil_dag.resources.asset_defaults import PARTITION_TAG, RUNS
 from distil_dag.resources.deployment import Deployment, deployment
 from distil_dag.resources.lineage import Ancestor, ancestors, as_mermaid, as_text
 from distil_dag.resources.spending import RESUMABLE_TAG
-from distil_dag.stages.metrics import EXACT
+from distil_dag.stages.evaluating.metrics import EXACT
 
 # The end of the chain first: what a run got to is what its lineage starts from.
 _ENDS = ("eval_report", "gguf", "checkpoint", "synthetic_set", "judged_seeds", "traces")
@@ -34,8 +34,8 @@ def show_lineage(subject: str, json: bool, mermaid: bool) -> None:
 
 
 def _of_file(path: Path) -> list[Ancestor]:
-    from distil_dag.adapters.gguf_tools import read_metadata
-    from distil_dag.adapters.student import LINEAGE
+    from distil_dag.adapters.llamacpp.gguf_tools import read_metadata
+    from distil_dag.adapters.serving.student import LINEAGE
 
     if not path.is_file():
         raise CommandError(f"{path} is not a file")

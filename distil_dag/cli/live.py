@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distil_dag.cli.durations import duration
-from distil_dag.stages.progress_line import ProgressLine
+from distil_dag.stages.progress import ProgressLine
 
 _Type = dg.DagsterEventType
 _BAR_WIDTH = 30

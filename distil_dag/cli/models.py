@@ -9,11 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from distil_dag.adapters.candidates import ChatCandidate, GgufCandidate
-from distil_dag.adapters.chat_models import open_chat
-from distil_dag.adapters.decoder_candidate import DecoderCandidate
-from distil_dag.adapters.gguf_tools import read_metadata
-from distil_dag.adapters.source_text import expand, masked, unexpanded
+from distil_dag.adapters.candidates.decoder import DecoderCandidate
+from distil_dag.adapters.candidates.models import ChatCandidate, GgufCandidate
+from distil_dag.adapters.chat.open_chat import open_chat
+from distil_dag.adapters.llamacpp.gguf_tools import read_metadata
+from distil_dag.adapters.system.environment import expand, masked, unexpanded
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.task_folders import find_task
 from distil_dag.core.case import Case, Message
@@ -22,10 +22,10 @@ from distil_dag.core.task import ModelSpec, Task
 from distil_dag.core.tool_call import parse_answer
 from distil_dag.core.toolset import Toolset
 from distil_dag.resources.deployment import deployment
-from distil_dag.stages.case_files import read_cases
-from distil_dag.stages.evaluation import Candidate, evaluate_model
-from distil_dag.stages.metrics import METRICS
-from distil_dag.stages.scored import sureness
+from distil_dag.stages.evaluating.answers import sureness
+from distil_dag.stages.evaluating.evaluate import Candidate, evaluate_model
+from distil_dag.stages.evaluating.metrics import METRICS
+from distil_dag.stages.reading.case_files import read_cases
 
 _SHOWN_MISTAKES = 20
 _LONGEST_ANSWER = 128

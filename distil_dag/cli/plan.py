@@ -8,7 +8,6 @@ import dagster as dg
 from rich.console import Console
 from rich.table import Table
 
-from distil_dag.adapters.run_forecast import plan_run
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.cli.durations import duration
 from distil_dag.cli.errors import CommandError
@@ -18,7 +17,8 @@ from distil_dag.core.forecast import Plan, Range
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.spending import money
 from distil_dag.resources.deployment import deployment
-from distil_dag.resources.teacher import TeacherResource
+from distil_dag.resources.models import ModelsResource
+from distil_dag.runs.plan import forecast_run
 
 
 def plan_task(task_text: str, key_text: str | None, parent: str, settings: list[str], json: bool) -> None:
@@ -28,7 +28,7 @@ def plan_task(task_text: str, key_text: str | None, parent: str, settings: list[
     key = RunKey.parse(run_key(task, key_text, datetime.now(UTC)), task.name)
     store = RunStore(places.store)
     task = going_on(task, str(key), parent, store)
-    teacher = TeacherResource(cache_root=str(places.cache))
+    teacher = ModelsResource(cache_root=str(places.cache))
     console = Console(stderr=True)
     with console.status("reading the log …") as status:
 
@@ -36,7 +36,7 @@ def plan_task(task_text: str, key_text: str | None, parent: str, settings: list[
             status.update(f"rehearsing: {done}/{total} {note}")
 
         try:
-            plan = plan_run(task, key, store, teacher.chat, places.cache / "paces.json", told)
+            plan = forecast_run(task, key, store, teacher.chat, places.cache / "paces.json", told)
         except dg.Failure as error:
             raise CommandError(error.description or str(error), exit_code=1) from error
         except (ValueError, FileNotFoundError, ImportError, RuntimeError) as error:

@@ -28,8 +28,8 @@ from distil_dag.core.run_plan import BEGINNING
 from distil_dag.core.task import Task
 from distil_dag.resources.deployment import Deployment, deployment
 from distil_dag.resources.spending import RESUMABLE_TAG, run_command
-from distil_dag.stages.metrics import METRICS
-from distil_dag.stages.report_text import helped
+from distil_dag.stages.evaluating.metrics import METRICS
+from distil_dag.stages.reporting.markdown import helped
 
 # The exit code of a run that its budget stopped.
 OUT_OF_BUDGET = 3

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from distil_dag.adapters.earlier_run import continued
 from distil_dag.adapters.run_store import RunStore
-from distil_dag.adapters.task_folder import TaskFolderError, read_task
+from distil_dag.adapters.tasks.folder import TaskFolderError, read_task
 from distil_dag.cli.errors import CommandError
 from distil_dag.core.task import Task
 from distil_dag.resources.deployment import Deployment, deployment
 from distil_dag.resources.tasks import TasksResource
+from distil_dag.runs.continued import continued
 
 
 def find_task(text: str, places: Deployment, overrides: Mapping[str, str] | None = None) -> Task:
@@ -52,7 +52,7 @@ def parse_overrides(settings: Sequence[str]) -> dict[str, str]:
 
 def write_template(folder: Path, force: bool) -> None:
     """Write a commented task folder, known from then on; CommandError when that would overwrite something."""
-    from distil_dag.stages.task_template import task_template
+    from distil_dag.cli.task_template import task_template
 
     name = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in folder.resolve().name)
     files = task_template(name.lstrip("_-") or "my_task")

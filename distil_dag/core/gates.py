@@ -39,7 +39,7 @@ class Finding(BaseModel):
     severity: Literal["error", "warn"] = "error"
 
 
-def judge_traces(report: TracesReport, spec: GateSpec) -> list[Finding]:
+def check_traces(report: TracesReport, spec: GateSpec) -> list[Finding]:
     """Whether there is enough to distil from, and the log was readable."""
     share = report.quarantined_total / report.read if report.read else 0.0
     reasons = [{"reason": reason, "rows": n} for reason, n in _largest_first(report.quarantined)]
@@ -63,7 +63,7 @@ def judge_traces(report: TracesReport, spec: GateSpec) -> list[Finding]:
     )
 
 
-def judge_seeds(
+def check_seeds(
     report: JudgeReport,
     test: Sequence[Case],
     labelled: Sequence[Case],
@@ -119,7 +119,7 @@ def _calibration_finding(report: JudgeReport, spec: GateSpec) -> Finding:
     )
 
 
-def judge_synthetic(
+def check_synthetic(
     report: SynthesisReport, rows: Sequence[Case], test: Sequence[Case], toolset: Toolset, spec: GateSpec
 ) -> list[Finding]:
     """Whether the synthetic rows are valid and cover the plan, and none of them is a test case."""
@@ -161,7 +161,7 @@ def judge_synthetic(
     )
 
 
-def judge_training(report: TrainReport, spec: GateSpec) -> list[Finding]:
+def check_training(report: TrainReport, spec: GateSpec) -> list[Finding]:
     """Whether the right thing was supervised, and the model learned from it."""
     losses = [loss for _, loss in report.loss]
     finite = bool(losses) and all(math.isfinite(loss) for loss in losses)
@@ -202,7 +202,7 @@ def judge_training(report: TrainReport, spec: GateSpec) -> list[Finding]:
     )
 
 
-def judge_export(report: GgufReport, spec: GateSpec) -> list[Finding]:
+def check_export(report: GgufReport, spec: GateSpec) -> list[Finding]:
     """Whether the exported files tokenize, prompt and answer as the checkpoint does.
 
     Answers are held against it in f16, which only conversion can have changed, and in the primary
@@ -243,7 +243,7 @@ def judge_export(report: GgufReport, spec: GateSpec) -> list[Finding]:
     )
 
 
-def judge_student(report: EvalReport, spec: GateSpec, base: str, lookup: str) -> list[Finding]:
+def check_student(report: EvalReport, spec: GateSpec, base: str, lookup: str) -> list[Finding]:
     """Whether the student beats its own base and a lookup of the nearest trace, beyond chance."""
     return _stamp(
         spec,

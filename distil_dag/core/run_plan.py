@@ -37,7 +37,7 @@ class Wait:
     reason: str
 
 
-def plan_run(
+def plan_next_run(
     task: str,
     past: Sequence[PastRun],
     count_between: Callable[[datetime, datetime], int],

@@ -2,7 +2,7 @@
 
 A task folder holds `task.yaml`, `job_description.json` (description and tools) and, optionally,
 a frozen `test.jsonl`. Reading the folder, with file and line for every mistake, is the work of
-`distil_dag.adapters.task_folder`; this module only says what is allowed.
+`distil_dag.adapters.tasks.folder`; this module only says what is allowed.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from distil_dag.core.tool_call import ToolCall
 
-Outcome = Literal["passed", "rejected", "unjudged"]
+VerdictOutcome = Literal["passed", "rejected", "unjudged"]
 
 
 class Proposal(BaseModel):
@@ -34,7 +34,7 @@ class Verdict(BaseModel):
     trace_id: str
     request: str
     calls: tuple[ToolCall, ...]
-    outcome: Outcome
+    outcome: VerdictOutcome
     score: float | None = Field(default=None, ge=0, le=1, description="none where nothing could be read")
     reason: str
     explanation: str = ""

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 
 # Called for (free, total) bytes of the device; None where there is no GPU.
-Reading = Callable[[], tuple[int, int] | None]
+ReadMemory = Callable[[], tuple[int, int] | None]
 
 _GIB = 1024**3
 _SAY_SECONDS = 10.0
 
 
 def wait_for_memory(
-    read: Reading,
+    read: ReadMemory,
     share: float,
     seconds: float,
     say: Callable[[str], None],

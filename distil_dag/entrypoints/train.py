@@ -27,17 +27,17 @@ import pyarrow.parquet as pq
 from dagster_pipes import open_dagster_pipes
 from pydantic import BaseModel, ConfigDict
 
-from distil_dag.adapters.processes import ProcessMark
-from distil_dag.adapters.shared_cores import share_cores
-from distil_dag.adapters.whole_files import write_whole
+from distil_dag.adapters.system.atomic_files import write_whole
+from distil_dag.adapters.system.openmp import share_cores
+from distil_dag.adapters.system.processes import ProcessMark
 from distil_dag.core.case import Example
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.task import StudentSpec, TrainingSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.entrypoints.gpu_memory import current_gpu, wait_for_memory
-from distil_dag.stages import sft
 from distil_dag.stages.ports import Progress
-from distil_dag.stages.progress_line import paced
+from distil_dag.stages.progress import paced
+from distil_dag.stages.training import sft
 
 _JOB_FILE = "job.json"
 _ROWS_FILE = "rows.parquet"

@@ -20,9 +20,9 @@ from pathlib import Path
 import dagster as dg
 from upath import UPath
 
-from distil_dag.adapters.locks import locked
-from distil_dag.adapters.source_text import store_without_secret
-from distil_dag.adapters.whole_files import write_whole
+from distil_dag.adapters.system.atomic_files import write_whole
+from distil_dag.adapters.system.environment import store_without_secret
+from distil_dag.adapters.system.locks import locked
 
 _TASKS_FILE = "tasks.txt"
 
@@ -71,7 +71,7 @@ class Deployment:
         os.environ.update(self.environment())
         self.dagster_home.mkdir(parents=True, exist_ok=True)
         settings = self.dagster_home / "dagster.yaml"
-        # Of several first commands one makes the databases; two at once would spoil each other's.
+        # Of several first commands one makes the databases; two at once would corrupt each other's.
         with locked(self.dagster_home / ".lock"):
             if not settings.exists():
                 settings.write_text(default_settings(), encoding="utf-8")

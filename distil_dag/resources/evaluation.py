@@ -8,17 +8,17 @@ from collections.abc import Sequence
 import dagster as dg
 from upath import UPath
 
-from distil_dag.adapters.run_candidates import Contest, cases_as_jsonl
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core.case import Case
 from distil_dag.core.reports import EvalReport
 from distil_dag.resources.lineage import PROMPTS_KEY
 from distil_dag.resources.metadata import figures, image, table
-from distil_dag.stages import plots
-from distil_dag.stages.metrics import METRICS
-from distil_dag.stages.prompt_files import digests
-from distil_dag.stages.report_html import report_html
-from distil_dag.stages.report_text import helped, report_markdown
+from distil_dag.runs.evaluation_plan import EvaluationPlan, cases_as_jsonl
+from distil_dag.stages.evaluating.metrics import METRICS
+from distil_dag.stages.prompting.prompt_files import digests
+from distil_dag.stages.reporting import plots
+from distil_dag.stages.reporting.html import report_html
+from distil_dag.stages.reporting.markdown import helped, report_markdown
 
 # Beyond this many characters a request is no argument to type; its case is named instead.
 _TYPED = 400
@@ -26,16 +26,18 @@ _TYPED = 400
 _COMMANDS = 20
 
 
-def write_report(store: RunStore, run: str, task: str, report: EvalReport, contest: Contest) -> EvalReport:
+def write_report(
+    store: RunStore, run: str, task: str, report: EvalReport, planned: EvaluationPlan
+) -> EvalReport:
     """Write report.html, report.md, report.json and test.jsonl; returns what was written.
 
     It has the path of the page, the command that scores again, and one that asks again for each failure.
     """
     folder = store.folder(run, "eval_report")
-    test = store.write_bytes(run, "eval_report", "test.jsonl", cases_as_jsonl(contest.test))
-    model = str(store.folder(run, "gguf") / "files" / contest.student_file)
+    test = store.write_bytes(run, "eval_report", "test.jsonl", cases_as_jsonl(planned.test))
+    model = str(store.folder(run, "gguf") / "files" / planned.student_file)
     score = ["distil-dag", "eval", str(test), "--model", model, "--task", task, "--plain", "--json"]
-    cases = {case.id: case for case in contest.test}
+    cases = {case.id: case for case in planned.test}
     failures = [
         {**row, "command": _ask_again(cases[row["case"]], model, score) if row["case"] in cases else ""}
         for row in report.failures
@@ -102,7 +104,7 @@ def evaluation_metadata(report: EvalReport) -> dict[str, dg.RawMetadataValue]:
         "differences, plot": image(plots.differences(report, 0.8), "paired differences"),
         **pictures,
         "mistakes": table(failures),
-        # Indented, not fenced: a request may hold a fence.
+        # Indented, not delimited: a request may hold a fence.
         "score and ask again": dg.MetadataValue.md("\n".join(f"    {line}" for line in commands)),
         **figures(numbers),
         **{f"latency {name} ms": round(value, 1) for name, value in student.latency_ms.items()},

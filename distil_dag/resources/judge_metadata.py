@@ -12,9 +12,9 @@ from distil_dag.core.tool_call import render_call
 from distil_dag.core.verdict import Verdict
 from distil_dag.resources.lineage import PROMPTS_KEY
 from distil_dag.resources.metadata import figures, image, table
-from distil_dag.stages import relabelling
-from distil_dag.stages.judge_plots import outcome_bars, score_histogram
-from distil_dag.stages.judging import VALIDITY
+from distil_dag.stages.judging import relabelling
+from distil_dag.stages.judging.judge import VALIDITY
+from distil_dag.stages.judging.plots import outcome_bars, score_histogram
 
 _COMMITTEE = (
     "labeller", relabelling.PROPOSED, relabelling.TAKEN, relabelling.AS_LOGGED, relabelling.REFUSED_BY_TOOLS,

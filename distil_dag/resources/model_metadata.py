@@ -10,8 +10,8 @@ import dagster as dg
 from distil_dag.core.reports import Depth, GgufReport, TrainReport
 from distil_dag.core.task import TrainingSpec
 from distil_dag.resources.metadata import figures, image, table
-from distil_dag.stages.export import Parity
-from distil_dag.stages.loss_plot import loss_plot
+from distil_dag.stages.exporting.parity import Parity
+from distil_dag.stages.training.plots import loss_plot
 
 
 def checkpoint_metadata(report: TrainReport, spec: TrainingSpec, folder: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dagster import DagsterLogManager
 
 from distil_dag.stages.ports import Progress
-from distil_dag.stages.progress_line import paced
+from distil_dag.stages.progress import paced
 
 
 def logged(log: DagsterLogManager, what: str, spent: Callable[[], str] | None = None) -> Progress:

@@ -9,14 +9,14 @@ from typing import Any
 
 import dagster as dg
 
-from distil_dag.adapters.meter import Meter, run_meter
-from distil_dag.adapters.run_candidates import OpenChat
+from distil_dag.adapters.chat.meter import Meter, run_meter
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core.spending import BudgetReachedError, Usage
 from distil_dag.core.task import Task
 from distil_dag.resources.metadata import table
+from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.progress import logged
-from distil_dag.resources.teacher import TeacherResource
+from distil_dag.runs.evaluation_plan import OpenChat
 from distil_dag.stages.ports import Progress
 
 # A tag of the Dagster run that its budget stopped; the value names the setting that allows more.
@@ -50,7 +50,7 @@ def metered(context: dg.AssetExecutionContext, runs: RunStore, task: Task) -> It
         raise dg.Failure(description=advice, metadata=spending_metadata(meter), allow_retries=False) from stop
 
 
-def paid(teacher: TeacherResource, task: Task, meter: Meter) -> OpenChat:
+def paid(teacher: ModelsResource, task: Task, meter: Meter) -> OpenChat:
     """Opens chat models, with the meter on the teacher alone: the student's base is not paid for."""
     return lambda spec: teacher.chat(spec, meter if spec == task.settings.teacher else None)
 

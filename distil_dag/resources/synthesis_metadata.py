@@ -9,8 +9,8 @@ from distil_dag.core.reports import SynthesisReport
 from distil_dag.core.tool_call import render_call
 from distil_dag.resources.lineage import PROMPTS_KEY
 from distil_dag.resources.metadata import image, table
-from distil_dag.stages.synthesis import Synthetic
-from distil_dag.stages.synthesis_plots import funnel_plot, funnel_rows
+from distil_dag.stages.synthesis.generator import Synthetic
+from distil_dag.stages.synthesis.plots import funnel_plot, funnel_rows
 
 _SHOWN = 20
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from distil_dag.adapters.task_folder import TaskFolderError, read_task
+from distil_dag.adapters.tasks.folder import TaskFolderError, read_task
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
 

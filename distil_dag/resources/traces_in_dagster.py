@@ -8,12 +8,12 @@ import dagster as dg
 from dagster_dlt import DagsterDltTranslator
 from upath import UPath
 
-from distil_dag.adapters.source_text import SourceUnavailable
-from distil_dag.adapters.trace_intake import SCHEMAS, TRACES, Intake
-from distil_dag.adapters.trace_sources import source_error
+from distil_dag.adapters.logs.intake import SCHEMAS, TRACES, Intake
+from distil_dag.adapters.logs.source import source_error
+from distil_dag.adapters.system.environment import SourceUnavailable
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
-from distil_dag.resources.conventions import INTAKE_RETRY, OWNERS, PARTITION_TAG
+from distil_dag.resources.asset_defaults import INTAKE_RETRY, OWNERS, PARTITION_TAG
 from distil_dag.resources.lineage import continuing
 from distil_dag.resources.metadata import table
 

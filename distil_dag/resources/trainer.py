@@ -12,17 +12,17 @@ import dagster as dg
 from dagster._core.errors import DagsterPipesExecutionError
 from pydantic import Field
 
-from distil_dag.adapters.earlier_run import EarlierStudent
-from distil_dag.adapters.kept_memory import keeping_memory
-from distil_dag.adapters.student_base import base_checkpoint, layers_of
-from distil_dag.adapters.whole_files import write_whole
+from distil_dag.adapters.checkpoints.base_weights import base_checkpoint, layers_of
+from distil_dag.adapters.system.atomic_files import write_whole
+from distil_dag.adapters.system.malloc import keeping_memory
 from distil_dag.core.case import Example
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.task import Task
 from distil_dag.entrypoints.train import PARENT_VARIABLE, TrainingJob
-from distil_dag.stages.answer_habits import FILE, AnswerHabits
-from distil_dag.stages.depth import refuse_deeper
-from distil_dag.stages.sft import MODEL, REPORT, fingerprint
+from distil_dag.runs.continued import EarlierStudent
+from distil_dag.stages.student.draft_model import FILE, DraftModel
+from distil_dag.stages.training.layer_pruning import refuse_deeper
+from distil_dag.stages.training.sft import MODEL, REPORT, fingerprint
 
 _KEPT = 3
 
@@ -81,7 +81,7 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         report = TrainReport.model_validate_json((folder / REPORT).read_text())
         if start:
             # What it was shown in earlier rounds it may answer still.
-            habits = AnswerHabits.fit([*start.rows, *rows], task.toolset)
+            habits = DraftModel.fit([*start.rows, *rows], task.toolset)
             write_whole(folder / MODEL / FILE, habits.dumps().encode())
         _forget_older(folder)
         return report.model_copy(update={"continues": task.continues}), folder / MODEL

@@ -17,13 +17,13 @@ def quiet(done: int, total: int, note: str = "") -> None:
 
 
 # Called with a prompt's place and its reply as soon as that reply is in, in no particular order.
-Arrived = Callable[[int, "Reply"], None]
+OnReply = Callable[[int, "Reply"], None]
 # The same for scores.
-Heard = Callable[[int, "Score"], None]
+OnScore = Callable[[int, "Score"], None]
 
 
 def unheeded(place: int, reply: object) -> None:
-    """An Arrived, or a Heard, that does nothing."""
+    """An OnReply, or a OnScore, that does nothing."""
 
 
 class ModelUnreachableError(RuntimeError):
@@ -84,8 +84,8 @@ class ChatModel(Protocol):
         """Model and revision, e.g. `smollm2-135m-instruct@sha256:…`: what the lineage records."""
         ...
 
-    def generate(self, prompts: Sequence[Prompt], arrived: Arrived = unheeded) -> list[Reply]: ...
+    def generate(self, prompts: Sequence[Prompt], arrived: OnReply = unheeded) -> list[Reply]: ...
 
-    def score(self, items: Sequence[tuple[Prompt, str]], arrived: Heard = unheeded) -> list[Score]:
+    def score(self, items: Sequence[tuple[Prompt, str]], arrived: OnScore = unheeded) -> list[Score]:
         """How likely the assistant's whole text is behind each prompt (temperature 1)."""
         ...

@@ -1,0 +1,70 @@
+"""From a task's `ModelSpec` to a chat model that is ready to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from distil_dag.adapters.chat.cache import CachedChat
+from distil_dag.adapters.chat.meter import Meter
+from distil_dag.adapters.chat.metered import counting_cached, metered
+from distil_dag.adapters.llamacpp.embedded_weights import embedded_batch_gguf, embedded_gguf
+from distil_dag.adapters.vllm.lease import Servers
+from distil_dag.core.task import ModelSpec
+from distil_dag.stages.ports import ChatModel
+
+
+@contextmanager
+def open_chat(
+    spec: ModelSpec,
+    cache_folder: Path | None = None,
+    servers: Servers | None = None,
+    meter: Meter | None = None,
+) -> Iterator[ChatModel]:
+    """The model that `spec` describes, for the length of a `with` block; then its memory is freed.
+
+    With a `cache_folder`, every reply is kept there and never computed twice, and the embedded
+    model lies there in a form that is faster in batches. A managed model's server is one of `servers`,
+    and stays for whoever asks it next. With a `meter`, what the cache doesn't hold is counted, and
+    nothing is sent beyond the budget. Raises ValueError,
+    FileNotFoundError or ImportError that say what is missing, and how to get it.
+    """
+    with ExitStack() as stack:
+        model = _open(spec, stack, cache_folder, servers)
+        yield stack.enter_context(kept_and_counted(model, spec, cache_folder, meter))
+
+
+@contextmanager
+def kept_and_counted(
+    model: ChatModel, spec: ModelSpec, cache_folder: Path | None, meter: Meter | None
+) -> Iterator[ChatModel]:
+    """A model with the cache of its calls in front of it, and the meter between: only what is sent costs."""
+    with ExitStack() as stack:
+        if meter is not None:
+            model = stack.enter_context(metered(model, spec, meter))
+        if cache_folder is not None:
+            model = stack.enter_context(CachedChat(model, cache_folder / "replies.sqlite"))
+        yield model if meter is None else counting_cached(model, spec, meter)
+
+
+def _open(spec: ModelSpec, stack: ExitStack, cache_folder: Path | None, servers: Servers | None) -> ChatModel:
+    if spec.mode == "attached":
+        # The SDK takes a second to import.
+        from distil_dag.adapters.openai_api.chat import EndpointChat
+
+        return stack.enter_context(EndpointChat(spec))
+    if spec.mode == "managed":
+        from distil_dag.adapters.vllm.chat import ManagedChat
+
+        if servers is None:
+            raise ValueError("a managed model needs a place for its server's record and log: pass `servers`")
+        return stack.enter_context(ManagedChat(spec, servers))
+    from distil_dag.adapters.llamacpp.chat import LlamaCppChat
+
+    if spec.mode == "embedded":
+        path = embedded_batch_gguf(cache_folder) if cache_folder else embedded_gguf()
+        return stack.enter_context(LlamaCppChat(path))
+    if not spec.model:
+        raise ValueError("a model of mode `gguf` needs `model`: the path of the GGUF file")
+    return stack.enter_context(LlamaCppChat(Path(spec.model).expanduser()))

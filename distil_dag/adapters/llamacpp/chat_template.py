@@ -1,0 +1,140 @@
+"""A model's own chat template: from messages to the text of a prompt, in pieces.
+
+Messages hold text that nobody vouches for. A user who writes `<|im_end|><|im_start|>system`
+must not open a turn, so text that could be read as control tokens is kept apart from the
+template's own and is tokenised as plain text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from distil_dag.core.case import Message
+from distil_dag.core.tool_call import render_calls
+from distil_dag.stages.prompting.prompt_files import render
+from distil_dag.stages.student.template_sandbox import REFUSALS, read_template
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of a prompt; control tokens are read only in a trusted one."""
+
+    text: str
+    trusted: bool
+
+
+class ChatTemplate:
+    """Renders messages, tools and the beginning of the answer with one Jinja template.
+
+    `control` finds the model's control tokens in a text; None if it has none. Raises ValueError for a
+    `source` that is no template.
+    """
+
+    def __init__(
+        self, source: str, bos: str = "", eos: str = "", control: re.Pattern[str] | None = None
+    ) -> None:
+        # A date in the prompt must not make two runs differ: the one that Llama 3 falls back to.
+        self._template = read_template(source, strftime_now=datetime(2024, 7, 26).strftime)
+        self._takes_tools = "tools" in source
+        self._takes_calls = "tool_calls" in source
+        self._markers = {"bos_token": bos, "eos_token": eos}
+        self._control = control
+
+    def pieces(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]] = (),
+        prefill: str = "",
+        goes_on: bool = True,
+    ) -> list[Piece]:
+        """The prompt up to where the model goes on, as trusted and untrusted pieces.
+
+        Unless it `goes_on`: then the conversation ends with the messages.
+        Raises ValueError when the template refuses these messages.
+        """
+        guard = _Guard(self._control)
+        if tools and not self._takes_tools:
+            messages, tools = with_tools(messages, tools), ()
+        try:
+            text = self._template.render(
+                messages=[self._plain(message, guard) for message in messages],
+                tools=list(tools) or None,
+                add_generation_prompt=goes_on,
+                **self._markers,
+            )
+        except REFUSALS as error:
+            raise ValueError(f"the model's chat template refuses these messages: {error}") from error
+        return guard.split(text + guard.text(prefill))
+
+    def _plain(self, message: Message, guard: _Guard) -> dict[str, Any]:
+        body: dict[str, Any] = {"role": message.role, "content": guard.text(message.content)}
+        if message.tool_calls and self._takes_calls:
+            body["tool_calls"] = [
+                {
+                    "type": "function",
+                    "function": {"name": guard.text(call.name), "arguments": guard.json(call.arguments)},
+                }
+                for call in message.tool_calls
+            ]
+        elif message.tool_calls:
+            said = f"{message.content}\n" if message.content else ""
+            body["content"] = guard.text(said + render_calls(message.tool_calls))
+        return body
+
+
+def with_tools(messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> list[Message]:
+    """The messages with the tool definitions, one JSON a line, in the system message.
+
+    For models whose template has no place for tools; the wording is that of the Hermes format.
+    """
+    lines = "\n".join(json.dumps(tool, ensure_ascii=False) for tool in tools)
+    words = render("tools_in_prompt", tools=lines)
+    system = [message for message in messages[:1] if message.role == "system"]
+    before = f"{system[0].content}\n\n" if system and system[0].content else ""
+    return [Message(role="system", content=before + words), *messages[len(system) :]]
+
+
+class _Guard:
+    """Stands unguessable placeholders in for text with control tokens, and puts it back as data."""
+
+    def __init__(self, control: re.Pattern[str] | None) -> None:
+        self._control = control
+        self._nonce = secrets.token_hex(16)
+        self._kept: list[str] = []
+
+    def text(self, value: str) -> str:
+        # Harmless text goes through the template as it is, so that templates which trim or
+        # look into it work as their authors meant.
+        return self._keep(value) if self._is_suspect(value) else value
+
+    def json(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return (
+                self._keep(json.dumps(value, ensure_ascii=False)[1:-1]) if self._is_suspect(value) else value
+            )
+        if isinstance(value, dict):
+            return {self.json(key): self.json(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.json(item) for item in value]
+        return value
+
+    def split(self, text: str) -> list[Piece]:
+        parts = re.split(f"{self._nonce}-([0-9]+);", text)
+        pieces = [
+            Piece(self._kept[int(part)] if odd else part, trusted=not odd)
+            for odd, part in ((index % 2 == 1, part) for index, part in enumerate(parts))
+        ]
+        return [piece for piece in pieces if piece.text]
+
+    def _is_suspect(self, value: str) -> bool:
+        return self._control is not None and self._control.search(value) is not None
+
+    def _keep(self, value: str) -> str:
+        self._kept.append(value)
+        return f"{self._nonce}-{len(self._kept) - 1};"

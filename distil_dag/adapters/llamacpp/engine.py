@@ -1,0 +1,223 @@
+"""A GGUF model and one llama.cpp context that holds many sequences side by side."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distil_dag.adapters.llamacpp.library import last_words, load_library, read_text
+from distil_dag.adapters.llamacpp.vocabulary import Vocabulary
+
+Tokens = NDArray[np.int32]
+Logits = NDArray[np.float32]
+
+# The sequence that keeps a call's common beginning for the next call.
+ROOT = 0
+# Tokens in one pass at most.
+_PASS = 512
+# The root is kept and computed in blocks of this many tokens, each in a pass of its own, so that
+# its values come out the same, bit by bit, however much of it was there already.
+_BLOCK = 64
+_LARGEST_DEFAULT_CACHE = 8192
+
+
+class LlamaCppEngine:
+    """The weights, the vocabulary, and a cache of `context` tokens shared by all sequences.
+
+    Sequence 0 is the root, 1 to `parallel` are for use. The cache's default size is what the
+    model was trained for, 8,192 tokens at most; that of `threads` OMP_NUM_THREADS, or all cores.
+    Raises FileNotFoundError or ValueError that say what is wrong with the file. The methods are
+    for one thread at a time.
+    """
+
+    def __init__(
+        self, path: Path, parallel: int = 32, context: int | None = None, threads: int | None = None
+    ) -> None:
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no GGUF file at {path}")
+        api = self._api = load_library()
+        self.parallel = parallel
+        self._context: Any = None
+        self._model: Any = api.llama_model_load_from_file(os.fsencode(path), api.llama_model_default_params())
+        if not self._model:
+            raise ValueError(f"{path} cannot be loaded as a GGUF model: {last_words()}")
+        if api.llama_model_has_encoder(self._model) or not api.llama_model_has_decoder(self._model):
+            self.close()
+            raise ValueError(f"{path} holds a model with an encoder; a chat model only decodes")
+        self._context = api.llama_init_from_model(self._model, self._settings(context, threads))
+        if not self._context:
+            self.close()
+            raise ValueError(f"there is no memory for a context of {path}: {last_words()}")
+        # The state of a recurrent model can't be forked in the middle of its past.
+        self.can_fork = not (
+            api.llama_model_is_recurrent(self._model) or api.llama_model_is_hybrid(self._model)
+        )
+        self.vocabulary = Vocabulary(api, self._model)
+        self.cache_size = int(api.llama_n_ctx(self._context))
+        # The longest sequence, prompt and answer, in tokens.
+        self.limit = min(self.cache_size, int(api.llama_model_n_ctx_train(self._model)))
+        self.root: Tokens = np.empty(0, np.int32)
+        self._memory = api.llama_get_memory(self._context)
+        self._batch = _Batch(api, _PASS)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The key-values of the GGUF file, as strings; arrays are left out."""
+        api, model = self._api, self._model
+        return {
+            read_text(api.llama_model_meta_key_by_index, model, index): read_text(
+                api.llama_model_meta_val_str_by_index, model, index
+            )
+            for index in range(api.llama_model_meta_count(model))
+        }
+
+    @property
+    def is_open(self) -> bool:
+        return self._context is not None
+
+    @property
+    def room(self) -> int:
+        """How many more tokens fit into the next pass."""
+        return self._batch.room
+
+    def close(self) -> None:
+        """Free the model's memory; doing it twice does no harm."""
+        if self._context:
+            self._api.llama_free(self._context)
+        if self._model:
+            self._api.llama_model_free(self._model)
+        self._context = self._model = None
+
+    def plant(self, root: Tokens) -> int:
+        """Keep this beginning (its whole blocks) in the root and nothing else; returns its length."""
+        root = root[: len(root) // _BLOCK * _BLOCK] if self.can_fork else root[:0]
+        kept = shared_length(self.root, root) // _BLOCK * _BLOCK
+        if kept:
+            self.forget(ROOT, kept)
+            for sequence in range(1, self.parallel + 1):
+                self.forget(sequence)
+        else:
+            self.clear()
+        for start in range(kept, len(root), _BLOCK):
+            for position in range(start, start + _BLOCK):
+                self.add(int(root[position]), position, ROOT, wanted=False)
+            if not self.compute():
+                raise RuntimeError("the cache has no room for the common beginning of the prompts")
+        self.root = root
+        return len(root)
+
+    def clear(self) -> None:
+        """Forget all sequences."""
+        self._api.llama_memory_clear(self._memory, False)
+        self._batch.take()
+        self.root = self.root[:0]
+
+    def fork(self, source: int, sequence: int, length: int) -> None:
+        """Begin a sequence with the first `length` tokens of another, which costs no memory."""
+        if length:
+            self._api.llama_memory_seq_cp(self._memory, source, sequence, 0, length)
+
+    def forget(self, sequence: int, start: int = 0) -> None:
+        """Drop a sequence from position `start` on."""
+        self._api.llama_memory_seq_rm(self._memory, sequence, start, -1)
+
+    def add(self, token: int, position: int, sequence: int, wanted: bool) -> None:
+        """Put a token into the next pass; `wanted` asks for the prediction behind it."""
+        self._batch.add(token, position, sequence, wanted)
+
+    def compute(self) -> bool:
+        """Run the pass; False, with nothing changed, when the cache has no room for it.
+
+        Raises RuntimeError when llama.cpp fails.
+        """
+        code = int(self._api.llama_decode(self._context, self._batch.take()))
+        if code not in (0, 1):
+            raise RuntimeError(f"llama_decode failed with code {code}: {last_words()}")
+        return code == 0
+
+    def logits(self, rows: int) -> Logits:
+        """The wanted predictions of the last pass, in the order of `add`; valid until the next."""
+        shape = (rows, self.vocabulary.size)
+        if not rows:
+            return np.empty(shape, np.float32)
+        return np.ctypeslib.as_array(self._api.llama_get_logits(self._context), shape=shape)
+
+    def _settings(self, context: int | None, threads: int | None) -> Any:
+        settings = self._api.llama_context_default_params()
+        trained = int(self._api.llama_model_n_ctx_train(self._model))
+        settings.n_ctx = context or min(trained, _LARGEST_DEFAULT_CACHE)
+        settings.n_batch = settings.n_ubatch = _PASS
+        settings.n_seq_max = self.parallel + 1
+        settings.n_threads = settings.n_threads_batch = threads or _cores()
+        settings.kv_unified = True  # sequences share the cells of a common beginning
+        settings.swa_full = True  # a sliding window can't be forked
+        settings.no_perf = True
+        if not self._api.llama_supports_gpu_offload():
+            # On CPUs flash attention sums up in half precision, and is no faster.
+            settings.flash_attn_type = self._api.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        return settings
+
+
+def shared_length(left: Tokens, right: Tokens) -> int:
+    """Length of the common beginning."""
+    length = min(len(left), len(right))
+    differ = left[:length] != right[:length]
+    return int(differ.argmax()) if differ.any() else length
+
+
+class _Batch:
+    """llama.cpp's input for one pass, in NumPy arrays, which are filled without C calls."""
+
+    def __init__(self, api: Any, size: int) -> None:
+        self._tokens = np.zeros(size, np.int32)
+        self._positions = np.zeros(size, np.int32)
+        self._sequences = np.zeros(size, np.int32)
+        self._sequence_counts = np.ones(size, np.int32)
+        self._wanted = np.zeros(size, np.int8)
+        # A token may belong to several sequences, hence a pointer each; here it is always one.
+        step = self._sequences.itemsize
+        self._pointers = (self._sequences.ctypes.data + step * np.arange(size + 1)).astype(np.uintp)
+        self._pointers[size] = 0
+
+        def pointer(array: NDArray[Any], kind: Any) -> Any:
+            return array.ctypes.data_as(ctypes.POINTER(kind))
+
+        self._size, self._count = size, 0
+        self._struct = api.llama_batch(
+            n_tokens=0,
+            token=pointer(self._tokens, ctypes.c_int32),
+            embd=None,
+            pos=pointer(self._positions, ctypes.c_int32),
+            n_seq_id=pointer(self._sequence_counts, ctypes.c_int32),
+            seq_id=pointer(self._pointers, ctypes.POINTER(ctypes.c_int32)),
+            logits=pointer(self._wanted, ctypes.c_int8),
+        )
+
+    @property
+    def room(self) -> int:
+        return self._size - self._count
+
+    def add(self, token: int, position: int, sequence: int, wanted: bool) -> None:
+        index = self._count
+        self._tokens[index], self._positions[index] = token, position
+        self._sequences[index], self._wanted[index] = sequence, wanted
+        self._count += 1
+
+    def take(self) -> Any:
+        """The filled struct; the next `add` begins a new one."""
+        self._struct.n_tokens, self._count = self._count, 0
+        return self._struct
+
+
+def _cores() -> int:
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    if hasattr(os, "sched_getaffinity"):  # not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

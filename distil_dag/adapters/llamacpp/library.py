@@ -1,0 +1,53 @@
+"""llama.cpp itself: loaded when it is needed, quiet, and with its last words at hand."""
+
+from __future__ import annotations
+
+import ctypes
+from collections import deque
+from typing import Any
+
+from distil_dag.adapters.system.openmp import share_cores
+
+_said: deque[str] = deque(maxlen=8)
+_listeners: list[Any] = []
+
+
+def load_library() -> Any:
+    """The module of llama.cpp's C functions, its chatter turned away from stderr.
+
+    Raises ImportError with the command that installs it.
+    """
+    share_cores()
+    try:
+        from llama_cpp import llama_cpp as api
+    except ImportError as error:
+        raise ImportError(
+            "llama-cpp-python is not installed: run `pip install 'distil_dag[gguf]'` "
+            "(it compiles llama.cpp), or use an endpoint as the model"
+        ) from error
+    if not _listeners:
+        # llama.cpp calls the listener for as long as the process lives.
+        _listeners.append(api.llama_log_callback(_listen))
+        api.llama_log_set(_listeners[0], ctypes.c_void_p(0))
+        api.llama_backend_init()
+    return api
+
+
+def last_words() -> str:
+    """What llama.cpp said last: an error's cause is in there."""
+    return " ".join("".join(_said).split())[-400:] or "llama.cpp gave no reason"
+
+
+def read_text(read: Any, model: Any, index: int) -> str:
+    """What one of llama.cpp's functions writes into a buffer of the caller's."""
+    room = 1 << 10
+    buffer = ctypes.create_string_buffer(room)
+    length = int(read(model, index, buffer, room))
+    if length >= room:
+        buffer = ctypes.create_string_buffer(length + 1)
+        read(model, index, buffer, length + 1)
+    return buffer.value.decode("utf-8", "replace")
+
+
+def _listen(level: int, text: bytes, _: Any) -> None:
+    _said.append(text.decode("utf-8", "replace"))

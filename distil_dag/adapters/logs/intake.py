@@ -1,0 +1,225 @@
+"""Raw records of any source -> rows of two tables: traces, and what could not be read.
+
+Memory stays flat: rows leave page by page, and the ids that have been seen are kept on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from distil_dag.core.case import Trace
+from distil_dag.core.reports import TracesReport
+from distil_dag.core.run_key import RunKey
+from distil_dag.core.task import Task
+from distil_dag.stages.reading.records import FIELDS, RecordReader
+from distil_dag.stages.reading.redaction import excerpt, is_personal
+from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time
+
+TRACES, QUARANTINE = "traces", "quarantine"
+SCHEMAS = {
+    TRACES: pa.schema(
+        [
+            (name, pa.float64() if name == "latency_ms" else pa.string())
+            for name in Trace(id="", messages=()).row()
+        ]
+    ),
+    QUARANTINE: pa.schema(
+        [(name, pa.string()) for name in ("source", "position", "reason", "detail", "excerpt")]
+    ),
+}
+NO_CALL, UNKNOWN_TOOL = "(no call)", "(unknown tool)"
+
+_PREVIEW = 10
+_MAX_ID = 200
+
+
+class RawRecord(NamedTuple):
+    """One record as a source found it; `problem` says why it has no `value`."""
+
+    source: str
+    position: str
+    value: Any
+    raw: Any = None
+    problem: Unreadable | None = None
+    columnar: bool = False  # from typed columns, where what is absent shows as null
+
+
+class Intake:
+    """Turns the records of one run into table pages, and counts what becomes of them.
+
+    Raises ValueError when `key` asks for a window of a log without times.
+    """
+
+    def __init__(self, task: Task, key: RunKey) -> None:
+        self._source = task.settings.traces
+        # A database has applied it already, and has not sent the columns.
+        self._where = {} if self._source.kind == "sql" else self._source.where
+        self._key = key.cut_by(self._source.time_column)
+        self._toolset = task.toolset
+        self._reader = RecordReader(self._toolset, self._source.format)
+        self._seen = _SeenIds()
+        self._rows = _no_rows()
+        self._digest = hashlib.sha256()
+        self._quarantined: Counter[str] = Counter()
+        self._redacted: Counter[str] = Counter()
+        self._calls: Counter[str] = Counter()
+        self._read = self._kept = self._marked = self._passed_over = 0
+        self.preview: list[dict[str, Any]] = []
+
+    @property
+    def digest(self) -> str:
+        """Content hash of all trace rows so far, the same as `run_store.digest` of the table."""
+        return "sha256:" + self._digest.hexdigest()
+
+    def report(self) -> TracesReport:
+        """What became of the records so far."""
+        return TracesReport(
+            read=self._read,
+            kept=self._kept,
+            marked=self._marked,
+            passed_over=self._passed_over,
+            quarantined=dict(self._quarantined.most_common()),
+            redacted=dict(sorted(self._redacted.items())),
+            calls_per_tool=dict(self._calls.most_common()),
+        )
+
+    def read(self, page: Iterable[RawRecord]) -> dict[str, pa.Table]:
+        """Table -> the rows that a page of records adds to it, in their order; no table without rows."""
+        for record in page:
+            self._take(record)
+        rows, self._rows = self._rows, _no_rows()
+        return {name: pa.Table.from_pylist(new, schema=SCHEMAS[name]) for name, new in rows.items() if new}
+
+    def _take(self, record: RawRecord) -> None:
+        try:
+            if record.problem:
+                raise record.problem
+            if not isinstance(record.value, dict):
+                raise Unreadable("wrong type", f"a record is {type(record.value).__name__}, not an object")
+            if is_wanted(record.value, self._where):
+                self._read_record(record)
+        except Unreadable as problem:
+            self._read += 1
+            self._reject(record, problem)
+
+    def _read_record(self, record: RawRecord) -> None:
+        value = record.value
+        column = self._source.time_column
+        time = read_time(value.get(column)) if column else None
+        if column and time is None and self._key.since:
+            raise Unreadable("no time", f"{column} is empty, so no window holds the record")
+        if not self._key.contains(time):
+            return
+        identity, is_own = self._identity(record)
+        reading = self._reader.read(self._renamed(value), identity, time, columnar=record.columnar)
+        if (
+            is_own
+            and reading.traces
+            and not self._seen.add([identity, *(trace.id for trace in reading.traces)])
+        ):
+            raise Unreadable("duplicate id", f"{identity} has been read before; the first one stays")
+        self._read += 1
+        self._passed_over += not reading.traces and not reading.problem
+        if reading.traces:
+            self._redacted.update(reading.redacted)
+        for trace in reading.traces:
+            self._keep(trace)
+        if reading.problem:
+            self._reject(record, reading.problem)
+
+    def _renamed(self, value: dict[str, Any]) -> dict[str, Any]:
+        theirs = self._source.columns
+        return {name: value.get(theirs.get(name, name)) for name in FIELDS} if theirs else value
+
+    def _identity(self, record: RawRecord) -> tuple[str, bool]:
+        """The id of a record (of `id_column`, else `id`), and whether it is its own.
+
+        One without gets an id from its content and place, which is unique and stays the same.
+        """
+        own = record.value.get(self._source.id_column or "id")
+        if own is None or own == "":
+            content = record.raw if isinstance(record.raw, bytes) else _canonical(record.value)
+            place = f"{record.source}\n{record.position}\n".encode(errors="surrogatepass")
+            return hashlib.sha256(place + content).hexdigest()[:16], False
+        if isinstance(own, float) and own.is_integer():
+            own = int(own)
+        if isinstance(own, (dict, list, bool, bytes)) or len(text := str(own)) > _MAX_ID:
+            raise Unreadable("unreadable id", f"neither text up to {_MAX_ID} characters nor a whole number")
+        clean_text(text, "the id")
+        # A digest tells rows apart as well as an address does.
+        return (hashlib.sha256(text.encode()).hexdigest()[:16] if is_personal(text) else text), True
+
+    def _keep(self, trace: Trace) -> None:
+        row = trace.row()
+        self._digest.update(json.dumps(row, sort_keys=True, ensure_ascii=False, default=str).encode() + b"\n")
+        self._rows[TRACES].append(row)
+        self._kept += 1
+        self._marked += bool(trace.problems)
+        # The log may name tools without end; only those of the task are told apart.
+        names = [call.name if call.name in self._toolset else UNKNOWN_TOOL for call in trace.calls]
+        self._calls.update(names or [NO_CALL])
+        if len(self.preview) < _PREVIEW:
+            self.preview.append(row)
+
+    def _reject(self, record: RawRecord, problem: Unreadable) -> None:
+        self._quarantined[problem.reason] += 1
+        raw = record.raw if record.raw is not None else record.value
+        self._rows[QUARANTINE].append(
+            {
+                "source": excerpt(record.source),
+                "position": excerpt(record.position),
+                "reason": problem.reason,
+                "detail": excerpt(problem.detail),
+                "excerpt": excerpt(raw),
+            }
+        )
+
+
+def is_wanted(value: Mapping[str, Any], where: Mapping[str, str]) -> bool:
+    """True when each column of `where` holds what it asks for, compared as text."""
+    return all(_as_text(value.get(column)) == wanted for column, wanted in where.items())
+
+
+class _SeenIds:
+    """A set of ids that does not grow in memory: SQLite's temporary database, spilled to disk."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.executescript(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192;"
+            "CREATE TABLE seen (id BLOB PRIMARY KEY) WITHOUT ROWID; BEGIN;"
+        )
+
+    def add(self, ids: Iterable[str]) -> bool:
+        """True, and all are in the set from now on, if none of them was."""
+        keys = sorted({hashlib.blake2b(identity.encode(), digest_size=16).digest() for identity in ids})
+        found = (self._database.execute("SELECT 1 FROM seen WHERE id = ?", (key,)).fetchone() for key in keys)
+        if any(found):
+            return False
+        self._database.executemany("INSERT INTO seen VALUES (?)", ((key,) for key in keys))
+        return True
+
+
+def _no_rows() -> dict[str, list[dict[str, Any]]]:
+    return {TRACES: [], QUARANTINE: []}
+
+
+def _canonical(value: Any) -> bytes:
+    try:
+        text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    except (ValueError, TypeError, RecursionError):
+        text = repr(sorted(map(str, value)))
+    return text.encode(errors="surrogatepass")
+
+
+def _as_text(value: Any) -> str | None:
+    return (
+        ("true" if value else "false") if isinstance(value, bool) else None if value is None else str(value)
+    )

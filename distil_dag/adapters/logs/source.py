@@ -1,0 +1,145 @@
+"""The production log of a task as a dlt source, and what a sensor asks of it.
+
+The source has one resource, `traces`, whose pages land in two tables, `traces` and `quarantine`,
+both replaced by each load. The window of a run comes from its key and from nothing else, so a
+run that is repeated reads the same rows; nothing is kept in dlt's incremental state.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from distil_dag.adapters.logs.files import FileLog
+from distil_dag.adapters.logs.hub import HubLog
+from distil_dag.adapters.logs.intake import SCHEMAS, TRACES, Intake, is_wanted
+from distil_dag.adapters.logs.sql import SqlLog
+from distil_dag.adapters.run_store import RunStore
+from distil_dag.adapters.system.environment import SourceError, masked
+from distil_dag.core.case import Trace
+from distil_dag.core.run_key import RunKey
+from distil_dag.core.task import FileSource, SqlSource, Task
+from distil_dag.stages.reading.records import FIELDS
+from distil_dag.stages.reading.strict_values import time_or_none
+
+# dlt reports its use to its makers unless it is told not to.
+os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
+
+Log = SqlLog | FileLog | HubLog
+
+
+def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey | None = None) -> Any:
+    """The dlt source of one run; without arguments, one that reads nothing and only describes itself."""
+    import dlt
+
+    waiting: deque[tuple[str, Any]] = deque()
+
+    def empty_tables() -> Iterator[Any]:
+        # A table without rows is a table all the same, and replaces the one before it.
+        for table, schema in SCHEMAS.items():
+            yield dlt.mark.with_table_name(schema.empty_table(), table)
+
+    def traces(page: Any) -> Iterator[Any]:
+        # dlt runs generators in turns. A page is read when it comes, for the first of two ids must
+        # win, and whichever generator has its turn hands over what has waited longest.
+        if intake is not None and log is not None:
+            waiting.extend(intake.read(log.records(page)).items())
+        return landing()
+
+    def landing() -> Iterator[Any]:
+        while waiting:
+            table, rows = waiting.popleft()
+            yield dlt.mark.with_table_name(rows, table)
+
+    def production_log() -> Any:
+        reading = dlt.transformer(traces, name=TRACES, write_disposition="replace")
+        if log is None or key is None:
+            return dlt.resource([], name="log") | reading
+        upstream = log.resource(key) if isinstance(log, SqlLog) else log.resource()
+        empty = dlt.resource(empty_tables, name="empty_tables", write_disposition="replace")
+        return empty, upstream | reading
+
+    return dlt.source(production_log, name="production_log", max_table_nesting=0)()
+
+
+@contextmanager
+def log_pipeline(store: RunStore, run: str) -> Iterator[Any]:
+    """The dlt pipeline that writes `<root>/<run>/traces/<table>/*.parquet`.
+
+    Its working folder is its own and goes with it, so runs side by side do not meet.
+    """
+    import dlt
+
+    root = store.folder(run, TRACES).parent
+    with tempfile.TemporaryDirectory(prefix="distil_dag-dlt-") as folder:
+        yield dlt.pipeline(
+            "traces",
+            destination=dlt.destinations.filesystem(
+                bucket_url=str(root.absolute() if store.is_local else root)
+            ),
+            dataset_name=TRACES,
+            pipelines_dir=folder,
+        )
+
+
+def open_log(task: Task) -> Log:
+    """The log that the task names; SourceError says what does not fit."""
+    source = task.settings.traces
+    unknown = sorted(source.columns.keys() - set(FIELDS))
+    if unknown:
+        raise SourceError(f"traces.columns: {', '.join(unknown)} is none of our fields: {', '.join(FIELDS)}")
+    if isinstance(source, SqlSource):
+        return SqlLog(source)
+    return FileLog(source, task.folder) if isinstance(source, FileSource) else HubLog(source, task.folder)
+
+
+def read_traces(task: Task, key: RunKey) -> list[Trace]:
+    """The traces that a run of this key would take now; SourceError if the log can't be read."""
+    log, intake = open_log(task), Intake(task, key)
+    upstream = log.resource(key) if isinstance(log, SqlLog) else log.resource()
+    pages = (intake.read(log.records([item])) for item in upstream)
+    return [Trace.from_row(row) for page in pages if TRACES in page for row in page[TRACES].to_pylist()]
+
+
+def count_between(task: Task, since: datetime, until: datetime) -> int:
+    """How many records were logged from `since` up to, not at, `until`; SourceError if the log can't say."""
+    log = open_log(task)
+    if isinstance(log, SqlLog):
+        return log.count_between(since, until)
+    return sum(since <= time < until for time in _times(task, log))
+
+
+def source_error(error: BaseException) -> SourceError | None:
+    """The SourceError behind an exception that dlt has wrapped, if there is one."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, SourceError):
+        found = found.__cause__ or found.__context__
+    return found
+
+
+def without_secrets(task: Task) -> Task:
+    """The task as it may be stored: what it says of the log holds no password."""
+    source = task.settings.traces
+    if isinstance(source, SqlSource):
+        source = source.model_copy(update={"url": masked(source.url)})
+    elif isinstance(source, FileSource):
+        source = source.model_copy(update={"path": masked(source.path)})
+    return task.model_copy(update={"settings": task.settings.model_copy(update={"traces": source})})
+
+
+def _times(task: Task, log: FileLog | HubLog) -> Iterator[datetime]:
+    source = task.settings.traces
+    if source.time_column is None:
+        raise SourceError("traces.time_column is not set: what is new in the log can't be told")
+    for item in log.resource():
+        for record in log.records([item]):
+            value = record.value
+            if isinstance(value, dict) and is_wanted(value, source.where):
+                time = time_or_none(value.get(source.time_column))
+                if time is not None:
+                    yield time

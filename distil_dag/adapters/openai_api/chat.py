@@ -1,0 +1,154 @@
+"""A chat model behind one or several OpenAI-compatible endpoints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from distil_dag.adapters.openai_api.endpoint import Endpoint, Patience
+from distil_dag.adapters.openai_api.errors import Fault
+from distil_dag.adapters.openai_api.pool import EndpointPool
+from distil_dag.adapters.openai_api.prefix_order import by_beginning
+from distil_dag.adapters.openai_api.prompt_logprobs import CannotScoreError, prompt_score
+from distil_dag.adapters.openai_api.wire import read_reply, request_body
+from distil_dag.adapters.system.closing import Closing
+from distil_dag.adapters.system.environment import expand
+from distil_dag.adapters.system.event_loop import BackgroundLoop
+from distil_dag.core.task import ModelSpec
+from distil_dag.stages.ports import OnReply, OnScore, Prompt, Reply, Score, unheeded
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class EndpointChat(Closing):
+    """Chat completions, as many at a time as the servers take; close it, or use it in a `with` block.
+
+    The key comes from the environment variable that `spec.api_key_env` names; an endpoint of one's own
+    may do without. `${NAME}` in an address is read from the environment as well. Several addresses serve
+    one model: calls go to the least busy one, and from one that fails to another. What is learnt of the
+    servers lives as long as the object. Calls go by the environment's proxy, unless the servers are on this
+    machine (`here`). Safe to share between threads. Raises ValueError for settings that can't be used.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        patience: Patience = Patience(),  # noqa: B008
+        order: Callable[[Sequence[Prompt]], Sequence[int]] = by_beginning,
+        here: bool = False,
+    ) -> None:
+        if not spec.model or not spec.base_urls:
+            raise ValueError(
+                f"a model of mode `{spec.mode}` needs `base_url`, the address of its server, and `model`, "
+                "the name that the server knows it by"
+            )
+        key = os.environ.get(spec.api_key_env, "")
+        self._spec = spec
+        self._order = order
+        self._endpoints = [
+            Endpoint(address, spec.model, key, spec.max_in_flight, spec.timeout_seconds, patience, here)
+            for address in map(_address, spec.base_urls)
+        ]
+        self._pool = EndpointPool(self._endpoints, patience)
+        self._loop = BackgroundLoop(f"calls of {spec.model}")
+
+    def __repr__(self) -> str:
+        return f"EndpointChat({self.identity!r})"
+
+    def close(self) -> None:
+        """End connections and their thread; a later call opens new ones."""
+
+        async def disconnect() -> None:
+            for endpoint in self._endpoints:
+                await endpoint.close()
+
+        self._loop.close(disconnect)
+
+    @property
+    def identity(self) -> str:
+        """The model's name and its revision, or where none is said the addresses without credentials.
+
+        With a revision a server may move and its cached replies stay good.
+        """
+        where = self._spec.revision or ",".join(sorted(endpoint.host for endpoint in self._endpoints))
+        return f"{self._spec.model}@{where}"
+
+    def generate(self, prompts: Sequence[Prompt], arrived: OnReply = unheeded) -> list[Reply]:
+        """One reply a prompt, in order; see the port. `arrived` is called in the caller's thread.
+
+        They are sent in the `order` given, by default those together that begin alike. Raises
+        ModelUnreachableError.
+        """
+
+        async def answer(endpoint: Endpoint, prompt: Prompt) -> Reply:
+            body = request_body(prompt, endpoint.model, await endpoint.engine())
+            return read_reply(await endpoint.client.chat.completions.create(**body), prompt.prefill)
+
+        replies: dict[int, Reply] = {}
+        numbered = [(place, prompts[place]) for place in self._order(prompts)]
+        with closing(self._stream(numbered, answer)) as outcomes:
+            for place, outcome in outcomes:
+                reply = Reply("", "error", error=outcome.text) if isinstance(outcome, Fault) else outcome
+                replies[place] = reply
+                arrived(place, reply)
+        return [replies[place] for place in range(len(prompts))]
+
+    def score(self, items: Sequence[tuple[Prompt, str]], arrived: OnScore = unheeded) -> list[Score]:
+        """Log-probabilities from a vLLM server, by its tokenizer and its `prompt_logprobs`.
+
+        Raises CannotScoreError for servers without them, which are nearly all others, and
+        ModelUnreachableError.
+        """
+        scores: dict[int, Score] = {}
+        try:
+            with closing(self._stream(enumerate(items), prompt_score)) as outcomes:
+                for place, outcome in outcomes:
+                    if isinstance(outcome, Fault):
+                        raise CannotScoreError(outcome.text)
+                    scores[place] = outcome
+                    arrived(place, outcome)
+        except CannotScoreError as error:
+            raise CannotScoreError(
+                f"{self.identity} cannot score given texts ({error}). "
+                "Set `judge.kind: rubric` in task.yaml, or serve the model by vLLM"
+            ) from None
+        return [scores[place] for place in range(len(items))]
+
+    def each(
+        self,
+        items: Sequence[Item],
+        work: Callable[[Endpoint, Item], Awaitable[Result]],
+        arrived: Callable[[int, Result | Fault], None] = unheeded,
+    ) -> list[Result | Fault]:
+        """What `work` brings for each item, or the fault that ended its tries, in order.
+
+        Raises ModelUnreachableError.
+        """
+        outcomes: dict[int, Result | Fault] = {}
+        with closing(self._stream(enumerate(items), work)) as stream:
+            for place, outcome in stream:
+                outcomes[place] = outcome
+                arrived(place, outcome)
+        return [outcomes[place] for place in range(len(items))]
+
+    def _stream(
+        self, items: Iterable[tuple[int, Item]], work: Callable[[Endpoint, Item], Awaitable[Result]]
+    ) -> Generator[tuple[int, Result | Fault]]:
+        return self._loop.stream(lambda put: self._pool.run(items, work, put))
+
+
+def _address(text: str) -> str:
+    address = expand(text, "base_url")
+    try:
+        _ = urlsplit(address).port
+    except ValueError:
+        # Its text is that of a port, which may be the beginning of a password.
+        raise ValueError(
+            "base_url can't be used as an address. It looks like http://HOST:PORT/v1; signs such as @ : / # "
+            "in a password must be percent-encoded (%40 %3A %2F %23), in a variable of the environment too"
+        ) from None
+    return address

@@ -1,0 +1,57 @@
+"""What a vLLM server makes of conversations and of prompts that are token ids already, and its version."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from distil_dag.adapters.openai_api.endpoint import Endpoint
+from distil_dag.adapters.openai_api.errors import UnreadableAnswerError
+from distil_dag.adapters.openai_api.wire import read_completion, wire_messages
+from distil_dag.core.case import Message
+from distil_dag.stages.ports import Prompt, Reply
+
+
+async def conversation_tokens(
+    endpoint: Endpoint, prompt: Prompt, said: str = "", ends: bool = False
+) -> tuple[list[int], int]:
+    """A conversation in the server's own tokens, and how many its context holds.
+
+    As its chat route renders it: up to where the assistant begins to speak, or with what it `said`, whose
+    turn is closed (`ends`) or left open. Raises UnreadableAnswerError.
+    """
+    answer_turn = (Message(role="assistant", content=said),) if said or ends else ()
+    body = {
+        "model": endpoint.model,
+        "messages": wire_messages((*prompt.messages, *answer_turn)),
+        "add_generation_prompt": not (said or ends),
+        "continue_final_message": bool(said) and not ends,
+        "tools": list(prompt.tools) or None,
+    }
+    answer: Any = await endpoint.client.post(_beside(endpoint, "tokenize"), body=body, cast_to=object)
+    try:
+        return [int(token) for token in answer["tokens"]], int(answer["max_model_len"])
+    except (LookupError, TypeError, ValueError):
+        raise UnreadableAnswerError(f"no tokens in the answer: {str(answer)[:200]!r}") from None
+
+
+async def continuation(endpoint: Endpoint, prompt: tuple[tuple[int, ...], int]) -> Reply:
+    """What greedily follows a prompt's token ids, at most so many tokens of it."""
+    ids, most = prompt
+    return read_completion(
+        await endpoint.client.completions.create(
+            model=endpoint.model, prompt=list(ids), max_tokens=most, temperature=0.0
+        )
+    )
+
+
+async def version(endpoint: Endpoint, _: object = None) -> str:
+    """The version that the server itself names; empty where it names none."""
+    answer: Any = await endpoint.client.get(_beside(endpoint, "version"), cast_to=object)
+    return str(answer.get("version", "")) if isinstance(answer, dict) else ""
+
+
+def _beside(endpoint: Endpoint, path: str) -> str:
+    """The address of what is no part of OpenAI's protocol, and so lies beside its /v1."""
+    parts = urlsplit(str(endpoint.client.base_url))
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/v1')}/{path}"

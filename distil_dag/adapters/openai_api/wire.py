@@ -1,0 +1,96 @@
+"""A prompt as the body of a chat completion, in the dialect of its engine, and an answer as a reply."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from openai.types import Completion
+from openai.types.chat import ChatCompletion
+
+from distil_dag.adapters.openai_api.engines import Engine
+from distil_dag.adapters.openai_api.errors import UnreadableAnswerError
+from distil_dag.core.case import Message
+from distil_dag.core.tool_call import ToolCall, read_call, render_calls
+from distil_dag.stages.ports import Prompt, Reply
+
+
+def request_body(prompt: Prompt, model: str, engine: Engine) -> dict[str, Any]:
+    """The arguments of the SDK's `chat.completions.create`."""
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": wire_messages(prompt.messages),
+        engine.limit_name: prompt.max_tokens,
+        "temperature": prompt.temperature,
+        "top_p": prompt.top_p,
+    }
+    if prompt.stop:
+        body["stop"] = list(prompt.stop)
+    if prompt.temperature > 0 and engine.takes_seed:
+        body["seed"] = prompt.seed
+    if prompt.tools:
+        body["tools"] = list(prompt.tools)
+    if prompt.schema is not None and engine.schema == "json_object":
+        body["response_format"] = {"type": "json_object", "schema": prompt.schema}
+    elif prompt.schema is not None:
+        form = {"name": "answer", "schema": prompt.schema, "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": form}
+    if prompt.prefill:
+        body["messages"].append({"role": "assistant", "content": prompt.prefill})
+        if engine.continues == "flag":
+            body["extra_body"] = {"continue_final_message": True, "add_generation_prompt": False}
+    return body
+
+
+def wire_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """A conversation as servers want it: each call has an id, and each result names that of its call.
+
+    Results answer calls in their order; ids have the nine characters that Mistral's templates insist on.
+    """
+    turns, calls, results = [], itertools.count(), itertools.count()
+    for message in messages:
+        turn = message.openai()
+        for call in turn.get("tool_calls", []):
+            call["id"] = f"call{next(calls):05}"
+        if message.role == "tool":
+            turn["tool_call_id"] = f"call{next(results):05}"
+        turns.append(turn)
+    return turns
+
+
+def read_reply(completion: object, prefill: str = "") -> Reply:
+    """What a server answered; tool calls that it has read out of the text come back in the Hermes form.
+
+    Raises UnreadableAnswerError for what is no completion, and ValueError for a tool call that the
+    model has written wrongly, which asking again would not change.
+    """
+    choices = completion.choices if isinstance(completion, ChatCompletion) else None
+    if not isinstance(completion, ChatCompletion) or not choices or choices[0].message is None:
+        raise UnreadableAnswerError(f"the server's answer holds no message: {str(completion)[:200]!r}")
+    message, finish = choices[0].message, choices[0].finish_reason
+    calls: list[ToolCall] = [read_call(call.model_dump()) for call in message.tool_calls or []]
+    text = render_calls(calls) if calls else message.content or message.refusal or ""
+    if prefill and text.startswith(prefill):
+        text = text[len(prefill) :]  # a server that can't continue a turn may have begun it anew
+    usage = completion.usage
+    return Reply(
+        text=text,
+        finish="length" if finish == "length" else "stop",
+        prompt_tokens=usage.prompt_tokens if usage else 0,
+        completion_tokens=usage.completion_tokens if usage else 0,
+    )
+
+
+def read_completion(completion: object) -> Reply:
+    """What a server wrote behind a prompt without turns. Raises UnreadableAnswerError for anything else."""
+    choices = completion.choices if isinstance(completion, Completion) else None
+    if not isinstance(completion, Completion) or not choices:
+        raise UnreadableAnswerError(f"the server's answer holds no text: {str(completion)[:200]!r}")
+    usage = completion.usage
+    return Reply(
+        text=choices[0].text,
+        finish="length" if choices[0].finish_reason == "length" else "stop",
+        prompt_tokens=usage.prompt_tokens if usage else 0,
+        completion_tokens=usage.completion_tokens if usage else 0,
+    )

@@ -1,0 +1,198 @@
+"""A student's GGUF file as something to ask: words in, calls out."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from distil_dag.adapters.llamacpp.engine import LlamaCppEngine, shared_length
+from distil_dag.adapters.run_store import file_digest
+from distil_dag.adapters.serving.decoder import CallDecoder, Decoded
+from distil_dag.adapters.system.closing import Closing
+from distil_dag.core.case import Case, Message
+from distil_dag.core.confidence import Confidence
+from distil_dag.core.tool_call import ToolCall, parse_answer
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.decoding.byte_languages import Language
+from distil_dag.stages.decoding.schema_grammar import answers
+from distil_dag.stages.decoding.token_masks import Spelling, TokenGrammar
+from distil_dag.stages.student.draft_model import KEY, DraftModel
+from distil_dag.stages.student.prompt import render_prompt, student_messages
+
+# Key-values of a GGUF file that the export wrote: the first marks it as a student of a run.
+RUN, SYSTEM_PROMPT, TOOLS = "distil_dag.run", "distil_dag.system_prompt", "distil_dag.tools"
+TOOLS_IN_PROMPT, LINEAGE = "distil_dag.tools_in_prompt", "distil_dag.lineage"
+# Requests on which the decoder finds out how far passes of several tokens can be trusted.
+_TRIALS = 4
+
+
+class NotDecodable(ValueError):
+    """The file is no student of this project, or its tools are beyond a grammar."""
+
+
+@dataclass(frozen=True)
+class StudentAnswer:
+    """The calls of one answer, none if no tool fits.
+
+    `probability` is that of the whole answer among all valid ones, `confidence` that of being right, and
+    `confident` says whether that is enough for the precision that the file was calibrated for; both are
+    None where its run had too few cases for that. `complete` is False if the answer was cut off at its
+    greatest length; `calls` may then be missing, and it is never right.
+    """
+
+    calls: tuple[ToolCall, ...]
+    text: str
+    probability: float
+    complete: bool
+    milliseconds: float
+    decoded: Decoded
+    confidence: float | None = None
+    confident: bool | None = None
+
+
+class Student(Closing):
+    """A student in this process; close it, or use it as a context manager, to free its memory.
+
+    Its answers are valid calls of its tools by construction, and those of plain greedy decoding under the
+    same grammar. One with other words than the request's, where the student has learned to copy them, is
+    decoded again with no other words allowed.
+    `tools` replaces the tools in the file, `context` is the longest prompt with its answer, in tokens
+    (None: as long as the model was trained for, 8,192 at most). `calibration` is how its probabilities
+    are to be read, None where that was not found out for these tools. Safe to share between threads,
+    which take turns. Raises FileNotFoundError or ValueError for a file that is no model, NotDecodable for
+    one that this decoder is not for.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        tools: Toolset | None = None,
+        context: int | None = 2048,
+        threads: int | None = None,
+    ) -> None:
+        self._path = Path(path)
+        self._turn = threading.Lock()
+        self._engine = LlamaCppEngine(self._path, parallel=1, context=context, threads=threads)
+        try:
+            self._prepare(tools)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        self._engine.close()
+
+    @cached_property
+    def identity(self) -> str:
+        """File name and content hash of the weights."""
+        return f"{self._path.stem.lower()}@{file_digest(self._path)}"
+
+    def answer(
+        self, conversation: str | Sequence[Message], max_tokens: int = 256, plain: bool = False
+    ) -> StudentAnswer:
+        """The calls for a request, or for the last turn of a conversation.
+
+        With `plain` the same by plain greedy decoding, one token a pass: slower, for comparison.
+        Raises ValueError if the conversation is longer than the context.
+        """
+        started = time.perf_counter()
+        case = _case(conversation)
+        with self._turn:
+            decoded = self._decoded(self._any_request, case, max_tokens, plain)
+            own = self._answers(case.request)
+            if not own.begins(b"".join(map(self._any_request.piece, decoded.tokens))):
+                first = decoded
+                decoded = self._decoded(TokenGrammar(own, self._spelling), case, max_tokens, plain)
+                # Among fewer answers each is more probable, which is no reason to believe this one more.
+                decoded.logprob = min(decoded.logprob, first.logprob)
+        parsed = parse_answer(decoded.text)
+        complete, known = decoded.finish == "stop", self.calibration
+        return StudentAnswer(
+            calls=parsed.calls,
+            text=decoded.text,
+            probability=math.exp(decoded.logprob),
+            complete=complete,
+            milliseconds=1000 * (time.perf_counter() - started),
+            decoded=decoded,
+            confidence=(known.right_with(decoded.logprob) if complete else 0.0) if known else None,
+            confident=complete and known.holds(decoded.logprob) if known else None,
+        )
+
+    def prompt(self, conversation: str | Sequence[Message]) -> list[int]:
+        """The token ids that the model is asked with."""
+        with self._turn:
+            return self._prompt(_case(conversation))
+
+    @property
+    def margin(self) -> float:
+        """Choices with a smaller lead, in logits, are made sure of by plain passes; measured here."""
+        return self._decoder.margin
+
+    def _prepare(self, tools: Toolset | None) -> None:
+        carried, words = self._engine.metadata, self._engine.vocabulary
+        if RUN not in carried:
+            raise NotDecodable(f"{self._path} is no student of this project: it has no key {RUN}")
+        self._template = carried.get("tokenizer.chat_template", "")
+        self._system_prompt = carried.get(SYSTEM_PROMPT, "")
+        own = Toolset.from_openai(json.loads(carried.get(TOOLS, "[]")))
+        toolset = tools or own
+        # Among the answers of other tools, probabilities are others.
+        known = Confidence.from_key_values(carried)
+        self.calibration = known if toolset.digest == own.digest else None
+        self._shown = toolset.openai() if carried.get(TOOLS_IN_PROMPT) == "true" else None
+        habits = carried.get(KEY)
+        self._habits = DraftModel.loads(habits, toolset) if habits else DraftModel.unknown(toolset)
+        self._tools = toolset
+        # Students learn to end with the end token of their tokenizer.
+        self._spelling = Spelling(
+            [words.piece(token) for token in range(words.size)],
+            lambda text: words.tokenize(text, special=False),
+            words.eos,
+        )
+        try:
+            self._any_request = TokenGrammar(self._answers(""), self._spelling)
+        except ValueError as error:
+            raise NotDecodable(f"the decoder can't keep {self._path} to its tools: {error}") from error
+        trials = [tool.description or tool.name for tool in toolset.tools[:_TRIALS]]
+        prompts = [self._prompt(_case(trial)) for trial in trials]
+        self._decoder = CallDecoder(self._engine, self._head())
+        self._decoder.measure_margin(self._any_request, prompts, room=64)
+
+    def _decoded(self, grammar: TokenGrammar, case: Case, max_tokens: int, plain: bool) -> Decoded:
+        prompt = self._prompt(case)
+        if plain:
+            return self._decoder.plain(grammar, prompt, max_tokens)
+        return self._decoder.answer(grammar, prompt, max_tokens, self._habits.draft(case.request))
+
+    def _answers(self, request: str) -> Language:
+        """The valid answers to a request; arguments that were always copied are words of it.
+
+        No grammar is made of them before an answer is none of them: that takes as long as an answer.
+        """
+        habits = self._habits
+        return answers(self._tools, habits.most_calls, habits.declines, habits.copied, request)
+
+    def _head(self) -> list[int]:
+        """What the prompts of all requests begin with."""
+        import numpy as np
+
+        left, right = (np.array(self._prompt(_case(text)), np.int32) for text in ("a", "1"))
+        return [int(token) for token in left[: shared_length(left, right)]]
+
+    def _prompt(self, case: Case) -> list[int]:
+        text = render_prompt(self._template, student_messages(case, self._system_prompt), self._shown)
+        words = self._engine.vocabulary
+        return words.begin(words.tokenize(text, special=True))
+
+
+def _case(conversation: str | Sequence[Message]) -> Case:
+    if isinstance(conversation, str):
+        conversation = (Message(role="user", content=conversation),)
+    return Case(id="", messages=tuple(conversation))

@@ -1,0 +1,246 @@
+"""The use of a managed server by several processes of one run, which share it and start it once."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from distil_dag.adapters.system.locks import is_held, locked
+from distil_dag.adapters.system.processes import ProcessMark, end, living, run_process
+from distil_dag.adapters.vllm.record import (
+    KEEPER_LOG_FILE,
+    LOG_FILE,
+    RECORD_FILE,
+    START_LOCK,
+    USE_LOCK,
+    KeeperJob,
+    ServerRecord,
+    server_name,
+)
+from distil_dag.adapters.vllm.server import ServerError, command, health, last_words
+from distil_dag.core.task import ModelSpec
+
+Say = Callable[[str], None]
+
+_SAY_SECONDS = 10.0
+_LOOK_SECONDS = 0.25
+_STOP_SECONDS = 60.0
+_KEPT_RUNS = 20
+
+
+@dataclass
+class Servers:
+    """The managed servers of one run, in a folder of its own under `root`.
+
+    They end with the process `owner`, however it ends. `say` hears what they are waited for.
+    """
+
+    root: Path
+    run: str
+    owner: ProcessMark = field(default_factory=run_process)
+    say: Say = lambda line: None
+    idle_seconds: float = 900.0
+    logs: dict[str, Path] = field(default_factory=dict)
+
+    def lease(self, spec: ModelSpec) -> ServerLease:
+        """The use of the server for a model; nothing starts before it is asked for."""
+        return ServerLease(spec, self)
+
+    def release(self) -> int:
+        """End all servers of this run and wait for it; returns how many there were.
+
+        Raises ServerError when one could not be ended.
+        """
+        return sum(_release(record.parent) for record in (self.root / self.run).glob(f"*/{RECORD_FILE}"))
+
+
+class ServerLease:
+    """One process's use of a server, for the length of a `with` block."""
+
+    def __init__(self, spec: ModelSpec, servers: Servers) -> None:
+        self._spec = spec
+        self._servers = servers
+        self._folder = servers.root / servers.run / server_name(spec)
+        self._held = ExitStack()
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._said_at = 0.0
+        command(spec, 0)  # mistakes in the settings are told before anything waits
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._held.enter_context(locked(self._folder / USE_LOCK, fcntl.LOCK_SH))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held.close()
+
+    @property
+    def log(self) -> Path:
+        """Where the server writes."""
+        return self._folder / LOG_FILE
+
+    def ready(self) -> ServerRecord:
+        """The server once it answers, started if there is none; waits as long as it lives and loads.
+
+        Raises ServerError with the log's end when it died, or its keeper did.
+        """
+        record = self._attach()
+        while record.state == "starting" and record.keeper.alive():
+            self._say_progress()
+            time.sleep(_LOOK_SECONDS)
+            record = ServerRecord.read(self._folder) or record
+        if record.state == "ready":
+            return record
+        raise ServerError(self.failure())
+
+    def release(self) -> None:
+        """End the server and wait for it; nothing happens where none was started. Raises ServerError."""
+        _release(self._folder)
+
+    def failure(self) -> str:
+        """Why the server will not come back, with its last words; empty while it is there or may come."""
+        record = ServerRecord.read(self._folder)
+        if record is None:
+            return f"the record of the model server is gone from {self._folder}"
+        if record.state in ("failed", "stopped"):
+            return self._told(record.reason)
+        return "" if record.keeper.alive() else self._told("the keeper of the model server was ended")
+
+    def is_gone(self) -> bool:
+        """Whether waiting for a server that does not answer is in vain; says now and then that it waits."""
+        self._say_progress()
+        return bool(self.failure())
+
+    def is_dying(self) -> bool:
+        """Whether the server has ended, or its engine has and it is about to."""
+        record = ServerRecord.read(self._folder)
+        if record is None or record.state != "ready" or health(record.port) == "broken":
+            return True
+        return not any(mark.alive() for mark in record.processes[:1])
+
+    def has_failed(self) -> bool:
+        """Whether its keeper has given it up."""
+        record = ServerRecord.read(self._folder)
+        return record is not None and record.state == "failed"
+
+    def _attach(self) -> ServerRecord:
+        if record := self._running():
+            return record
+        clean_up(self._servers.root)  # with no lock in hand: two that hold one would wait for each other's
+        with locked(self._folder / START_LOCK):
+            if record := self._running():
+                return record
+            _remove_dead(self._folder)
+            return self._start()
+
+    def _running(self) -> ServerRecord | None:
+        record = ServerRecord.read(self._folder)
+        if record is None or record.state not in ("starting", "ready") or not record.keeper.alive():
+            return None
+        self._servers.logs[Path(str(self._spec.model)).name] = self.log
+        return record
+
+    def _start(self) -> ServerRecord:
+        job = KeeperJob(
+            spec=self._spec,
+            folder=self._folder,
+            owner=self._servers.owner,
+            idle_seconds=self._servers.idle_seconds,
+        )
+        keeper_log = self._folder / KEEPER_LOG_FILE
+        with keeper_log.open("wb") as log:
+            self._keeper = subprocess.Popen(
+                [sys.executable, "-m", "distil_dag.entrypoints.supervise_server"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        assert self._keeper.stdin is not None
+        self._keeper.stdin.write(job.model_dump_json().encode())
+        self._keeper.stdin.close()
+        self._servers.say(f"starting {self._spec.model} with `{self._spec.executable}`, log: {self.log}")
+        self._servers.logs[Path(str(self._spec.model)).name] = self.log
+        while True:
+            ended = self._keeper.poll() is not None
+            record = ServerRecord.read(self._folder)
+            if record and record.keeper.pid == self._keeper.pid:
+                return record
+            if ended:
+                raise ServerError(f"the model server's keeper did not start: {last_words(keeper_log)}")
+            time.sleep(0.05)
+
+    def _say_progress(self) -> None:
+        now = time.monotonic()
+        if now - self._said_at >= _SAY_SECONDS:
+            self._said_at = now
+            line = last_words(self.log).rpartition("\n")[2]
+            self._servers.say(f"waiting for the model server {self._spec.model}: {line[-160:]}")
+
+    def _told(self, reason: str) -> str:
+        return f"{reason}\n--- end of {self.log} ---\n{last_words(self.log)}"
+
+
+def clean_up(root: Path) -> None:
+    """End what killed keepers have left under `root`, and forget the oldest runs that nobody uses.
+
+    Only processes that a record names with number and time of start are touched, and what is in
+    their sessions: a server that someone else runs is never one of them. Waits for who decides about a
+    start meanwhile, so hold no lock. Raises ServerError when a process can't be ended.
+    """
+    for record in root.glob(f"*/*/{RECORD_FILE}"):
+        with locked(record.parent / START_LOCK):
+            _remove_dead(record.parent)
+    runs = sorted(root.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for run in runs[_KEPT_RUNS:]:
+        if not _in_use(run):
+            shutil.rmtree(run, ignore_errors=True)
+
+
+def _in_use(run: Path) -> bool:
+    """Whether a server of the run lives, or a step may yet start one."""
+    if any(is_held(lock) for lock in run.glob(f"*/{USE_LOCK}")):
+        return True
+    records = [ServerRecord.read(path.parent) for path in run.glob(f"*/{RECORD_FILE}")]
+    return any(record and record.keeper.alive() for record in records)
+
+
+def _remove_dead(folder: Path) -> None:
+    """End what a keeper that is gone has left; nothing happens while it lives."""
+    record = ServerRecord.read(folder)
+    if record is None or record.keeper.alive():
+        return
+    if left := end(living(list(record.processes)), 10.0):
+        raise ServerError(
+            f"processes of an earlier model server can't be ended: {[mark.pid for mark in left]}"
+        )
+    if record.state in ("starting", "ready"):
+        reason = "the keeper of the model server was ended"
+        record.model_copy(update={"state": "failed", "reason": reason, "processes": ()}).write(folder)
+
+
+def _release(folder: Path) -> int:
+    record = ServerRecord.read(folder)
+    if record is None or not record.keeper.alive():
+        _remove_dead(folder)
+        return 0
+    record.keeper.signal(signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while record.keeper.alive():
+        if time.monotonic() > deadline:
+            record.keeper.signal(signal.SIGKILL)
+        time.sleep(_LOOK_SECONDS)
+    _remove_dead(folder)
+    return 1

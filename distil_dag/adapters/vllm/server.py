@@ -1,0 +1,164 @@
+"""A vLLM server as one process group: started on loopback, asked whether it answers, ended for certain."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Literal
+
+from distil_dag.adapters.system.processes import ProcessMark, end, end_with_parent, session
+from distil_dag.core.task import ModelSpec
+
+HOST = "127.0.0.1"
+KEY_VARIABLE = "VLLM_API_KEY"
+# Ours to say: two servers on one port, or a key that every user of the machine can read.
+_OURS = ("--host", "--port", "--api-key", "--model", "--revision", "--served-model-name")
+_QUIET = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+_STOP_SECONDS = 30.0
+_TAIL_LINES = 25
+_TAIL_BYTES = 16_384
+
+# A proxy of the environment reaches no server of this machine; unless NO_PROXY says so, it would be asked.
+_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
+Health = Literal["well", "broken", "silent"]
+
+
+class ServerError(RuntimeError):
+    """A managed server did not start, or died too often; the message ends with its last words."""
+
+
+def command(spec: ModelSpec, port: int) -> list[str]:
+    """The command line that serves `spec` on a port of this machine.
+
+    `vllm serve` takes the model as its first argument, every other entry point as `--model`.
+    Raises ValueError for arguments that are not the user's to choose.
+    """
+    for argument in spec.arguments:
+        name = argument.partition("=")[0].replace("_", "-")
+        if name in _OURS:
+            raise ValueError(
+                f"`arguments` of a managed model must not hold {name}: it is chosen for each start "
+                "(`model` and `revision` have settings of their own)"
+            )
+    words = shlex.split(spec.executable)
+    if not words or not spec.model:
+        raise ValueError("a model of mode `managed` needs `executable` and `model`")
+    model = [spec.model] if words[-1] == "serve" else ["--model", spec.model]
+    revision = ["--revision", spec.revision] if spec.revision else []
+    return [*words, *model, *revision, "--host", HOST, "--port", str(port), *spec.arguments]
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def health(port: int) -> Health:
+    """What `/health` says: `silent` may be a server that loads, or one with much to do."""
+    try:
+        with _open(f"http://{HOST}:{port}/health", timeout=5):
+            return "well"
+    except urllib.error.HTTPError as error:
+        return "broken" if error.code == 503 else "silent"
+    except (OSError, ValueError):
+        return "silent"
+
+
+class VllmServer:
+    """One start of the server. Output goes to `log`; the key travels in the environment only."""
+
+    def __init__(self, spec: ModelSpec, port: int, key: str, log: Path) -> None:
+        self._model = str(spec.model)
+        self._address = f"http://{HOST}:{port}"
+        self._key = key
+        words = command(spec, port)
+        with log.open("ab") as file:
+            file.write(f"$ {shlex.join(words)}\n".encode())
+            file.flush()
+            try:
+                self._process = subprocess.Popen(  # noqa: S603
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,  # a pipe that nobody empties would stop the server one day
+                    stderr=subprocess.STDOUT,
+                    env={**_QUIET, **os.environ, KEY_VARIABLE: key},
+                    start_new_session=True,
+                    preexec_fn=end_with_parent,
+                )
+            except OSError as error:
+                raise ServerError(
+                    f"the command of the managed model can't be run ({error}): {words[0]}. Set "
+                    "`executable` in task.yaml to the command that starts vLLM where it is installed, "
+                    "for example `/path/to/python -m vllm.entrypoints.openai.api_server`"
+                ) from None
+        self._mark = ProcessMark.of(self._process.pid)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server's own process runs."""
+        return self._mark is not None and self._mark.alive()
+
+    def members(self) -> list[ProcessMark]:
+        """Every live process of this start, the server's own first."""
+        # Nobody has waited for the process yet, so its number, and the session's, are still its own.
+        found = session(self._process.pid) if self._process.returncode is None else []
+        return sorted(found, key=lambda mark: mark != self._mark)
+
+    def answers(self) -> bool:
+        """Whether one token comes back; False when it is too early to ask.
+
+        Raises ServerError when the server refuses the question itself, which waiting does not cure.
+        """
+        body = {"model": self._model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
+        request = urllib.request.Request(  # noqa: S310
+            f"{self._address}/v1/chat/completions",
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"},
+        )
+        try:
+            with _open(request, timeout=120) as response:
+                usage = json.load(response).get("usage") or {}
+                return int(usage.get("completion_tokens", 0)) > 0
+        except urllib.error.HTTPError as error:
+            if error.code in (408, 429) or error.code >= 500:
+                return False
+            said = error.read(500).decode(errors="replace").replace(self._key, "***")
+            raise ServerError(
+                f"{self._model} was loaded but does not take a chat request (HTTP {error.code}: {said}). "
+                "Is it an instruction-tuned model with a chat template?"
+            ) from None
+        except (OSError, ValueError):
+            return False
+
+    def stop(self) -> int:
+        """End every process of it; returns how the server's own ended (negative: by which signal).
+
+        Raises ServerError when a process is left.
+        """
+        members = self.members()
+        # The server ends its own workers; told all at once, they would report each other's death.
+        leader = [mark for mark in members if mark == self._mark]
+        left = end(leader, _STOP_SECONDS) if leader else members
+        if left := end(left, 5.0):
+            raise ServerError(f"processes of the model server can't be ended: {[mark.pid for mark in left]}")
+        return self._process.wait()
+
+
+def last_words(log: Path) -> str:
+    """The end of a server's log, for an error message."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(line for line in lines[-_TAIL_LINES:] if line.strip())

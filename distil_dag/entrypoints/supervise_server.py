@@ -1,0 +1,31 @@
+"""A run's model server: `python -m distil_dag.entrypoints.supervise_server`, its job on standard input.
+
+Started by the first step that needs the server, in a session of its own, so that an interrupt in the
+terminal reaches the run and not the server that its steps still talk to.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from distil_dag.adapters.system.processes import ProcessMark
+from distil_dag.adapters.vllm.record import KeeperJob
+from distil_dag.adapters.vllm.supervisor import Keeper
+
+
+def main() -> None:
+    """Keep the server until it is released, unused, or its run has ended."""
+    asked = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: asked.set())
+    job = KeeperJob.model_validate_json(sys.stdin.read())
+    this = ProcessMark.of(os.getpid())
+    assert this is not None
+    Keeper(job, this, asked).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""What a student's file makes of requests that nobody learned from, and what its probabilities are worth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from distil_dag.adapters.candidates.decoder import DecoderCandidate
+from distil_dag.adapters.candidates.models import GgufCandidate
+from distil_dag.core.case import Case
+from distil_dag.core.confidence import Confidence
+from distil_dag.core.task import EvaluationSpec
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.evaluating.calibration import calibrated
+from distil_dag.stages.evaluating.evaluate import scored_answers
+
+
+def measure_confidence(
+    path: Path, cases: Sequence[Case], toolset: Toolset, spec: EvaluationSpec
+) -> tuple[Confidence | None, str, dict[str, bool]]:
+    """The calibration of a student's file on cases that it has not learned from, or why there is none.
+
+    With it, by id, whether each case was answered exactly. A case that the file refuses, as longer than its
+    context, counts as wrong there and not for the calibration; nor does an answer that was cut off. Raises
+    FileNotFoundError or ValueError for a file that is no model.
+    """
+    if not cases:
+        why = "no cases were set aside: judge.set_aside is 0, or too few rows passed the judge for 20 of them"
+        return None, why, {}
+    file = DecoderCandidate(GgufCandidate(path, toolset, spec.max_new_tokens))
+    answers = scored_answers(file, cases, toolset).values()
+    right = {item.case.id: item.score.exact for item in answers}
+    sure = [
+        (logprob, item.score.exact)
+        for item in answers
+        if (logprob := item.answered.logprob) is not None and math.isfinite(logprob)
+    ]
+    if not sure:
+        unfit = (
+            f"none of the {len(cases)} cases that were set aside fits into the student's context, or was "
+            f"answered to its end within evaluation.max_new_tokens ({spec.max_new_tokens})"
+        )
+        return None, file.note or unfit, right
+    logprobs, hits = zip(*sure, strict=True)
+    return calibrated(logprobs, hits, spec.target_precision), "", right

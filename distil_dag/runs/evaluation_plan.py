@@ -1,0 +1,275 @@
+"""From what a run has stored to the candidates of its evaluation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distil_dag.adapters.candidates.decoder import DecoderCandidate
+from distil_dag.adapters.candidates.earlier_answers import EarlierAnswers
+from distil_dag.adapters.candidates.models import (
+    TIMED,
+    ChatCandidate,
+    CheckpointCandidate,
+    Exemplars,
+    GgufCandidate,
+    LookupCandidate,
+    ProductionCandidate,
+)
+from distil_dag.adapters.run_store import RunStore
+from distil_dag.adapters.system.versions import versions
+from distil_dag.adapters.vllm.lease import Servers
+from distil_dag.core import tables
+from distil_dag.core.case import Case, HeldOut, Message, Trace
+from distil_dag.core.cells import AnswerOutcome
+from distil_dag.core.reports import EvalReport, GgufReport, JudgeReport, SynthesisReport
+from distil_dag.core.task import ModelSpec, Task
+from distil_dag.runs.continued import outcomes_of, rows_before
+from distil_dag.runs.training_rows import CONTEXT, SEEDS, in_mix, tables_of_run
+from distil_dag.stages.decoding.schema_grammar import answers
+from distil_dag.stages.evaluating import evaluate as evaluation
+from distil_dag.stages.evaluating.cell_scores import cell_scores
+from distil_dag.stages.evaluating.evaluate import Candidate, Learned, Shipped
+from distil_dag.stages.evaluating.nearest_neighbour import SIMILARITY
+from distil_dag.stages.ports import ChatModel, Progress
+from distil_dag.stages.splitting.holdout import remaining
+
+OpenChat = Callable[[ModelSpec], AbstractContextManager[ChatModel]]
+# Folder and identity of the student's base weights.
+FindBase = Callable[[Task], tuple[Path, str]]
+
+_PACKAGES = ("distil_dag", "llama-cpp-python", "transformers", "torch")
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """The frozen test of a run, everyone who takes it, who ships, and what a reader must know.
+
+    `learned` is what the student learned from, `shipped` what was made of it, `plan` what the synthetic
+    rows were to cover; `outcomes` are the student's on rows set aside, of which the test tells nothing.
+    """
+
+    test: list[HeldOut]
+    test_labels: str
+    candidates: list[Candidate]
+    student: str
+    student_file: str
+    measured: dict[str, str]
+    learned: Learned
+    shipped: Shipped
+    plan: SynthesisReport
+    outcomes: list[AnswerOutcome]
+
+    def held(self, task: Task, progress: Progress) -> tuple[EvalReport, list[dict[str, Any]]]:
+        """Everyone takes the test; returns and raises what :func:`evaluation.evaluate` does."""
+        report, rows = evaluation.evaluate(
+            self.test,
+            task.toolset,
+            self.candidates,
+            task.settings.evaluation,
+            progress,
+            student=self.student,
+            test_labels=self.test_labels,
+            measured=self.measured,
+            learned=self.learned,
+            shipped=self.shipped,
+        )
+        cells = cell_scores(
+            self.test, rows, self.student, evaluation.PARENT, self.outcomes, self.plan, task.toolset
+        )
+        return report.model_copy(update={"cells": cells, "continues": task.continues}), rows
+
+
+@contextmanager
+def plan_evaluation(
+    store: RunStore, run: str, task: Task, open_chat: OpenChat, find_base: FindBase, servers: Servers
+) -> Iterator[EvaluationPlan]:
+    """All candidates of a run, for the length of a `with` block; models load when they are asked.
+
+    A vLLM server of the student is one of `servers`. Raises FileNotFoundError that names the asset which has
+    to be materialized first, ValueError for arguments that such a server can't have.
+    """
+    test = store.read_cases(run, tables.TEST)
+    learned, before = tables_of_run(store, run), rows_before(store, task)
+    judging = store.read_report(run, "judged_seeds", JudgeReport)
+    rest = remaining(store.read_cases(run, tables.TRACES), store.read_rows(run, tables.SPLIT))
+    exemplars = Exemplars.choose(learned[SEEDS], task.settings.evaluation.few_shot, task.toolset)
+    # Where the log itself is the only judge of the test, production is right by definition.
+    judged = any(case.production is not None and case.production != case.calls for case in test)
+    with ExitStack() as stack:
+        files = stack.enter_context(store.local_folder(run, "gguf", "files"))
+        weights = stack.enter_context(store.local_folder(run, "checkpoint", "model"))
+        exported = store.read_report(run, "gguf", GgufReport)
+        students = _ggufs(exported, files, task)
+        checkpoint = CheckpointCandidate(
+            evaluation.CHECKPOINT,
+            weights,
+            task.toolset,
+            _longest(task),
+            task.settings.student.system_prompt,
+            task.settings.student.tools_in_prompt,
+        )
+        candidates: list[Candidate] = [
+            *students,
+            *_decoder(students[0], task),
+            # Before the checkpoint: torch does not give back all of a GPU that it has used.
+            *_vllm(checkpoint, task, servers),
+            checkpoint,
+            *([EarlierAnswers(store, task.continues, evaluation.PARENT)] if task.continues else []),
+            _base(task, open_chat, find_base),
+            _teacher(evaluation.TEACHER, task, open_chat, Exemplars()),
+            *([_teacher(evaluation.TEACHER_FEW_SHOT, task, open_chat, exemplars)] if exemplars.turns else []),
+            *([ProductionCandidate(_production_model(test, rest))] if judged else []),
+            LookupCandidate(rest),
+        ]
+        yield EvaluationPlan(
+            test=test,
+            test_labels=judging.holdout.test_labels,
+            candidates=candidates,
+            student=students[0].name,
+            student_file=students[0].path.name,
+            measured={**_measured(task, exemplars, judged, len(rest)), "Seeds": judging.calibration},
+            learned=Learned(
+                tables=learned | before,
+                trained_on=frozenset([*in_mix(task.settings.training), *before]),
+                log=[*learned[SEEDS], *learned[CONTEXT]],
+                similarity=task.settings.gates.leak_similarity,
+            ),
+            shipped=Shipped(
+                files=[student.name for student in students],
+                confidence=exported.confidence,
+                price=task.settings.teacher.price,
+            ),
+            plan=store.read_report(run, "synthetic_set", SynthesisReport),
+            outcomes=outcomes_of(store, run),
+        )
+
+
+def cases_as_jsonl(cases: Sequence[Case]) -> bytes:
+    """Cases as JSON lines, for `distil-dag eval` or anyone else's tool.
+
+    A row is a request and its response, so that assistant turns before the last stay history.
+    """
+    rows = []
+    for case in cases:
+        said = Message(role="assistant", content=case.text, tool_calls=case.calls).openai()
+        row = {
+            "id": case.id,
+            "request": {"messages": [message.openai() for message in case.messages]},
+            "response": {"choices": [{"message": {"tool_calls": [], **said}}]},
+        }
+        rows.append(json.dumps(row, ensure_ascii=False))
+    return "".join(row + "\n" for row in rows).encode()
+
+
+def _ggufs(report: GgufReport, folder: Path, task: Task) -> list[GgufCandidate]:
+    """A candidate for each file, the primary one first."""
+    ordered = sorted(report.files, key=lambda file: file.path != report.primary)
+    return [
+        GgufCandidate(
+            path=folder / Path(file.path).name,
+            toolset=task.toolset,
+            max_tokens=_longest(task),
+            name=evaluation.gguf_name(file.format),
+        )
+        for file in ordered
+    ]
+
+
+def _decoder(student: GgufCandidate, task: Task) -> list[Candidate]:
+    """The file that ships once more, by the project's own decoder, if it can hold it to these tools."""
+    try:
+        answers(task.toolset)
+    except ValueError:
+        return []
+    return [DecoderCandidate(student, evaluation.decoder_name(student.name))]
+
+
+def _vllm(checkpoint: CheckpointCandidate, task: Task, servers: Servers) -> list[Candidate]:
+    """The checkpoint once more by a vLLM server, where the task asks for it."""
+    if task.settings.evaluation.vllm is None:
+        return []
+    # It brings the SDK, which takes a second to import.
+    from distil_dag.adapters.candidates.vllm import VllmCandidate
+
+    return [VllmCandidate(checkpoint, task.settings.evaluation.vllm, servers, evaluation.VLLM)]
+
+
+def _base(task: Task, open_chat: OpenChat, find_base: FindBase) -> Candidate:
+    """The student's weights before training, with the tools in the prompt, which it needs."""
+    if task.settings.student.model != "embedded":
+        folder, identity = find_base(task)
+        return CheckpointCandidate(
+            evaluation.BASE,
+            folder,
+            task.toolset,
+            _longest(task),
+            task.description,
+            tools_shown=True,
+            model=identity,
+        )
+    spec = ModelSpec()
+    return ChatCandidate(
+        name=evaluation.BASE,
+        open=lambda: open_chat(spec),
+        toolset=task.toolset,
+        max_tokens=_longest(task),
+        description=task.description,
+        signatures=True,
+    )
+
+
+def _teacher(name: str, task: Task, open_chat: OpenChat, exemplars: Exemplars) -> ChatCandidate:
+    return ChatCandidate(
+        name=name,
+        open=lambda: open_chat(task.settings.teacher),
+        toolset=task.toolset,
+        max_tokens=_longest(task),
+        description=task.description,
+        exemplars=exemplars,
+        signatures=task.settings.teacher.mode == "embedded",
+    )
+
+
+def _longest(task: Task) -> int:
+    return task.settings.evaluation.max_new_tokens
+
+
+def _production_model(test: Sequence[HeldOut], rest: Sequence[Trace]) -> str:
+    models = sorted({trace.model for trace in rest if trace.model})
+    return f"production log ({', '.join(models[:3])})" if models else "production log"
+
+
+def _measured(task: Task, exemplars: Exemplars, judged: bool, log: int) -> dict[str, str]:
+    """What a reader must know to trust the numbers, label -> text."""
+    spec = task.settings.evaluation
+    told = {
+        "Confidence": f"{100 * spec.confidence:g} %",
+        "Student": f"greedy; each GGUF file by llama.cpp, {TIMED} requests one at a time, which gives the "
+        "latencies, and the others together; the checkpoint by transformers, in batches",
+        "Decoder": "the file that ships, held to valid calls by the project's own decoder, every request "
+        "alone and timed; left out where no grammar can be made of the tools",
+        "Base": "the student's weights before training, with the task's description and tools in its prompt",
+        "Teacher": "the task's description and tools in its prompt, zero-shot and with "
+        f"{len(exemplars.turns) // 2} seeds as examples, the same for every case",
+        "Lookup": f"production's calls for the nearest of {log} traces that remained after the hold-out; "
+        f"similarity fixed in advance: {SIMILARITY}",
+        "Statistics": "Wilson intervals of shares, bootstrap percentiles of the staged score; Tango's "
+        "paired score interval and McNemar's exact test of differences; detectable: Connor, 80 % power",
+        "Versions": versions(*_PACKAGES),
+    }
+    if spec.vllm:
+        told["vLLM"] = (
+            "the checkpoint behind a server of its own, greedy, every request alone and timed over HTTP; "
+            "asked with the token ids of the checkpoint's tokenizer, and by `/tokenize` for those that its "
+            "chat route makes of the conversation"
+        )
+    if task.continues:
+        told["Parent"] = f"what the student that ships of {task.continues} answered to the same cases then"
+    if not judged:
+        told["Production"] = "not a candidate: its own answers are the labels of this test"
+    return told

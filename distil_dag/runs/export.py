@@ -1,0 +1,147 @@
+"""A checkpoint as a folder that can be shipped: GGUF files, Modelfile, model card, lineage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from distil_dag.adapters.checkpoints.transformers_model import CheckpointModel
+from distil_dag.adapters.llamacpp.chat import LlamaCppChat
+from distil_dag.adapters.llamacpp.gguf_tools import convert, quantize, set_metadata
+from distil_dag.adapters.run_store import file_digest
+from distil_dag.adapters.serving import student
+from distil_dag.core.case import Case
+from distil_dag.core.reports import GgufFile, GgufReport, TrainReport
+from distil_dag.core.task import Task
+from distil_dag.runs.confidence import measure_confidence
+from distil_dag.stages.exporting.model_card import base_licence, lineage_document, model_card
+from distil_dag.stages.exporting.parity import (
+    Parity,
+    Reference,
+    compare_files,
+    modelfile,
+    probe_prompts,
+    reference,
+)
+from distil_dag.stages.ports import Progress, quiet
+from distil_dag.stages.student import draft_model as answer_habits
+from distil_dag.stages.student.prompt import CHATML_OPEN
+
+_EXACT = "f16"
+
+
+def export(
+    checkpoint: Path,
+    folder: Path,
+    task: Task,
+    run: str,
+    probes: Sequence[Case],
+    held: Sequence[Case],
+    training: TrainReport,
+    ancestors: Sequence[Mapping[str, Any]],
+    progress: Progress = quiet,
+) -> tuple[GgufReport, dict[str, Parity]]:
+    """Fill `folder`; returns the report, and for each file where it differs from the checkpoint.
+
+    `probes` are the cases on whose requests every file is compared; on those that were `held` from
+    training the primary one finds out what its probabilities are worth. Raises ValueError when the
+    file that should ship is not made, RuntimeError when llama.cpp fails.
+    """
+    settings = task.settings
+    formats = [_EXACT, *settings.export.quantizations]
+    if settings.export.primary not in formats:
+        raise ValueError(f"export.primary is {settings.export.primary!r}, but made are {', '.join(formats)}")
+    steps = 3 + 2 * len(formats)
+    progress(0, steps, "converting")
+    source = folder / _name(_EXACT)
+    convert(checkpoint, source)
+    # Before the quantisation, which copies the key-values.
+    set_metadata(source, _key_values(task, run, ancestors, checkpoint))
+    for done, name in enumerate(settings.export.quantizations, 1):
+        progress(done, steps, f"quantising to {name}")
+        quantize(source, folder / _name(name), name)
+    primary = _name(settings.export.primary)
+    progress(len(formats), steps, f"calibrating {primary}")
+    confidence, missing, right = measure_confidence(folder / primary, held, task.toolset, settings.evaluation)
+    if confidence:
+        set_metadata(folder / primary, confidence.key_values())
+    progress(len(formats) + 1, steps, "asking the checkpoint")
+    known = _reference(checkpoint, task, probes)
+    found: dict[str, Parity] = {}
+    for done, form in enumerate(formats, len(formats) + 2):
+        progress(done, steps, f"asking {_name(form)}")
+        with LlamaCppChat(folder / _name(form), parallel=16) as chat:
+            found[form] = compare_files(known, chat, settings.evaluation.max_new_tokens)
+    files = [_described(folder / _name(form), form, parity) for form, parity in found.items()]
+    texts = {
+        "Modelfile": modelfile(primary, settings.student, CHATML_OPEN in known.template),
+        "README.md": model_card(task, run, training, files, primary, confidence),
+        "lineage.json": lineage_document(task, run, files, ancestors),
+    }
+    for file, text in texts.items():
+        (folder / file).write_text(text, encoding="utf-8")
+    progress(steps, steps, "")
+    modelfile_name, card_name, lineage_name = texts
+    report = GgufReport(
+        files=files,
+        modelfile=modelfile_name,
+        model_card=card_name,
+        lineage=lineage_name,
+        primary=primary,
+        confidence=confidence,
+        confidence_missing=missing,
+        set_aside=right,
+    )
+    return report, found
+
+
+def _name(form: str) -> str:
+    return f"model-{form}.gguf"
+
+
+def _key_values(
+    task: Task, run: str, ancestors: Sequence[Mapping[str, Any]], checkpoint: Path
+) -> dict[str, str]:
+    """What the file says of itself: enough to use it, and to find where it came from."""
+    values = {
+        "general.name": task.name,
+        "general.description": f"Tool calls for {task.name}, distilled by distil_dag, run {run}",
+        student.RUN: run,
+        "distil_dag.task": task.name,
+        student.TOOLS: json.dumps(list(task.tools), ensure_ascii=False),
+        student.TOOLS_IN_PROMPT: str(task.settings.student.tools_in_prompt).lower(),
+        student.SYSTEM_PROMPT: task.settings.student.system_prompt,
+        student.LINEAGE: json.dumps(list(ancestors), ensure_ascii=False),
+    }
+    if (habits := checkpoint / answer_habits.FILE).is_file():
+        values[answer_habits.KEY] = habits.read_text(encoding="utf-8")
+    licence = base_licence(task)
+    return {**values, "general.license": licence} if licence else values
+
+
+def _reference(checkpoint: Path, task: Task, probes: Sequence[Case]) -> Reference:
+    model = CheckpointModel(checkpoint)
+    prompts = probe_prompts(
+        probes,
+        task.toolset,
+        task.settings.student,
+        model.chat_template,
+        model.special_tokens,
+        task.settings.export.probes,
+    )
+    return reference(model, prompts, task.settings.evaluation.max_new_tokens)
+
+
+def _described(path: Path, form: str, parity: Parity) -> GgufFile:
+    return GgufFile(
+        format=form,
+        path=path.name,
+        sha256=file_digest(path).removeprefix("sha256:"),
+        bytes=path.stat().st_size,
+        tokens_equal=parity.tokens_equal,
+        template_equal=parity.template_equal,
+        agreement=parity.agreement,
+        probes=parity.probes,
+    )

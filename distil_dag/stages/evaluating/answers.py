@@ -1,0 +1,158 @@
+"""Answers with their scores, and what they say together: failures, disagreements, confidence."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distil_dag.core.case import Case
+from distil_dag.core.confidence import Confidence
+from distil_dag.core.evidence import ConfidenceReport, ConventionReport
+from distil_dag.core.task import EvaluationSpec
+from distil_dag.core.tool_call import Answer, ToolCall
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.evaluating import label_noise as conventions
+from distil_dag.stages.evaluating import metrics
+from distil_dag.stages.evaluating.selective_prediction import Price, Sure, confidence_report
+
+# Of a rambling answer the report keeps the beginning.
+_LONGEST_ANSWER = 2000
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A candidate's raw text for one case; how long it took alone, where that was measured.
+
+    `error` says why no answer came. Such a case is wrong, whatever was expected. `tokens` are those of
+    the prompt and of the answer. `logprob` is the natural log of the answer's probability (minus infinity
+    if it was cut off), `confidence` what that is worth and `confident` whether it is enough, each where it
+    is known. `asked` are the token ids of the prompt, `rendered` those that the runtime's own chat route
+    makes of the case, where it has one.
+    """
+
+    text: str
+    latency_ms: float | None = None
+    error: str = ""
+    tokens: tuple[int, int] | None = None
+    logprob: float | None = None
+    confidence: float | None = None
+    confident: bool | None = None
+    asked: tuple[int, ...] | None = None
+    rendered: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One answer with its score."""
+
+    case: Case
+    answered: Answered
+    parsed: Answer
+    score: metrics.CaseScore
+
+
+Results = Mapping[str, Mapping[int, Scored]]
+"""Candidate -> place in the test -> its answer."""
+
+
+def disagreements(
+    student: str, scored: Results, log: Sequence[Case], toolset: Toolset, confidence: float
+) -> ConventionReport:
+    """Where the student and the labels differ, held against a log whose calls are trusted."""
+    answers = [
+        conventions.Answers(
+            case=item.case,
+            right=item.score.exact,
+            student=None if item.parsed.error is not None else item.parsed.calls,
+            others={
+                name: items[place].parsed.calls
+                for name, items in scored.items()
+                # Its other forms answer alike by construction.
+                if not name.startswith("student") and place in items and items[place].parsed.error is None
+            },
+        )
+        for place, item in scored[student].items()
+    ]
+    return conventions.find_label_noise(answers, log, toolset, confidence)
+
+
+def confidence(
+    scored: Results,
+    teacher: str,
+    spec: EvaluationSpec,
+    known: Confidence | None,
+    price: Price | None,
+) -> ConfidenceReport | None:
+    """Of the first candidate that says how probable its answers are; None where nobody does."""
+    taught = scored.get(teacher, {})
+    for name, items in scored.items():
+        sure = [
+            Sure(
+                logprob=item.answered.logprob,
+                right=item.score.exact,
+                confidence=item.answered.confidence,
+                confident=item.answered.confident,
+                teacher_right=taught[place].score.exact if place in taught else None,
+            )
+            for place, item in items.items()
+            if item.answered.logprob is not None
+        ]
+        if sure:
+            return confidence_report(name, sure, spec, known, price)
+    return None
+
+
+def failures(student: str, scored: Results) -> list[dict[str, Any]]:
+    """What the student got wrong, in the order of the test, and who got it right."""
+    return [
+        {
+            "case": writable(item.case.id),
+            "request": writable(item.case.request),
+            "expected": _calls(item.case.calls),
+            "got": _calls(item.parsed.calls),
+            "answer": writable(item.answered.text[:_LONGEST_ANSWER]),
+            "why": writable(item.score.why),
+            **sureness(item.answered),
+            "right": [name for name, items in scored.items() if place in items and items[place].score.exact],
+        }
+        for place, item in scored[student].items()
+        if not item.score.exact
+    ]
+
+
+def answer_row(name: str, item: Scored) -> dict[str, Any]:
+    """One answer as a flat row. Without its latency: rows must come out equal when a run is repeated."""
+    return {
+        "candidate": name,
+        "case_id": writable(item.case.id),
+        "request": writable(item.case.request),
+        "expected": json.dumps(_calls(item.case.calls), ensure_ascii=False),
+        "answer": writable(item.answered.text),
+        "exact": item.score.exact,
+        **sureness(item.answered),
+        **{metric: item.score.metrics[metric] for metric in metrics.METRICS},
+        "why": writable(item.score.why),
+    }
+
+
+def sureness(answered: Answered) -> dict[str, Any]:
+    """`probability`, `confidence`, `confident` of an answer, None where they are not known.
+
+    Rounded, because the last digits depend on the order in which a machine adds up.
+    """
+    probability = None if answered.logprob is None else round(math.exp(answered.logprob), 4)
+    worth = None if answered.confidence is None else round(answered.confidence, 4)
+    return {"probability": probability, "confidence": worth, "confident": answered.confident}
+
+
+def _calls(calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
+    written: list[dict[str, Any]] = writable([call.model_dump() for call in calls])
+    return written
+
+
+def writable(value: Any) -> Any:
+    """The value without what a file can't hold: half a surrogate pair, numbers that JSON lacks."""
+    return json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"), parse_constant=str)

@@ -1,0 +1,58 @@
+"""The student by cell of the coverage plan: on the test, and on the rows by which it is called weak."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from distil_dag.core.case import Case
+from distil_dag.core.cells import AnswerOutcome, CellScore, CellsReport
+from distil_dag.core.reports import SynthesisReport
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.synthesis.coverage_plan import CellNames
+from distil_dag.stages.synthesis.error_rates import ErrorRates
+
+
+def cell_scores(
+    test: Sequence[Case],
+    answers: Sequence[Mapping[str, Any]],
+    student: str,
+    before: str,
+    outcomes: Sequence[AnswerOutcome],
+    plan: SynthesisReport,
+    toolset: Toolset,
+) -> CellsReport:
+    """Every cell that the plan, the test or the set-aside rows have, those with the highest error first.
+
+    `answers` are rows of the evaluation, of the candidates `student` and, where it was asked, `before`;
+    `outcomes` those of the student on the rows set aside, by which alone a cell counts as weak.
+    """
+    name = CellNames(plan.by_value, toolset)
+    cell_of = {case.id: name(case.calls) for case in test}
+    n = Counter(cell_of.values())
+    known = [row for row in answers if row["case_id"] in cell_of]
+    exact = {
+        who: Counter(cell_of[row["case_id"]] for row in known if row["candidate"] == who and row["exact"])
+        for who in {row["candidate"] for row in known} & {student, before}
+    }
+    error_rates = ErrorRates(outcomes, name) if outcomes else None
+    aimed = {cell.cell for cell in plan.cells if cell.weak}
+    aside = error_rates.cases if error_rates else Counter()
+    wrong = error_rates.wrong if error_rates else Counter()
+    cells = [
+        CellScore(
+            cell=cell,
+            n=n[cell],
+            exact=exact[student][cell],
+            before=exact[before][cell] if before in exact else None,
+            aside=aside[cell],
+            aside_exact=aside[cell] - wrong[cell],
+            error=error_rates.error(cell) if error_rates else None,
+            weak=error_rates.weak(cell) if error_rates else False,
+            aimed=cell in aimed,
+        )
+        for cell in {*n, *aside, *(cell.cell for cell in plan.cells)}
+    ]
+    cells.sort(key=lambda row: (-(row.error or 0.0), -row.n, row.cell))
+    return CellsReport(error=error_rates.overall if error_rates else None, cells=cells)

@@ -1,0 +1,149 @@
+"""Whether an exported file reads, tokenises and answers as the checkpoint that it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from distil_dag.core.case import Case
+from distil_dag.core.task import StudentSpec
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.ports import Reply
+from distil_dag.stages.student.prompt import CHATML_CLOSE, CHATML_OPEN, render_prompt, student_messages
+
+
+class TextModel(Protocol):
+    """A model that continues rendered prompts: a checkpoint, or a GGUF file in llama.cpp."""
+
+    @property
+    def chat_template(self) -> str: ...
+
+    def tokenize(self, text: str) -> list[int]: ...
+
+    def complete_text(self, prompts: Sequence[str], max_tokens: int) -> list[Reply]: ...
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the checkpoint makes of the golden texts and the probes."""
+
+    template: str
+    tokens: tuple[tuple[int, ...], ...]
+    prompts: tuple[str, ...]
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far a file agrees with the reference; `differing` has (prompt, reference, file)."""
+
+    tokens_equal: bool
+    template_equal: bool
+    agreement: float
+    probes: int
+    differing: tuple[tuple[str, str, str], ...] = ()
+
+
+def golden_texts() -> tuple[str, ...]:
+    """Texts on which tokenizers are known to part: control tokens, spaces, digits, scripts, emoji, code."""
+    return (
+        "turn on the light in the kitchen",
+        f"{CHATML_OPEN}user\nhi{CHATML_CLOSE}\n{CHATML_OPEN}assistant\n",
+        '<tool_call>{"name":"light_on","arguments":{"room":"attic"}}</tool_call>',
+        "  leading,  double  and trailing spaces  ",
+        "tabs\tand\n\n\nblank lines\r\n",
+        "12345 3.14 1,000,000 21.5°C x  +  1",
+        "½ ² Ⅻ ④ १२३ ٣",
+        "it's I'D we'll they\u2019ve DON'T",
+        "naïve é e\u0301 ﬁ straße İstanbul",
+        "👋🏽 👩‍👩‍👧 🇩🇪 🤖",
+        "مرحبا بالعالم שלום עולם \u202etxt\u202c",
+        "日本語テキスト 中文 한국어 ไทย",
+        "def f(x: int) -> str:\n\treturn f'{x:>3}' # note\n",
+        "https://example.com/a?b=c&d=%20 me@example.com <EMAIL_1>",
+        "\u200b\u00a0\ufeff zero width",
+        "",
+    )
+
+
+def probe_prompts(
+    cases: Sequence[Case], toolset: Toolset, student: StudentSpec, template: str,
+    special_tokens: dict[str, str], count: int,
+) -> list[str]:  # fmt: skip
+    """Rendered prompts of `count` different requests, spread evenly over the cases."""
+    by_request = {case.request: case for case in sorted(cases, key=lambda case: case.id, reverse=True)}
+    distinct = sorted(by_request.values(), key=lambda case: case.id)
+    step = max(len(distinct) / max(count, 1), 1.0)
+    chosen = [distinct[int(place * step)] for place in range(min(count, len(distinct)))]
+    tools = toolset.openai() if student.tools_in_prompt else None
+    return [
+        render_prompt(template, student_messages(case, student.system_prompt), tools, special_tokens)
+        for case in chosen
+    ]
+
+
+def reference(checkpoint: TextModel, prompts: Sequence[str], max_tokens: int) -> Reference:
+    """The checkpoint's template, ids of the golden texts and greedy answers."""
+    return Reference(
+        template=checkpoint.chat_template,
+        tokens=tuple(tuple(checkpoint.tokenize(text)) for text in golden_texts()),
+        prompts=tuple(prompts),
+        answers=tuple(reply.text for reply in checkpoint.complete_text(prompts, max_tokens)),
+    )
+
+
+def compare_files(known: Reference, file: TextModel, max_tokens: int) -> Parity:
+    """The same of a file, against the reference; answers are equal when their text is."""
+    answers = [reply.text.strip() for reply in file.complete_text(known.prompts, max_tokens)]
+    pairs = list(zip(known.prompts, (text.strip() for text in known.answers), answers, strict=True))
+    differing = tuple((prompt, ours, theirs) for prompt, ours, theirs in pairs if ours != theirs)
+    return Parity(
+        tokens_equal=known.tokens == tuple(tuple(file.tokenize(text)) for text in golden_texts()),
+        template_equal=file.chat_template == known.template,
+        agreement=1 - len(differing) / len(pairs) if pairs else 0.0,
+        probes=len(pairs),
+        differing=differing,
+    )
+
+
+# Naming `.Tools` lets clients pass tools, and so get parsed calls back, without rendering them.
+_OLLAMA_CLOSED_BOOK = "{{- if .Tools }}{{ end }}\n"
+_OLLAMA_OPEN_BOOK = """\
+{{- if .Tools }}<|im_start|>system
+Answer with calls of these functions, one JSON object in <tool_call></tool_call> each:
+<tools>
+{{ range .Tools }}{{ . }}
+{{ end }}</tools><|im_end|>
+{{ end }}
+"""
+# The conversation as the chat template renders it, in the template language of Ollama (Go's).
+_OLLAMA_TURNS = """\
+{{- range $turn := .Messages }}
+{{- if eq .Role "tool" }}<|im_start|>user
+<tool_response>
+{{ .Content }}
+</tool_response><|im_end|>
+{{ else }}<|im_start|>{{ .Role }}
+{{ .Content }}
+{{- range $index, $call := .ToolCalls }}{{ if or $index $turn.Content }}
+{{ end }}<tool_call>{"name":"{{ .Function.Name }}","arguments":{{ .Function.Arguments }}}</tool_call>
+{{- end }}<|im_end|>
+{{ end }}
+{{- end }}<|im_start|>assistant
+"""
+
+
+def modelfile(gguf_file: str, student: StudentSpec, chatml: bool) -> str:
+    """An Ollama Modelfile for a GGUF file beside it: the trained template, greedy, with its stop token.
+
+    A base model with a template of its own is left to what Ollama makes of the template in the file.
+    """
+    lines = [f"FROM ./{gguf_file}", "PARAMETER temperature 0"]
+    if chatml:
+        tools = _OLLAMA_OPEN_BOOK if student.tools_in_prompt else _OLLAMA_CLOSED_BOOK
+        lines += [f'TEMPLATE """{tools}{_OLLAMA_TURNS}"""', f'PARAMETER stop "{CHATML_CLOSE}"']
+    if student.system_prompt:
+        # Ollama knows no escapes: what stands between the quotes is taken as it is.
+        lines.append(f'SYSTEM """{student.system_prompt}"""')
+    return "\n".join(lines) + "\n"

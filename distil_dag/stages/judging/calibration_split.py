@@ -1,0 +1,88 @@
+"""Trusted examples that nobody learns from, on which a student finds out when it can be believed."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from distil_dag.core.case import Example
+from distil_dag.core.normalise import request_key
+from distil_dag.core.reports import JudgeReport
+from distil_dag.core.task import JudgeSpec
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.judging.judge import Judged, keep_apart
+from distil_dag.stages.splitting.stratified import pattern, proportional_shares
+
+# More say little more, and each is decoded once an export. Fewer say nothing, so none are taken.
+_MOST, _FEWEST = 100, 20
+
+
+def set_aside(
+    judged: Judged,
+    report: JudgeReport,
+    spec: JudgeSpec,
+    toolset: Toolset,
+    similarity: float,
+    earlier: Sequence[Example] = (),
+) -> tuple[Judged, JudgeReport]:
+    """The same with `spec.set_aside` of its requests, 100 at most, as calibration cases, one a step.
+
+    None where that would be fewer than 20. Drawn in proportion to tool and argument pattern, never the last
+    one of a pattern, and by chance: the judge's surest would be easier than what comes, and a threshold
+    found on them would promise too much. Calls where a placeholder of personal data stands for a number would
+    be wrong whatever a student knows, so they are not drawn. Requests of the context go before those of
+    seeds, which are surer and dearer; a wrong label among them makes the threshold promise too little. They
+    leave as the test does: with every row of the same request, and near copies with the same calls, so that
+    neither the teacher nor the trainer sees them. What an `earlier` round set aside stays so, and nothing is
+    drawn: its student may have learned from all other rows. Depends on the rows and `spec.seed`, not on the
+    order of the rows.
+    """
+    groups: dict[str, list[Example]] = defaultdict(list)
+    for row in sorted([*judged.seeds, *judged.context], key=lambda row: row.id):
+        groups[request_key(row.request)].append(row)
+    if earlier:
+        return _kept_apart(judged, report, earlier, toolset, similarity)
+    strict = {
+        key: [text for call in rows[0].calls for text in toolset.problems(call, placeholders=False)]
+        for key, rows in groups.items()
+    }
+    groups = {key: rows for key, rows in groups.items() if not strict[key]}
+    size = min(_MOST, int(spec.set_aside * len(groups)))
+    if size < _FEWEST:
+        return judged, report
+    chosen = [
+        next(row for row in groups[key] if row.step == step)
+        for key in _drawn(groups, size, spec.seed)
+        for step in sorted({row.step for row in groups[key]})
+    ]
+    return _kept_apart(judged, report, chosen, toolset, similarity)
+
+
+def _kept_apart(
+    judged: Judged, report: JudgeReport, cases: Sequence[Example], toolset: Toolset, similarity: float
+) -> tuple[Judged, JudgeReport]:
+    chosen = {request_key(case.request) for case in cases}
+    left = chosen & {request_key(row.request) for row in [*judged.seeds, *judged.context]}
+    rest = replace(
+        judged,
+        seeds=[row for row in judged.seeds if request_key(row.request) not in chosen],
+        context=[row for row in judged.context if request_key(row.request) not in chosen],
+        calibration=sorted(cases, key=lambda row: row.id),
+    )
+    counts = {"seeds": len(rest.seeds), "passed_context": len(rest.context), "set_aside": len(left)}
+    return keep_apart(rest, report.model_copy(update=counts), rest.calibration, toolset, similarity)
+
+
+def _drawn(groups: Mapping[str, Sequence[Example]], size: int, seed: int) -> set[str]:
+    cells: dict[str, list[str]] = defaultdict(list)
+    for key in sorted(groups):
+        cells[pattern(groups[key][0].calls)].append(key)
+    chosen: set[str] = set()
+    for cell, share in proportional_shares({cell: len(keys) for cell, keys in cells.items()}, size).items():
+        keys = cells[cell]
+        random.Random(f"{seed}:{cell}").shuffle(keys)
+        keys.sort(key=lambda key: any(row.origin == "seed" for row in groups[key]))
+        chosen.update(keys[: min(share, len(keys) - 1)])
+    return chosen

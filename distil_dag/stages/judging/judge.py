@@ -1,0 +1,311 @@
+"""From suspects to seeds: validity first, then a judge, then the best of every kind."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from distil_dag.core.case import Case, Example, Trace
+from distil_dag.core.leaks import find_leaks
+from distil_dag.core.normalise import request_key
+from distil_dag.core.reports import HoldoutReport, JudgeReport
+from distil_dag.core.task import JudgeSpec
+from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.toolset import Toolset
+from distil_dag.core.verdict import Verdict
+from distil_dag.stages.judging.agreement import agreement, consistency
+from distil_dag.stages.judging.likelihood.judge import LikelihoodJudge
+from distil_dag.stages.judging.port import Judge, Judgement, OnJudgement
+from distil_dag.stages.judging.relabelling import relabel
+from distil_dag.stages.judging.rubric import RubricJudge
+from distil_dag.stages.judging.schema_drift import undo_renames
+from distil_dag.stages.ports import ChatModel, Progress, quiet
+from distil_dag.stages.progress import tally
+from distil_dag.stages.prompting.prompt_files import digests
+from distil_dag.stages.splitting.stratified import fair_shares, pattern, stratified
+
+PASSED = "passed"
+VALIDITY = "validity"
+# How a sample of the log is drawn over cells: by the root of their sizes. As much of every cell would seek
+# out wrong calls, which fill the rare ones, and the log's own mix would leave those out.
+_SUSPECTS = 0.5
+# The likelihood judge learns from so many traces at most, beside those that it judges: what it keeps of each
+# takes about 80 KB.
+_TEACHING = 10_000
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What judging leaves: examples to trust, the rest without its calls, and every verdict.
+
+    `calibration` holds trusted examples that nobody learns from.
+    """
+
+    seeds: list[Example]
+    context: list[Example]
+    unlabelled: list[Case]
+    verdicts: list[Verdict]
+    calibration: list[Example] = field(default_factory=list)
+
+
+def judge(
+    traces: Sequence[Trace],
+    toolset: Toolset,
+    spec: JudgeSpec,
+    model: ChatModel,
+    committee: Sequence[ChatModel] = (),
+    arbiter: ChatModel | None = None,
+    progress: Progress = quiet,
+    holdout: HoldoutReport | None = None,
+    labels: Mapping[str, bool] | None = None,
+) -> tuple[Judged, JudgeReport]:
+    """Split traces into seeds, context and unlabelled requests, with a verdict for each judged one.
+
+    Calls under names of an older schema are judged under today's, where the log shows which they are.
+    Traces that are invalid under the tools or hold no request are rejected without a judge. Of
+    the others `spec.sample` are judged, rare cells in a larger share than they have in the log. Those
+    that reach `spec.min_score` pass; at most `spec.seeds` of them become seeds, one for each request,
+    spread over tools and argument patterns. With `spec.relabel` the committee, or the judging model
+    where there is none, may correct rejected traces, with `spec.reader` what the passed traces teach.
+    The `arbiter` picks among the proposals, else the judge does. What passed otherwise is context, and
+    all other requests stay unlabelled. `labels` (trace id -> are its calls right?) only tell the report
+    how good the judge is. Nothing depends on the order of the traces.
+    """
+    logged = {trace.id: trace.calls for trace in traces}
+    ordered, renames = undo_renames(sorted(traces, key=lambda trace: trace.id), toolset)
+    invalid = {trace.id: why for trace in ordered if (why := _invalid(trace, toolset))}
+    valid = [trace for trace in ordered if trace.id not in invalid]
+    chosen = stratified(valid, spec.sample, spec.seed, exponent=_SUSPECTS) if spec.sample else valid
+    judging: Judge = (
+        RubricJudge(toolset, model)
+        if spec.kind == "rubric"
+        else LikelihoodJudge(_teaching(valid, chosen, spec.seed), toolset, model, spec.seed, progress)
+    )
+    on_result = _counting(progress, len(chosen), spec.min_score)
+    judgements = judging.assess([(trace, trace.calls) for trace in chosen], on_result)
+    verdicts = {
+        trace.id: _verdict(trace, judgement, spec.min_score, judging.identity)
+        for trace, judgement in zip(chosen, judgements, strict=True)
+    }
+    measured: dict[str, object] = _self_agreement(judging, chosen, judgements, spec, progress)
+    measured["renames"] = renames
+    prompts = [*judging.prompts]
+    if spec.relabel or spec.reader:
+        picking: Judge = RubricJudge(toolset, arbiter) if arbiter else judging
+        labellers = (committee or (model,)) if spec.relabel else ()
+        changed, outcomes = _relabelled(chosen, verdicts, toolset, picking, labellers, spec, progress)
+        verdicts |= changed
+        measured |= {"committee": outcomes, "arbiter": picking.identity}
+        prompts += ["relabelling", *picking.prompts] if labellers else picking.prompts
+    for trace in ordered:
+        if trace.id in invalid:
+            verdicts[trace.id] = _rejection(trace, *invalid[trace.id])
+    verdicts = {key: _on_logged(verdict, logged[key]) for key, verdict in verdicts.items()}
+    passed = [trace for trace in chosen if verdicts[trace.id].passed]
+    seeds = choose_seeds(passed, verdicts, spec.seeds, spec.seed)
+    labelled = {trace.id for trace in passed}
+    judged = Judged(
+        seeds=[_example(trace, verdicts[trace.id], "seed") for trace in passed if trace.id in seeds],
+        context=[_example(trace, verdicts[trace.id], "context") for trace in passed if trace.id not in seeds],
+        unlabelled=[
+            Case(id=trace.id, messages=trace.messages) for trace in ordered if trace.id not in labelled
+        ],
+        verdicts=[verdicts[trace.id] for trace in ordered if trace.id in verdicts],
+    )
+    measured |= {
+        "faults_found": agreement(judged.verdicts, labels or {}) or None,
+        "prompts": digests(*prompts),
+    }
+    report = _report(judged, spec, judging.identity, holdout, len(ordered))
+    return judged, report.model_copy(update=measured)
+
+
+def keep_apart(
+    judged: Judged, report: JudgeReport, test: Sequence[Case], toolset: Toolset, similarity: float
+) -> tuple[Judged, JudgeReport]:
+    """The same without examples that repeat one of `test`: they go back to the unlabelled requests.
+
+    The log's own near copies left with the test; a corrected call can make another.
+    """
+    examples = [*judged.seeds, *judged.context]
+    copies = {leak.row for leak in find_leaks(test, examples, toolset, similarity)}
+    if not copies:
+        return judged, report
+    back = [case for case in examples if case.id in copies]
+    apart = replace(
+        judged,
+        seeds=[case for case in judged.seeds if case.id not in copies],
+        context=[case for case in judged.context if case.id not in copies],
+        unlabelled=sorted(
+            [*judged.unlabelled, *(Case(id=case.id, messages=case.messages) for case in back)],
+            key=lambda case: case.id,
+        ),
+    )
+    counts = {"seeds": len(apart.seeds), "passed_context": len(apart.context)}
+    return apart, report.model_copy(update=counts)
+
+
+def choose_seeds(passed: Sequence[Trace], verdicts: dict[str, Verdict], size: int, seed: int) -> set[str]:
+    """Ids of at most `size` traces, one a request and step, rare cells of tool and argument pattern first.
+
+    Within a cell higher scores go first, by tenths and in random order within a tenth: beyond
+    that the score says more of how usual a request is than of whether its call is right.
+    """
+    best: dict[tuple[str, int], Trace] = {}
+    for trace in passed:
+        key = (request_key(trace.request), trace.step)
+        rival = best.get(key)
+        if rival is None or (verdicts[rival.id].score or 0) < (verdicts[trace.id].score or 0):
+            best[key] = trace
+    cells: dict[str, list[Trace]] = defaultdict(list)
+    for trace in sorted(best.values(), key=lambda trace: trace.id):
+        cells[pattern(verdicts[trace.id].trusted_calls)].append(trace)
+    shares = fair_shares({cell: len(rows) for cell, rows in cells.items()}, size)
+    chosen: set[str] = set()
+    for cell, rows in sorted(cells.items()):
+        random.Random(f"{seed}:seeds:{cell}").shuffle(rows)
+        rows.sort(key=lambda trace: -round(verdicts[trace.id].score or 0.0, 1))
+        chosen |= {trace.id for trace in rows[: shares[cell]]}
+    return chosen
+
+
+def _teaching(valid: Sequence[Trace], chosen: Sequence[Trace], seed: int) -> Sequence[Trace]:
+    """What the log teaches a judge: all of it, or of a long one a part by chance with what is judged."""
+    if len(valid) <= _TEACHING:
+        return valid
+    drawn = random.Random(f"{seed}:teaching").sample(valid, _TEACHING)
+    ids = {trace.id for trace in [*drawn, *chosen]}
+    return [trace for trace in valid if trace.id in ids]
+
+
+def _counting(progress: Progress, total: int, min_score: float, intro: str = "") -> OnJudgement:
+    """A OnJudgement that tells of judgements by outcome: passed, or why not."""
+    counts: Counter[str] = Counter()
+
+    def on_result(judgement: Judgement) -> None:
+        passes = judgement.score is not None and judgement.score >= min_score
+        counts[PASSED if passes else judgement.reason] += 1
+        progress(counts.total(), total, intro + tally(counts))
+
+    return on_result
+
+
+def _self_agreement(
+    judging: Judge, chosen: Sequence[Trace], first: Sequence[Judgement], spec: JudgeSpec, progress: Progress
+) -> dict[str, object]:
+    """What the report says of a sample that was judged a second time, drawn as the log is."""
+    rng = random.Random(f"{spec.seed}:again")
+    places = sorted(rng.sample(range(len(chosen)), min(spec.reask, len(chosen))))
+    if not places or all(first[place].score is None for place in places):
+        return {}
+    second, how = judging.again()
+    on_result = _counting(progress, len(places), spec.min_score, "judged again: ")
+    again = second.assess([(chosen[place], chosen[place].calls) for place in places], on_result)
+    return {
+        "consistency": consistency([first[place] for place in places], again, spec.min_score),
+        "reasked": how,
+    }
+
+
+def _invalid(trace: Trace, toolset: Toolset) -> tuple[str, str] | None:
+    """Reason and explanation for a trace that needs no judge; None for the others."""
+    if not trace.request.strip():
+        return "no request", "the trace has no words of a user"
+    unknown = [call.name for call in trace.calls if call.name not in toolset]
+    if unknown:
+        return "unknown tool", f"calls {', '.join(unknown)}, which the task does not have"
+    problems = [text for call in trace.calls for text in toolset.problems(call)]
+    if problems:
+        return "arguments violate the schema", "; ".join(problems)[:500]
+    return ("marked at intake", "; ".join(trace.problems)[:500]) if trace.problems else None
+
+
+def _verdict(trace: Trace, judgement: Judgement, min_score: float, identity: str) -> Verdict:
+    passes = judgement.score is not None and judgement.score >= min_score
+    return Verdict(
+        trace_id=trace.id,
+        request=trace.request,
+        calls=trace.calls,
+        outcome="unjudged" if judgement.score is None else "passed" if passes else "rejected",
+        score=judgement.score,
+        reason=PASSED if passes else judgement.reason,
+        explanation=judgement.explanation,
+        judge=identity,
+        details=judgement.details,
+    )
+
+
+def _on_logged(verdict: Verdict, logged: tuple[ToolCall, ...]) -> Verdict:
+    """The verdict on calls that were judged under other names, told of the calls as logged."""
+    if verdict.calls == logged:
+        return verdict
+    instead = {"calls": logged, "proposed": verdict.trusted_calls}
+    return verdict.model_copy(update=instead | ({"relabelled_from": logged} if verdict.passed else {}))
+
+
+def _rejection(trace: Trace, reason: str, explanation: str) -> Verdict:
+    return Verdict(
+        trace_id=trace.id,
+        request=trace.request,
+        calls=trace.calls,
+        outcome="rejected",
+        score=0.0,
+        reason=reason,
+        explanation=explanation,
+        judge=VALIDITY,
+    )
+
+
+def _relabelled(
+    traces: Sequence[Trace],
+    verdicts: dict[str, Verdict],
+    toolset: Toolset,
+    judging: Judge,
+    labellers: Sequence[ChatModel],
+    spec: JudgeSpec,
+    progress: Progress,
+) -> tuple[dict[str, Verdict], dict[str, dict[str, int]]]:
+    rejected = [(t, verdicts[t.id]) for t in traces if verdicts[t.id].outcome == "rejected"]
+    trusted = [_example(trace, verdicts[trace.id], "seed") for trace in traces if verdicts[trace.id].passed]
+    best = sorted(trusted, key=lambda case: (-(verdicts[case.id].score or 0.0), case.id))
+    return relabel(
+        rejected, best, toolset, judging, labellers, spec.min_score, spec.seed, progress, spec.reader
+    )
+
+
+def _example(trace: Trace, verdict: Verdict, origin: str) -> Example:
+    return Example.model_validate(
+        {
+            "id": trace.id,
+            "messages": trace.messages,
+            "calls": verdict.trusted_calls,
+            "text": trace.text,
+            "origin": origin,
+            "cell": pattern(verdict.trusted_calls),
+        }
+    )
+
+
+def _report(
+    judged: Judged, spec: JudgeSpec, identity: str, holdout: HoldoutReport | None, traces: int
+) -> JudgeReport:
+    outcomes = Counter(verdict.outcome for verdict in judged.verdicts)
+    bins = Counter(min(9, int(10 * v.score)) for v in judged.verdicts if v.score is not None)
+    reasons = Counter(v.reason for v in judged.verdicts)
+    return JudgeReport(
+        kind=spec.kind,
+        judge=identity,
+        judged=len(judged.verdicts),
+        seeds=len(judged.seeds),
+        passed_context=len(judged.context),
+        rejected=outcomes["rejected"],
+        unjudged=outcomes["unjudged"],
+        relabelled=sum(v.relabelled_from is not None for v in judged.verdicts),
+        min_score=spec.min_score,
+        score_histogram=[bins[n] for n in range(10)],
+        reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        holdout=holdout
+        or HoldoutReport(test=0, removed_near_copies=0, remaining=traces, test_labels="none held out"),
+    )

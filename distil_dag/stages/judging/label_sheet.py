@@ -1,0 +1,40 @@
+"""Rows for a person to label, so that a judge can be held against somebody."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+
+from distil_dag.core.case import Trace
+from distil_dag.core.verdict import Verdict
+from distil_dag.stages.judging.rendering import conversation
+
+TO_LABEL = "to_label.jsonl"
+
+_ROWS = 60
+
+
+def label_sheet(traces: Sequence[Trace], verdicts: Sequence[Verdict]) -> bytes:
+    """JSON lines of at most 60 judged traces, with `right` left open: the form of `labels.jsonl`.
+
+    Drawn evenly from all, since a sample drawn by the verdicts would tilt every share that is
+    measured on it; and without the judge's word, which would lean on whoever reads it.
+    """
+    judged = {verdict.trace_id for verdict in verdicts if verdict.score is not None}
+    rows = sorted((trace for trace in traces if trace.id in judged), key=lambda trace: trace.id)
+    drawn = random.Random("0:label").sample(rows, min(_ROWS, len(rows)))
+    return "".join(
+        json.dumps(
+            {
+                "id": trace.id,
+                "right": None,
+                "request": trace.request,
+                "calls": [call.model_dump(mode="json") for call in trace.calls],
+                "conversation": conversation(trace),
+            },
+            ensure_ascii=False,
+        )
+        + "\n"
+        for trace in drawn
+    ).encode()

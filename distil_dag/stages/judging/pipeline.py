@@ -1,0 +1,58 @@
+"""A task's log, judged: the test leaves it, a judge parts the rest, and some of what passed is set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from distil_dag.core.case import Example, Trace
+from distil_dag.core.reports import JudgeReport
+from distil_dag.core.task import Task
+from distil_dag.stages.judging.calibration_split import set_aside
+from distil_dag.stages.judging.judge import Judged, judge, keep_apart
+from distil_dag.stages.ports import ChatModel, Progress, quiet
+from distil_dag.stages.splitting.holdout import Holdout, alike, split_of
+
+
+@dataclass(frozen=True)
+class JudgedLog:
+    """The split of a log, what judging left of the part that may be learned from, and the report on it."""
+
+    split: Holdout
+    judged: Judged
+    report: JudgeReport
+
+
+def judge_log(
+    task: Task,
+    traces: Sequence[Trace],
+    model: ChatModel,
+    committee: Sequence[ChatModel] = (),
+    arbiter: ChatModel | None = None,
+    progress: Progress = quiet,
+    earlier: Sequence[Example] = (),
+) -> JudgedLog:
+    """Hold out the test, judge the rest, and set calibration cases aside.
+
+    Args:
+        task: its settings, tools, frozen test and labels.
+        traces: the log, in any order.
+        model: the judging model.
+        committee: who may propose other calls for rejected traces.
+        arbiter: who scores the proposals; the judge where there is none.
+        progress: hears of each judgement.
+        earlier: what the run that is continued set aside, which stays so.
+
+    Returns:
+        The same for everyone who asks with equal models, whatever the order of the traces.
+
+    Raises:
+        ValueError: where the judge can't learn from the log, or the committee can't propose.
+
+    """
+    tools, spec = task.toolset, task.settings.judge
+    split, holdout = split_of(task, traces)
+    judged, report = judge(split.rest, tools, spec, model, committee, arbiter, progress, holdout, task.labels)
+    judged, report = keep_apart(judged, report, split.test, tools, alike(task))
+    judged, report = set_aside(judged, report, spec, tools, alike(task), earlier)
+    return JudgedLog(split, judged, report)

@@ -1,0 +1,277 @@
+"""A committee proposes calls for traces that failed; a judge picks, or none is good enough.
+
+Members are models, asked with a few trusted examples in view, and a reader that has learned from all of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from distil_dag.core.case import Example, Message, Trace
+from distil_dag.core.tool_call import NO_CALL_TEXT, ToolCall, calls_key, parse_answer, render_calls
+from distil_dag.core.toolset import Toolset
+from distil_dag.core.verdict import Proposal, Verdict
+from distil_dag.stages.judging.nlu_labeller import READER, TrustedReader
+from distil_dag.stages.judging.port import Calls, Judge, Judgement
+from distil_dag.stages.judging.rendering import conversation
+from distil_dag.stages.nlu.slot_tagger import leaves
+from distil_dag.stages.nlu.spans import locate, surfaces
+from distil_dag.stages.ports import ChatModel, Progress, Prompt, Reply, quiet
+from distil_dag.stages.progress import tally
+from distil_dag.stages.prompting.batches import ask_all
+from distil_dag.stages.prompting.delimiters import Fence, delimited
+from distil_dag.stages.prompting.prompt_files import render
+from distil_dag.stages.splitting.stratified import stratified
+
+# What becomes of a labeller's answer.
+TAKEN = "taken"
+PROPOSED = "proposed"
+AS_LOGGED = "as logged"
+UNREADABLE = "unreadable"
+REFUSED_BY_TOOLS = "not allowed by the tools"
+UNSAID = "values nobody said"
+
+# The best-judged examples from which those that a model sees are drawn.
+_BEST, _EXAMPLES = 64, 8
+# A call that no agent and no model gave has only the log behind it, as its judge has.
+_READ_ALONE = 0.8
+_MAX_TOKENS = 200
+_SHAPE = ToolCall(name="function name", arguments={"argument": "value"})
+
+
+@dataclass
+class Committee:
+    """What the labellers proposed for each rejected trace, and what came of each one's answers."""
+
+    labellers: tuple[str, ...]
+    proposals: list[dict[str, Calls]]
+    voters: list[dict[str, list[str]]]
+    outcomes: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+
+def relabel(
+    rejected: Sequence[tuple[Trace, Verdict]],
+    trusted: Sequence[Example],
+    toolset: Toolset,
+    judge: Judge,
+    labellers: Sequence[ChatModel],
+    min_score: float,
+    seed: int = 0,
+    progress: Progress = quiet,
+    reader: bool = False,
+) -> tuple[dict[str, Verdict], dict[str, dict[str, int]]]:
+    """Trace id -> the verdict that replaces a rejection, and labeller -> outcome -> answers.
+
+    Each labeller answers the request anew, with a few `trusted` examples, best first, in view; with `reader`
+    what all of them teach proposes a call as well. A proposal counts if the tools allow it and the
+    conversation holds its values. `judge`, who may be an arbiter other than who rejected the trace, scores
+    each by itself, so that no order of proposals can sway it; the highest score wins, then the number of
+    labellers. Where it reaches `min_score` (0.8 at least if the reader alone proposes it), the verdict passes
+    with the proposal and names the logged calls. Every proposal stays in the verdict.
+    """
+    committee = _propose(rejected, trusted, toolset, labellers, seed, progress)
+    if reader:
+        _read(committee, rejected, trusted, toolset)
+    items = [(n, key) for n, found in enumerate(committee.proposals) for key in sorted(found)]
+    scored = 0
+
+    def heard(judgement: Judgement) -> None:
+        nonlocal scored
+        scored += 1
+        progress(scored, len(items), "proposals scored")
+
+    asked = [(rejected[n][0], committee.proposals[n][key]) for n, key in items]
+    scores: list[dict[str, float | None]] = [{} for _ in rejected]
+    for (n, key), judgement in zip(items, judge.assess(asked, heard), strict=True):
+        scores[n][key] = judgement.score
+    found = {}
+    for n, (_, verdict) in enumerate(rejected):
+        if committee.voters[n]:
+            found[verdict.trace_id] = _decide(verdict, n, committee, scores[n], judge.identity, min_score)
+    return found, {name: dict(committee.outcomes[name]) for name in committee.labellers}
+
+
+def _propose(
+    rejected: Sequence[tuple[Trace, Verdict]],
+    trusted: Sequence[Example],
+    toolset: Toolset,
+    labellers: Sequence[ChatModel],
+    seed: int,
+    progress: Progress,
+) -> Committee:
+    names = _distinct([labeller.identity for labeller in labellers])
+    committee = Committee(names, [{} for _ in rejected], [defaultdict(list) for _ in rejected])
+    examples = _examples(trusted[:_BEST], seed)
+    prompts = [_prompt(trace, examples, toolset) for trace, _ in rejected]
+    said: Counter[str] = Counter()
+
+    for name, labeller in zip(names, labellers, strict=True):
+
+        def arrived(place: int, reply: Reply, name: str = name) -> None:
+            outcome = _take(committee, rejected[place], place, reply, name, toolset)
+            committee.outcomes[name][outcome] += 1
+            said[outcome] += 1
+            progress(said.total(), len(labellers) * len(prompts), tally(said))
+
+        ask_all(labeller, prompts, arrived)
+    return committee
+
+
+def _take(
+    committee: Committee,
+    rejected: tuple[Trace, Verdict],
+    place: int,
+    reply: Reply,
+    name: str,
+    toolset: Toolset,
+) -> str:
+    """Enter a model's reply; returns what came of it."""
+    answer = parse_answer(reply.text) if reply.finish == "stop" else None
+    if answer is None or answer.error or not (answer.calls or answer.text == NO_CALL_TEXT):
+        return UNREADABLE
+    return _enter(committee, rejected, place, answer.calls, name, toolset)
+
+
+def _read(
+    committee: Committee,
+    rejected: Sequence[tuple[Trace, Verdict]],
+    trusted: Sequence[Example],
+    toolset: Toolset,
+) -> None:
+    """The reader's proposals beside those of the models."""
+    committee.labellers = (*committee.labellers, READER)
+    found = TrustedReader(trusted, toolset).read([trace.request for trace, _ in rejected])
+    for place, calls in enumerate(found):
+        outcome = UNREADABLE
+        if calls is not None:
+            outcome = _enter(committee, rejected[place], place, calls, READER, toolset)
+        committee.outcomes[READER][outcome] += 1
+
+
+def _enter(
+    committee: Committee,
+    rejected: tuple[Trace, Verdict],
+    place: int,
+    answer: Sequence[ToolCall],
+    name: str,
+    toolset: Toolset,
+) -> str:
+    """Enter the calls that a labeller answers with; returns what came of them."""
+    trace, verdict = rejected
+    calls = tuple(toolset.canonical(call) for call in answer)
+    key = calls_key(calls)
+    if key == calls_key(tuple(toolset.canonical(call) for call in verdict.calls)):
+        committee.voters[place][key].append(name)
+        return AS_LOGGED
+    if why := refusal(trace, calls, toolset):
+        return why
+    committee.voters[place][key].append(name)
+    committee.proposals[place][key] = calls
+    return PROPOSED
+
+
+def _decide(
+    verdict: Verdict,
+    place: int,
+    committee: Committee,
+    scores: dict[str, float | None],
+    arbiter: str,
+    min_score: float,
+) -> Verdict:
+    """The verdict with every proposal, the best of them in place of the calls if it is good enough."""
+    voters, calls = committee.voters[place], committee.proposals[place]
+    ranked = sorted(calls, key=lambda key: (-_or_less(scores[key]), -len(voters[key]), key))
+    enough = [key for key in ranked if _or_less(scores[key]) >= _needed(voters[key], min_score)]
+    best = next((key for key in enough or ranked if scores[key] is not None), None)
+    taken = bool(enough)
+    proposals = [
+        Proposal(
+            calls=calls[key],
+            labellers=tuple(voters[key]),
+            score=scores[key],
+            reason=TAKEN if taken and key == best else "no score" if scores[key] is None else "not the best"
+            if key in enough else "below the threshold",
+        )
+        for key in ranked
+    ]  # fmt: skip
+    proposals += [
+        Proposal(calls=verdict.calls, labellers=tuple(names), score=verdict.score, reason=AS_LOGGED)
+        for key, names in sorted(voters.items())
+        if key not in calls
+    ]
+    change: dict[str, object] = {"proposals": tuple(proposals), "arbiter": arbiter}
+    if best is not None:
+        change["proposed"] = calls[best]
+    if best is not None and taken:
+        for name in voters[best]:
+            committee.outcomes[name][TAKEN] += 1
+        change |= {
+            "outcome": "passed",
+            "score": scores[best],
+            "relabelled_from": verdict.calls,
+            "reason": "relabelled",
+            "explanation": f"{len(voters[best])} of {len(committee.labellers)} labellers proposed it; "
+            f"logged calls: {verdict.reason}",
+            "details": verdict.details | {"logged_score": verdict.score or 0.0},
+        }
+    return verdict.model_copy(update=change)
+
+
+def _needed(voters: Sequence[str], min_score: float) -> float:
+    return max(min_score, _READ_ALONE) if list(voters) == [READER] else min_score
+
+
+def refusal(trace: Trace, calls: Calls, toolset: Toolset) -> str:
+    """Why calls can't be an answer to the trace; empty if the tools allow them and every value is said.
+
+    Values that have no words of their own (true, null) and those of a closed list in the schema
+    need not be said.
+    """
+    said = "\n".join(m.content for m in trace.messages if m.role != "system")
+    for call in calls:
+        if toolset.problems(call):
+            return REFUSED_BY_TOOLS
+        for name, value in call.arguments.items():
+            spec = toolset[call.name].properties.get(name, {})
+            for leaf in leaves(value):
+                if surfaces(leaf) and "enum" not in spec and not locate(leaf, said):
+                    return UNSAID
+    return ""
+
+
+def _examples(trusted: Sequence[Example], seed: int) -> Fence | None:
+    """Solved requests in a fence, the same for every row: prompts share all up to the conversation."""
+    shown = stratified(trusted, _EXAMPLES, seed)
+    return (
+        delimited([{"request": c.request, "answer": render_calls(c.calls)} for c in shown]) if shown else None
+    )
+
+
+def _prompt(trace: Trace, examples: Fence | None, toolset: Toolset) -> Prompt:
+    text = render(
+        "relabelling",
+        description=toolset.description,
+        form=render_calls([_SHAPE]),
+        no_call=NO_CALL_TEXT,
+        examples=examples,
+        conversation=delimited([turn for turn in conversation(trace) if turn["role"] != "system"]),
+    )
+    return Prompt(
+        messages=(Message(role="user", content=text),),
+        max_tokens=_MAX_TOKENS,
+        tools=tuple(toolset.openai()),
+    )
+
+
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, numbered where one repeats."""
+    return tuple(
+        name if names.index(name) == place else f"{name} ({names[: place + 1].count(name)})"
+        for place, name in enumerate(names)
+    )
+
+
+def _or_less(score: float | None) -> float:
+    return -1.0 if score is None else score

@@ -1,0 +1,130 @@
+"""The judge for capable teachers: two marks from 1 to 5, by structured output."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from distil_dag.core.case import Message, Trace
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.judging.port import Calls, Judgement, OnJudgement, ignore
+from distil_dag.stages.judging.rendering import answer, conversation
+from distil_dag.stages.ports import ChatModel, Prompt, Reply
+from distil_dag.stages.prompting.batches import ask_all
+from distil_dag.stages.prompting.delimiters import delimited
+from distil_dag.stages.prompting.prompt_files import PromptName, digests, render
+
+METHOD = "rubric-1"
+
+_MAX_TOKENS = 300
+_FENCED = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
+
+Mark = Annotated[int, Field(ge=1, le=5, strict=True)]
+
+# What every engine takes: no limits of length, which make a grammar that llama.cpp refuses, and all
+# required and nothing more, which strict modes insist on. The reason comes first, so that the marks
+# follow from it.
+_MARK_SCHEMA = {"type": "integer", "enum": [1, 2, 3, 4, 5]}
+_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "rationale": {"type": "string"},
+        "inference_clarity": _MARK_SCHEMA,
+        "inference_coherence": _MARK_SCHEMA,
+    },
+    "required": ["rationale", "inference_clarity", "inference_coherence"],
+    "additionalProperties": False,
+}
+
+
+class Marks(BaseModel):
+    """What the judging model must answer."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    rationale: Annotated[str, StringConstraints(max_length=4000)] = ""
+    inference_clarity: Mark
+    inference_coherence: Mark
+
+    @property
+    def score(self) -> float:
+        """The mean of the two marks, with 1 mapped to 0 and 5 to 1."""
+        return (self.inference_clarity + self.inference_coherence - 2) / 8
+
+
+class RubricJudge:
+    """Asks a model for the two marks of each exchange; what it can't read stays without a score.
+
+    No exchange is in another's prompt, so what one says can change no other's marks.
+    """
+
+    prompts: tuple[PromptName, ...] = ("rubric_judge",)
+
+    def __init__(self, toolset: Toolset, model: ChatModel) -> None:
+        self._toolset = toolset
+        self._model = model
+        self.identity = f"{METHOD} prompt {digests(*self.prompts)['rubric_judge']} {model.identity}"
+
+    def assess(
+        self, items: Sequence[tuple[Trace, Calls]], on_result: OnJudgement = ignore
+    ) -> list[Judgement]:
+        """A judgement an item."""
+        found: dict[int, Judgement] = {}
+
+        def arrived(place: int, reply: Reply) -> None:
+            found[place] = read_marks(reply)
+            on_result(found[place])
+
+        ask_all(self._model, [rubric_prompt(self._toolset, trace, calls) for trace, calls in items], arrived)
+        return [found[place] for place in range(len(items))]
+
+    def again(self) -> tuple[RubricJudge, str]:
+        """The judge with the tools listed backwards, which should change no mark."""
+        backwards = Toolset(self._toolset.tools[::-1], self._toolset.description)
+        return RubricJudge(backwards, self._model), "asked again with the tools listed backwards"
+
+
+def rubric_prompt(toolset: Toolset, trace: Trace, calls: Calls) -> Prompt:
+    """What the judge asks about one exchange."""
+    exchange = {"conversation": conversation(trace), "answer": answer(trace, calls)}
+    text = render(
+        "rubric_judge",
+        description=toolset.description,
+        tools=json.dumps(toolset.openai(), ensure_ascii=False),
+        exchange=delimited(exchange),
+    )
+    return Prompt(
+        messages=(Message(role="user", content=text),),
+        max_tokens=_MAX_TOKENS,
+        schema=_SCHEMA,
+    )
+
+
+def read_marks(reply: Reply) -> Judgement:
+    """The judgement in a reply; one without a score where it is not exactly what was asked for."""
+    if reply.finish == "error":
+        return Judgement(None, "the judge did not answer", reply.error[:300])
+    text = _FENCED.sub(r"\1", reply.text)
+    try:
+        marks = Marks.model_validate_json(text)
+    except ValidationError as error:
+        what = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'reply'}: {e['msg']}" for e in error.errors()[:3])
+        return Judgement(None, "the judge's answer can't be read", f"{what} in {reply.text[:200]!r}")
+    weaker = (
+        "the call does not follow from the words"
+        if marks.inference_coherence <= marks.inference_clarity
+        else "the words do not determine a call"
+    )
+    return Judgement(
+        marks.score,
+        weaker,
+        marks.rationale,
+        {
+            "inference_clarity": float(marks.inference_clarity),
+            "inference_coherence": float(marks.inference_coherence),
+        },
+    )

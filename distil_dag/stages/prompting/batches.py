@@ -1,0 +1,29 @@
+"""Many prompts to one model, each reply heard once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from distil_dag.stages.ports import ChatModel, OnReply, Prompt, Reply
+
+# Prompts handed over at once. A model that can't be heard from before a batch is whole repeats at
+# most this much after it was killed; one that can keeps each reply, and a smaller batch would only
+# make its server wait for the last reply of each.
+BATCH = 256
+
+
+def ask_all(model: ChatModel, prompts: Sequence[Prompt], heard: OnReply) -> list[Reply]:
+    """The replies, in order; `heard` gets each with its place, as soon as the model tells of it."""
+    replies: list[Reply] = []
+    for start in range(0, len(prompts), BATCH):
+        waiting = set(range(start, min(start + BATCH, len(prompts))))
+
+        def arrived(place: int, reply: Reply, start: int = start, waiting: set[int] = waiting) -> None:
+            if start + place in waiting:
+                waiting.remove(start + place)
+                heard(start + place, reply)
+
+        replies += model.generate(prompts[start : start + BATCH], arrived)
+        for place in sorted(waiting):
+            heard(place, replies[place])
+    return replies

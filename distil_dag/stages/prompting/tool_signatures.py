@@ -1,0 +1,47 @@
+"""The tools as signatures, for models that can't make use of thousands of tokens of JSON Schema."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from distil_dag.core.tool_call import CLOSE_TAG, NO_CALL_TEXT, OPEN_TAG
+from distil_dag.core.toolset import Tool, Toolset
+from distil_dag.stages.prompting.prompt_files import render
+
+# An enumeration longer than this is cut: what it lists is no longer a hint but a burden.
+_LISTED = 12
+
+
+def instructions(toolset: Toolset, description: str) -> str:
+    """A system prompt: the task's description, one line a tool, and the form of an answer.
+
+    About a quarter of the tokens that the same tools take as JSON Schema.
+    """
+    lines = "\n".join(signature(tool) for tool in toolset.tools)
+    return render(
+        "few_shot_teacher",
+        description=description.strip(),
+        signatures=lines,
+        open_tag=OPEN_TAG,
+        close_tag=CLOSE_TAG,
+        no_call=NO_CALL_TEXT,
+    )
+
+
+def signature(tool: Tool) -> str:
+    """`light_on(room?: string, level: integer): what it does`, on one line."""
+    arguments = ", ".join(
+        f"{name}{'' if name in tool.required else '?'}: {_kind(schema)}"
+        for name, schema in tool.properties.items()
+    )
+    return " ".join(f"{tool.name}({arguments}): {tool.description}".split())
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    values = schema.get("enum")
+    if isinstance(values, list):
+        more = "|…" if len(values) > _LISTED else ""
+        return "|".join(json.dumps(value, ensure_ascii=False) for value in values[:_LISTED]) + more
+    kind = schema.get("type", "any")
+    return "|".join(map(str, kind)) if isinstance(kind, list) else str(kind)

@@ -1,0 +1,278 @@
+"""One record of a production log -> the traces that it holds.
+
+Formats (`auto` tells them apart by their fields):
+
+- `openai_chat`: `request` and `response` of a chat completion, as objects or JSON text. The
+  response is the trace; assistant turns in the request are its history, since each of them was a
+  call with a record of its own.
+- `messages`: a list of chat turns, as `messages`, or as `context` in Distil Labs' unstructured
+  files. Every assistant turn is a trace with the turns before it as history.
+- `question_answer`: Distil Labs rows. `answer` is a call, a list of calls or text.
+
+Which assistant turns are traces: those that answer a user turn, by calls or by text, and those
+that call further tools after a tool's result. Text after a tool's result reports what the tool
+said; it chooses no tool, and stays in the history only. Assistant turns in a row are one turn.
+
+Personal data is replaced before anything is returned. Whatever else a text says, instructions to
+a judge or a teacher included, is a text like any other and stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from distil_dag.core.case import Message, Trace
+from distil_dag.core.task import RecordFormat
+from distil_dag.core.tool_call import ToolCall, parse_answer
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.reading.redaction import Redactor
+from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time
+from distil_dag.stages.reading.turns import (
+    Record,
+    Turn,
+    as_list,
+    bounded,
+    checked,
+    from_json_text,
+    joined,
+    read_content,
+    read_logged_call,
+    read_turn,
+)
+
+FIELDS = (
+    "request", "response", "messages", "context", "question", "answer", "model", "latency_ms",
+)  # fmt: skip
+"""Everything that is ever read from a record, besides its id and time."""
+_BODIES = ("request", "response")
+_MAX_PROBLEM = 300
+_LATENCY_LIMIT = 1e9  # milliseconds; also keeps NaN and integers too large for a float out
+_CACHED_CALLS = 20_000
+
+
+@dataclass(frozen=True)
+class ReadRecord:
+    """What a record gave: its traces, why the rest could not be read, what was redacted.
+
+    Without traces and without problem, a record holds no choice of a tool (see above).
+    """
+
+    traces: tuple[Trace, ...] = ()
+    problem: Unreadable | None = None
+    redacted: Counter[str] = field(default_factory=Counter)
+
+
+class RecordReader:
+    """Reads the records of one source; without a toolset no call is checked."""
+
+    def __init__(self, toolset: Toolset | None, record_format: RecordFormat = "auto") -> None:
+        self._toolset = toolset
+        self._format = record_format
+        self._problems: dict[str, tuple[str, ...]] = {}
+
+    def read(self, record: Record, identity: str, time: Any = None, *, columnar: bool = False) -> ReadRecord:
+        """The traces of one record, in the order of its turns; never raises for what it holds.
+
+        A record with one assistant turn gives a trace with the record's own id, the k-th assistant
+        turn of a longer conversation is `<id>#<k>`. What stands before an unreadable turn is kept.
+        `columnar`: the record comes from typed columns, where what is absent shows as null.
+        """
+        turns: list[Turn] = []
+        traces: list[Trace] = []
+        problem: Unreadable | None = None
+        redacted: Counter[str] = Counter()
+        try:
+            moment = read_time(time)
+            if columnar:
+                record = _without_nulls(record)
+            style = _style(record) if self._format == "auto" else self._format
+            if style == "openai_chat":
+                record = {**record, **{name: from_json_text(record.get(name), name) for name in _BODIES}}
+            try:
+                turns.extend(bounded(_turns(record, style)))
+            except Unreadable as error:
+                problem = error
+            turns = joined(turns)
+            model = _model(record)
+            parts = [part for turn in turns for part in (turn.content, *map(_parts, turn.calls))]
+            redactor = Redactor([*parts, model])
+            redacted = redactor.found
+            messages = [_message(turn, redactor) for turn in turns]
+            answers = sum(turn.role == "assistant" for turn in turns) + (problem is not None)
+            several = style == "messages" and answers > 1
+            for number, place in _answers(turns):
+                answer = turns[place]
+                if not _asked(turns[:place]).strip():
+                    raise Unreadable("empty request")
+                traces.append(
+                    Trace(
+                        id=f"{identity}#{number}" if several else identity,
+                        messages=tuple(messages[:place]),
+                        calls=messages[place].tool_calls,
+                        text=messages[place].content,
+                        time=moment,
+                        problems=self._check(answer.calls, redactor),
+                        model=redactor.text(model),
+                        latency_ms=_latency(record),
+                    )
+                )
+        except Unreadable as error:
+            problem = problem or error
+        if not traces:
+            problem = problem or _missing(turns)
+        return ReadRecord(tuple(traces), problem, redacted)
+
+    def _check(self, calls: Sequence[ToolCall], redactor: Redactor) -> tuple[str, ...]:
+        """Problems of the calls as logged, since a placeholder need not satisfy a schema."""
+        if self._toolset is None:
+            return ()
+        found: list[str] = []
+        for call in calls:
+            # Logs repeat themselves, and validation is the dearest step.
+            key = f"{call.name} {call.arguments!r}"
+            if key not in self._problems:
+                if len(self._problems) >= _CACHED_CALLS:
+                    self._problems.clear()
+                self._problems[key] = tuple(self._toolset.problems(call))
+            found += [redactor.text(problem)[:_MAX_PROBLEM] for problem in self._problems[key]]
+        return tuple(found)
+
+
+def _style_or_none(record: Record) -> RecordFormat | None:
+    has = {name for name in FIELDS if record.get(name) is not None}
+    if "response" in has and has & {"request", "messages"}:
+        return "openai_chat"
+    if has & {"messages", "context"} and not {"question", "answer"} <= has:
+        return "messages"
+    return "question_answer" if has & {"question", "answer"} else None
+
+
+def _style(record: Record) -> RecordFormat:
+    style = _style_or_none(record)
+    if style:
+        return style
+    if any(record.get(name) is not None for name in ("request", "response")):
+        return "openai_chat"
+    found = ", ".join(sorted(map(str, record))[:8])
+    raise Unreadable(
+        "unknown format", f"needs request and response, messages, or question and answer; has {found[:200]}"
+    )
+
+
+def _turns(record: Record, style: str) -> Iterator[Turn]:
+    if style == "openai_chat":
+        request = record.get("request") or record
+        history = request.get("messages") if isinstance(request, Mapping) else request
+        for raw in as_list(history, "request.messages"):
+            yield read_turn(raw)
+        yield read_turn(_response_message(record.get("response")), answers=True)
+    elif style == "messages":
+        name = "messages" if record.get("messages") is not None else "context"
+        for raw in as_list(record.get(name), name):
+            yield read_turn(raw, answers=True)
+    else:
+        yield from _question(record.get("question"))
+        yield _answer(record.get("answer"))
+
+
+def _response_message(response: Any) -> Any:
+    if not isinstance(response, Mapping):
+        raise Unreadable("no response" if response is None else "wrong type", "response is no object")
+    if response.get("error"):
+        raise Unreadable("the response is an error")
+    choices = response.get("choices")
+    if choices is None:
+        return _as_assistant(response.get("message", response))
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
+        raise Unreadable("no response", "choices holds none")
+    return _as_assistant(choices[0].get("message"))
+
+
+def _as_assistant(message: Any) -> Any:
+    return {"role": "assistant", **message} if isinstance(message, Mapping) else message
+
+
+def _question(question: Any) -> Iterator[Turn]:
+    """A question is the words of the user, or a whole conversation as a list of turns."""
+    if isinstance(question, str) and question.lstrip().startswith('[{"'):
+        question = from_json_text(question, "question")
+    if isinstance(question, list):
+        for raw in question:
+            yield read_turn(raw)
+    else:
+        yield Turn("user", read_content(question))
+
+
+def _answer(answer: Any) -> Turn:
+    if isinstance(answer, str):
+        clean_text(answer, "answer")
+        said = parse_answer(answer)
+        if said.error:
+            raise Unreadable("unreadable call", "the answer begins like a call and does not parse")
+        return Turn("assistant", said.text, checked(said.calls), answers=True)
+    if isinstance(answer, Mapping) and ("role" in answer or "tool_calls" in answer):
+        return read_turn(_as_assistant(answer), answers=True)
+    if answer is None:
+        raise Unreadable("no answer")
+    calls = answer if isinstance(answer, list) else [answer]
+    return Turn("assistant", "", checked(read_logged_call(value) for value in calls), answers=True)
+
+
+def _answers(turns: Sequence[Turn]) -> Iterator[tuple[int, int]]:
+    """(which assistant turn, its place) of every turn that chooses a tool, or none, for a user."""
+    number = 0
+    for place, turn in enumerate(turns):
+        number += turn.role == "assistant"
+        before = turns[place - 1].role if place else ""
+        if turn.answers and (before == "user" or (before == "tool" and turn.calls)):
+            yield number, place
+
+
+def _asked(turns: Sequence[Turn]) -> str:
+    return next((turn.content for turn in reversed(turns) if turn.role == "user"), "")
+
+
+def _missing(turns: Sequence[Turn]) -> Unreadable | None:
+    if not any(turn.role == "user" for turn in turns):
+        return Unreadable("no user turn")
+    if not any(turn.answers for turn in turns):
+        return Unreadable("no assistant turn")
+    return None
+
+
+def _message(turn: Turn, redactor: Redactor) -> Message:
+    if redactor.is_idle:
+        return Message(role=turn.role, content=turn.content, tool_calls=turn.calls)
+    calls = tuple(
+        ToolCall(name=redactor.text(call.name), arguments=redactor.value(call.arguments))
+        for call in turn.calls
+    )
+    return Message(role=turn.role, content=redactor.text(turn.content), tool_calls=calls)
+
+
+def _parts(call: ToolCall) -> dict[str, Any]:
+    return {call.name: dict(call.arguments)}
+
+
+def _model(record: Record) -> str:
+    for holder in (record.get("response"), record.get("request"), record):
+        if isinstance(holder, Mapping) and isinstance(name := holder.get("model"), str):
+            return clean_text(name, "model")[:200]
+    return ""
+
+
+def _latency(record: Record) -> float | None:
+    value = record.get("latency_ms")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _LATENCY_LIMIT:
+        return None
+    return float(value)
+
+
+def _without_nulls(value: Any) -> Any:
+    """A value of typed columns as it was logged: each of its objects shows the names of all of them."""
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value

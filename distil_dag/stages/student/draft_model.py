@@ -1,0 +1,267 @@
+"""How a student answers: what it never does, and what it will probably say, guessed from the request.
+
+Two linear models that learned from the student's own training rows: which tools are called, and
+which words are whose argument. A draft is only ever checked, so a wrong one costs time and changes
+no answer. Unlike :class:`IntentSlotModel`, which judges, this one has to travel in the model's file and to
+go on from wherever the student has turned another way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Self
+
+from distil_dag.core.case import Case
+from distil_dag.core.tool_call import CLOSE_TAG, NO_CALL_TEXT, OPEN_TAG, ToolCall, render_call
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.nlu.spans import locate, number_words, stands_in, surfaces, tokens
+from distil_dag.stages.student.perceptron import Perceptron
+
+# Key-value of a student's GGUF file, and file beside its checkpoint, that hold the habits.
+KEY, FILE = "distil_dag.habits", "habits.json"
+_OUTSIDE = ""
+_NAME, _ARGUMENTS = '{"name":', ',"arguments":{'
+# An argument that was never anything but words of the request in so many rows is one that is copied. All
+# texts are if none of so many, of whatever argument, was anything else.
+_ENOUGH = 20
+# What makes a text a code that nobody says.
+_CODED = frozenset({"enum", "const", "format", "pattern"})
+
+
+class DraftModel:
+    """How a student answers: calls in one answer, whether it declines, and drafts of its answers.
+
+    `most_calls` is None where nobody knows. `copied` are the arguments, by tool and name, whose texts
+    are always words of the request.
+    """
+
+    def __init__(
+        self,
+        toolset: Toolset,
+        most_calls: int | None,
+        declines: bool,
+        copied: Iterable[tuple[str, str]],
+        tools: Perceptron,
+        tags: Perceptron,
+    ) -> None:
+        self.most_calls, self.declines, self.copied = most_calls, declines, sorted(copied)
+        self._toolset, self._tools, self._tags = toolset, tools, tags
+
+    @classmethod
+    def fit(cls, cases: Sequence[Case], toolset: Toolset) -> Self:
+        """Learn from cases whose calls are what the student is trained to answer."""
+        calls = [(case.request, [toolset.canonical(call) for call in case.calls]) for case in cases]
+        tools = [(_request_features(request), _key(found)) for request, found in calls]
+        tags = [row for request, found in calls for call in found for row in _tag_rows(request, call)]
+        return cls(
+            toolset,
+            most_calls=max((len(found) for _, found in calls), default=0),
+            declines=any(not found for _, found in calls),
+            copied=_always_copied(calls, toolset),
+            tools=Perceptron.fit(tools),
+            tags=Perceptron.fit(tags),
+        )
+
+    @classmethod
+    def unknown(cls, toolset: Toolset) -> Self:
+        """Of a student whose training rows nobody kept: any number of calls; drafts are copies only."""
+        return cls(toolset, None, True, [], Perceptron([], {}), Perceptron([], {}))
+
+    def dumps(self) -> str:
+        """The habits as JSON."""
+        models = [[model.labels, model.weights] for model in (self._tools, self._tags)]
+        return json.dumps([self.most_calls, self.declines, self.copied, *models], separators=(",", ":"))
+
+    @classmethod
+    def loads(cls, text: str, toolset: Toolset) -> Self:
+        """From what `dumps` gave; ValueError if it is something else."""
+        try:
+            most_calls, declines, copied, *models = json.loads(text)
+            tools, tags = (
+                Perceptron(
+                    labels, {n: {int(p): int(w) for p, w in row.items()} for n, row in weights.items()}
+                )
+                for labels, weights in models
+            )
+            known = [(str(tool), str(argument)) for tool, argument in copied]
+            most = most_calls if most_calls is None else int(most_calls)
+            return cls(toolset, most, bool(declines), known, tools, tags)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"the habits in the model's file can't be read: {error}") from error
+
+    def draft(self, request: str) -> Callable[[bytes], bytes]:
+        """For one request: what was said so far -> what probably follows."""
+        keys = [json.loads(key) for key in self._tools.ranked(_request_features(request))]
+        keys += [[name] for name in self._toolset.names]
+        arguments = lru_cache(maxsize=8)(lambda tool: self._arguments(request, tool))
+
+        def follow(said: bytes) -> bytes:
+            done, _, behind = said.decode("utf-8", "ignore").rpartition(CLOSE_TAG)
+            place = done.count(CLOSE_TAG) + bool(done)
+            begun = behind.lstrip("\n")
+            newline = b"\n" if done and not behind else b""
+            likely = keys[0] if self._tools.labels else None
+            if not begun and likely is not None and len(likely) <= place:
+                return b"" if place else NO_CALL_TEXT.encode()
+            names = [key[place] for key in keys if len(key) > place and key[place] in self._toolset]
+            fitting = (name for name in names if _fits(_opening(name), begun))
+            name = next(fitting, None) if begun or likely is not None else None
+            return b"" if name is None else newline + self._rest(request, name, arguments(name), begun)
+
+        return follow
+
+    def _rest(self, request: str, name: str, likely: dict[str, Any], begun: str) -> bytes:
+        """What follows `begun` in a call of this tool with the likely arguments, as far as they fit."""
+        opening = _opening(name)
+        if begun.startswith(opening):
+            order = list(self._toolset[name].properties)
+            given, key, value = _read(begun[len(opening) :])
+            closed = not key and value.startswith("}")
+            last = max((order.index(k) for k in (*given, key) if k in order), default=-1)
+            if value.startswith('"'):
+                given[key] = _copied(value[1:], str(likely.get(key, "")), request)
+            elif key in likely:
+                given[key] = likely[key]
+            later = {} if closed else {k: v for k, v in likely.items() if order.index(k) > last}
+            likely = given | later
+        whole = f"{OPEN_TAG}{render_call(ToolCall(name=name, arguments=likely))}{CLOSE_TAG}"
+        return whole[len(begun) :].encode() if whole.startswith(begun) else b""
+
+    def _arguments(self, request: str, tool: str) -> dict[str, Any]:
+        """Argument -> value, in the order of the schema, for those that seem to be in the words."""
+        found = tokens(request)
+        words = [word for word, _, _ in found]
+        properties = self._toolset[tool].properties
+        spans: dict[str, tuple[int, int]] = {}
+        before = _OUTSIDE
+        for place, (_, start, end) in enumerate(found):
+            ranked = self._tags.ranked(_word_features(words, place, tool, before))
+            tag = next((tag for tag in ranked if tag == _OUTSIDE or tag in properties), _OUTSIDE)
+            if tag != _OUTSIDE and (tag not in spans or before == tag):
+                spans[tag] = (spans.get(tag, (start, end))[0], end)
+            before = tag
+        values = {
+            name: _value(request[slice(*spans[name])], properties[name])
+            for name in properties
+            if name in spans
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def _always_copied(rows: Sequence[tuple[str, Sequence[ToolCall]]], toolset: Toolset) -> set[tuple[str, str]]:
+    found: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    for request, calls in rows:
+        for call in calls:
+            for name, value in call.arguments.items():
+                found[call.name, name].append(isinstance(value, str) and stands_in(value, request))
+    proven = {argument for argument, copies in found.items() if len(copies) >= _ENOUGH and all(copies)}
+    texts = {
+        (tool.name, name)
+        for tool in toolset.tools
+        for name, schema in tool.properties.items()
+        if schema.get("type") == "string" and not _CODED & schema.keys()
+    }
+    together = [copied for argument, copies in found.items() if argument in texts for copied in copies]
+    return proven | texts if len(together) >= _ENOUGH and all(together) else proven
+
+
+def _opening(name: str) -> str:
+    return f"{OPEN_TAG}{_NAME}{json.dumps(name, ensure_ascii=False)}{_ARGUMENTS}"
+
+
+def _fits(opening: str, begun: str) -> bool:
+    return opening.startswith(begun) or begun.startswith(opening)
+
+
+def _key(calls: Sequence[ToolCall]) -> str:
+    return json.dumps([call.name for call in calls])
+
+
+def _request_features(request: str) -> list[str]:
+    words = [word for word, _, _ in tokens(request)]
+    pairs = zip(["<", *words], [*words, ">"], strict=True)
+    return ["", *words, *(f"{left} {right}" for left, right in pairs)]
+
+
+def _word_features(words: Sequence[str], place: int, tool: str, before: str) -> list[str]:
+    def at(offset: int) -> str:
+        index = place + offset
+        return words[index] if 0 <= index < len(words) else "<>"[index >= 0]
+
+    word = "0" if at(0).isdigit() else at(0)
+    return [
+        f"t={tool}", f"w={word}", f"tw={tool}|{word}", f"b={before}", f"bw={before}|{word}",
+        f"tb={tool}|{before}",
+        f"l={at(-1)}", f"r={at(1)}", f"lw={at(-1)}|{word}", f"wr={word}|{at(1)}", f"lr={at(-1)}|{at(1)}",
+        f"tl={tool}|{at(-1)}", f"tr={tool}|{at(1)}", f"ll={at(-2)}|{at(-1)}", f"br={before}|{at(1)}",
+        f"e={word[-3:]}",
+    ]  # fmt: skip
+
+
+def _tag_rows(request: str, call: ToolCall) -> Iterator[tuple[list[str], str]]:
+    """A row for each word: its features, and the argument whose value it belongs to."""
+    places = {name: locate(value, request)[:1] for name, value in call.arguments.items()}
+    found = tokens(request)
+    words = [word for word, _, _ in found]
+    before = _OUTSIDE
+    for place, (_, start, end) in enumerate(found):
+        own = (n for n, spans in places.items() if any(low < end and start < high for low, high in spans))
+        tag = next(own, _OUTSIDE)
+        yield _word_features(words, place, call.name, before), tag
+        before = tag
+
+
+def _value(words: str, schema: dict[str, Any]) -> Any:
+    """What the words say as a value of this schema; None if nothing that it allows."""
+    plain = words.casefold()
+    if "enum" in schema:
+        return next((v for v in schema["enum"] if plain in (s.casefold() for s in surfaces(v))), None)
+    match schema.get("type"):
+        case "string":
+            return words
+        case "integer" | "number":
+            try:
+                return json.loads(plain)
+            except ValueError:
+                return _numbers().get(plain.replace("-", " "))
+    return None
+
+
+@lru_cache(maxsize=1)
+def _numbers() -> dict[str, int]:
+    return {str(number_words(n)): n for n in range(-999, 1000)}
+
+
+def _read(body: str) -> tuple[dict[str, Any], str, str]:
+    """The whole members of an object that is still being said, the key behind them, and what follows that."""
+    decoder = json.JSONDecoder()
+    members: dict[str, Any] = {}
+    while True:
+        body = body.lstrip(",")
+        try:
+            key, end = decoder.raw_decode(body)
+        except ValueError:
+            return members, "", body
+        rest = body[end + 1 :]
+        try:
+            value, end = decoder.raw_decode(rest)
+        except ValueError:
+            return members, str(key), rest
+        if end == len(rest) and not rest.endswith(('"', "]", "}")):  # a number may go on
+            return members, str(key), rest
+        members[str(key)] = value
+        body = rest[end:]
+
+
+def _copied(begun: str, likely: str, request: str) -> str:
+    """A value that begins like this: the likely one, or words of the request up to the end of a word."""
+    if likely.startswith(begun):
+        return likely
+    for word, start, _ in tokens(request):
+        if word and request[start:].startswith(begun):
+            ends = [end for _, _, end in tokens(request) if end >= start + len(begun)]
+            return request[start : ends[0]] if ends else begun
+    return begun

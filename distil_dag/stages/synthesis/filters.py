@@ -1,0 +1,371 @@
+"""Which synthetic rows may be learned from: checks in order of cost, each with its reason.
+
+The label was planned, so every check asks the same question from another side: do these words say
+this call, as the seeds would have labelled them?
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from distil_dag.core.case import Case, Example, Message
+from distil_dag.core.normalise import request_key
+from distil_dag.core.scripts import is_dense
+from distil_dag.core.task import SynthesisSpec
+from distil_dag.core.tool_call import ToolCall, calls_key
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.nlu.intent_slots import OUTSIDE, IntentSlotModel, tools_key
+from distil_dag.stages.nlu.spans import Span, contains, delexicalise, locate, tokens
+from distil_dag.stages.nlu.value_catalogue import ValueCatalogue
+
+# Reasons, in the order of the checks.
+UNANSWERED = "no answer"
+LANGUAGE = "language"
+SCHEMA = "schema"
+GROUNDING = "value not in words"
+BOUNDARY = "argument boundary"
+UNPLANNED = "unplanned argument"
+FUNCTION = "other function"
+ROUND_TRIP = "round trip"
+CONTRADICTION = "contradicts a row"
+SEED_COPY = "copies a seed"
+DUPLICATE = "duplicate"
+TEST_LEAK = "test leakage"
+REASONS = (
+    UNANSWERED, LANGUAGE, SCHEMA, GROUNDING, BOUNDARY, UNPLANNED, FUNCTION, ROUND_TRIP,
+    CONTRADICTION, SEED_COPY, DUPLICATE, TEST_LEAK,
+)  # fmt: skip
+
+# Probabilities of the seeds' labeller from which its word counts against the plan's.
+_SURE_ARGUMENT = 0.6
+_SURE_OUTSIDE = 0.9
+_SURE_READING = 0.75
+# More unknown words outside the values than this are no request of this log's users.
+_STRANGE_SHARE = 0.3
+_MARKUP = re.compile(r"[{}<>\[\]|=\\`*#_]|->|https?:")
+# What nobody types, ends lines, or shows a text in another order than it is read. Other signs that are not
+# seen belong to words: Persian has joiners in them, French a space that does not break before "!".
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_OPEN_QUOTE = "\"'\u201c\u2018`"
+_CLOSE_QUOTE = "\"'\u201d\u2019`"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A generated row before its verdict. `slack`: by how much another tool may read likelier.
+
+    `strict`: its maker often misses what was planned, so the words have to prove it.
+    """
+
+    id: str
+    history: tuple[Message, ...]
+    request: str
+    calls: tuple[ToolCall, ...]
+    cell: str
+    slack: float = 0.0
+    strict: bool = False
+    error: str = ""
+
+    def example(self) -> Example:
+        """The row as a case to learn from."""
+        messages = (*self.history, Message(role="user", content=self.request))
+        return Example(id=self.id, messages=messages, calls=self.calls, origin="synthetic", cell=self.cell)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a draft is none to learn from."""
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class IntentReading:
+    """Probability of each tool by the whole request, and by the words outside its values."""
+
+    tools: Mapping[str, float]
+    outside: Mapping[str, float]
+    carrier: str
+
+
+class Style:
+    """How requests of this log look: case, final marks, characters, length."""
+
+    def __init__(self, requests: Sequence[str]) -> None:
+        texts = [text for text in requests if text.strip()]
+        lower = sum(text == text.lower() for text in texts)
+        marked = sum(text.rstrip()[-1] in ".!?" for text in texts)
+        self.lower = bool(texts) and lower >= 0.95 * len(texts)
+        self.unmarked = bool(texts) and marked <= 0.1 * len(texts)
+        self.characters = {char for text in texts for char in text.casefold()}
+        lengths = sorted(len(tokens(text)) for text in texts) or [1]
+        self.shortest = lengths[0]
+        self.longest = lengths[-1] * 3 // 2 + 2
+        self.doubles = {pair for text in texts for pair in _doubles(text)}
+
+    def clean(self, reply: str) -> str:
+        """The first line of a reply without quotes, in the look of the log."""
+        lines = [line.strip() for line in reply.strip().splitlines() if line.strip()]
+        text = " ".join(lines[0].split()) if lines else ""
+        if len(text) > 1 and text[0] in _OPEN_QUOTE and text[-1] in _CLOSE_QUOTE:
+            text = text[1:-1].strip()
+        text = text.lower() if self.lower else text
+        # "at six p.m." ends with an abbreviation, not with a sentence.
+        if self.unmarked and text[-1:] in (".", "!", "?") and not re.search(r"\b\w\.$", text):
+            text = text.rstrip(".!? ")
+        return text
+
+    def problem(self, text: str) -> str:
+        """What is wrong with the words as such; empty when nothing is."""
+        words = [word for word, _, _ in tokens(text)]
+        if not self.shortest <= len(words) <= self.longest or not any(word[0].isalnum() for word in words):
+            return f"{len(words)} words, the log has {self.shortest} to {self.longest}"
+        if _CONTROL.search(text):
+            return "control characters"
+        strange = sorted(
+            set(text.casefold()) - self.characters - set("abcdefghijklmnopqrstuvwxyz0123456789 ',.?!-")
+        )
+        if strange:
+            return f"characters that the log never has: {strange[:5]}"
+        marks = _MARKUP.search(text)
+        if marks and not set(marks.group()) <= self.characters:
+            return f"markup {marks.group()!r}"
+        repeated = _doubles(text) - self.doubles
+        if repeated:
+            return f"repeats {sorted(repeated)[0]!r}"
+        return ""
+
+
+class Validator:
+    """Checks drafts against the seeds' conventions, the rows accepted so far, and the test."""
+
+    def __init__(
+        self,
+        trusted: Sequence[Example],
+        test: Sequence[Case],
+        toolset: Toolset,
+        catalogue: ValueCatalogue,
+        labeller: IntentSlotModel,
+        spec: SynthesisSpec,
+    ) -> None:
+        self.style = Style([case.request for case in trusted])
+        self._toolset, self._vocabulary, self._labeller, self._spec = toolset, catalogue, labeller, spec
+        self._seeds = _Requests(trusted)
+        self._test = _Requests(test)
+        self._accepted = _Requests([])
+        self._traces = _trace_terms(toolset)
+
+    def read(self, drafts: Sequence[Draft]) -> list[IntentReading]:
+        """The labeller's readings of many drafts at once, to be handed to :meth:`refusal`."""
+        carriers = [_without_values(draft) for draft in drafts]
+        tools = self._labeller.read_tools([c.request for c in drafts] + carriers)
+        rows = zip(tools, tools[len(drafts) :], carriers, strict=False)
+        return [IntentReading(whole, outside, carrier) for whole, outside, carrier in rows]
+
+    def refusal(self, draft: Draft, reading: IntentReading) -> Refusal | None:
+        """The first check that the draft fails, or None."""
+        return (
+            self._language(draft)
+            or self._schema(draft)
+            or self._grounding(draft)
+            or self._arguments(draft)
+            or self._function(draft, reading)
+            or self._round_trip(draft, reading)
+            or self._novelty(draft)
+            or self._leak(draft)
+        )
+
+    def accept(self, row: Draft | Example) -> None:
+        """Remember a row, so that no later one repeats it."""
+        self._accepted.add(row.request, row.calls)
+
+    def reread(self, draft: Draft) -> Draft:
+        """The draft with the values that the labeller reads in its words, if it is sure of all.
+
+        Where a teacher wrote "smart plug socket" for a planned "smart plug", the longer value is the
+        right label, and the row is worth keeping under it. Otherwise the draft as it is.
+        """
+        if len(draft.calls) != 1:
+            return draft
+        call = draft.calls[0]
+        read = self._labeller.read_values(call.name, draft.request, _SURE_READING)
+        if read is None:
+            return draft
+        arguments = {
+            name: value
+            for name, value in call.arguments.items()
+            if not self._vocabulary.is_grounded(call.name, name)
+        }
+        for name, words in read.items():
+            planned = call.arguments.get(name)
+            if planned is not None and words.casefold() in {str(planned).casefold()}:
+                arguments[name] = planned
+                continue
+            value = self._vocabulary.known_value(call.name, name, words)
+            if value is None:
+                return draft
+            arguments[name] = value
+        again = self._toolset.canonical(ToolCall(name=call.name, arguments=arguments))
+        return replace(draft, calls=(again,))
+
+    def _language(self, draft: Draft) -> Refusal | None:
+        if draft.error:
+            return Refusal(UNANSWERED, draft.error)
+        if not draft.request:
+            return Refusal(UNANSWERED, "empty reply")
+        text = draft.request.casefold()
+        leaked = next((term for term in self._traces if term in text), "")
+        problem = f"names {leaked!r}" if leaked else self.style.problem(draft.request)
+        return Refusal(LANGUAGE, problem) if problem else None
+
+    def _schema(self, draft: Draft) -> Refusal | None:
+        problems = [problem for call in draft.calls for problem in self._toolset.problems(call)]
+        return Refusal(SCHEMA, problems[0]) if problems else None
+
+    def _grounding(self, draft: Draft) -> Refusal | None:
+        for call in draft.calls:
+            for name, value in call.arguments.items():
+                if self._vocabulary.is_grounded(call.name, name) and not locate(value, draft.request):
+                    return Refusal(GROUNDING, f"{name}={value!r}")
+        return None
+
+    def _arguments(self, draft: Draft) -> Refusal | None:
+        """Values end where seeds end them, and no word says an argument that the call lacks."""
+        if len(draft.calls) != 1:
+            return None
+        call, text = draft.calls[0], draft.request
+        spans = {name: locate(value, text) for name, value in call.arguments.items()}
+        for name, found in spans.items():
+            longer = self._vocabulary.longer_value(call.name, name, call.arguments[name], text)
+            if found and longer:
+                return Refusal(BOUNDARY, f"{name}={call.arguments[name]!r}, the words hold {longer!r}")
+        for word, span, chances in self._labeller.read_arguments(call.name, text):
+            inside = [name for name, found in spans.items() if contains(span, found)]
+            if inside:
+                outside = chances.get(OUTSIDE, 0.0)
+                if self._labeller.knows(word) and outside >= _SURE_OUTSIDE:
+                    return Refusal(BOUNDARY, f"{word!r} belongs to no argument in the seeds")
+                continue
+            tag = max(sorted(chances), key=lambda name: chances[name])
+            if tag != OUTSIDE and chances[tag] >= _SURE_ARGUMENT:
+                touching = _adjacent(span, spans.get(tag, []), text)
+                reason = BOUNDARY if touching else UNPLANNED
+                return Refusal(reason, f"{word!r} reads as {tag} ({chances[tag]:.2f})")
+        return None
+
+    def _function(self, draft: Draft, reading: IntentReading) -> Refusal | None:
+        likelier = _likelier(reading.tools, draft, draft.slack)
+        return Refusal(FUNCTION, f"reads as {likelier}") if likelier else None
+
+    def _round_trip(self, draft: Draft, reading: IntentReading) -> Refusal | None:
+        """Whether the words around the values lead back to the tool, in words that the log knows.
+
+        "Shrivel a roof hatch" reads as closing for its roof hatch alone: a weak teacher's verbs are
+        not to be believed where no trace uses them.
+        """
+        if not draft.strict or not draft.calls:
+            return None
+        words = [word for word, _, _ in tokens(reading.carrier) if word[0].isalnum()]
+        strange = [word for word in words if not self._labeller.knows(word)]
+        if len(strange) > 1 and len(strange) > _STRANGE_SHARE * len(words):
+            return Refusal(ROUND_TRIP, f"words that the log never has: {strange[:4]}")
+        likelier = _likelier(reading.outside, draft, 0.0)
+        return Refusal(ROUND_TRIP, f"without its values reads as {likelier}") if likelier else None
+
+    def _novelty(self, draft: Draft) -> Refusal | None:
+        for known, reason in ((self._seeds, SEED_COPY), (self._accepted, DUPLICATE)):
+            if known.says_otherwise(draft.request, draft.calls):
+                return Refusal(CONTRADICTION, "the same words carry another call")
+            near = known.nearest(draft.request, draft.calls, self._spec.near_duplicate)
+            if near:
+                return Refusal(reason, near)
+        return None
+
+    def _leak(self, draft: Draft) -> Refusal | None:
+        if self._test.has(draft.request):
+            return Refusal(TEST_LEAK, "a request of the test")
+        near = self._test.nearest(draft.request, draft.calls, self._spec.test_similarity)
+        return Refusal(TEST_LEAK, "close to a request of the test") if near else None
+
+
+class _Requests:
+    """Requests by normalised words and by call, to be searched for copies."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        self._calls: dict[str, set[str]] = {}
+        self._keys: dict[str, list[str]] = {}
+        for case in cases:
+            self.add(case.request, case.calls)
+
+    def add(self, request: str, calls: Sequence[ToolCall]) -> None:
+        key = request_key(request)
+        self._calls.setdefault(key, set()).add(calls_key(calls))
+        self._keys.setdefault(calls_key(calls), []).append(key)
+
+    def has(self, request: str) -> bool:
+        return request_key(request) in self._calls
+
+    def says_otherwise(self, request: str, calls: Sequence[ToolCall]) -> bool:
+        known = self._calls.get(request_key(request))
+        return known is not None and calls_key(calls) not in known
+
+    def nearest(self, request: str, calls: Sequence[ToolCall], similarity: float) -> str:
+        """A request with the same calls at least so similar, in order or with sorted words; else empty."""
+        from rapidfuzz import fuzz, process
+
+        known = self._keys.get(calls_key(calls), [])
+        for scorer in (fuzz.ratio, fuzz.token_sort_ratio):
+            found = process.extractOne(
+                request_key(request), known, scorer=scorer, score_cutoff=100 * similarity
+            )
+            if found is not None:
+                return str(found[0])
+        return ""
+
+
+def _without_values(draft: Draft) -> str:
+    text = draft.request
+    slots = delexicalise(draft.example()).slots
+    for _, (start, end) in sorted(slots, key=lambda slot: slot[1], reverse=True):
+        text = f"{text[:start]} {text[end:]}"
+    return text
+
+
+def _likelier(tools: Mapping[str, float], draft: Draft, slack: float) -> str:
+    """The tools that read likelier than the draft's by more than the slack; empty if none do."""
+    own = tools.get(tools_key(draft.example()), 0.0)
+    other = max(sorted(tools), key=lambda name: tools[name], default=None)
+    if other is None or tools[other] - own <= slack:
+        return ""
+    return f"{other or 'no call'} ({tools[other]:.2f} to {own:.2f})"
+
+
+def _adjacent(span: Span, others: Sequence[Span], text: str) -> bool:
+    return any(not text[end : span[0]].strip() and end <= span[0] for _, end in others) or any(
+        not text[span[1] : start].strip() and span[1] <= start for start, _ in others
+    )
+
+
+def _doubles(text: str) -> set[str]:
+    """Words said twice in a row, pairs of words said twice, and words said three times.
+
+    Single letters of a script without spaces are no words here: good Chinese says them again and again.
+    """
+    words = [word for word, _, _ in tokens(text) if word[0].isalnum() and not is_dense(word)]
+    pairs = Counter(pairwise(words))
+    found = {f"{a} {b}" for (a, b), count in pairs.items() if a == b or count > 1}
+    return found | {word for word, count in Counter(words).items() if count > 2}
+
+
+def _trace_terms(toolset: Toolset) -> list[str]:
+    """What only a prompt says: tool and argument names with an underscore, and marks of a call."""
+    names = {tool.name for tool in toolset.tools} | {name for t in toolset.tools for name in t.properties}
+    return sorted(
+        {name.casefold() for name in names if "_" in name}
+        | {"tool_call", "call:", "user:", "assistant:", "no tool fits"}
+    )

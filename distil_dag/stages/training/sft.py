@@ -1,0 +1,183 @@
+"""Supervised fine-tuning of the student by TRL, from rows to a folder that can be served."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from distil_dag.core.case import Example
+from distil_dag.core.reports import TrainReport
+from distil_dag.core.task import StudentSpec, TrainingSpec
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.ports import Progress, quiet
+from distil_dag.stages.student.draft_model import FILE, DraftModel
+from distil_dag.stages.student.prompt import CHATML_CLOSE, template_for
+from distil_dag.stages.training.layer_pruning import make_shallower
+from distil_dag.stages.training.rows import TrainingRow, has_chatml, preview_rows, rows_digest, tokenise
+from distil_dag.stages.training.trainer import freeze, load_base, make_trainer, newest_whole_checkpoint
+
+MODEL = "model"
+REPORT = "report.json"
+_CHECKPOINTS = "checkpoints"
+_DEPTH = "depth.json"
+_FINGERPRINT = "fingerprint"
+# Part of every fingerprint: raise it when the same rows and settings would give other weights or habits.
+_RECIPE = "6"
+
+
+def fingerprint(
+    rows: Sequence[Example], toolset: Toolset, student: StudentSpec, spec: TrainingSpec, base: str
+) -> str:
+    """Identity of a training, as 16 hexadecimal digits: equal ones end in the same weights.
+
+    `base` names the base weights beyond doubt, e.g. with a content hash or a revision. How often
+    a checkpoint is written does not count.
+    """
+    parts = [
+        _RECIPE,
+        [row.model_dump(mode="json", include={"messages", "calls", "origin"}) for row in rows],
+        toolset.digest,
+        student.model_dump(mode="json"),
+        spec.model_dump(mode="json", exclude={"save_every_steps", "mix", "gpu_free"}),
+        base,
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def train(
+    rows: Sequence[Example],
+    toolset: Toolset,
+    student: StudentSpec,
+    spec: TrainingSpec,
+    base: Path | str,
+    out: Path,
+    progress: Progress = quiet,
+    base_name: str = "",
+) -> TrainReport:
+    """Fine-tune `base` on the rows; the model goes to `out/model`, weights merged, tokenizer beside.
+
+    `out` belongs to one training. A training that was killed goes on from its last whole
+    checkpoint there, and one that had finished is returned as it is; when `out` holds another
+    training, that one is discarded. With `student.layers` only so many blocks of the base stay. Raises
+    ValueError for rows that teach nothing, and for a base with fewer layers.
+    """
+    started = time.monotonic()
+    mark = fingerprint(rows, toolset, student, spec, base_name or str(base))
+    _claim(out, mark)
+    if (out / REPORT).exists():
+        return TrainReport.model_validate_json((out / REPORT).read_text())
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from transformers import set_seed
+
+    tokenizer = student_tokenizer(base, student)
+    tokens = tokenise(rows, toolset, student, tokenizer, tokenizer.chat_template)
+    usable = [row for row in tokens if len(row.prompt) < spec.max_length]
+    _refuse_nothing(tokens, usable, spec, tokenizer)
+
+    set_seed(spec.seed)  # adapters are initialised before the trainer seeds anything
+    model = load_base(base, student.revision, spec)
+    depth = make_shallower(model, student.layers, usable, out / _DEPTH) if student.layers else None
+    freeze(model, spec)
+    trainer = make_trainer(model, tokenizer, usable, spec, out / _CHECKPOINTS, progress)
+    resumed = newest_whole_checkpoint(out / _CHECKPOINTS)
+    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    report = TrainReport(
+        base=base_name or str(base),
+        method=spec.method,
+        depth=depth,
+        rows=len(rows),
+        rows_by_origin=dict(Counter(row.origin for row in rows)),
+        steps=trainer.state.global_step,
+        epochs=spec.epochs,
+        tokens=sum(row.length for row in tokens),
+        tokens_seen=sum(map(len, trainer.train_dataset["input_ids"])),
+        supervised_tokens=sum(max(0, min(row.length, spec.max_length) - len(row.prompt)) for row in tokens),
+        truncated=sum(row.length > spec.max_length for row in tokens),
+        unsupervised_rows=len(tokens) - len(usable),
+        stop_token_trained=_stops(trainer.train_dataset, tokenizer.eos_token_id),
+        loss=[(entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry],
+        resumed_from_step=int(resumed.name.rsplit("-", 1)[1]) if resumed else 0,
+        seconds=time.monotonic() - started,
+        audit=preview_rows(trainer.train_dataset, tokenizer),
+        dataset_digest=rows_digest(tokens),
+    )
+    if trainer.is_world_process_zero():
+        _publish(trainer, tokenizer, out, report, DraftModel.fit(rows, toolset))
+    trainer.accelerator.wait_for_everyone()
+    return report
+
+
+def _claim(out: Path, mark: str) -> None:
+    """Make the folder this training's own: whatever another one left there goes."""
+    if (out / _FINGERPRINT).exists() and (out / _FINGERPRINT).read_text() == mark:
+        return
+    for name in (_CHECKPOINTS, MODEL):
+        shutil.rmtree(out / name, ignore_errors=True)
+    for name in (REPORT, _DEPTH):
+        (out / name).unlink(missing_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / _FINGERPRINT).write_text(mark)
+
+
+def student_tokenizer(base: Path | str, student: StudentSpec) -> Any:
+    """The base's tokenizer with the student's template, and the end of a turn as end token."""
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(
+        str(base), revision=student.revision, trust_remote_code=False
+    )
+    chatml = has_chatml(tokenizer)
+    tokenizer.chat_template = template_for(tokenizer.chat_template, chatml, student.tools_in_prompt)
+    if chatml:
+        tokenizer.eos_token = CHATML_CLOSE
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _refuse_nothing(
+    tokens: Sequence[TrainingRow], usable: Sequence[TrainingRow], spec: TrainingSpec, tokenizer: Any
+) -> None:
+    if not usable:
+        raise ValueError(
+            f"none of {len(tokens)} rows has a supervised token within training.max_length="
+            f"{spec.max_length}: add rows, or raise it"
+        )
+    if not any(row.completion[-1] == tokenizer.eos_token_id for row in usable):
+        raise ValueError(
+            f"no row ends with the stop token {tokenizer.eos_token!r}, so the student would never stop: "
+            "the base model's tokenizer does not read it as one token"
+        )
+
+
+def _stops(dataset: Any, stop: int) -> bool:
+    """True when the last supervised token of every row is the stop token."""
+    last = ([label for label in row["labels"] if label != -100][-1:] for row in dataset)
+    return all(labels == [stop] for labels in last)
+
+
+def _publish(trainer: Any, tokenizer: Any, out: Path, report: TrainReport, habits: DraftModel) -> None:
+    """Write model and report; the report last, since it says that the training is finished."""
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if hasattr(model, "merge_and_unload"):
+        model = model.merge_and_unload()
+    for config in (model.config, model.generation_config):
+        config.eos_token_id = tokenizer.eos_token_id
+        config.pad_token_id = tokenizer.pad_token_id
+    model.config.use_cache = True
+    shutil.rmtree(out / MODEL, ignore_errors=True)
+    model.save_pretrained(str(out / MODEL))
+    tokenizer.save_pretrained(str(out / MODEL))
+    (out / MODEL / FILE).write_text(habits.dumps())
+    temporary = out / f".{REPORT}"
+    temporary.write_text(report.model_dump_json(indent=2))
+    os.replace(temporary, out / REPORT)
+    shutil.rmtree(out / _CHECKPOINTS, ignore_errors=True)

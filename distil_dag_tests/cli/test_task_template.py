@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from distil_dag.adapters.tasks.folder import read_task
+from distil_dag.cli.task_template import _EXPLAINED, task_template
+from distil_dag.core.task import FileSource, Settings
+
+_SETTING = re.compile(r"^  # (?=[a-z_]+: )", re.MULTILINE)
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_new_folder_is_a_valid_task(tmp_path: Path) -> None:
+    task = read_task(write(tmp_path / "lamp", task_template("lamp")))
+    assert task.name == "lamp"
+    assert task.settings.traces.path == str(tmp_path / "lamp" / "traces.jsonl")
+    assert task.toolset.names == ("lights_on", "lights_off", "dim_lights")
+    assert task.test is None
+    assert task.warnings == ()
+
+
+def uncommented() -> dict[str, object]:
+    settings: dict[str, object] = yaml.safe_load(_SETTING.sub("  ", task_template("lamp")["task.yaml"]))
+    return settings
+
+
+def test_every_setting_stands_in_the_template_with_its_default() -> None:
+    shown = uncommented()
+    defaults = Settings.model_validate(
+        {
+            "name": "lamp",
+            "description": shown["description"],
+            "traces": {"kind": "files", "path": "traces.jsonl"},
+        }
+    )
+    assert shown == defaults.model_dump(mode="json")
+
+
+def test_an_uncommented_template_is_valid(tmp_path: Path) -> None:
+    files = task_template("lamp")
+    files["task.yaml"] = _SETTING.sub("  ", files["task.yaml"])
+    assert read_task(write(tmp_path / "lamp", files)).settings.gates.soft == ("judge_agrees",)
+
+
+def test_every_setting_is_explained_in_one_line() -> None:
+    lines = task_template("lamp")["task.yaml"].splitlines()
+    settings = [line for line in lines if _SETTING.match(line)]
+    assert len(settings) > 60
+    assert [line for line in settings if not re.search(r" # \S.{5,}", line)] == []
+    assert [line for line in lines if len(line) > 130] == []
+
+
+def test_no_explanation_is_left_of_a_setting_that_is_gone() -> None:
+    models = {"traces": FileSource} | {
+        section: type(field.default)
+        for section, field in Settings.model_fields.items()
+        if isinstance(field.default, BaseModel)
+    }
+    known = {f"{section}.{name}" for section, model in models.items() for name in model.model_fields}
+    assert set(_EXPLAINED) <= known
+
+
+def test_the_sample_log_is_long_enough_for_the_gate(tmp_path: Path) -> None:
+    rows = task_template("lamp")["traces.jsonl"].splitlines()
+    task = read_task(write(tmp_path / "lamp", task_template("lamp")))
+    assert len(set(rows)) == len(rows) >= task.settings.gates.min_traces
+
+
+@pytest.mark.parametrize("name", ["lamp", "a-b_9"])
+def test_the_name_stands_in_the_files(name: str) -> None:
+    files = task_template(name)
+    assert f"name: {name}\n" in files["task.yaml"]
+    assert f"# {name}\n" in files["README.md"]
+
+
+def test_file_source_settings_are_the_ones_shown() -> None:
+    shown = uncommented()["traces"]
+    assert isinstance(shown, dict)
+    assert list(shown) == ["kind", "path", *[n for n in FileSource.model_fields if n not in ("kind", "path")]]

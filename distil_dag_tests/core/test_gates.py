@@ -1,0 +1,188 @@
+"""Every gate passes on a good report and fails on the one thing that it is for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
+
+import pytest
+
+from distil_dag.core import gates
+from distil_dag.core.case import Case
+from distil_dag.core.reports import CellCoverage
+from distil_dag.core.task import GateName, GateSpec
+from distil_dag_tests import stand_ins as good
+
+TOOLSET = good.task().toolset
+DEFAULTS = GateSpec()
+
+
+def traces(spec: GateSpec = DEFAULTS, **changes: Any) -> list[gates.Finding]:
+    return gates.check_traces(good.TRACES_REPORT.model_copy(update=changes), spec)
+
+
+def seeds(
+    spec: GateSpec = DEFAULTS,
+    labelled: Sequence[Case] = tuple(good.SEEDS),
+    unlabelled: Sequence[Case] = (),
+    test: Sequence[Case] = tuple(good.TEST),
+    **changes: Any,
+) -> list[gates.Finding]:
+    report = good.JUDGE_REPORT.model_copy(update=changes)
+    return gates.check_seeds(report, test, labelled, unlabelled, TOOLSET, spec)
+
+
+def synthetic(
+    spec: GateSpec = DEFAULTS, rows: Sequence[Case] = tuple(good.SYNTHETIC), **changes: Any
+) -> list[gates.Finding]:
+    report = good.SYNTHESIS_REPORT.model_copy(update=changes)
+    return gates.check_synthetic(report, rows, good.TEST, TOOLSET, spec)
+
+
+def training(spec: GateSpec = DEFAULTS, **changes: Any) -> list[gates.Finding]:
+    return gates.check_training(good.TRAIN_REPORT.model_copy(update=changes), spec)
+
+
+def export(spec: GateSpec = DEFAULTS, **changes: Any) -> list[gates.Finding]:
+    files = [file.model_copy(update=changes) for file in good.GGUF_REPORT.files]
+    return gates.check_export(good.GGUF_REPORT.model_copy(update={"files": files}), spec)
+
+
+def student(spec: GateSpec = DEFAULTS, base: float = 0.7, lookup: float = 0.1) -> list[gates.Finding]:
+    comparisons = [good.comparison("base", base), good.comparison("lookup", lookup)]
+    report = good.EVAL_REPORT.model_copy(update={"comparisons": comparisons})
+    return gates.check_student(report, spec, "base", "lookup")
+
+
+COPY = good.example("x", "Please turn on the LAMP!", good.turn_on("radio"))
+NEAR = good.example("x", "turn on the lampp", good.turn_on("lamp", room="here"))
+
+FAILING: dict[GateName, Callable[[], list[gates.Finding]]] = {
+    "enough_traces": lambda: traces(kept=49),
+    "quarantine_share": lambda: traces(quarantined={"not JSON": 21}),
+    "enough_seeds": lambda: seeds(seeds=19),
+    "seed_yield": lambda: seeds(judged=800),
+    "verdicts_readable": lambda: seeds(unjudged=2),
+    "seeds_leak_free": lambda: seeds(labelled=[COPY]),
+    "judge_agrees": lambda: seeds(faults_found={**good.JUDGE_REPORT.faults_found, "kappa": 0.39}),
+    "calls_valid": lambda: synthetic(rows=[good.example("x", "let it play", good.turn_on("radio", x=1))]),
+    "cells_covered": lambda: synthetic(
+        cells=[
+            CellCoverage(cell=f"c{n}", tool="turn_on", arguments=[], quota=4, accepted=n) for n in (0, 1, 2)
+        ]
+    ),
+    "synthetic_leak_free": lambda: synthetic(rows=[NEAR]),
+    "loss_fell": lambda: training(loss=[(1, 3.0), (2, 2.9)]),
+    "rows_complete": lambda: training(truncated=1),
+    "rows_supervised": lambda: training(unsupervised_rows=1),
+    "stop_token_trained": lambda: training(stop_token_trained=False),
+    "gguf_parity": lambda: export(agreement=0.89),
+    "beats_base": lambda: student(base=-0.01),
+    "beats_lookup": lambda: student(lookup=0.0),
+}
+
+
+def verdicts(findings: list[gates.Finding]) -> dict[str, bool]:
+    return {finding.gate: finding.passed for finding in findings}
+
+
+def test_every_gate_passes_a_good_run() -> None:
+    findings = traces() + seeds() + synthetic() + training() + export() + student()
+    assert verdicts(findings) == dict.fromkeys(get_args(GateName), True)
+    assert all(finding.message for finding in findings)
+
+
+@pytest.mark.parametrize("gate", get_args(GateName))
+def test_each_gate_fails_alone_on_what_it_is_for(gate: GateName) -> None:
+    findings = FAILING[gate]()
+    assert [finding.gate for finding in findings if not finding.passed] == [gate]
+    soft = {gate} & set(DEFAULTS.soft)
+    assert {f.gate for f in findings if f.severity == "warn"} <= {"judge_agrees"}
+    assert [f.severity for f in findings if not f.passed] == ["warn" if soft else "error"]
+
+
+@pytest.mark.parametrize("gate", get_args(GateName))
+def test_a_soft_gate_warns(gate: GateName) -> None:
+    spec = GateSpec(soft=(gate,))
+    findings = traces(spec) + seeds(spec) + synthetic(spec) + training(spec) + export(spec) + student(spec)
+    assert [finding.gate for finding in findings if finding.severity == "warn"] == [gate]
+
+
+def test_a_judge_that_nobody_has_checked_is_not_known_to_agree() -> None:
+    finding = next(f for f in seeds(faults_found=None) if f.gate == "judge_agrees")
+    assert not finding.passed
+    assert finding.severity == "warn"
+    assert "to_label.jsonl" in finding.message
+    strict = seeds(GateSpec(soft=()), faults_found=None)
+    assert [f.severity for f in strict if not f.passed] == ["warn"]
+    assert verdicts(seeds(GateSpec(min_judge_kappa=0), faults_found=None))["judge_agrees"]
+
+
+def test_thresholds_are_the_tasks() -> None:
+    assert verdicts(traces(GateSpec(min_traces=10), kept=12))["enough_traces"]
+    assert verdicts(seeds(GateSpec(max_leaks=1), labelled=[COPY]))["seeds_leak_free"]
+    assert verdicts(export(GateSpec(min_parity=0.5), agreement=0.6))["gguf_parity"]
+
+
+def test_nothing_at_all_never_passes() -> None:
+    assert not verdicts(traces(GateSpec(min_traces=0), read=0, kept=0, quarantined={}))["enough_traces"]
+    assert not verdicts(seeds(GateSpec(min_seeds=0), seeds=0))["enough_seeds"]
+    assert not verdicts(seeds(test=[]))["seeds_leak_free"]
+    assert any("or write a `test.jsonl`" in finding.message for finding in seeds(test=[]))
+    assert not verdicts(synthetic(rows=[]))["calls_valid"]
+    assert not verdicts(training(loss=[]))["loss_fell"]
+    assert not verdicts(training(rows=0))["rows_supervised"]
+    empty = good.GGUF_REPORT.model_copy(update={"files": []})
+    assert not gates.check_export(empty, GateSpec())[0].passed
+    apart = good.EVAL_REPORT.model_copy(update={"comparisons": []})
+    assert not any(verdicts(gates.check_student(apart, GateSpec(), "base", "lookup")).values())
+
+
+def test_a_run_without_synthesis_has_no_plan_to_fill() -> None:
+    assert all(verdicts(synthetic(rows=[], cells=[])).values())
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_fails(loss: float) -> None:
+    assert not verdicts(training(loss=[(1, 3.0), (2, loss), (3, 0.1)]))["loss_fell"]
+
+
+@pytest.mark.parametrize("change", [{"tokens_equal": False}, {"template_equal": False}, {"probes": 0}])
+def test_parity_is_more_than_agreement(change: dict[str, Any]) -> None:
+    finding = export(**change)[0]
+    assert not finding.passed
+    assert "f16, Q8_0" in finding.message
+
+
+def test_leaks_are_named_with_what_they_repeat() -> None:
+    finding = next(f for f in seeds(labelled=[COPY, NEAR]) if f.gate == "seeds_leak_free")
+    assert finding.numbers["leaks"] == 2
+    assert [(row["row_request"], row["test"], row["how"]) for row in finding.rows] == [
+        ("Please turn on the LAMP!", "t1", "same words"),
+        ("turn on the lampp", "t1", "similar words, same call"),
+    ]
+
+
+def test_similar_words_with_another_call_are_no_leak() -> None:
+    contrast = good.example("x", "turn on the lamp 2", good.turn_on("lamp 2"))
+    assert verdicts(seeds(GateSpec(leak_similarity=0.8), labelled=[contrast]))["seeds_leak_free"]
+
+
+def test_unlabelled_rows_leak_by_their_words_alone() -> None:
+    assert not verdicts(seeds(unlabelled=[COPY.model_copy(update={"calls": ()})]))["seeds_leak_free"]
+    no_call = good.held_out("t3", "what is the meaning of life")
+    near = good.example("x", "what is the meaning of lifes")
+    assert verdicts(seeds(unlabelled=[near], test=[*good.TEST, no_call]))["seeds_leak_free"]
+
+
+def test_words_in_another_order_are_similar() -> None:
+    swapped = good.example("x", "the lamp turn on", good.turn_on("lamp"))
+    assert not verdicts(seeds(labelled=[swapped]))["seeds_leak_free"]
+
+
+def test_a_student_that_is_trained_on_need_not_lose_much_more() -> None:
+    little = [(1, 0.2), (2, 0.19)]
+    assert not verdicts(training(loss=little))["loss_fell"]
+    assert verdicts(training(loss=little, continues="home.a"))["loss_fell"]
+    assert not verdicts(training(loss=[(1, 0.2), (2, 0.3)], continues="home.a"))["loss_fell"]

@@ -1,0 +1,153 @@
+"""What a stranger finds in the UI."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from distil_dag.build import build_defs
+from distil_dag.resources.deployment import default_settings, deployment
+from distil_dag_tests.paths import ROOT
+
+CHAIN = {
+    "traces": ("data", []),
+    "judged_seeds": ("data", ["traces"]),
+    "synthetic_set": ("data", ["judged_seeds"]),
+    "checkpoint": ("model", ["judged_seeds", "synthetic_set"]),
+    "gguf": ("release", ["checkpoint"]),
+    "eval_report": ("release", ["gguf"]),
+    "leaderboard": ("release", ["eval_report"]),
+}
+GATES = {
+    "traces": {"enough_traces", "quarantine_share"},
+    "judged_seeds": {"enough_seeds", "seed_yield", "seeds_leak_free", "judge_agrees", "verdicts_readable"},
+    "synthetic_set": {"calls_valid", "cells_covered", "synthetic_leak_free"},
+    "checkpoint": {"loss_fell", "rows_complete", "rows_supervised", "stop_token_trained"},
+    "gguf": {"gguf_parity"},
+    "eval_report": {"beats_base", "beats_lookup"},
+}
+HEAVY = ("torch", "transformers", "datasets", "llama_cpp", "trl", "peft", "matplotlib", "sklearn")
+
+
+@pytest.fixture
+def defs(home: Path) -> dg.Definitions:
+    return build_defs(home)
+
+
+def test_the_graph_reads_well(defs: dg.Definitions) -> None:
+    specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+    assert set(specs) == set(CHAIN)
+    for name, (group, parents) in CHAIN.items():
+        spec = specs[name]
+        assert spec.group_name == group, name
+        assert spec.owners, name
+        assert spec.kinds, name
+        assert spec.code_version, name
+        assert len(spec.description or "") > 80, name
+        found = {dep.asset_key.to_user_string() for dep in spec.deps}
+        assert set(parents) <= found <= set(CHAIN), name
+
+
+def test_only_the_leaderboard_has_no_partitions_and_a_condition(defs: dg.Definitions) -> None:
+    for spec in defs.resolve_all_asset_specs():
+        alone = spec.key.to_user_string() == "leaderboard"
+        assert (spec.partitions_def is None) == alone
+        assert (spec.automation_condition is not None) == alone
+
+
+def test_every_gate_blocks_and_says_what_it_is_for(defs: dg.Definitions) -> None:
+    specs = [spec for gate in defs.asset_checks or [] for spec in gate.check_specs]  # type: ignore[union-attr]
+    found: dict[str, set[str]] = {}
+    for spec in specs:
+        assert spec.blocking
+        assert spec.description
+        found.setdefault(spec.asset_key.to_user_string(), set()).add(spec.name)
+    assert found == GATES
+
+
+def test_one_job_holds_the_chain_and_its_gates(defs: dg.Definitions) -> None:
+    steps = set(defs.resolve_job_def("distil_run").graph.node_dict)
+    assert steps == {*GATES, *(f"{asset}_gates" for asset in GATES)}
+    assert defs.resolve_job_def("distil_run").partitions_def is not None
+
+
+def test_pools_and_retries(defs: dg.Definitions) -> None:
+    nodes = defs.resolve_job_def("distil_run").graph.node_dict
+    pools = {name: node.definition.pool for name, node in nodes.items()}  # type: ignore[union-attr]
+    assert pools["traces"] == "intake"
+    assert pools["judged_seeds"] == pools["synthetic_set"] == "teacher"
+    assert pools["checkpoint"] == "training"
+    for name in ("judged_seeds", "synthetic_set", "checkpoint"):
+        assert nodes[name].definition.retry_policy is not None, name
+
+
+def test_nothing_starts_by_itself_but_the_leaderboard(defs: dg.Definitions) -> None:
+    repository = defs.get_repository_def()
+    states = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
+    assert states == {
+        "new_traces": dg.DefaultSensorStatus.STOPPED,
+        "leaderboard_follows": dg.DefaultSensorStatus.RUNNING,
+    }
+    schedules = {schedule.name: schedule.default_status for schedule in repository.schedule_defs}
+    assert schedules == {"retrain_weekly": dg.DefaultScheduleStatus.STOPPED}
+
+
+def test_it_loads_without_anything_heavy(home: Path) -> None:
+    """How long that takes is for benchmarks/definitions_load.py to say."""
+    script = (
+        "import sys\n"
+        "from distil_dag.definitions import defs\n"
+        "defs().get_repository_def()\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])\n"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=home.parent)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_loading_leaves_nothing_behind(home: Path) -> None:
+    build_defs(home).get_repository_def()
+    assert list(home.parent.iterdir()) == []
+
+
+def test_settings_are_placed_once_and_kept(home: Path) -> None:
+    assert (ROOT / "dagster.yaml").read_text() == default_settings()
+    with deployment().instance() as instance:
+        assert instance.run_monitoring_enabled
+        assert not instance.telemetry_enabled
+    settings = home / "dagster" / "dagster.yaml"
+    assert settings.read_text() == default_settings()
+    settings.write_text("telemetry: {enabled: false}\n")
+    with deployment().instance():
+        pass
+    assert settings.read_text() == "telemetry: {enabled: false}\n"
+
+
+def test_of_several_first_commands_one_makes_the_instance(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = threading.Lock()
+
+    def make() -> str:
+        assert busy.acquire(blocking=False)
+        time.sleep(0.2)
+        busy.release()
+        return "made"
+
+    monkeypatch.setattr(dg.DagsterInstance, "get", make)
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(lambda _: deployment().instance(), range(3))) == ["made"] * 3
+
+
+def test_a_task_folder_that_was_run_is_found_later(home: Path, tmp_path: Path) -> None:
+    deployment().register(tmp_path / "one")
+    deployment().register(tmp_path / "two")
+    deployment().register(tmp_path / "one")
+    assert deployment().task_folders == (tmp_path / "one", tmp_path / "two")
