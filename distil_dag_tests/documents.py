@@ -4,11 +4,11 @@ Only what is marked as code is looked at, and link targets. The rules:
 
 - A *path* is a code span without spaces that ends in `/` or in the ending of a source file, or that begins
   with a folder of the repository or of the package. It starts at the repository, at the package
-  (`core/gates.py`) or at the document's own folder. A bare file name may be that of any file.
+  (`core/gates.py`) or at the document's own folder, and may hold `*`. A bare name may be that of any file.
 - Names in `GENERATED` are of files that users write or runs make.
-- A *command* is a line of a code block or a code span that holds `distil-dag` or begins with `make`.
-- A *setting* is a dotted name whose first part is a section of `task.yaml`, a `--set` of a command, a YAML block,
-  and a code span such as `judge: {kind: rubric}`.
+- A *command* is a line of a block without a language, or a code span, that holds `distil-dag` or begins with `make`.
+- A *setting* is a dotted name whose first part is a section of `task.yaml`, a `--set` of a command, a YAML
+  block, and a code span such as `judge: {kind: rubric}`.
 - A block of Python has to compile, and its imports have to find what they name.
 """
 
@@ -43,10 +43,12 @@ GENERATED = frozenset(
     }
 )  # fmt: skip
 _ENDINGS = (".py", ".md", ".toml", ".yaml", ".yml", ".json", ".jsonl", ".jinja", ".txt", ".png", ".cmake")
-_PATH = re.compile(r"[\w.-]+(/[\w.-]+)*/?")
+_PATH = re.compile(r"[\w.*-]+(/[\w.*-]+)*/?")
 _SETTING = re.compile(r"[a-z_]+(\.[a-z_0-9]+)+")
 _VARIABLE = re.compile(r"DISTIL_DAG_\w+")
-# Comments of a shell and the sign that a line goes on.
+# Endings of the files that read variables of the environment.
+_READING = {".py", ".yaml"}
+# The sign that a command goes on in the next line.
 _GOES_ON = re.compile(r"\\\n\s*")
 
 
@@ -60,7 +62,8 @@ def problems(document: Path) -> list[str]:
     """Every claim of a Markdown file that does not hold, with its line."""
     found = []
     for line, kind, text in _claims(document.read_text(encoding="utf-8")):
-        found += [f"{document.name}:{line}: {said}" for said in _CHECKS[kind](text, document)]
+        if check := _CHECKS.get(kind):
+            found += [f"{document.name}:{line}: {said}" for said in check(text, document)]
     return found
 
 
@@ -87,7 +90,7 @@ def _claims(text: str) -> Iterator[tuple[int, str, str]]:
     for token in _parsed(text):
         line = token.map[0] + 1 if token.map else line
         if token.type == "fence":
-            yield line, token.info if token.info in _CHECKS else "block", token.content
+            yield line, token.info or "sh", token.content
         for child in token.children or []:
             if child.type == "code_inline":
                 yield line, "span", child.content
@@ -108,7 +111,7 @@ def _span(text: str, document: Path) -> Iterator[str]:
         yield from _settings(text)
 
 
-def _block(text: str, document: Path) -> Iterator[str]:
+def _shell(text: str, document: Path) -> Iterator[str]:
     yield from _variables(text)
     for line in _GOES_ON.sub(" ", text).splitlines():
         yield from _command(line, whole=True)
@@ -143,7 +146,8 @@ def _link(target: str, document: Path) -> Iterator[str]:
         yield f"the link to {target}: no heading has that anchor"
 
 
-_CHECKS = {"span": _span, "block": _block, "yaml": _yaml, "python": _python, "link": _link}
+# By what is marked, or by the language of a block; blocks of other languages claim nothing.
+_CHECKS = {"span": _span, "link": _link, "sh": _shell, "yaml": _yaml, "python": _python}
 
 
 def _is_path(text: str) -> bool:
@@ -157,7 +161,10 @@ def _is_path(text: str) -> bool:
 def _exists(text: str, document: Path) -> bool:
     if text.split("/")[0] in GENERATED:
         return True
-    if any((base / text).exists() for base in (ROOT, ROOT / "distil_dag", document.parent)):
+    bases = (ROOT, ROOT / "distil_dag", document.parent)
+    if "*" in text:
+        return any(any(base.glob(text)) for base in bases)
+    if any((base / text).exists() for base in bases):
         return True
     return "/" not in text and text in _file_names()
 
@@ -173,9 +180,8 @@ def _command(line: str, whole: bool = False) -> Iterator[str]:
     """Problems of a line; `whole` where it is to be typed as it stands, and no mere name of a command."""
     try:
         words = shlex.split(line, comments=True)
-    except ValueError as error:
-        yield f"`{line}` is no command: {error}"
-        return
+    except ValueError:  # words of a drawing, or of a program's output
+        words = line.split()
     if "distil-dag" in words:
         arguments = words[words.index("distil-dag") + 1 :]
         yield from _distil_dag(arguments) if whole or arguments[1:] else _named(arguments)
@@ -235,7 +241,7 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _settings(text: str) -> Iterator[str]:
-    """Problems of a part of a `task.yaml`, with what it leaves out filled in; an ellipsis stands for a text."""
+    """Problems of a part of a `task.yaml`, whose other parts are filled in."""
     needed = {"name": "task", "traces": {"kind": "files", "path": "traces.jsonl"}}
     priced = {"teacher": {"price": {"per_hour": 1}}} if "budget" in text else {}
     try:
@@ -248,14 +254,12 @@ def _settings(text: str) -> Iterator[str]:
 @cache
 def _read_variables() -> frozenset[str]:
     """The variables of the environment that the project reads."""
-    files = [ROOT / "Makefile", ROOT / ".env.example", *(ROOT / "docker").iterdir()]
-    files += [
-        file for folder in ("distil_dag", "benchmarks", "examples") for file in (ROOT / folder).rglob("*.*")
+    folders = ("distil_dag", "benchmarks", "examples", "docker")
+    sources = {file for folder in folders for file in (ROOT / folder).rglob("*") if file.suffix in _READING}
+    texts = [
+        file.read_text(encoding="utf-8") for file in {ROOT / "Makefile", ROOT / ".env.example", *sources}
     ]
-    text = [
-        file.read_text(encoding="utf-8") for file in files if file.suffix in {"", ".py", ".yaml", ".example"}
-    ]
-    return frozenset(_VARIABLE.findall("\n".join(text)))
+    return frozenset(_VARIABLE.findall("\n".join(texts)))
 
 
 def _variables(text: str) -> Iterator[str]:

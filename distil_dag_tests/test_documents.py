@@ -25,6 +25,7 @@ def test_who_comes_first_reads_little(name: str) -> None:
         ("See `core/gate.py`.", "`core/gate.py` does not exist"),
         ("See `docs/images/`, `core/toolset.py` and `docs/none/`.", "`docs/none/` does not exist"),
         ("See `stages/nothing_here`.", "`stages/nothing_here` does not exist"),
+        ("See `core/*.md`.", "`core/*.md` does not exist"),
         ("See `no_such_file.py`.", "`no_such_file.py` does not exist"),
         ("[here](none.md)", "the link to none.md leads nowhere"),
         ("# One\n\n[here](#two)", "the link to #two: no heading has that anchor"),
@@ -56,7 +57,8 @@ def test_what_is_there_passes(tmp_path: Path) -> None:
     (tmp_path / "other.md").write_text("# A heading, of `two` parts\n", encoding="utf-8")
     document = tmp_path / "good.md"
     document.write_text(
-        "`core/gates.py`, `distil_dag/stages/`, `other.md`, `test.jsonl`, `Qwen/Qwen3-0.6B`, `gates.soft`,\n"
+        "`core/gates.py`, `distil_dag/stages/`, `examples/*/README.md`, `other.md`, `test.jsonl`,\n"
+        "`Qwen/Qwen3-0.6B`, `gates.soft`,\n"
         "`distil-dag eval`, `make demo`, [there](other.md#a-heading-of-two-parts), [web](https://example.com/a)\n"
         "```\n. .venv/bin/activate\ndistil-dag plan TASK --set training.epochs=1  # before\n```\n"
         "```yaml\nbudget: {tokens: 20_000_000, money: 10}\n```\n",
