@@ -6,7 +6,7 @@ Only what is marked as code is looked at, and link targets. The rules:
   with a folder of the repository or of the package. It starts at the repository, at the package
   (`core/gates.py`) or at the document's own folder, and may hold `*`. A bare name may be that of any file.
 - Names in `GENERATED` are of files that users write or runs make.
-- A *command* is a line of a block without a language, or a code span, that holds `distil-dag` or begins with `make`.
+- A *command* holds `distil-dag` or begins with `make`: a code span, or a line of a block without language.
 - A *setting* is a dotted name whose first part is a section of `task.yaml`, a `--set` of a command, a YAML
   block, and a code span such as `judge: {kind: rubric}`.
 - A block of Python has to compile, and its imports have to find what they name.
