@@ -42,8 +42,10 @@ from massive_logs import LOGS
 from massive_split import ALONE, TEST, Split, say
 from massive_tables import Cell, differences_table, dump_record, machines, read_record, shares_table
 
+from distil_dag.adapters.candidates.baselines import LookupCandidate
+from distil_dag.adapters.candidates.checkpoint import CheckpointCandidate
 from distil_dag.adapters.candidates.decoder import DecoderCandidate
-from distil_dag.adapters.candidates.models import CheckpointCandidate, GgufCandidate, LookupCandidate
+from distil_dag.adapters.candidates.gguf import GgufCandidate
 from distil_dag.adapters.checkpoints.base_weights import base_checkpoint
 from distil_dag.adapters.system.atomic_files import write_whole
 from distil_dag.adapters.system.malloc import keeping_memory

@@ -44,7 +44,7 @@ def build_defs(
     resources = {
         "store": StoreResource(root=places.store),
         "tasks": TasksResource(folders=[str(folder) for folder in places.task_folders]),
-        "teacher": ModelsResource(cache_root=str(places.cache)),
+        "models": ModelsResource(cache_root=str(places.cache)),
         "trainer": TrainerResource(work_root=str(places.work)),
         "dlt": DagsterDltResource(),
     }

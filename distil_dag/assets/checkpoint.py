@@ -24,7 +24,7 @@ from distil_dag.runs.training_rows import in_mix, tables_of_run
 def checkpoint(
     context: dg.AssetExecutionContext,
     store: StoreResource,
-    teacher: ModelsResource,
+    models: ModelsResource,
     trainer: TrainerResource,
 ) -> dg.MaterializeResult[None]:
     """The student after supervised fine-tuning: weights (adapters merged), tokenizer, chat template.
@@ -37,7 +37,7 @@ def checkpoint(
     run, runs = context.partition_key, store.open()
     task = store.task(run)
     spec = task.settings.training
-    teacher.release()  # its server would hold the memory that training needs
+    models.release()  # its server would hold the memory that training needs
     with earlier_student(runs, task) as start:
         report, model = trainer.train(context, _rows(runs, run, spec), task, start)
     with runs.new_folder(run, "checkpoint", "model") as folder:

@@ -27,7 +27,7 @@ from distil_dag.stages.prompting.prompt_files import code_version
 def eval_report(
     context: dg.AssetExecutionContext,
     store: StoreResource,
-    teacher: ModelsResource,
+    models: ModelsResource,
     trainer: TrainerResource,
 ) -> dg.MaterializeResult[None]:
     """The student on the frozen test, beside everything that it has to beat.
@@ -43,15 +43,15 @@ def eval_report(
     task = store.task(run)
     try:
         with metered(context, runs, task) as meter, ExitStack() as stack:
-            models = paid(teacher, task, meter)
+            opened = paid(models, task, meter)
             planned = stack.enter_context(
-                plan_evaluation(runs, run, task, models, trainer.base, teacher.servers)
+                plan_evaluation(runs, run, task, opened, trainer.base, models.servers)
             )
             report, answers = planned.held(task, logged(context.log, "evaluating"))
     except (FileNotFoundError, ImportError, ServerError, ValueError) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     version = runs.write_rows(run, tables.ANSWERS, answers)
     report = write_report(runs, run, task.name, report, planned)
-    shown = evaluation_metadata(report) | spending_metadata(meter) | teacher.metadata()
+    shown = evaluation_metadata(report) | spending_metadata(meter) | models.metadata()
     shown |= made_with(task, "eval_report") | continuing(context.instance, task.continues, "eval_report")
     return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=shown)

@@ -23,7 +23,7 @@ from distil_dag.stages.splitting.holdout import split_rows
     kinds={"llamacpp", "parquet"}, owners=OWNERS, group_name=DATA,
 )  # fmt: skip
 def judged_seeds(
-    context: dg.AssetExecutionContext, store: StoreResource, teacher: ModelsResource
+    context: dg.AssetExecutionContext, store: StoreResource, models: ModelsResource
 ) -> dg.MaterializeResult[None]:
     """Held-out test, and the logged calls that a judge found good enough to learn from.
 
@@ -37,7 +37,7 @@ def judged_seeds(
     spec, model = task.settings.judge, task.settings.teacher
     traces = runs.read_cases(run, tables.TRACES)
     try:
-        with metered(context, runs, task) as meter, teacher.panel(model, spec, meter) as panel:
+        with metered(context, runs, task) as meter, models.panel(model, spec, meter) as panel:
             outlook = Outlook(context.log, "judging", meter)
             found = judge_log(task, traces, *panel, outlook, set_aside_before(runs, task))
     except (ValueError, FileNotFoundError, ImportError) as error:
@@ -58,5 +58,5 @@ def judged_seeds(
     shown = judge_metadata(judged.verdicts, report, str(runs.folder(run, "judged_seeds")))
     return dg.MaterializeResult(
         data_version=dg.DataVersion(digest([{"tables": parts}])),
-        metadata=shown | made_with(task, "judged_seeds") | outlook.metadata() | teacher.metadata(),
+        metadata=shown | made_with(task, "judged_seeds") | outlook.metadata() | models.metadata(),
     )

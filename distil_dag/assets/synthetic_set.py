@@ -21,7 +21,7 @@ from distil_dag.stages.synthesis.generator import LATER_CALLS, synthesize
     owners=OWNERS, group_name=DATA,
 )  # fmt: skip
 def synthetic_set(
-    context: dg.AssetExecutionContext, store: StoreResource, teacher: ModelsResource
+    context: dg.AssetExecutionContext, store: StoreResource, models: ModelsResource
 ) -> dg.MaterializeResult[None]:
     """Synthetic requests whose tool call was planned first, checked against the seeds' conventions.
 
@@ -40,7 +40,7 @@ def synthetic_set(
     test = runs.read_cases(run, tables.TEST)
     spec, earlier = task.settings.synthesis, earlier_round(runs, task)
     try:
-        with metered(context, runs, task) as meter, teacher.chat(task.settings.teacher, meter) as chat:
+        with metered(context, runs, task) as meter, models.chat(task.settings.teacher, meter) as chat:
             outlook = Outlook(context.log, "synthetic rows", meter, LATER_CALLS)
             made, report = synthesize(seeds, others, test, task.toolset, spec, chat, outlook, earlier)
     except ValueError as error:
@@ -52,5 +52,5 @@ def synthetic_set(
     read = continuing(context.instance, task.continues, "synthetic_set", "gguf")
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version),
-        metadata=shown | made_with(task, "synthetic_set") | read | outlook.metadata() | teacher.metadata(),
+        metadata=shown | made_with(task, "synthetic_set") | read | outlook.metadata() | models.metadata(),
     )

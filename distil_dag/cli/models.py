@@ -9,8 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from distil_dag.adapters.candidates.chat import ChatCandidate
 from distil_dag.adapters.candidates.decoder import DecoderCandidate
-from distil_dag.adapters.candidates.models import ChatCandidate, GgufCandidate
+from distil_dag.adapters.candidates.gguf import GgufCandidate
 from distil_dag.adapters.chat.open_chat import open_chat
 from distil_dag.adapters.llamacpp.gguf_tools import read_metadata
 from distil_dag.adapters.system.environment import expand, masked, unexpanded

@@ -28,7 +28,7 @@ def plan_task(task_text: str, key_text: str | None, parent: str, settings: list[
     key = RunKey.parse(run_key(task, key_text, datetime.now(UTC)), task.name)
     store = RunStore(places.store)
     task = going_on(task, str(key), parent, store)
-    teacher = ModelsResource(cache_root=str(places.cache))
+    models = ModelsResource(cache_root=str(places.cache))
     console = Console(stderr=True)
     with console.status("reading the log …") as status:
 
@@ -36,13 +36,13 @@ def plan_task(task_text: str, key_text: str | None, parent: str, settings: list[
             status.update(f"rehearsing: {done}/{total} {note}")
 
         try:
-            plan = forecast_run(task, key, store, teacher.chat, places.cache / "paces.json", told)
+            plan = forecast_run(task, key, store, models.chat, places.cache / "paces.json", told)
         except dg.Failure as error:
             raise CommandError(error.description or str(error), exit_code=1) from error
         except (ValueError, FileNotFoundError, ImportError, RuntimeError) as error:
             raise CommandError(str(error), exit_code=1) from error
         finally:
-            teacher.release()
+            models.release()
     if json:
         print(plan.model_dump_json(indent=2))
     else:

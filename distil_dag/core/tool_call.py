@@ -40,6 +40,10 @@ class ToolCall(BaseModel):
         return hash(self.key())
 
 
+Calls = tuple[ToolCall, ...]
+"""The calls of one answer, in order; empty where no tool is called."""
+
+
 class Answer(BaseModel):
     """What a model said: the calls found in it, the words around them, or why it can't be read."""
 

@@ -12,8 +12,8 @@ import sys
 import threading
 
 from distil_dag.adapters.system.processes import ProcessMark
-from distil_dag.adapters.vllm.record import KeeperJob
-from distil_dag.adapters.vllm.supervisor import Keeper
+from distil_dag.adapters.vllm.record import SupervisorJob
+from distil_dag.adapters.vllm.supervisor import Supervisor
 
 
 def main() -> None:
@@ -21,10 +21,10 @@ def main() -> None:
     asked = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.set())
-    job = KeeperJob.model_validate_json(sys.stdin.read())
+    job = SupervisorJob.model_validate_json(sys.stdin.read())
     this = ProcessMark.of(os.getpid())
     assert this is not None
-    Keeper(job, this, asked).run()
+    Supervisor(job, this, asked).run()
 
 
 if __name__ == "__main__":

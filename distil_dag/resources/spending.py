@@ -50,9 +50,9 @@ def metered(context: dg.AssetExecutionContext, runs: RunStore, task: Task) -> It
         raise dg.Failure(description=advice, metadata=spending_metadata(meter), allow_retries=False) from stop
 
 
-def paid(teacher: ModelsResource, task: Task, meter: Meter) -> OpenChat:
+def paid(models: ModelsResource, task: Task, meter: Meter) -> OpenChat:
     """Opens chat models, with the meter on the teacher alone: the student's base is not paid for."""
-    return lambda spec: teacher.chat(spec, meter if spec == task.settings.teacher else None)
+    return lambda spec: models.chat(spec, meter if spec == task.settings.teacher else None)
 
 
 class Outlook:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distil_dag.adapters.candidates.decoder import DecoderCandidate
-from distil_dag.adapters.candidates.models import GgufCandidate
+from distil_dag.adapters.candidates.gguf import GgufCandidate
 from distil_dag.core.case import Case
 from distil_dag.core.confidence import Confidence
 from distil_dag.core.task import EvaluationSpec

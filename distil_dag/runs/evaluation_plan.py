@@ -9,17 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distil_dag.adapters.candidates.baselines import LookupCandidate, ProductionCandidate
+from distil_dag.adapters.candidates.chat import ChatCandidate, Exemplars
+from distil_dag.adapters.candidates.checkpoint import CheckpointCandidate
 from distil_dag.adapters.candidates.decoder import DecoderCandidate
 from distil_dag.adapters.candidates.earlier_answers import EarlierAnswers
-from distil_dag.adapters.candidates.models import (
-    TIMED,
-    ChatCandidate,
-    CheckpointCandidate,
-    Exemplars,
-    GgufCandidate,
-    LookupCandidate,
-    ProductionCandidate,
-)
+from distil_dag.adapters.candidates.gguf import TIMED, GgufCandidate
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.versions import versions
 from distil_dag.adapters.vllm.lease import Servers

@@ -17,14 +17,8 @@ from distil_dag.core.reports import GgufFile, GgufReport, TrainReport
 from distil_dag.core.task import Task
 from distil_dag.runs.confidence import measure_confidence
 from distil_dag.stages.exporting.model_card import base_licence, lineage_document, model_card
-from distil_dag.stages.exporting.parity import (
-    Parity,
-    Reference,
-    compare_files,
-    modelfile,
-    probe_prompts,
-    reference,
-)
+from distil_dag.stages.exporting.modelfile import modelfile
+from distil_dag.stages.exporting.parity import Parity, Reference, compare_files, probe_prompts, reference
 from distil_dag.stages.ports import Progress, quiet
 from distil_dag.stages.student import draft_model as answer_habits
 from distil_dag.stages.student.prompt import CHATML_OPEN

@@ -44,7 +44,7 @@ def test_the_asset_writes_its_tables_and_shows_how_well_it_judged(tmp_path: Path
         arguments = {
             "partition_key": RUN,
             "instance": instance,
-            "resources": {"store": store, "teacher": SilentTeacher(cache_root=str(tmp_path))},
+            "resources": {"store": store, "models": SilentTeacher(cache_root=str(tmp_path))},
         }
         first = dg.materialize([judged_seeds], **arguments)
         again = dg.materialize([judged_seeds], **arguments)
@@ -88,7 +88,7 @@ def test_without_labels_the_asset_says_how_to_calibrate_and_leaves_rows_to_label
             [judged_seeds],
             partition_key=RUN,
             instance=instance,
-            resources={"store": store, "teacher": SilentTeacher(cache_root=str(tmp_path))},
+            resources={"store": store, "models": SilentTeacher(cache_root=str(tmp_path))},
         )
     event = result.asset_materializations_for_node("judged_seeds")[0]
     assert "uncalibrated" in event.metadata["calibration"].value

@@ -50,7 +50,7 @@ def _materialize(root: Path, cases: list[Example], **settings: Any) -> dg.Execut
             partition_key=RUN,
             resources={
                 "store": StoreResource(root=str(root)),
-                "teacher": ScriptedTeacher(cache_root=str(root / "cache")),
+                "models": ScriptedTeacher(cache_root=str(root / "cache")),
             },
             raise_on_error=False,
         )

@@ -66,7 +66,7 @@ def test_the_two_assets_publish_a_model_that_names_its_origin(place, base):
     runs.write_cases(run, tables.UNLABELLED, ROWS[:3])
     runs.write_cases(run, tables.CALIBRATION, [])
     trainer, teacher = TrainerResource(work_root=str(place / "work")), ModelsResource(cache_root=str(place))
-    resources = {"store": store, "trainer": trainer, "teacher": teacher}
+    resources = {"store": store, "trainer": trainer, "models": teacher}
     with dg.instance_for_test() as instance:
         instance.add_dynamic_partitions("distil_runs", [run])
         result = dg.materialize([checkpoint, gguf], partition_key=run, resources=resources, instance=instance)

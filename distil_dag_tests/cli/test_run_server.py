@@ -35,33 +35,33 @@ from distil_dag.stages.ports import Prompt
 
 SPEC = ModelSpec(mode="managed", model="a/model", executable={f"{sys.executable} {FAKE_VLLM}"!r})
 
-def ask(teacher: ModelsResource, text: str) -> None:
-    with teacher.chat(SPEC) as chat:
+def ask(models: ModelsResource, text: str) -> None:
+    with models.chat(SPEC) as chat:
         (reply,) = chat.generate([Prompt((Message(role="user", content=text),))])
         assert reply.text == text[::-1], reply
 
 @dg.asset(partitions_def=RUNS)
-def judged_seeds(teacher: ModelsResource) -> dg.MaterializeResult:
-    ask(teacher, "judge")
-    return dg.MaterializeResult(metadata=teacher.metadata())
+def judged_seeds(models: ModelsResource) -> dg.MaterializeResult:
+    ask(models, "judge")
+    return dg.MaterializeResult(metadata=models.metadata())
 
 @dg.asset(partitions_def=RUNS, deps=[judged_seeds])
-def synthetic_set(teacher: ModelsResource) -> None:
-    ask(teacher, "word")
+def synthetic_set(models: ModelsResource) -> None:
+    ask(models, "word")
     Path("at_work").touch()
     while not Path("enough").exists():
         time.sleep(0.1)
 
 @dg.asset(partitions_def=RUNS, deps=[synthetic_set])
-def checkpoint(teacher: ModelsResource) -> None:
-    teacher.release()
+def checkpoint(models: ModelsResource) -> None:
+    models.release()
 
 @dg.definitions
 def defs():
     job = dg.define_asset_job("distil_run", selection="*")
     teacher = ModelsResource(cache_root=str(Path("home/cache").absolute()))
     assets = [judged_seeds, synthetic_set, checkpoint]
-    made = {{"teacher": teacher}}
+    made = {{"models": teacher}}
     return dg.Definitions(assets=assets, jobs=[job], executor=step_processes, resources=made)
 """
 _RUN = """
@@ -114,7 +114,7 @@ def test_nothing_outlives_a_run_that_is_ended(number: signal.Signals, home: Path
     until(lambda: (home.parent / "at_work").exists() or process.poll() is not None, 300)
     record = record_of(home)
     started = [ProcessMark.of(child.pid) for child in psutil.Process(process.pid).children(recursive=True)]
-    marks = [mark for mark in (*started, record.keeper, *record.processes) if mark]
+    marks = [mark for mark in (*started, record.supervisor, *record.processes) if mark]
     assert len(record.processes) == 2
     process.send_signal(number)
     process.communicate(timeout=300)

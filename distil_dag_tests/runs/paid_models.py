@@ -93,7 +93,7 @@ class Installation:
             [asset],
             instance=self.instance,
             partition_key=RUN,
-            resources={"store": StoreResource(root=str(self.root / "store")), "teacher": teacher},
+            resources={"store": StoreResource(root=str(self.root / "store")), "models": teacher},
             raise_on_error=False,
         )
 

@@ -293,7 +293,7 @@ def materialize(
             [asset],
             partition_key=run,
             instance=instance,
-            resources={"store": StoreResource(root=str(store.root)), "teacher": teacher},
+            resources={"store": StoreResource(root=str(store.root)), "models": teacher},
         )
 
 

@@ -145,7 +145,7 @@ def materialize(store: RunStore, cache: Path, task: Task = TASK, run: str = RUN)
             instance=instance,
             resources={
                 "store": StoreResource(root=str(store.root)),
-                "teacher": ModelsResource(cache_root=str(cache)),
+                "models": ModelsResource(cache_root=str(cache)),
                 "trainer": TrainerResource(work_root=str(Path(str(store.root)) / "work")),
             },
         )
@@ -265,4 +265,4 @@ def test_a_vllm_that_does_not_start_ends_the_evaluation_with_its_words(
     (record,) = (tmp_path / "servers").glob(f"*/*/{RECORD_FILE}")
     found = ServerRecord.read(record.parent)
     assert found
-    assert not found.keeper.alive()
+    assert not found.supervisor.alive()

@@ -106,7 +106,7 @@ def test_the_plan_of_a_run_that_continues_another_probes_that_runs_own_calls(pla
     forecast_run(task, RunKey.parse(RUN), home.store, teacher.chat, home.root / "paces.json")
     probed = set(home.model.asked)
     home.model.asked.clear()
-    resources = {"store": StoreResource(root=str(home.root / "store")), "teacher": teacher}
+    resources = {"store": StoreResource(root=str(home.root / "store")), "models": teacher}
     made = dg.materialize([synthetic_set], instance=home.instance, partition_key=RUN, resources=resources)
     assert made.success
     assert home.model.asked

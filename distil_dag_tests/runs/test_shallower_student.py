@@ -115,7 +115,7 @@ def test_a_student_is_trained_on_from_its_own_weights(trainings, deep):
         TrainerResource(work_root=str(trainings / "work")),
         ModelsResource(cache_root=str(trainings)),
     )
-    resources = {"store": store, "trainer": trainer, "teacher": teacher}
+    resources = {"store": store, "trainer": trainer, "models": teacher}
     # Only the first round is shown that there may be no call.
     idle = ROWS[0].model_copy(
         update={"id": "idle", "messages": (Message(role="user", content="hm"),), "calls": ()}

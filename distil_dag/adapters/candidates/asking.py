@@ -13,6 +13,10 @@ from distil_dag.stages.exporting.parity import TextModel
 from distil_dag.stages.ports import Progress, Reply
 from distil_dag.stages.student.prompt import render_prompt, student_messages
 
+# Prompts that go to a batching model in one call: a cache keeps the replies of a call together,
+# so this is also what an interrupted evaluation repeats.
+BATCH = 128
+
 Asked = TypeVar("Asked")
 
 

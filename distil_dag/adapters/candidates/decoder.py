@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from distil_dag.adapters.candidates.models import GgufCandidate
+from distil_dag.adapters.candidates.gguf import GgufCandidate
 from distil_dag.adapters.serving.student import NotDecodable, Student
 from distil_dag.adapters.system.versions import versions
 from distil_dag.core.case import Case

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from distil_dag.adapters.candidates.asking import answered, one_by_one
-from distil_dag.adapters.candidates.models import CheckpointCandidate
+from distil_dag.adapters.candidates.checkpoint import CheckpointCandidate
 from distil_dag.adapters.checkpoints.transformers_model import CheckpointModel
 from distil_dag.adapters.openai_api.errors import Fault
 from distil_dag.adapters.openai_api.server_tokens import continuation, conversation_tokens, version

@@ -18,7 +18,7 @@ SERVED = ("attached", "managed")
 
 
 @contextmanager
-def metered(model: ChatModel, spec: ModelSpec, meter: Meter) -> Iterator[ChatModel]:
+def metered_model(model: ChatModel, spec: ModelSpec, meter: Meter) -> Iterator[ChatModel]:
     """The model as the cache shall call it: each call counts, and none goes out beyond the budget.
 
     A managed server costs from the first call, which starts it, to the end of the block; any other

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from distil_dag.adapters.chat.cache import CachedChat
 from distil_dag.adapters.chat.meter import Meter
-from distil_dag.adapters.chat.metered import counting_cached, metered
+from distil_dag.adapters.chat.metered import counting_cached, metered_model
 from distil_dag.adapters.llamacpp.embedded_weights import embedded_batch_gguf, embedded_gguf
 from distil_dag.adapters.vllm.lease import Servers
 from distil_dag.core.task import ModelSpec
@@ -42,7 +42,7 @@ def kept_and_counted(
     """A model with the cache of its calls in front of it, and the meter between: only what is sent costs."""
     with ExitStack() as stack:
         if meter is not None:
-            model = stack.enter_context(metered(model, spec, meter))
+            model = stack.enter_context(metered_model(model, spec, meter))
         if cache_folder is not None:
             model = stack.enter_context(CachedChat(model, cache_folder / "replies.sqlite"))
         yield model if meter is None else counting_cached(model, spec, meter)

@@ -23,14 +23,14 @@ from distil_dag.stages.ports import ModelUnreachableError, OnReply, OnScore, Pro
 Request = TypeVar("Request")
 Result = TypeVar("Result")
 
-# How often a keeper that was itself ended from outside is replaced, in the life of one model.
-_KEEPERS = 3
+# How often a supervisor that was itself ended from outside is replaced, in the life of one model.
+_SUPERVISORS = 3
 
 
 class ManagedChat:
     """Starts its server with the first call, so that a run whose replies are all known starts none.
 
-    A server that dies is started again by its keeper, at the same address: the calls under way wait,
+    A server that dies is started again by its supervisor, at the same address: the calls under way wait,
     and are made once more. Use it in a `with` block; the server itself stays for the run's next step.
     Raises ServerError when the server does not come, or does not come back.
     """
@@ -110,7 +110,7 @@ class ManagedChat:
                 return ask(chat)
             except ModelUnreachableError as error:
                 self._attempts += 1
-                if self._attempts >= _KEEPERS or self._lease.has_failed():
+                if self._attempts >= _SUPERVISORS or self._lease.has_failed():
                     raise ServerError(self._lease.failure() or str(error)) from error
 
     def _connected(self) -> EndpointChat:
@@ -122,7 +122,7 @@ class ManagedChat:
                 self._chat.close()
             variable = f"DISTIL_DAG_SERVER_KEY_{server_name(self._spec).upper()}"
             os.environ[variable] = record.key.get_secret_value()
-            # It was heard of a moment ago, and its keeper knows better than a clock whether it comes back.
+            # It was heard of a moment ago. Its supervisor knows better than a clock whether it comes back.
             patience = Patience(
                 known=math.inf,
                 unknown=math.inf,

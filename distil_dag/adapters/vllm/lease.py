@@ -18,13 +18,13 @@ from typing import Self
 from distil_dag.adapters.system.locks import is_held, locked
 from distil_dag.adapters.system.processes import ProcessMark, end, living, run_process
 from distil_dag.adapters.vllm.record import (
-    KEEPER_LOG_FILE,
     LOG_FILE,
     RECORD_FILE,
     START_LOCK,
+    SUPERVISOR_LOG_FILE,
     USE_LOCK,
-    KeeperJob,
     ServerRecord,
+    SupervisorJob,
     server_name,
 )
 from distil_dag.adapters.vllm.server import ServerError, command, health, last_words
@@ -72,7 +72,7 @@ class ServerLease:
         self._servers = servers
         self._folder = servers.root / servers.run / server_name(spec)
         self._held = ExitStack()
-        self._keeper: subprocess.Popen[bytes] | None = None
+        self._supervisor: subprocess.Popen[bytes] | None = None
         self._said_at = 0.0
         command(spec, 0)  # mistakes in the settings are told before anything waits
 
@@ -94,10 +94,10 @@ class ServerLease:
     def ready(self) -> ServerRecord:
         """The server once it answers, started if there is none; waits as long as it lives and loads.
 
-        Raises ServerError with the log's end when it died, or its keeper did.
+        Raises ServerError with the log's end when it died, or its supervisor did.
         """
         record = self._attach()
-        while record.state == "starting" and record.keeper.alive():
+        while record.state == "starting" and record.supervisor.alive():
             self._say_progress()
             time.sleep(_LOOK_SECONDS)
             record = ServerRecord.read(self._folder) or record
@@ -116,7 +116,7 @@ class ServerLease:
             return f"the record of the model server is gone from {self._folder}"
         if record.state in ("failed", "stopped"):
             return self._told(record.reason)
-        return "" if record.keeper.alive() else self._told("the keeper of the model server was ended")
+        return "" if record.supervisor.alive() else self._told("the supervisor of the model server was ended")
 
     def is_gone(self) -> bool:
         """Whether waiting for a server that does not answer is in vain; says now and then that it waits."""
@@ -131,7 +131,7 @@ class ServerLease:
         return not any(mark.alive() for mark in record.processes[:1])
 
     def has_failed(self) -> bool:
-        """Whether its keeper has given it up."""
+        """Whether its supervisor has given it up."""
         record = ServerRecord.read(self._folder)
         return record is not None and record.state == "failed"
 
@@ -147,39 +147,39 @@ class ServerLease:
 
     def _running(self) -> ServerRecord | None:
         record = ServerRecord.read(self._folder)
-        if record is None or record.state not in ("starting", "ready") or not record.keeper.alive():
+        if record is None or record.state not in ("starting", "ready") or not record.supervisor.alive():
             return None
         self._servers.logs[Path(str(self._spec.model)).name] = self.log
         return record
 
     def _start(self) -> ServerRecord:
-        job = KeeperJob(
+        job = SupervisorJob(
             spec=self._spec,
             folder=self._folder,
             owner=self._servers.owner,
             idle_seconds=self._servers.idle_seconds,
         )
-        keeper_log = self._folder / KEEPER_LOG_FILE
-        with keeper_log.open("wb") as log:
-            self._keeper = subprocess.Popen(
+        supervisor_log = self._folder / SUPERVISOR_LOG_FILE
+        with supervisor_log.open("wb") as log:
+            self._supervisor = subprocess.Popen(
                 [sys.executable, "-m", "distil_dag.entrypoints.supervise_server"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        assert self._keeper.stdin is not None
-        self._keeper.stdin.write(job.model_dump_json().encode())
-        self._keeper.stdin.close()
+        assert self._supervisor.stdin is not None
+        self._supervisor.stdin.write(job.model_dump_json().encode())
+        self._supervisor.stdin.close()
         self._servers.say(f"starting {self._spec.model} with `{self._spec.executable}`, log: {self.log}")
         self._servers.logs[Path(str(self._spec.model)).name] = self.log
         while True:
-            ended = self._keeper.poll() is not None
+            ended = self._supervisor.poll() is not None
             record = ServerRecord.read(self._folder)
-            if record and record.keeper.pid == self._keeper.pid:
+            if record and record.supervisor.pid == self._supervisor.pid:
                 return record
             if ended:
-                raise ServerError(f"the model server's keeper did not start: {last_words(keeper_log)}")
+                raise ServerError(f"the server's supervisor did not start: {last_words(supervisor_log)}")
             time.sleep(0.05)
 
     def _say_progress(self) -> None:
@@ -194,7 +194,7 @@ class ServerLease:
 
 
 def clean_up(root: Path) -> None:
-    """End what killed keepers have left under `root`, and forget the oldest runs that nobody uses.
+    """End what killed supervisors have left under `root`, and forget the oldest runs that nobody uses.
 
     Only processes that a record names with number and time of start are touched, and what is in
     their sessions: a server that someone else runs is never one of them. Waits for who decides about a
@@ -214,33 +214,33 @@ def _in_use(run: Path) -> bool:
     if any(is_held(lock) for lock in run.glob(f"*/{USE_LOCK}")):
         return True
     records = [ServerRecord.read(path.parent) for path in run.glob(f"*/{RECORD_FILE}")]
-    return any(record and record.keeper.alive() for record in records)
+    return any(record and record.supervisor.alive() for record in records)
 
 
 def _remove_dead(folder: Path) -> None:
-    """End what a keeper that is gone has left; nothing happens while it lives."""
+    """End what a supervisor that is gone has left; nothing happens while it lives."""
     record = ServerRecord.read(folder)
-    if record is None or record.keeper.alive():
+    if record is None or record.supervisor.alive():
         return
     if left := end(living(list(record.processes)), 10.0):
         raise ServerError(
             f"processes of an earlier model server can't be ended: {[mark.pid for mark in left]}"
         )
     if record.state in ("starting", "ready"):
-        reason = "the keeper of the model server was ended"
+        reason = "the supervisor of the model server was ended"
         record.model_copy(update={"state": "failed", "reason": reason, "processes": ()}).write(folder)
 
 
 def _release(folder: Path) -> int:
     record = ServerRecord.read(folder)
-    if record is None or not record.keeper.alive():
+    if record is None or not record.supervisor.alive():
         _remove_dead(folder)
         return 0
-    record.keeper.signal(signal.SIGTERM)
+    record.supervisor.signal(signal.SIGTERM)
     deadline = time.monotonic() + _STOP_SECONDS
-    while record.keeper.alive():
+    while record.supervisor.alive():
         if time.monotonic() > deadline:
-            record.keeper.signal(signal.SIGKILL)
+            record.supervisor.signal(signal.SIGKILL)
         time.sleep(_LOOK_SECONDS)
     _remove_dead(folder)
     return 1

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_serializer
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_serializer
 
 from distil_dag.adapters.system.atomic_files import write_whole
 from distil_dag.adapters.system.processes import ProcessMark
@@ -14,14 +14,14 @@ from distil_dag.core.task import ModelSpec
 
 RECORD_FILE = "server.json"
 LOG_FILE = "vllm.log"
-KEEPER_LOG_FILE = "keeper.log"
+SUPERVISOR_LOG_FILE = "supervisor.log"
 # Held by whoever decides about a start; and, shared, by everyone who uses the server.
 START_LOCK = "start.lock"
 USE_LOCK = "use.lock"
 
 
-class KeeperJob(BaseModel):
-    """What a keeper is told: what to serve, from which folder, for which process, how long unused."""
+class SupervisorJob(BaseModel):
+    """What a supervisor is told: what to serve, from which folder, for which process, how long unused."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -37,7 +37,8 @@ class ServerRecord(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     state: Literal["starting", "ready", "failed", "stopped"]
-    keeper: ProcessMark
+    # A server that an earlier version started has its record under the other name.
+    supervisor: ProcessMark = Field(validation_alias=AliasChoices("supervisor", "keeper"))
     port: int
     key: SecretStr
     starts: int = 0

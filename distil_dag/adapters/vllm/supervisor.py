@@ -1,6 +1,6 @@
 """Keeps one vLLM server for a run: starts it, starts it again when it dies, and ends it in time.
 
-The keeper is a process of its own (`entrypoints/keep_server.py`), because the steps of a run that
+The supervisor is a process of its own (`entrypoints/keep_server.py`), because the steps of a run that
 share the server come and go. It ends when the run's process is gone, when it is told to, or when
 nobody has used the server for a while; and it takes every process of the server along.
 """
@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from distil_dag.adapters.system.locks import is_held
 from distil_dag.adapters.system.processes import ProcessMark
-from distil_dag.adapters.vllm.record import LOG_FILE, USE_LOCK, KeeperJob, ServerRecord
+from distil_dag.adapters.vllm.record import LOG_FILE, USE_LOCK, ServerRecord, SupervisorJob
 from distil_dag.adapters.vllm.server import ServerError, VllmServer, free_port, health
 
 _LOOK_SECONDS = 0.5
@@ -27,16 +27,16 @@ _RESTARTS = 6
 _SHORT_LIFE_SECONDS = 600.0
 
 
-class Keeper:
+class Supervisor:
     """The life of one lease. `asked` is set from outside to end it."""
 
-    def __init__(self, job: KeeperJob, keeper: ProcessMark, asked: threading.Event) -> None:
+    def __init__(self, job: SupervisorJob, supervisor: ProcessMark, asked: threading.Event) -> None:
         self._job = job
         self._asked = asked
         self._used_at = time.monotonic()
         # Port and key stay over restarts, so that who waits for the server finds it again.
         self._record = ServerRecord(
-            state="starting", keeper=keeper, port=free_port(), key=secrets.token_urlsafe(32)
+            state="starting", supervisor=supervisor, port=free_port(), key=secrets.token_urlsafe(32)
         )
 
     def run(self) -> None:

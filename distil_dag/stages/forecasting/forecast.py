@@ -1,6 +1,6 @@
-"""From a dry_run to a forecast: what all calls of a stage take, by what the probe of them took.
+"""From a dry run to a forecast: what all calls of a stage take, by what the probe of them took.
 
-Tokens are a ratio estimate: the dry_run knows the length of every prompt in characters, the probe
+Tokens are a ratio estimate: the dry run knows the length of every prompt in characters, the probe
 how many tokens a character makes and how long answers are. Time goes by the tokens that have to be
 computed, where a beginning that prompts of a batch share counts once, at the pace of the probe's
 whole batches; the stage's own work is timed in the dry_run. Ranges are bootstrap percentiles
@@ -118,7 +118,7 @@ def synthesis_need(
     """How often the teacher has to be asked for its share of the rows.
 
     The probe says how many of its first requests pass, and why others don't. One reason grows as the set
-    fills: a request that repeats a row. By how much, the dry_run's rows show that need no model. Every
+    fills: a request that repeats a row. By how much, the dry run's rows show that need no model. Every
     cell is asked until it is full, hard ones more often: by the mean of 1/p to the second order.
     """
     reasons = {row.id: row.reason for row in made.rejected}

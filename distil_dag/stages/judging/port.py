@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from distil_dag.core.case import Trace
-from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.tool_call import Calls
 from distil_dag.stages.prompting.prompt_files import PromptName
-
-Calls = tuple[ToolCall, ...]
 
 
 @dataclass(frozen=True)

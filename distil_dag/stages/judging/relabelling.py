@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from distil_dag.core.case import Example, Message, Trace
-from distil_dag.core.tool_call import NO_CALL_TEXT, ToolCall, calls_key, parse_answer, render_calls
+from distil_dag.core.tool_call import NO_CALL_TEXT, Calls, ToolCall, calls_key, parse_answer, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Proposal, Verdict
 from distil_dag.stages.judging.nlu_labeller import READER, TrustedReader
-from distil_dag.stages.judging.port import Calls, Judge, Judgement
+from distil_dag.stages.judging.port import Judge, Judgement
 from distil_dag.stages.judging.rendering import conversation
 from distil_dag.stages.nlu.slot_tagger import leaves
 from distil_dag.stages.nlu.spans import locate, surfaces

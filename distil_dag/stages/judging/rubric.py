@@ -10,8 +10,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from distil_dag.core.case import Message, Trace
+from distil_dag.core.tool_call import Calls
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.judging.port import Calls, Judgement, OnJudgement, ignore
+from distil_dag.stages.judging.port import Judgement, OnJudgement, ignore
 from distil_dag.stages.judging.rendering import answer, conversation
 from distil_dag.stages.ports import ChatModel, Prompt, Reply
 from distil_dag.stages.prompting.batches import ask_all

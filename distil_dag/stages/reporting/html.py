@@ -51,7 +51,7 @@ def report_html(report: EvalReport, title: str) -> str:
         points=report_text.points,
         p_value=report_text.p_value,
         band=report_text.band,
-        money=report_text.money,
+        money=report_text.price,
         ids=report_text.ids,
         cut=_cut,
         short_digest=lambda text: _DIGEST.sub(r"\1…", text),

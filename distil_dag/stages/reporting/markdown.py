@@ -129,7 +129,7 @@ def ids(shown: Sequence[int]) -> str:
     return " ".join(map(str, shown)) or "none"
 
 
-def money(value: float) -> str:
+def price(value: float) -> str:
     """An amount with the digits that count: `0.042`, `12.5`."""
     return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
 
@@ -156,7 +156,7 @@ def _confidence(found: ConfidenceReport) -> list[str]:
         told.append(f"With the teacher for the rest, {share(exact)} are exactly right ({interval(exact)}).")
     if found.blended_cost is not None and found.teacher_cost is not None:
         told.append(
-            f"1,000 requests then cost {money(found.blended_cost)}, against {money(found.teacher_cost)} "
+            f"1,000 requests then cost {price(found.blended_cost)}, against {price(found.teacher_cost)} "
             "at the teacher alone."
         )
     return ["", " ".join(told)]

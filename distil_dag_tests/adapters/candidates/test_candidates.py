@@ -7,14 +7,10 @@ from typing import Any
 
 import pytest
 
-from distil_dag.adapters.candidates.models import (
-    ChatCandidate,
-    CheckpointCandidate,
-    Exemplars,
-    GgufCandidate,
-    LookupCandidate,
-    ProductionCandidate,
-)
+from distil_dag.adapters.candidates.baselines import LookupCandidate, ProductionCandidate
+from distil_dag.adapters.candidates.chat import ChatCandidate, Exemplars
+from distil_dag.adapters.candidates.checkpoint import CheckpointCandidate
+from distil_dag.adapters.candidates.gguf import GgufCandidate
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.vllm.lease import Servers
 from distil_dag.core import tables

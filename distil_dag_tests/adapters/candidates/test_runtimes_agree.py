@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from distil_dag.adapters.candidates.checkpoint import CheckpointCandidate
 from distil_dag.adapters.candidates.decoder import DecoderCandidate
-from distil_dag.adapters.candidates.models import CheckpointCandidate, GgufCandidate
+from distil_dag.adapters.candidates.gguf import GgufCandidate
 from distil_dag.adapters.llamacpp.embedded_weights import embedded_checkpoint
 from distil_dag.core.case import Case, Message
 from distil_dag.core.tool_call import ToolCall

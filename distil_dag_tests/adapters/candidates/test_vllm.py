@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from distil_dag.adapters.candidates.models import CheckpointCandidate
+from distil_dag.adapters.candidates.checkpoint import CheckpointCandidate
 from distil_dag.adapters.candidates.vllm import VllmCandidate
 from distil_dag.adapters.vllm.lease import Servers
 from distil_dag.adapters.vllm.record import RECORD_FILE, ServerRecord
@@ -67,7 +67,7 @@ def assert_gone(servers: Servers) -> None:
     record = ServerRecord.read(path.parent)
     assert record
     assert record.state in ("stopped", "failed")
-    assert not any(mark.alive() for mark in (record.keeper, *record.processes))
+    assert not any(mark.alive() for mark in (record.supervisor, *record.processes))
 
 
 def answers(candidate: VllmCandidate, cases: list[Case] = CASES) -> list[Answered]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from distil_dag.adapters.candidates.models import CheckpointCandidate
+from distil_dag.adapters.candidates.checkpoint import CheckpointCandidate
 from distil_dag.adapters.candidates.vllm import VllmCandidate
 from distil_dag.adapters.llamacpp.embedded_weights import embedded_checkpoint
 from distil_dag.adapters.vllm.lease import Servers
@@ -98,7 +98,7 @@ def test_vllm_is_asked_as_transformers_is_and_answers_so(
     record = ServerRecord.read(path.parent)
     assert record
     assert (record.state, record.starts) == ("stopped", 1)
-    assert not record.keeper.alive()
+    assert not record.supervisor.alive()
 
 
 def lead(weights: Path, prompt: tuple[int, ...], ours: str, theirs: str) -> float:

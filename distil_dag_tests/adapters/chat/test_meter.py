@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from distil_dag.adapters.chat.meter import Meter, read_spending, run_meter
-from distil_dag.adapters.chat.metered import metered
+from distil_dag.adapters.chat.metered import metered_model
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core.spending import BudgetReachedError, Usage, calls_left, check, cost
 from distil_dag.core.task import BudgetSpec, ModelSpec, PriceSpec
@@ -51,7 +51,7 @@ def test_a_served_model_costs_by_its_tokens_and_its_hours() -> None:
     meter = Meter(clock=lambda: model.now)
     price = PriceSpec(prompt_per_million=1000, completion_per_million=2000, per_hour=5)
     spec = ModelSpec(mode="attached", price=price)
-    with metered(model, spec, meter) as chat:
+    with metered_model(model, spec, meter) as chat:
         chat.generate(_prompts(10))
         chat.score([(_prompts(1)[0], "text")])
     used = meter.used
@@ -66,7 +66,7 @@ def test_a_managed_server_costs_from_its_first_call_on_and_others_while_they_ans
 ) -> None:
     model = Clocked()
     meter = Meter(clock=lambda: model.now)
-    with metered(model, ModelSpec.model_validate({"mode": mode, "model": "m"}), meter) as chat:
+    with metered_model(model, ModelSpec.model_validate({"mode": mode, "model": "m"}), meter) as chat:
         model.now += 10 * 3600
         chat.generate(_prompts(1))
         model.now += 3 * 3600
@@ -78,7 +78,7 @@ def test_what_a_run_used_outlives_the_process(tmp_path: Path) -> None:
     store, model = RunStore(tmp_path), Clocked()
     for _ in range(2):
         meter = run_meter(store, "home.all", BudgetSpec())
-        with metered(model, ModelSpec(mode="attached"), meter) as chat:
+        with metered_model(model, ModelSpec(mode="attached"), meter) as chat:
             chat.generate(_prompts(3))
         assert meter.used.calls == 3
     assert read_spending(store, "home.all").models["clocked@1"].calls == 6
@@ -89,7 +89,7 @@ def test_a_large_batch_is_split_where_the_budget_nears_its_end() -> None:
     model = Clocked()
     meter = Meter(BudgetSpec(tokens=110 * 100))
     with (
-        metered(model, ModelSpec(mode="attached"), meter) as chat,
+        metered_model(model, ModelSpec(mode="attached"), meter) as chat,
         pytest.raises(BudgetReachedError, match=r"11,000 tokens is reached.*14,080 tokens"),
     ):
         chat.generate(_prompts(5000))
@@ -100,7 +100,7 @@ def test_replies_before_the_end_of_the_budget_were_announced_for_the_cache_to_ke
     heard: list[int] = []
     meter = Meter(BudgetSpec(tokens=110 * 100))
     with (
-        metered(Clocked(), ModelSpec(mode="attached"), meter) as chat,
+        metered_model(Clocked(), ModelSpec(mode="attached"), meter) as chat,
         pytest.raises(BudgetReachedError),
     ):
         chat.generate(_prompts(5000), lambda place, reply: heard.append(place))
@@ -109,7 +109,7 @@ def test_replies_before_the_end_of_the_budget_were_announced_for_the_cache_to_ke
 
 def test_a_model_in_this_process_is_asked_for_whole_batches() -> None:
     model = Clocked()
-    with metered(model, ModelSpec(), Meter(BudgetSpec(tokens=1))) as chat:
+    with metered_model(model, ModelSpec(), Meter(BudgetSpec(tokens=1))) as chat:
         chat.generate(_prompts(500))
         with pytest.raises(BudgetReachedError):
             chat.generate(_prompts(1))
@@ -141,6 +141,6 @@ def test_the_note_fits_a_line_of_progress() -> None:
     model = Clocked()
     meter = Meter(clock=lambda: model.now)
     price = PriceSpec(completion_per_million=100)
-    with metered(model, ModelSpec(mode="attached", price=price), meter) as chat:
+    with metered_model(model, ModelSpec(mode="attached", price=price), meter) as chat:
         chat.generate(_prompts(100))
     assert meter.note() == "11,000 tokens, 0.1, 3 tokens/s"

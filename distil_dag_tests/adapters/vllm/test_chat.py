@@ -132,7 +132,7 @@ def test_a_server_killed_mid_batch_costs_no_reply(servers: Servers, tmp_path: Pa
     assert record.starts == 2
 
 
-def test_a_killed_keeper_costs_no_reply(servers: Servers) -> None:
+def test_a_killed_supervisor_costs_no_reply(servers: Servers) -> None:
     texts = [f"request {number}" for number in range(60)]
     heard: list[int] = []
 
@@ -141,7 +141,7 @@ def test_a_killed_keeper_costs_no_reply(servers: Servers) -> None:
         if len(heard) == 10:
             record = record_of(servers)
             assert record
-            os.kill(record.keeper.pid, signal.SIGKILL)
+            os.kill(record.supervisor.pid, signal.SIGKILL)
 
     with open_chat(spec("--seconds", "0.05"), None, servers) as chat:
         replies = chat.generate(prompts(*texts), kill_once)

@@ -36,7 +36,7 @@ from distil_dag.core.task import ModelSpec
 root, spec, run = Path(sys.argv[1]), ModelSpec.model_validate_json(sys.argv[2]), sys.argv[3]
 with Servers(root, run).lease(spec) as lease:
     record = lease.ready()
-    print(record.keeper.pid, record.processes[0].pid, record.starts, flush=True)
+    print(record.supervisor.pid, record.processes[0].pid, record.starts, flush=True)
     time.sleep(600)
 """
 
@@ -93,8 +93,8 @@ def user(servers: Servers, run: str = "run") -> tuple[subprocess.Popen[str], tup
         text=True,
     )
     assert process.stdout is not None
-    keeper, server, starts = map(int, process.stdout.readline().split())
-    return process, (keeper, server, starts)
+    supervisor, server, starts = map(int, process.stdout.readline().split())
+    return process, (supervisor, server, starts)
 
 
 def test_the_model_is_named_as_each_entry_point_takes_it() -> None:
@@ -118,7 +118,7 @@ def test_the_key_is_in_no_command_line_and_no_log(servers: Servers) -> None:
         key = record.key.get_secret_value()
         assert key not in lease.log.read_text()
         assert key not in repr(record)
-        for mark in (*members, record.keeper):
+        for mark in (*members, record.supervisor):
             assert key not in " ".join(psutil.Process(mark.pid).cmdline())
         (path,) = servers.root.glob(f"*/*/{RECORD_FILE}")
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -155,9 +155,9 @@ def test_release_leaves_no_process_even_of_a_deaf_server(
 ) -> None:
     with servers.lease(spec("deaf")) as lease:
         record, members = whole(lease)
-        # Its keeper waits half a minute for a server that ends in order; nobody does for a deaf keeper.
-        os.kill(record.keeper.pid, signal.SIGKILL)
-        until(lambda: not record.keeper.alive())
+        # Its supervisor waits half a minute for a server that ends in order; nobody does for a deaf one.
+        os.kill(record.supervisor.pid, signal.SIGKILL)
+        until(lambda: not record.supervisor.alive())
         assert all(mark.alive() for mark in members)
         servers.release()
         assert not any(mark.alive() for mark in members)
@@ -165,27 +165,27 @@ def test_release_leaves_no_process_even_of_a_deaf_server(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_server_ends_with_its_run(number: signal.Signals, servers: Servers) -> None:
-    process, (keeper, server, _) = user(servers)
-    marks = [*session(server), ProcessMark.of(keeper)]
+    process, (supervisor, server, _) = user(servers)
+    marks = [*session(server), ProcessMark.of(supervisor)]
     process.send_signal(number)
     process.wait()
     until(lambda: not any(mark and mark.alive() for mark in marks))
     assert record_of(servers).reason == "its run has ended"
 
 
-def test_the_server_ends_with_its_keeper(servers: Servers) -> None:
+def test_the_server_ends_with_its_supervisor(servers: Servers) -> None:
     with servers.lease(spec()) as lease:
         record, members = whole(lease)
-        os.kill(record.keeper.pid, signal.SIGKILL)
+        os.kill(record.supervisor.pid, signal.SIGKILL)
         until(lambda: not any(mark.alive() for mark in members))
-        assert "keeper" in lease.failure()
-        assert lease.ready().keeper != record.keeper
+        assert "supervisor" in lease.failure()
+        assert lease.ready().supervisor != record.supervisor
 
 
 def test_a_record_that_names_no_process_is_that_of_a_dying_server(servers: Servers) -> None:
     with servers.lease(spec()) as lease:
         record = lease.ready()
-        os.kill(record.keeper.pid, signal.SIGSTOP)  # or it writes what it sees
+        os.kill(record.supervisor.pid, signal.SIGSTOP)  # or it writes what it sees
         try:
             (path,) = servers.root.glob(f"*/*/{RECORD_FILE}")
             assert not lease.is_dying()
@@ -193,20 +193,20 @@ def test_a_record_that_names_no_process_is_that_of_a_dying_server(servers: Serve
             assert lease.is_dying()
             record.write(path.parent)
         finally:
-            os.kill(record.keeper.pid, signal.SIGCONT)
+            os.kill(record.supervisor.pid, signal.SIGCONT)
 
 
 def test_orphans_of_another_run_are_ended_and_nobody_else(servers: Servers, tmp_path: Path) -> None:
-    process, (keeper, server, _) = user(servers, run="earlier")
+    process, (supervisor, server, _) = user(servers, run="earlier")
     stranger = subprocess.Popen([sys.executable, str(FAKE_VLLM), "--host", "127.0.0.1", "--port", "0"])
     members = session(server)
     assert {mark.pid for mark in members} == {mark.pid for mark in record_of(servers).processes}
     assert len(members) == 2
-    killed = [ProcessMark.of(pid) for pid in (keeper, server)]
+    killed = [ProcessMark.of(pid) for pid in (supervisor, server)]
     # As after a crash of everything but the engine; and a number that is another process's by now.
     # Stopped first: on a busy machine, one that sees another die has time to end the engine itself.
     for how in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in (keeper, process.pid, server):
+        for pid in (supervisor, process.pid, server):
             os.kill(pid, how)
     process.wait()
     engine = [mark for mark in members if mark.pid != server]
@@ -214,7 +214,7 @@ def test_orphans_of_another_run_are_ended_and_nobody_else(servers: Servers, tmp_
     (path,) = servers.root.glob(f"*/*/{RECORD_FILE}")
     record = ServerRecord.read(path.parent)
     assert record is not None
-    late = ProcessMark(pid=stranger.pid, started=record.keeper.started - 3600)
+    late = ProcessMark(pid=stranger.pid, started=record.supervisor.started - 3600)
     record.model_copy(update={"processes": (*record.processes, late)}).write(path.parent)
     try:
         assert [mark.alive() for mark in engine] == [True]
@@ -231,7 +231,7 @@ def test_two_that_start_do_not_wait_for_each_other(servers: Servers, monkeypatch
     runs = [Servers(servers.root, name, idle_seconds=60) for name in ("one", "two")]
     for run in runs:
         with run.lease(spec()) as lease:
-            ServerRecord(state="stopped", keeper=gone, port=1, key=SecretStr("")).write(lease.log.parent)
+            ServerRecord(state="stopped", supervisor=gone, port=1, key=SecretStr("")).write(lease.log.parent)
     together = threading.Barrier(2)
     bury = server_lease._remove_dead
 
@@ -274,7 +274,7 @@ def test_a_killed_server_comes_back_at_its_address(servers: Servers) -> None:
         os.kill(first.processes[0].pid, signal.SIGKILL)
         until(lambda: record_of(servers).starts == 2 and record_of(servers).state == "ready")
         second = lease.ready()
-        assert (second.port, second.key, second.keeper) == (first.port, first.key, first.keeper)
+        assert (second.port, second.key, second.supervisor) == (first.port, first.key, first.supervisor)
         assert not any(mark.alive() for mark in members)
 
 
@@ -308,5 +308,5 @@ def test_a_server_that_nobody_uses_is_ended(servers: Servers) -> None:
         record = lease.ready()
         time.sleep(2)
         assert record_of(servers).state == "ready"
-    until(lambda: not record.keeper.alive())
+    until(lambda: not record.supervisor.alive())
     assert "nobody used it" in record_of(servers).reason

@@ -152,7 +152,7 @@ def test_a_killed_run_takes_its_server_along(
     assert all(mark.alive() for mark in record.processes)
     vllm_run.kill()
     vllm_run.wait()
-    until(lambda: not any(mark.alive() for mark in (record.keeper, *record.processes)), 60)
+    until(lambda: not any(mark.alive() for mark in (record.supervisor, *record.processes)), 60)
     assert record_of(vllm_servers).reason == "its run has ended"
 
 
@@ -212,4 +212,4 @@ def test_the_steps_of_a_run_share_one_server_which_ends_before_training(
     process.terminate()
     process.communicate(timeout=120)
     until(lambda: not any(child.is_running() for child in children), 60)
-    assert not record.keeper.alive()
+    assert not record.supervisor.alive()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from distil_dag.adapters.candidates.models import LookupCandidate, ProductionCandidate
+from distil_dag.adapters.candidates.baselines import LookupCandidate, ProductionCandidate
 from distil_dag.core.case import Case, HeldOut, Message
 from distil_dag.core.reports import EvalReport
 from distil_dag.core.task import EvaluationSpec

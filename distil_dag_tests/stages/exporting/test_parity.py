@@ -9,13 +9,8 @@ from distil_dag.core.reports import GgufFile, TrainReport
 from distil_dag.core.task import Settings, SqlSource, StudentSpec, Task
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.exporting.model_card import lineage_document, model_card
-from distil_dag.stages.exporting.parity import (
-    compare_files,
-    golden_texts,
-    modelfile,
-    probe_prompts,
-    reference,
-)
+from distil_dag.stages.exporting.modelfile import modelfile
+from distil_dag.stages.exporting.parity import compare_files, golden_texts, probe_prompts, reference
 from distil_dag.stages.ports import Reply
 from distil_dag.stages.student.prompt import CLOSED_BOOK_TEMPLATE
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import pytest
 
 from distil_dag.core.case import Example, Trace
-from distil_dag.core.tool_call import render_calls
+from distil_dag.core.tool_call import Calls, render_calls
 from distil_dag.core.verdict import Verdict
 from distil_dag.stages.judging.agreement import agreement
 from distil_dag.stages.judging.judge import judge
 from distil_dag.stages.judging.nlu_labeller import READER
-from distil_dag.stages.judging.port import Calls, Judgement, OnJudgement, ignore
+from distil_dag.stages.judging.port import Judgement, OnJudgement, ignore
 from distil_dag.stages.judging.relabelling import relabel
 from distil_dag.stages.ports import OnReply, Prompt, Reply, unheeded
 from distil_dag_tests.stages.household_log import TOOLSET, SilentModel, call, clean_log, faulty_log, trace

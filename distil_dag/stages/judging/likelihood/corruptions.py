@@ -11,10 +11,8 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from distil_dag.core.tool_call import ToolCall, same_calls
+from distil_dag.core.tool_call import Calls, ToolCall, same_calls
 from distil_dag.core.toolset import Toolset
-
-Calls = tuple[ToolCall, ...]
 
 _TRIES = 12
 # How much more likely a tool with exactly the same arguments replaces another.

@@ -14,13 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from distil_dag.core.tool_call import ToolCall, calls_key
+from distil_dag.core.tool_call import Calls, calls_key
 from distil_dag.stages.judging.likelihood.neighbours import LEAST_VOTE, Requests, Votes, marked, read_tools
 from distil_dag.stages.nlu.slot_tagger import FLOOR, OUTSIDE, Floats, Words, leaves, tag, tag_probabilities
 from distil_dag.stages.nlu.spans import grams, surfaces
 from distil_dag.stages.splitting.stratified import pattern
-
-Calls = tuple[ToolCall, ...]
 
 FEATURES = (
     "read_tool", "read_margin", "tool", "tool_margin", "weakest_tool", "missing_tool", "pattern",

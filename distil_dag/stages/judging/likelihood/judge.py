@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distil_dag.core.case import Trace
-from distil_dag.core.tool_call import calls_key
+from distil_dag.core.tool_call import Calls, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.judging.likelihood.corruptions import Corruptor
 from distil_dag.stages.judging.likelihood.features import FEATURES, Evidence
 from distil_dag.stages.judging.likelihood.model_scores import Item, ModelScorer
 from distil_dag.stages.judging.likelihood.neighbours import Requests
 from distil_dag.stages.judging.likelihood.pu_learning import Addition, Calibration, addition, calibrate
-from distil_dag.stages.judging.port import Calls, Judgement, OnJudgement, ignore
+from distil_dag.stages.judging.port import Judgement, OnJudgement, ignore
 from distil_dag.stages.nlu.slot_tagger import Floats
 from distil_dag.stages.ports import ChatModel, Progress, quiet
 from distil_dag.stages.prompting.prompt_files import PromptName, digests

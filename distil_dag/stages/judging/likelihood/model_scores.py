@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from distil_dag.core.case import Message
-from distil_dag.core.tool_call import NO_CALL_TEXT, ToolCall, render_call
+from distil_dag.core.tool_call import NO_CALL_TEXT, Calls, ToolCall, render_call
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.judging.likelihood.features import Evidence
 from distil_dag.stages.judging.likelihood.neighbours import Requests
@@ -21,7 +21,6 @@ from distil_dag.stages.ports import ChatModel, Progress, Prompt, Score, quiet
 from distil_dag.stages.prompting.delimiters import one_line
 from distil_dag.stages.prompting.prompt_files import render
 
-Calls = tuple[ToolCall, ...]
 Item = tuple[int, Calls]
 
 # Examples of the likeliest tool, and of how many others one each.

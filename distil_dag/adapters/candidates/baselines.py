@@ -1,0 +1,51 @@
+"""What needs no model: production's own answers, and the nearest request of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from distil_dag.core.case import Case, HeldOut
+from distil_dag.core.tool_call import render_calls
+from distil_dag.stages.evaluating import evaluate as evaluation
+from distil_dag.stages.evaluating.answers import Answered
+from distil_dag.stages.evaluating.nearest_neighbour import SIMILARITY, nearest_calls
+from distil_dag.stages.ports import Progress, quiet
+
+
+@dataclass
+class ProductionCandidate:
+    """What the old agent answered, where the log knows it."""
+
+    model: str = "production log"
+    name: str = evaluation.PRODUCTION
+    bytes: int = 0
+
+    def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
+        """The logged calls; None for a case that the log does not hold."""
+        return [
+            Answered(render_calls(case.production))
+            if isinstance(case, HeldOut) and case.production is not None
+            else None
+            for case in cases
+        ]
+
+
+@dataclass
+class LookupCandidate:
+    """The calls logged for the nearest request of the traces that remained after the hold-out."""
+
+    log: Sequence[Case]
+    name: str = evaluation.LOOKUP
+    bytes: int = 0
+
+    @property
+    def model(self) -> str:
+        return f"nearest of {len(self.log)} traces by {SIMILARITY}"
+
+    def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
+        """The calls of the nearest trace; None for every case when the log is empty."""
+        if not self.log:
+            return [None] * len(cases)
+        found = nearest_calls([case.request for case in cases], self.log)
+        return [Answered(render_calls(calls)) for calls in found]

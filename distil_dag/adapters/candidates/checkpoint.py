@@ -1,0 +1,82 @@
+"""A checkpoint as a candidate, by transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from distil_dag.adapters.candidates.asking import BATCH, Rendering, together
+from distil_dag.adapters.checkpoints.transformers_model import CheckpointModel
+from distil_dag.adapters.llamacpp.chat_template import with_tools
+from distil_dag.adapters.system.versions import versions
+from distil_dag.core.case import Case, Message
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.evaluating.answers import Answered
+from distil_dag.stages.ports import Progress, quiet
+from distil_dag.stages.student.prompt import render_prompt, student_messages
+
+
+@dataclass
+class CheckpointCandidate:
+    """A checkpoint folder by transformers, in batches, whose latencies would say nothing.
+
+    The student is asked as it was trained: its template is given the tools if it learned to read them
+    there. With `tools_shown` they stand in the prompt even of a template that has no place for them, for
+    a base that has never seen them.
+    """
+
+    name: str
+    folder: Path
+    toolset: Toolset
+    max_tokens: int
+    system_prompt: str = ""
+    tools_in_prompt: bool = False
+    tools_shown: bool = False
+    model: str = ""
+
+    @property
+    def bytes(self) -> int:
+        return sum(path.stat().st_size for path in self.folder.glob("*.safetensors"))
+
+    @property
+    def software(self) -> str:
+        return versions("transformers", "torch")
+
+    def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
+        """One answer a case; the weights are freed before it returns."""
+        model = CheckpointModel(self.folder)
+        self.model = self.model or model.identity
+        render = self.rendering(model)
+        found: list[Answered | None] = []
+        for start in range(0, len(cases), BATCH):
+            found += together(model, cases[start : start + BATCH], render, self.max_tokens)
+            progress(len(found), len(cases), "")
+        return [
+            answer and replace(answer, rendered=self._rendered(model, case))
+            for case, answer in zip(cases, found, strict=True)
+        ]
+
+    def _rendered(self, model: CheckpointModel, case: Case) -> tuple[int, ...]:
+        return tuple(model.chat_tokens(self.messages(case), self.tools))
+
+    @property
+    def tools(self) -> list[dict[str, Any]] | None:
+        """What the template is given."""
+        return self.toolset.openai() if self.tools_in_prompt or self.tools_shown else None
+
+    def messages(self, case: Case) -> tuple[Message, ...]:
+        """The conversation as a client of the student sends it."""
+        return student_messages(case, self.system_prompt)
+
+    def rendering(self, model: CheckpointModel) -> Callable[[Case], str]:
+        """From a case to the text of its prompt; ValueError when the template refuses the case."""
+        template, special, tools = model.chat_template, model.special_tokens, self.tools
+        if not (tools and self.tools_shown and "tools" not in template):
+            return Rendering(template, self.system_prompt, tools, special)
+
+        def shown(case: Case) -> str:
+            return render_prompt(template, with_tools(self.messages(case), tools), special_tokens=special)
+
+        return shown

@@ -1,0 +1,94 @@
+"""A GGUF file as a candidate, served by llama.cpp."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from distil_dag.adapters.candidates.asking import BATCH, Rendering, one_by_one, together
+from distil_dag.adapters.candidates.chat import ChatCandidate
+from distil_dag.adapters.llamacpp.chat import LlamaCppChat
+from distil_dag.adapters.serving.student import RUN, SYSTEM_PROMPT, TOOLS, TOOLS_IN_PROMPT
+from distil_dag.adapters.system.versions import versions
+from distil_dag.core.case import Case
+from distil_dag.core.toolset import Toolset
+from distil_dag.stages.evaluating.answers import Answered
+from distil_dag.stages.ports import Progress, quiet
+
+# Cases that a GGUF file answers alone: enough for a median and a 95th percentile of its latency.
+TIMED = 40
+
+
+@dataclass
+class GgufCandidate:
+    """A GGUF file as it is served: by llama.cpp, as its own template asks.
+
+    The first `timed` cases are asked alone, which gives the latencies; the others go out
+    together, which takes a third of the time. llama.cpp adds up in another order then, so a
+    near tie may fall otherwise: equal calls give equal answers, but a test cut in two need not
+    give those of the whole.
+
+    A student of this project is asked as it was trained, by the template and the system prompt that
+    the file carries; if it reads tools in its prompt, by `toolset` or, where that is empty, by the
+    file's own. Any other file has not seen the tools, so it finds them in its prompt, behind
+    `description`.
+    """
+
+    path: Path
+    toolset: Toolset
+    max_tokens: int
+    name: str = ""
+    description: str = ""
+    timed: int = TIMED
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        self.name = self.name or self.path.name
+
+    @property
+    def bytes(self) -> int:
+        return self.path.stat().st_size
+
+    @property
+    def software(self) -> str:
+        return versions("llama-cpp-python")
+
+    def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
+        """One answer a case. Raises FileNotFoundError or ValueError for a file that is no chat model."""
+        with LlamaCppChat(self.path) as chat:
+            self.model = chat.identity
+            carried = chat.metadata
+            if RUN not in carried:
+                return self._foreign(chat).answer(cases, progress)
+            tools = self.toolset.openai() or json.loads(carried.get(TOOLS, "[]"))
+            render = Rendering(
+                chat.chat_template,
+                carried.get(SYSTEM_PROMPT, ""),
+                tools if carried.get(TOOLS_IN_PROMPT) == "true" else None,
+            )
+
+            def ask(case: Case) -> Answered:
+                return together(chat, [case], render, self.max_tokens)[0]
+
+            def counted(done: int, _: int, note: str = "") -> None:
+                progress(done, len(cases), note)
+
+            found = one_by_one(cases[: self.timed], ask, counted)
+            for start in range(self.timed, len(cases), BATCH):
+                found += together(chat, cases[start : start + BATCH], render, self.max_tokens)
+                progress(len(found), len(cases), "")
+            return found
+
+    def _foreign(self, chat: LlamaCppChat) -> ChatCandidate:
+        return ChatCandidate(
+            name=self.name,
+            open=lambda: nullcontext(chat),
+            toolset=self.toolset,
+            max_tokens=self.max_tokens,
+            description=self.description,
+            signatures="tools" not in chat.chat_template,
+            alone=True,
+        )
