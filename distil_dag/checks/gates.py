@@ -26,7 +26,7 @@ from distil_dag.resources.metadata import figures, table
 from distil_dag.resources.store import StoreResource
 from distil_dag.stages.evaluating.evaluate import BASE, LOOKUP
 
-Check = Callable[[RunStore, str, Task, GateSpec], list[gates.Finding]]
+GateCheck = Callable[[RunStore, str, Task, GateSpec], list[gates.Finding]]
 
 
 class GateConfig(dg.Config):
@@ -51,7 +51,7 @@ def run_under_check(context: dg.AssetCheckExecutionContext, asset: str) -> str:
     return run
 
 
-def gates_of(asset: str, judge: Check, descriptions: dict[GateName, str]) -> dg.AssetChecksDefinition:
+def gates_of(asset: str, check: GateCheck, descriptions: dict[GateName, str]) -> dg.AssetChecksDefinition:
     """One step that passes all gates of an asset in review; each is a blocking check of its own."""
     specs = [
         dg.AssetCheckSpec(name=gate, asset=asset, blocking=True, description=text)
@@ -64,7 +64,7 @@ def gates_of(asset: str, judge: Check, descriptions: dict[GateName, str]) -> dg.
     ) -> Iterator[dg.AssetCheckResult]:
         run = run_under_check(context, asset)
         task = store.task(run)
-        for finding in judge(store.open(), run, task, _thresholds(task, config)):
+        for finding in check(store.open(), run, task, _thresholds(task, config)):
             context.log.info(
                 f"gate {finding.gate} {'passed' if finding.passed else 'FAILED'}: {finding.message}"
             )

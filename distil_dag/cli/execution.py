@@ -72,7 +72,7 @@ def execute(
         return finished
 
 
-def refresh_leaderboard(instance: dg.DagsterInstance) -> None:
+def materialize_leaderboard(instance: dg.DagsterInstance) -> None:
     """Materialize the leaderboard: without a daemon nobody else would."""
     job = _job("refresh_leaderboard")
     execute_run(job, _create(instance, job, {}, {}), instance)

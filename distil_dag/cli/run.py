@@ -18,7 +18,7 @@ from rich.table import Table
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.cli.errors import CommandError
-from distil_dag.cli.execution import execute, refresh_leaderboard
+from distil_dag.cli.execution import execute, materialize_leaderboard
 from distil_dag.cli.live import Story
 from distil_dag.cli.streams import own_stream
 from distil_dag.cli.task_folders import find_task, going_on, parse_overrides
@@ -57,7 +57,7 @@ def run_task(task_text: str, key_text: str | None, parent: str, settings: list[s
         finally:
             story.close()
         if run.status is not dg.DagsterRunStatus.CANCELED:
-            refresh_leaderboard(instance)
+            materialize_leaderboard(instance)
     result = _result(task, key, run, story, RunStore(places.store), time.monotonic() - began)
     if json:
         print(json_format.dumps(result, ensure_ascii=False, indent=2))

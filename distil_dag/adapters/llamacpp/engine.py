@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distil_dag.adapters.llamacpp.library import last_words, load_library, read_text
+from distil_dag.adapters.llamacpp.library import last_words, load_library, read_string
 from distil_dag.adapters.llamacpp.vocabulary import Vocabulary
 
 Tokens = NDArray[np.int32]
@@ -70,7 +70,7 @@ class LlamaCppEngine:
         """The key-values of the GGUF file, as strings; arrays are left out."""
         api, model = self._api, self._model
         return {
-            read_text(api.llama_model_meta_key_by_index, model, index): read_text(
+            read_string(api.llama_model_meta_key_by_index, model, index): read_string(
                 api.llama_model_meta_val_str_by_index, model, index
             )
             for index in range(api.llama_model_meta_count(model))

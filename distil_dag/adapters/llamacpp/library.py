@@ -38,7 +38,7 @@ def last_words() -> str:
     return " ".join("".join(_said).split())[-400:] or "llama.cpp gave no reason"
 
 
-def read_text(read: Any, model: Any, index: int) -> str:
+def read_string(read: Any, model: Any, index: int) -> str:
     """What one of llama.cpp's functions writes into a buffer of the caller's."""
     room = 1 << 10
     buffer = ctypes.create_string_buffer(room)

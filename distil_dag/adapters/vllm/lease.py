@@ -27,7 +27,7 @@ from distil_dag.adapters.vllm.record import (
     SupervisorJob,
     server_name,
 )
-from distil_dag.adapters.vllm.server import ServerError, command, health, last_words
+from distil_dag.adapters.vllm.server import ServerError, command, health, log_tail
 from distil_dag.core.task import ModelSpec
 
 Say = Callable[[str], None]
@@ -179,18 +179,18 @@ class ServerLease:
             if record and record.supervisor.pid == self._supervisor.pid:
                 return record
             if ended:
-                raise ServerError(f"the server's supervisor did not start: {last_words(supervisor_log)}")
+                raise ServerError(f"the server's supervisor did not start: {log_tail(supervisor_log)}")
             time.sleep(0.05)
 
     def _say_progress(self) -> None:
         now = time.monotonic()
         if now - self._said_at >= _SAY_SECONDS:
             self._said_at = now
-            line = last_words(self.log).rpartition("\n")[2]
+            line = log_tail(self.log).rpartition("\n")[2]
             self._servers.say(f"waiting for the model server {self._spec.model}: {line[-160:]}")
 
     def _told(self, reason: str) -> str:
-        return f"{reason}\n--- end of {self.log} ---\n{last_words(self.log)}"
+        return f"{reason}\n--- end of {self.log} ---\n{log_tail(self.log)}"
 
 
 def clean_up(root: Path) -> None:

@@ -153,7 +153,7 @@ class VllmServer:
         return self._process.wait()
 
 
-def last_words(log: Path) -> str:
+def log_tail(log: Path) -> str:
     """The end of a server's log, for an error message."""
     try:
         with log.open("rb") as file:

@@ -17,7 +17,7 @@ from distil_dag.core.leaks import nearest
 from distil_dag.core.normalise import request_key
 from distil_dag.core.tool_call import ToolCall, same_value
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.evaluating.metrics import Difference, differences
+from distil_dag.stages.evaluating.metrics import Difference, call_differences
 from distil_dag.stages.nlu.spans import locate
 from distil_dag.stages.statistics import wilson
 
@@ -77,7 +77,7 @@ def find_label_noise(
 
 
 def _differences(expected: Calls, given: Calls, toolset: Toolset) -> list[Difference]:
-    return differences(
+    return call_differences(
         [toolset.canonical(call) for call in expected], [toolset.canonical(call) for call in given]
     )
 

@@ -89,7 +89,7 @@ def score(expected: Sequence[ToolCall], answer: Answer, toolset: Toolset) -> Cas
         STAGED: staged(expected, answer.calls),
         NAME: float(Counter(call.name for call in expected) == Counter(call.name for call in answer.calls)),
     }
-    return CaseScore(metrics, "" if exact else explain(canonical, given))
+    return CaseScore(metrics, "" if exact else why_wrong(canonical, given))
 
 
 def staged(expected: Sequence[ToolCall], given: Sequence[ToolCall]) -> float:
@@ -133,16 +133,16 @@ def pair_calls(
     return pairs + [(None, given[column]) for column in rest]
 
 
-def explain(expected: Sequence[ToolCall], given: Sequence[ToolCall]) -> str:
+def why_wrong(expected: Sequence[ToolCall], given: Sequence[ToolCall]) -> str:
     """Why the given calls are not the expected ones, in words; both in canonical form."""
     if not expected:
         return f"called when none fits: {', '.join(call.name for call in given)}"
     if not given:
         return "no call"
-    return "; ".join(found.words for found in differences(expected, given))
+    return "; ".join(found.words for found in call_differences(expected, given))
 
 
-def differences(expected: Sequence[ToolCall], given: Sequence[ToolCall]) -> list[Difference]:
+def call_differences(expected: Sequence[ToolCall], given: Sequence[ToolCall]) -> list[Difference]:
     """Every difference between two sides in canonical form, call by call; none when they are the same."""
     return [found for pair in pair_calls(expected, given) for found in _differences(*pair)]
 

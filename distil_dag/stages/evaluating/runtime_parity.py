@@ -15,7 +15,7 @@ from distil_dag.stages.evaluating.answers import Answered, Results, Scored, writ
 # Of two prompts that differ, the report shows the ids around the first difference.
 _BEFORE, _BEHIND = 4, 12
 
-Pair = tuple[Scored, Scored]
+ScoredPair = tuple[Scored, Scored]
 """Answers to one case: the reference's, a runtime's."""
 
 
@@ -39,7 +39,9 @@ def runtimes(
     return rows
 
 
-def _row(name: str, by: str, pairs: Sequence[Pair], toolset: Toolset, spec: EvaluationSpec) -> RuntimeReport:
+def _row(
+    name: str, by: str, pairs: Sequence[ScoredPair], toolset: Toolset, spec: EvaluationSpec
+) -> RuntimeReport:
     asked = [(ours, theirs) for ours, theirs in pairs if ours.answered.asked is not None]
     others = [found for pair in asked if (found := _other_prompt(*pair))]
     times = [theirs.answered.latency_ms for _, theirs in pairs if theirs.answered.latency_ms is not None]

@@ -14,7 +14,7 @@ from distil_dag.core.tool_call import ToolCall
 NO_CALL = "no call"
 
 CaseType = TypeVar("CaseType", bound=Case)
-Cell = TypeVar("Cell", bound=Hashable)
+CellType = TypeVar("CellType", bound=Hashable)
 
 
 def pattern(calls: Iterable[ToolCall]) -> str:
@@ -25,14 +25,14 @@ def pattern(calls: Iterable[ToolCall]) -> str:
     return " + ".join(sorted(f"{c.name}({', '.join(sorted(c.arguments))})" for c in calls)) or NO_CALL
 
 
-def fair_shares(sizes: Mapping[Cell, int], total: int, exponent: float = 0.0) -> dict[Cell, int]:
+def fair_shares(sizes: Mapping[CellType, int], total: int, exponent: float = 0.0) -> dict[CellType, int]:
     """How many of `total` each cell gives: in proportion to its size to the power of `exponent`.
 
     That is the same of all cells by 0, and by 0.5 the root of their sizes. What a small cell does not have
     goes to the larger ones; ties go to the smaller name. Sizes are 1 at least, `exponent` is from 0 to 1.
     """
     left = min(total, sum(sizes.values()))
-    shares: dict[Cell, int] = {}
+    shares: dict[CellType, int] = {}
     waiting = sorted(sizes, key=lambda cell: (sizes[cell], str(cell)))
     weights = [sizes[cell] ** exponent for cell in waiting]
     for place, cell in enumerate(waiting):
@@ -44,7 +44,7 @@ def fair_shares(sizes: Mapping[Cell, int], total: int, exponent: float = 0.0) ->
     return shares
 
 
-def proportional_shares(sizes: Mapping[Cell, int], total: int) -> dict[Cell, int]:
+def proportional_shares(sizes: Mapping[CellType, int], total: int) -> dict[CellType, int]:
     """How many of `total` each cell gives, as large as its share of all rows (largest remainder)."""
     rows = sum(sizes.values())
     total = min(total, rows)

@@ -55,7 +55,7 @@ _CLOSE_QUOTE = "\"'\u201d\u2019`"
 
 
 @dataclass(frozen=True)
-class Draft:
+class DraftRow:
     """A generated row before its verdict. `slack`: by how much another tool may read likelier.
 
     `strict`: its maker often misses what was planned, so the words have to prove it.
@@ -160,14 +160,14 @@ class Validator:
         self._accepted = _Requests([])
         self._traces = _trace_terms(toolset)
 
-    def read(self, drafts: Sequence[Draft]) -> list[IntentReading]:
+    def read(self, drafts: Sequence[DraftRow]) -> list[IntentReading]:
         """The labeller's readings of many drafts at once, to be handed to :meth:`refusal`."""
         carriers = [_without_values(draft) for draft in drafts]
         tools = self._labeller.read_tools([c.request for c in drafts] + carriers)
         rows = zip(tools, tools[len(drafts) :], carriers, strict=False)
         return [IntentReading(whole, outside, carrier) for whole, outside, carrier in rows]
 
-    def refusal(self, draft: Draft, reading: IntentReading) -> Refusal | None:
+    def refusal(self, draft: DraftRow, reading: IntentReading) -> Refusal | None:
         """The first check that the draft fails, or None."""
         return (
             self._language(draft)
@@ -180,11 +180,11 @@ class Validator:
             or self._leak(draft)
         )
 
-    def accept(self, row: Draft | Example) -> None:
+    def accept(self, row: DraftRow | Example) -> None:
         """Remember a row, so that no later one repeats it."""
         self._accepted.add(row.request, row.calls)
 
-    def reread(self, draft: Draft) -> Draft:
+    def reread(self, draft: DraftRow) -> DraftRow:
         """The draft with the values that the labeller reads in its words, if it is sure of all.
 
         Where a teacher wrote "smart plug socket" for a planned "smart plug", the longer value is the
@@ -213,7 +213,7 @@ class Validator:
         again = self._toolset.canonical(ToolCall(name=call.name, arguments=arguments))
         return replace(draft, calls=(again,))
 
-    def _language(self, draft: Draft) -> Refusal | None:
+    def _language(self, draft: DraftRow) -> Refusal | None:
         if draft.error:
             return Refusal(UNANSWERED, draft.error)
         if not draft.request:
@@ -223,18 +223,18 @@ class Validator:
         problem = f"names {leaked!r}" if leaked else self.style.problem(draft.request)
         return Refusal(LANGUAGE, problem) if problem else None
 
-    def _schema(self, draft: Draft) -> Refusal | None:
+    def _schema(self, draft: DraftRow) -> Refusal | None:
         problems = [problem for call in draft.calls for problem in self._toolset.problems(call)]
         return Refusal(SCHEMA, problems[0]) if problems else None
 
-    def _grounding(self, draft: Draft) -> Refusal | None:
+    def _grounding(self, draft: DraftRow) -> Refusal | None:
         for call in draft.calls:
             for name, value in call.arguments.items():
                 if self._vocabulary.is_grounded(call.name, name) and not locate(value, draft.request):
                     return Refusal(GROUNDING, f"{name}={value!r}")
         return None
 
-    def _arguments(self, draft: Draft) -> Refusal | None:
+    def _arguments(self, draft: DraftRow) -> Refusal | None:
         """Values end where seeds end them, and no word says an argument that the call lacks."""
         if len(draft.calls) != 1:
             return None
@@ -258,11 +258,11 @@ class Validator:
                 return Refusal(reason, f"{word!r} reads as {tag} ({chances[tag]:.2f})")
         return None
 
-    def _function(self, draft: Draft, reading: IntentReading) -> Refusal | None:
+    def _function(self, draft: DraftRow, reading: IntentReading) -> Refusal | None:
         likelier = _likelier(reading.tools, draft, draft.slack)
         return Refusal(FUNCTION, f"reads as {likelier}") if likelier else None
 
-    def _round_trip(self, draft: Draft, reading: IntentReading) -> Refusal | None:
+    def _round_trip(self, draft: DraftRow, reading: IntentReading) -> Refusal | None:
         """Whether the words around the values lead back to the tool, in words that the log knows.
 
         "Shrivel a roof hatch" reads as closing for its roof hatch alone: a weak teacher's verbs are
@@ -277,7 +277,7 @@ class Validator:
         likelier = _likelier(reading.outside, draft, 0.0)
         return Refusal(ROUND_TRIP, f"without its values reads as {likelier}") if likelier else None
 
-    def _novelty(self, draft: Draft) -> Refusal | None:
+    def _novelty(self, draft: DraftRow) -> Refusal | None:
         for known, reason in ((self._seeds, SEED_COPY), (self._accepted, DUPLICATE)):
             if known.says_otherwise(draft.request, draft.calls):
                 return Refusal(CONTRADICTION, "the same words carry another call")
@@ -286,7 +286,7 @@ class Validator:
                 return Refusal(reason, near)
         return None
 
-    def _leak(self, draft: Draft) -> Refusal | None:
+    def _leak(self, draft: DraftRow) -> Refusal | None:
         if self._test.has(draft.request):
             return Refusal(TEST_LEAK, "a request of the test")
         near = self._test.nearest(draft.request, draft.calls, self._spec.test_similarity)
@@ -328,7 +328,7 @@ class _Requests:
         return ""
 
 
-def _without_values(draft: Draft) -> str:
+def _without_values(draft: DraftRow) -> str:
     text = draft.request
     slots = delexicalise(draft.example()).slots
     for _, (start, end) in sorted(slots, key=lambda slot: slot[1], reverse=True):
@@ -336,7 +336,7 @@ def _without_values(draft: Draft) -> str:
     return text
 
 
-def _likelier(tools: Mapping[str, float], draft: Draft, slack: float) -> str:
+def _likelier(tools: Mapping[str, float], draft: DraftRow, slack: float) -> str:
     """The tools that read likelier than the draft's by more than the slack; empty if none do."""
     own = tools.get(tools_key(draft.example()), 0.0)
     other = max(sorted(tools), key=lambda name: tools[name], default=None)

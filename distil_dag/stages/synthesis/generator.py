@@ -40,7 +40,7 @@ from distil_dag.stages.synthesis.filters import (
     GROUNDING,
     REASONS,
     UNPLANNED,
-    Draft,
+    DraftRow,
     Refusal,
     Style,
     Validator,
@@ -193,7 +193,7 @@ class _Maker:
         limit = round(self._spec.rows * self._spec.max_attempts_per_row)
         self._judge(
             [
-                Draft(self._next_id(DESCRIPTION), (), case.request, case.calls, self.names(case.calls))
+                DraftRow(self._next_id(DESCRIPTION), (), case.request, case.calls, self.names(case.calls))
                 for case in self._described
             ]
         )
@@ -275,15 +275,15 @@ class _Maker:
                 room -= count
         return dealt
 
-    def _ask(self, needs: dict[str, int], room: int) -> list[tuple[Draft, Ask]]:
+    def _ask(self, needs: dict[str, int], room: int) -> list[tuple[DraftRow, Ask]]:
         found = []
         for name, count in self._deal(needs, True, room):
             rng = random.Random(f"{self._seed}:ask:{self.rounds}:{name}")
             for ask in self._asking[name].asks(count, rng.choice(self._mutators), rng):
-                found.append((Draft(self._next_id(TEACHER), ask.history, "", ask.calls, name), ask))
+                found.append((DraftRow(self._next_id(TEACHER), ask.history, "", ask.calls, name), ask))
         return found
 
-    def _answered(self, asks: Sequence[tuple[Draft, Ask]]) -> list[Draft]:
+    def _answered(self, asks: Sequence[tuple[DraftRow, Ask]]) -> list[DraftRow]:
         replies = self._teacher.generate([ask.prompt for _, ask in asks]) if asks else []
         strict = self._weak()
         drafts = []
@@ -297,7 +297,7 @@ class _Maker:
             drafts.append(replace(draft, request=request, strict=strict, error=error))
         return drafts
 
-    def _transplant(self, needs: dict[str, int], room: int) -> list[Draft]:
+    def _transplant(self, needs: dict[str, int], room: int) -> list[DraftRow]:
         found = []
         for name, count in self._deal(needs, False, room):
             source = self._transplants[name]
@@ -311,14 +311,14 @@ class _Maker:
                     self._misses[(name, False)] += 1
                     continue
                 before, request, calls = made
-                found.append(Draft(self._next_id(kind), before, request, calls, name, _SLACK[kind]))
+                found.append(DraftRow(self._next_id(kind), before, request, calls, name, _SLACK[kind]))
         return found
 
     def _next_id(self, kind: str) -> str:
         self.attempted += 1
         return f"{kind}-{self.attempted:06d}"
 
-    def _judge(self, drafts: Sequence[Draft]) -> None:
+    def _judge(self, drafts: Sequence[DraftRow]) -> None:
         for draft, reading in zip(drafts, self._validator.read(drafts), strict=True):
             if len(self.accepted) >= self._rows:
                 return
@@ -375,5 +375,5 @@ def _catalogue(
     return catalogue
 
 
-def _rejected(draft: Draft, refusal: Refusal) -> Rejected:
+def _rejected(draft: DraftRow, refusal: Refusal) -> Rejected:
     return Rejected(draft.id, draft.request, draft.calls, draft.cell, refusal.reason, refusal.detail)
