@@ -52,7 +52,8 @@ from distil_dag.adapters.system.malloc import keeping_memory
 from distil_dag.adapters.tasks.folder import read_task
 from distil_dag.core.case import Case, Example, Trace
 from distil_dag.core.reports import TrainReport
-from distil_dag.core.task import Task, TrainingSpec
+from distil_dag.core.settings import TrainingSpec
+from distil_dag.core.task import Task
 from distil_dag.core.tool_call import parse_answer, render_calls
 from distil_dag.entrypoints.train import PARENT_VARIABLE, TrainingJob
 from distil_dag.runs.export import export
@@ -105,7 +106,7 @@ def main() -> None:
                 for seed in options.seeds if method != _LOOKUP else [0]:
                     if (log, number, method, seed) in done:
                         continue
-                    measured = _measure(split, method, seed, options.work)
+                    measured = measure(split, method, seed, options.work)
                     path = folder / f"{log}-{number}-{method}-{seed}.json"
                     write_whole(path, json.dumps(measured, ensure_ascii=False).encode())
                     _publish(folder, task, options.results, options.repeats)
@@ -140,7 +141,7 @@ def _publish(folder: Path, task: Task, results: Path | None, repeats: bool) -> s
     return text
 
 
-def _measure(split: Split, method: str, seed: int, work: Path) -> dict[str, Any]:
+def measure(split: Split, method: str, seed: int, work: Path) -> dict[str, Any]:
     """Right and wrong by case and format, with every answer."""
     task, started = split.task, time.monotonic()
     base = {

@@ -15,8 +15,8 @@ from massive_logs import LOGS
 
 from distil_dag.adapters.chat.open_chat import open_chat
 from distil_dag.core.case import Case, Example, Trace
-from distil_dag.core.normalise import request_key
-from distil_dag.core.task import Task, TestSpec
+from distil_dag.core.settings import TestSpec
+from distil_dag.core.task import Task
 from distil_dag.core.tool_call import calls_key
 from distil_dag.stages.judging.calibration_split import set_aside
 from distil_dag.stages.judging.judge import Judged, judge, keep_apart
@@ -49,7 +49,8 @@ class Split:
         self.rest = LOGS[self.log](rest, self.task.toolset, self.number)
 
     def _held_out(self) -> tuple[list[Case], list[Trace]]:
-        held, _ = hold_out(self.traces, None, TestSpec(size=TEST, seed=self.number), self.task.toolset)
+        task, spec = self.task, TestSpec(size=TEST, seed=self.number)
+        held, _ = hold_out(self.traces, None, spec, task.toolset, normaliser=task.normaliser)
         return list(held.test), held.rest
 
     def _drawn(self) -> tuple[list[Case], list[Trace]]:
@@ -68,8 +69,8 @@ class Split:
         labels: dict[str, list[str]] = defaultdict(list)
         for trace in self.traces:
             calls = [self.task.toolset.canonical(call) for call in trace.calls]
-            labels[request_key(trace.request)].append(calls_key(calls))
-        found = {case.id: labels[request_key(case.request)] for case in self.test}
+            labels[self.task.normaliser.key(trace.request)].append(calls_key(calls))
+        found = {case.id: labels[self.task.normaliser.key(case.request)] for case in self.test}
         return sorted(name for name, keys in found.items() if len(keys) > 1 and len(set(keys)) == 1)
 
     def rows(self, method: str) -> list[Example]:
@@ -86,23 +87,37 @@ class Split:
 
     @cached_property
     def _judged(self) -> Judged:
-        settings, tools = self.task.settings, self.task.toolset
+        settings, tools, same = self.task.settings, self.task.toolset, self.task.normaliser
         with open_chat(settings.teacher, self.work / "replies") as teacher:
             judged, report = judge(
-                self.rest, tools, settings.judge, teacher, progress=_told(f"{self.name}: judging")
+                self.rest,
+                tools,
+                settings.judge,
+                teacher,
+                progress=_told(f"{self.name}: judging"),
+                normaliser=same,
             )
         alike = settings.gates.leak_similarity
         if not self.repeats:
-            judged, report = keep_apart(judged, report, self.test, tools, alike)
-        return set_aside(judged, report, settings.judge, tools, alike)[0]
+            judged, report = keep_apart(judged, report, self.test, tools, alike, same)
+        return set_aside(judged, report, settings.judge, tools, alike, normaliser=same)[0]
 
     def _synthetic(self, rows: int) -> list[Example]:
-        settings, judged = self.task.settings, self._judged
+        task, settings, judged = self.task, self.task.settings, self._judged
         spec = settings.synthesis.model_copy(update={"rows": rows})
         told = _told(f"{self.name}: synthesis")
         with open_chat(settings.teacher, self.work / "replies") as teacher:
             context = [*judged.context, *judged.unlabelled]
-            made, _ = synthesize(judged.seeds, context, self.test, self.task.toolset, spec, teacher, told)
+            made, _ = synthesize(
+                judged.seeds,
+                context,
+                self.test,
+                task.toolset,
+                spec,
+                teacher,
+                told,
+                normaliser=task.normaliser,
+            )
         return made.accepted
 
 

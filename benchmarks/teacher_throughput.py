@@ -34,7 +34,7 @@ from vllm_process import empty_prefix_cache, vllm_python, vllm_server
 from distil_dag.adapters.llamacpp.embedded_weights import embedded_checkpoint
 from distil_dag.adapters.openai_api.chat import EndpointChat
 from distil_dag.adapters.openai_api.prefix_order import by_beginning
-from distil_dag.core.task import ModelSpec
+from distil_dag.core.settings import ModelSpec
 from distil_dag.stages.ports import Prompt
 
 _CONCURRENCIES = (8, 16, 32, 64)

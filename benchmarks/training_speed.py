@@ -27,7 +27,7 @@ from distil_dag.adapters.checkpoints.base_weights import base_checkpoint
 from distil_dag.adapters.system.malloc import keeping_memory
 from distil_dag.adapters.system.openmp import share_cores
 from distil_dag.core.case import Example
-from distil_dag.core.task import StudentSpec, TrainingSpec
+from distil_dag.core.settings import StudentSpec, TrainingSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.ports import quiet
 from distil_dag.stages.reading.case_files import read_cases

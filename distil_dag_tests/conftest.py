@@ -21,7 +21,7 @@ from distil_dag.adapters.chat.open_chat import open_chat
 from distil_dag.adapters.llamacpp.embedded_weights import embedded_checkpoint
 from distil_dag.adapters.system.processes import ProcessMark
 from distil_dag.adapters.vllm.lease import Servers
-from distil_dag.core.task import ModelSpec
+from distil_dag.core.settings import ModelSpec
 from distil_dag.stages.ports import ChatModel
 from distil_dag_tests.adapters.tasks.lamp_folder import JOB, YAML
 from distil_dag_tests.runs.paid_models import Installation, Place

@@ -23,7 +23,8 @@ from distil_dag.core.reports import (
     TracesReport,
     TrainReport,
 )
-from distil_dag.core.task import FileSource, Settings, Task
+from distil_dag.core.sources import FileSource
+from distil_dag.core.task import Settings, Task
 from distil_dag.core.tool_call import ToolCall, render_calls
 from distil_dag.resources.asset_defaults import RUNS
 from distil_dag.resources.store import StoreResource

@@ -6,7 +6,7 @@ import dagster as dg
 
 from distil_dag.adapters.run_store import RunStore, digest, weights_digest
 from distil_dag.core.case import Example
-from distil_dag.core.task import TrainingSpec
+from distil_dag.core.settings import TrainingSpec
 from distil_dag.resources.asset_defaults import MODEL, OWNERS, RUNS, TRAINING_POOL, TRAINING_RETRY
 from distil_dag.resources.lineage import continuing, made_with
 from distil_dag.resources.model_metadata import checkpoint_metadata

@@ -42,7 +42,9 @@ def synthetic_set(
     try:
         with metered(context, runs, task) as meter, models.chat(task.settings.teacher, meter) as chat:
             outlook = Outlook(context.log, "synthetic rows", meter, LATER_CALLS)
-            made, report = synthesize(seeds, others, test, task.toolset, spec, chat, outlook, earlier)
+            made, report = synthesize(
+                seeds, others, test, task.toolset, spec, chat, outlook, earlier, task.normaliser
+            )
     except ValueError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     version = runs.write_cases(run, tables.SYNTHETIC, made.accepted)

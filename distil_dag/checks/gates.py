@@ -21,7 +21,8 @@ from distil_dag.core.reports import (
     TracesReport,
     TrainReport,
 )
-from distil_dag.core.task import GateName, GateSpec, Task
+from distil_dag.core.settings import GateName, GateSpec
+from distil_dag.core.task import Task
 from distil_dag.resources.metadata import figures, table
 from distil_dag.resources.store import StoreResource
 from distil_dag.stages.evaluating.evaluate import BASE, LOOKUP
@@ -109,6 +110,7 @@ def _seeds(store: RunStore, run: str, task: Task, spec: GateSpec) -> list[gates.
         store.read_cases(run, tables.UNLABELLED),
         task.toolset,
         spec,
+        task.normaliser,
     )
 
 
@@ -119,6 +121,7 @@ def _synthetic(store: RunStore, run: str, task: Task, spec: GateSpec) -> list[ga
         store.read_cases(run, tables.TEST),
         task.toolset,
         spec,
+        task.normaliser,
     )
 
 

@@ -19,7 +19,8 @@ from distil_dag.cli.errors import CommandError
 from distil_dag.cli.task_folders import find_task
 from distil_dag.core.case import Case, Message
 from distil_dag.core.confidence import Confidence
-from distil_dag.core.task import ModelSpec, Task
+from distil_dag.core.settings import ModelSpec
+from distil_dag.core.task import Task
 from distil_dag.core.tool_call import parse_answer
 from distil_dag.core.toolset import Toolset
 from distil_dag.resources.deployment import deployment

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from collections.abc import Mapping
 
 import yaml
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
-from distil_dag.core.task import FileSource, Settings
+from distil_dag.core.sources import FileSource
+from distil_dag.core.task import Settings
 
 _HEAD = """\
 # What this task does, from which log, with which models and how much effort.
@@ -18,8 +22,7 @@ description: What the agent does, in a sentence.
 # Where the log of your agent is. This one reads the sample beside this file.
 traces:
   kind: files                     # files, sql or huggingface
-  path: traces.jsonl              # file, folder or glob; also s3://, gs:// and hf://
-{traces}
+{path}{traces}
 # The same for a table of a database; ${{NAME}} is read from the environment when it runs:
 # traces:
 #   kind: sql
@@ -27,89 +30,7 @@ traces:
 #   table: llm_requests
 """
 
-_SECTIONS = {
-    "test": "The held-out test. A reviewed test.jsonl in this folder is better: then this is not used.",
-    "teacher": "The model that judges the log and writes new requests.",
-    "budget": "What a run may use of its teacher, judge and labellers; no limit where unset.",
-    "judge": "Which logged calls are good enough to learn from.",
-    "synthesis": "New requests, planned so that every tool and argument is covered.",
-    "student": "The model to train.",
-    "training": "How it is trained.",
-    "export": "The GGUF files to make, beside the one in f16.",
-    "evaluation": "What is measured on the test.",
-    "gates": "Limits that stop a run.",
-    "automation": "When the schedule and the sensor ask for a run, once they are turned on in Dagster.",
-}
-
-# For settings whose description in the model is not meant for this file, or that have none there.
-_EXPLAINED = {
-    "traces.id_column": "column that names a row; its place in the file if unset",
-    "traces.time_column": "column that a run's window is cut by",
-    "traces.columns": "our field -> your column, where the names differ",
-    "traces.where": "column -> value: take only these rows",
-    "traces.format": "auto, openai_chat, messages or question_answer",
-    "test.size": "this many requests of the log, a fifth of it at most",
-    "teacher.mode": "embedded (small, in process), gguf, attached (a service), or managed (vLLM)",
-    "teacher.model": "GGUF file, or the server's name of the model",
-    "teacher.base_url": "such as http://localhost:8000/v1",
-    "teacher.api_key_env": "environment variable that holds the key",
-    "teacher.revision": "of the model on the Hub",
-    "teacher.max_in_flight": "requests at a time, at most",
-    "teacher.timeout_seconds": "for one request",
-    "teacher.executable": "starts a managed server",
-    "teacher.arguments": "further arguments of a managed server",
-    "teacher.price": "what it costs, in any one currency",
-    "judge.kind": "likelihood for small teachers, rubric for capable ones",
-    "judge.committee": "further models, as in `teacher`, that propose a call for rejected ones",
-    "judge.arbiter": "model that picks among the proposals; the judge if unset",
-    "judge.set_aside": "of what passed, kept from training to tell when to believe the student",
-    "judge.relabel": "let committee or teacher correct rejected calls",
-    "judge.reader": "let what passed teach corrections, without a model",
-    "synthesis.rows": "accepted rows wanted",
-    "synthesis.max_attempts_per_row": "the budget: attempts for each row wanted",
-    "synthesis.batch": "requests to the teacher at a time",
-    "synthesis.exemplars": "real examples shown for each",
-    "synthesis.temperature": "how freely the teacher writes",
-    "synthesis.mutators": "how requests are varied",
-    "student.model": "embedded, a local folder, or a Hugging Face id such as Qwen/Qwen3-0.6B",
-    "student.revision": "revision on the Hub",
-    "student.tools_in_prompt": "true for tools that change after training",
-    "student.system_prompt": "put before every conversation",
-    "training.mix": "synthetic, synthetic+seeds or synthetic+seeds+context",
-    "training.method": "full or lora",
-    "training.lora_rank": "size of the LoRA adapters",
-    "training.epochs": "times that every logged row is seen",
-    "training.synthetic_epochs": "times that synthetic rows are seen, before the logged ones",
-    "training.least_seen": "rows that are seen in all at least: few rows are seen more often",
-    "training.learning_rate": "at its highest",
-    "training.batch_size": "rows in one step",
-    "training.max_length": "tokens; longer rows are cut",
-    "training.warmup_ratio": "share of the steps in which the learning rate rises",
-    "training.save_every_steps": "a killed training goes on from the last save",
-    "export.quantizations": "of Q8_0, Q6_K, Q5_K_M, Q4_K_M",
-    "export.primary": "the one that is called the model",
-    "evaluation.max_new_tokens": "an answer is cut there",
-    "evaluation.few_shot": "examples shown to the few-shot teacher",
-    "evaluation.confidence": "of the intervals",
-    "evaluation.target_precision": "share of right answers among those that count as confident",
-    "evaluation.bootstrap": "resamples for differences",
-    "evaluation.vllm": "{executable: /opt/vllm/bin/vllm serve}: the test by a vLLM server as well",
-    "gates.min_traces": "traces in the log",
-    "gates.max_quarantined": "share of rows that could not be read",
-    "gates.min_seeds": "examples to imitate",
-    "gates.min_seed_yield": "share of judged calls that passed",
-    "gates.max_unjudged": "share of verdicts that could not be read",
-    "gates.min_judge_kappa": "judge's agreement with labels.jsonl beyond chance; 0: not asked for",
-    "gates.max_leaks": "test requests found in what is learned from",
-    "gates.leak_similarity": "similarity that counts as found",
-    "gates.min_synthetic_validity": "share of synthetic calls that fit the tools",
-    "gates.min_cell_coverage": "share of the plan's cells at least half full",
-    "gates.max_truncated": "share of training rows cut",
-    "gates.min_loss_drop": "the loss must fall by this share",
-    "gates.min_parity": "share of answers that a GGUF file has in common with the checkpoint",
-    "gates.soft": "gates that only warn, such as [seed_yield, gguf_parity]",
-}
-_COMMENT_COLUMN = 34
+_COMMENT_COLUMN, _WIDTH = 34, 90
 
 _README = """\
 # {name}
@@ -133,8 +54,15 @@ def task_template(name: str) -> dict[str, str]:
     The sample log passes the gates of a run, so the folder can be tried as it is; a real log belongs in its
     place.
     """
-    head = _HEAD.format(name=name, traces=_settings("traces", FileSource, skip=("kind", "path")))
-    sections = [f"# {intro}\n{section}:\n{_settings(section)}" for section, intro in _SECTIONS.items()]
+    fields = FileSource.model_fields
+    path = _line("path", "traces.jsonl", fields["path"], commented=False)
+    optional = {name: field for name, field in fields.items() if not field.is_required()}
+    head = _HEAD.format(name=name, path=path, traces=_lines(optional))
+    sections = [
+        f"# {_said(field)}\n{section}:\n{_lines(type(field.default).model_fields)}"
+        for section, field in Settings.model_fields.items()
+        if isinstance(field.default, BaseModel)
+    ]
     return {
         "task.yaml": "\n".join([head, *sections]),
         "job_description.json": json.dumps(_job(), indent=2) + "\n",
@@ -143,20 +71,25 @@ def task_template(name: str) -> dict[str, str]:
     }
 
 
-def _settings(section: str, model: type[BaseModel] | None = None, skip: tuple[str, ...] = ()) -> str:
+def _lines(fields: Mapping[str, FieldInfo]) -> str:
     """Every setting of a section as a commented line: its default, and what it is for."""
-    defaults = (model or type(Settings.model_fields[section].default)).model_fields
-    lines = []
-    for name, field in defaults.items():
-        if name not in skip:
-            default = field.get_default(call_default_factory=True)
-            # `...` ends a document that is a lone scalar.
-            value = yaml.safe_dump(_plain(default), default_flow_style=True, width=1000).split("\n")[0]
-            shown = f"  # {name}: {value}"
-            said = field.description if name != "seed" else "another seed, another draw"
-            said = _EXPLAINED.get(f"{section}.{name}", said)
-            lines.append(f"{shown:<{_COMMENT_COLUMN - 1}} # {said}\n")
-    return "".join(lines)
+    return "".join(
+        _line(name, field.get_default(call_default_factory=True), field) for name, field in fields.items()
+    )
+
+
+def _line(name: str, value: object, field: FieldInfo, commented: bool = True) -> str:
+    """A setting and what it is for; a long list goes on in the next lines."""
+    text = yaml.safe_dump(_plain(value), default_flow_style=True, width=_WIDTH)
+    # `...` ends a document that is a lone scalar.
+    lines = f"{name}: {text}".removesuffix("...\n").splitlines()
+    *before, last = [f"  {'# ' if commented else ''}{line}" for line in lines]
+    return "\n".join([*before, f"{last:<{_COMMENT_COLUMN - 1}} # {field.description}\n"])
+
+
+def _said(field: FieldInfo) -> str:
+    """What a section is for: as this one of its model, or as its model alone."""
+    return field.description or inspect.cleandoc(type(field.default).__doc__ or "")
 
 
 def _plain(value: object) -> object:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from distil_dag.core.case import Case
 from distil_dag.core.leaks import Leak, find_copies, find_leaks
+from distil_dag.core.normalise import Normaliser
 from distil_dag.core.reports import (
     EvalReport,
     GgufReport,
@@ -22,7 +23,7 @@ from distil_dag.core.reports import (
     TracesReport,
     TrainReport,
 )
-from distil_dag.core.task import GateName, GateSpec
+from distil_dag.core.settings import GateName, GateSpec
 from distil_dag.core.toolset import Toolset
 
 
@@ -70,12 +71,14 @@ def check_seeds(
     unlabelled: Sequence[Case],
     toolset: Toolset,
     spec: GateSpec,
+    normaliser: Normaliser,
 ) -> list[Finding]:
     """Whether enough traces passed a judge who could be read, and none of them is a test case.
 
     `labelled` and `unlabelled` are all that later stages may see: seeds and context, and the rest.
     """
-    leaks = find_leaks(test, labelled, toolset, spec.leak_similarity) + find_copies(test, unlabelled)
+    leaks = find_leaks(test, labelled, toolset, spec.leak_similarity, normaliser)
+    leaks += find_copies(test, unlabelled, normaliser)
     unjudged = report.unjudged / report.judged if report.judged else 0.0
     return _stamp(
         spec,
@@ -120,7 +123,12 @@ def _calibration_finding(report: JudgeReport, spec: GateSpec) -> Finding:
 
 
 def check_synthetic(
-    report: SynthesisReport, rows: Sequence[Case], test: Sequence[Case], toolset: Toolset, spec: GateSpec
+    report: SynthesisReport,
+    rows: Sequence[Case],
+    test: Sequence[Case],
+    toolset: Toolset,
+    spec: GateSpec,
+    normaliser: Normaliser,
 ) -> list[Finding]:
     """Whether the synthetic rows are valid and cover the plan, and none of them is a test case."""
     broken = [
@@ -153,7 +161,7 @@ def check_synthetic(
         ),
         _leak_finding(
             "synthetic_leak_free",
-            find_leaks(test, rows, toolset, spec.leak_similarity),
+            find_leaks(test, rows, toolset, spec.leak_similarity, normaliser),
             len(rows),
             test,
             spec,

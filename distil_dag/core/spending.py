@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from distil_dag.core.task import BudgetSpec, PriceSpec
+from distil_dag.core.settings import BudgetSpec, PriceSpec
 
 Limit = Literal["tokens", "money", "hours"]
 

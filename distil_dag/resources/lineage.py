@@ -26,11 +26,11 @@ _POINTER = "dagster/input_event_pointer/"
 # What of a task's settings each asset reads.
 _SECTIONS = {
     "traces": ("traces",),
-    "judged_seeds": ("test", "teacher", "judge"),
-    "synthetic_set": ("teacher", "synthesis"),
+    "judged_seeds": ("language", "test", "teacher", "judge"),
+    "synthetic_set": ("language", "teacher", "synthesis"),
     "checkpoint": ("student", "training"),
     "gguf": ("export",),
-    "eval_report": ("evaluation", "teacher"),
+    "eval_report": ("language", "evaluation", "teacher"),
 }
 
 

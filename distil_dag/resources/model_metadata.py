@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from distil_dag.core.reports import Depth, GgufReport, TrainReport
-from distil_dag.core.task import TrainingSpec
+from distil_dag.core.settings import TrainingSpec
 from distil_dag.resources.metadata import figures, image, table
 from distil_dag.stages.exporting.parity import Parity
 from distil_dag.stages.training.plots import loss_plot

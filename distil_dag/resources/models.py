@@ -14,7 +14,7 @@ from distil_dag.adapters.chat.meter import Meter
 from distil_dag.adapters.chat.open_chat import open_chat
 from distil_dag.adapters.vllm.lease import Servers
 from distil_dag.adapters.vllm.server import ServerError
-from distil_dag.core.task import JudgeSpec, ModelSpec
+from distil_dag.core.settings import JudgeSpec, ModelSpec
 from distil_dag.stages.ports import ChatModel
 
 Panel = tuple[ChatModel, list[ChatModel], ChatModel | None]

@@ -10,7 +10,7 @@ from distil_dag.adapters.candidates.decoder import DecoderCandidate
 from distil_dag.adapters.candidates.gguf import GgufCandidate
 from distil_dag.core.case import Case
 from distil_dag.core.confidence import Confidence
-from distil_dag.core.task import EvaluationSpec
+from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating.calibration import calibrated
 from distil_dag.stages.evaluating.evaluate import scored_answers

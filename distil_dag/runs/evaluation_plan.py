@@ -22,7 +22,8 @@ from distil_dag.core import tables
 from distil_dag.core.case import Case, HeldOut, Message, Trace
 from distil_dag.core.cells import AnswerOutcome
 from distil_dag.core.reports import EvalReport, GgufReport, JudgeReport, SynthesisReport
-from distil_dag.core.task import ModelSpec, Task
+from distil_dag.core.settings import ModelSpec
+from distil_dag.core.task import Task
 from distil_dag.runs.continued import outcomes_of, rows_before
 from distil_dag.runs.training_rows import CONTEXT, SEEDS, in_mix, tables_of_run
 from distil_dag.stages.decoding.schema_grammar import answers
@@ -133,6 +134,7 @@ def plan_evaluation(
                 trained_on=frozenset([*in_mix(task.settings.training), *before]),
                 log=[*learned[SEEDS], *learned[CONTEXT]],
                 similarity=task.settings.gates.leak_similarity,
+                normaliser=task.normaliser,
             ),
             shipped=Shipped(
                 files=[student.name for student in students],

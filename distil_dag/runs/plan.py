@@ -19,8 +19,9 @@ from distil_dag.core.case import Case, Example, Trace
 from distil_dag.core.cells import Earlier
 from distil_dag.core.forecast import Forecast, Plan
 from distil_dag.core.run_key import RunKey
+from distil_dag.core.settings import BudgetSpec, ModelSpec
 from distil_dag.core.spending import Usage
-from distil_dag.core.task import BudgetSpec, ModelSpec, Task
+from distil_dag.core.task import Task
 from distil_dag.runs.continued import earlier_round, set_aside_before
 from distil_dag.stages.forecasting.dry_run import DryRun
 from distil_dag.stages.forecasting.forecast import forecast, pace_of, synthesis_need
@@ -125,7 +126,15 @@ def _synthesis(
     with _dry_run(teacher, open_model) as (dry_run, meter):
         began = time.monotonic()
         made, report = synthesize(
-            judged.seeds, judged.others, judged.test, task.toolset, spec, dry_run, progress, earlier
+            judged.seeds,
+            judged.others,
+            judged.test,
+            task.toolset,
+            spec,
+            dry_run,
+            progress,
+            earlier,
+            task.normaliser,
         )
         own = time.monotonic() - began - dry_run.seconds
         paces.learn(dry_run)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core import tables
 from distil_dag.core.case import Example
-from distil_dag.core.task import TrainingSpec
+from distil_dag.core.settings import TrainingSpec
 
 SEEDS, CONTEXT, SYNTHETIC = "seeds", "context", "synthetic"
 _TABLES = {SYNTHETIC: tables.SYNTHETIC, SEEDS: tables.SEEDS, CONTEXT: tables.CONTEXT}

@@ -9,9 +9,10 @@ import dagster as dg
 from distil_dag.adapters.chat.meter import Meter
 from distil_dag.assets.judged_seeds import judged_seeds
 from distil_dag.core import tables
-from distil_dag.core.normalise import request_key
+from distil_dag.core.normalise import ENGLISH
 from distil_dag.core.reports import JudgeReport
-from distil_dag.core.task import ModelSpec, Settings, Task
+from distil_dag.core.settings import ModelSpec
+from distil_dag.core.task import Settings, Task
 from distil_dag.resources.lineage import ancestors
 from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.store import StoreResource
@@ -57,7 +58,7 @@ def test_the_asset_writes_its_tables_and_shows_how_well_it_judged(tmp_path: Path
     passed = [runs.read_cases(RUN, table) for table in (tables.SEEDS, tables.CONTEXT)]
     rest = [*passed[0], *passed[1], *runs.read_cases(RUN, tables.UNLABELLED)]
     assert len(test) == 12
-    assert not {request_key(case.request) for case in test} & {request_key(case.request) for case in rest}
+    assert not {ENGLISH.key(case.request) for case in test} & {ENGLISH.key(case.request) for case in rest}
     report = runs.read_report(RUN, "judged_seeds", JudgeReport)
     assert report.faults_found is not None
     assert report.faults_found["auc"] > 0.9

@@ -13,7 +13,7 @@ from typing import get_args
 import pandas as pd
 import pytest
 
-from distil_dag.core.task import GateName
+from distil_dag.core.settings import GateName
 from distil_dag_tests.runs.household_task import write_household
 
 pytestmark = [

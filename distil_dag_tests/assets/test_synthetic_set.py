@@ -15,7 +15,9 @@ from distil_dag.assets.synthetic_set import synthetic_set
 from distil_dag.core import tables
 from distil_dag.core.case import Example
 from distil_dag.core.reports import SynthesisReport
-from distil_dag.core.task import FileSource, ModelSpec, Settings, SynthesisSpec, Task
+from distil_dag.core.settings import ModelSpec, SynthesisSpec
+from distil_dag.core.sources import FileSource
+from distil_dag.core.task import Settings, Task
 from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.store import StoreResource
 from distil_dag.stages.ports import ChatModel

@@ -44,7 +44,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         place = {"log": split.log, "split": 0, "method": method, "seed": seed, "confirmed": split.confirmed}
         return place | {"n": 2, "answers": answers, "date": "2026-11-27", "machine": "2 cores"}
 
-    monkeypatch.setattr(massive_accuracy, "_measure", measure)
+    monkeypatch.setattr(massive_accuracy, "measure", measure)
     return names
 
 

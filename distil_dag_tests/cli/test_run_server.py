@@ -28,7 +28,8 @@ from pathlib import Path
 import dagster as dg
 from distil_dag.automation.jobs import step_processes
 from distil_dag.core.case import Message
-from distil_dag.core.task import ModelSpec
+from distil_dag.core.settings import ModelSpec
+from distil_dag.core.settings import ModelSpec
 from distil_dag.resources.asset_defaults import RUNS
 from distil_dag.resources.models import ModelsResource
 from distil_dag.stages.ports import Prompt

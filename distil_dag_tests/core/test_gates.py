@@ -10,8 +10,9 @@ import pytest
 
 from distil_dag.core import gates
 from distil_dag.core.case import Case
+from distil_dag.core.normalise import ENGLISH
 from distil_dag.core.reports import CellCoverage
-from distil_dag.core.task import GateName, GateSpec
+from distil_dag.core.settings import GateName, GateSpec
 from distil_dag_tests import stand_ins as good
 
 TOOLSET = good.task().toolset
@@ -30,14 +31,14 @@ def seeds(
     **changes: Any,
 ) -> list[gates.Finding]:
     report = good.JUDGE_REPORT.model_copy(update=changes)
-    return gates.check_seeds(report, test, labelled, unlabelled, TOOLSET, spec)
+    return gates.check_seeds(report, test, labelled, unlabelled, TOOLSET, spec, ENGLISH)
 
 
 def synthetic(
     spec: GateSpec = DEFAULTS, rows: Sequence[Case] = tuple(good.SYNTHETIC), **changes: Any
 ) -> list[gates.Finding]:
     report = good.SYNTHESIS_REPORT.model_copy(update=changes)
-    return gates.check_synthetic(report, rows, good.TEST, TOOLSET, spec)
+    return gates.check_synthetic(report, rows, good.TEST, TOOLSET, spec, ENGLISH)
 
 
 def training(spec: GateSpec = DEFAULTS, **changes: Any) -> list[gates.Finding]:

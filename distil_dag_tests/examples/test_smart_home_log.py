@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from distil_dag.adapters.tasks.folder import read_task
-from distil_dag.core.normalise import request_key
+from distil_dag.core.normalise import ENGLISH
 from distil_dag.core.task import Task
 from distil_dag.core.tool_call import ToolCall, read_call, same_calls
 from distil_dag_tests.paths import EXAMPLES, ROOT
@@ -114,7 +114,7 @@ def test_it_is_the_log_of_four_weeks(rows: list[Row]) -> None:
 
 def test_requests_vary_and_some_come_again(own: list[Row]) -> None:
     words = [row.words for row in own]
-    assert len({request_key(text) for text in words}) >= 900
+    assert len({ENGLISH.key(text) for text in words}) >= 900
     assert 0.10 < 1 - len(set(words)) / len(words) < 0.25
 
 
@@ -189,7 +189,7 @@ def test_every_right_pattern_has_examples_to_learn_from(own: list[Row]) -> None:
 def test_the_test_holds_different_requests_of_every_tool(task: Task) -> None:
     assert task.test is not None
     assert len(task.test) == 200
-    assert len({request_key(case.request) for case in task.test}) == 200
+    assert len({ENGLISH.key(case.request) for case in task.test}) == 200
     tools = Counter(case.calls[0].name if case.calls else None for case in task.test)
     assert set(tools) == {None, *task.toolset.names}
     assert min(tools.values()) >= 5
@@ -208,12 +208,12 @@ def test_labels_follow_the_faults_and_leave_the_test_alone(task: Task, rows: lis
     assert task.test is not None
     assert task.labels is not None
     by_id = {row.id: row for row in rows}
-    tested = {request_key(case.request) for case in task.test}
+    tested = {ENGLISH.key(case.request) for case in task.test}
     assert len(task.labels) == 300
     for name, right in task.labels.items():
         assert right == (not by_id[name].fault)
         assert by_id[name].agent == "smart_home"
-        assert request_key(by_id[name].words) not in tested
+        assert ENGLISH.key(by_id[name].words) not in tested
     assert 0.6 < sum(task.labels.values()) / 300 < 0.8
 
 

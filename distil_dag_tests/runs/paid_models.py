@@ -13,7 +13,8 @@ from distil_dag.adapters.chat.meter import Meter, read_spending
 from distil_dag.adapters.chat.open_chat import kept_and_counted
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core import tables
-from distil_dag.core.task import ModelSpec, Settings, Task
+from distil_dag.core.settings import ModelSpec
+from distil_dag.core.task import Settings, Task
 from distil_dag.core.toolset import Toolset
 from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.store import StoreResource

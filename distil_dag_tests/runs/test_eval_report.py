@@ -28,7 +28,9 @@ from distil_dag.core.reports import (
     JudgeReport,
     SynthesisReport,
 )
-from distil_dag.core.task import EvaluationSpec, FileSource, ServingSpec, Settings, Task
+from distil_dag.core.settings import EvaluationSpec, ServingSpec
+from distil_dag.core.sources import FileSource
+from distil_dag.core.task import Settings, Task
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.store import StoreResource

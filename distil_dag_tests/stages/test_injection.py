@@ -13,7 +13,8 @@ import pytest
 
 from distil_dag.core.case import Example, Message, Trace
 from distil_dag.core.control_tokens import neutralise
-from distil_dag.core.task import JudgeSpec, SynthesisSpec
+from distil_dag.core.normalise import ENGLISH
+from distil_dag.core.settings import JudgeSpec, SynthesisSpec
 from distil_dag.core.tool_call import ToolCall, render_calls
 from distil_dag.stages.judging.judge import judge
 from distil_dag.stages.judging.relabelling import relabel
@@ -112,7 +113,7 @@ def relabelling(text: str) -> list[Prompt]:
 def call_first(text: str) -> list[Prompt]:
     catalogue = ValueCatalogue.learn(seeds(text), TOOLSET)
     plan = draw_plan(seeds(text), CellNames.learn(seeds(text), catalogue), 20, None)
-    asking = TeacherPrompts(plan[0], TOOLSET, catalogue, SynthesisSpec(exemplars=6))
+    asking = TeacherPrompts(plan[0], TOOLSET, catalogue, SynthesisSpec(exemplars=6), ENGLISH)
     found = [
         ask.prompt
         for mutator in directions(["length", "register", "indirectness", "word_order"])

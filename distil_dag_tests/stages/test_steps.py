@@ -9,8 +9,9 @@ from itertools import product
 import pytest
 
 from distil_dag.core.case import Example, Message, Trace
+from distil_dag.core.normalise import ENGLISH
 from distil_dag.core.reports import HoldoutReport, JudgeReport
-from distil_dag.core.task import JudgeSpec, SynthesisSpec, TestSpec
+from distil_dag.core.settings import JudgeSpec, SynthesisSpec, TestSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Verdict
@@ -76,7 +77,7 @@ def test_every_step_can_be_a_seed(log: list[Trace]) -> None:
         )
         for trace in log
     }  # fmt: skip
-    chosen = choose_seeds(log, passed, 20, 0)
+    chosen = choose_seeds(log, passed, 20, 0, ENGLISH)
     assert tools([trace for trace in log if trace.id in chosen]) == {"find": 10, "send": 10}
 
 

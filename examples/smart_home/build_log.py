@@ -27,7 +27,7 @@ from faults import Call, invented_call, wrong_call
 from household_words import PEOPLE, Household, households
 from sentences import Request, sample_question, sample_request
 
-from distil_dag.core.normalise import request_key
+from distil_dag.core.normalise import ENGLISH
 
 MODEL = "gpt-4.1-2025-04-14"
 SYSTEM = "You are the voice assistant of a smart home."
@@ -171,7 +171,7 @@ def _draw_test(logged: Sequence[Logged], rng: random.Random, size: int = 200) ->
     found: dict[str, Request] = {}
     for row in logged:
         if row.agent == "smart_home" and row.fault != "other_agent" and not _is_personal(row.request):
-            found.setdefault(request_key(row.request.words), row.request)
+            found.setdefault(ENGLISH.key(row.request.words), row.request)
     cells: dict[tuple[str, ...], list[Request]] = defaultdict(list)
     for key in sorted(found):
         request = found[key]
@@ -192,11 +192,11 @@ def _draw_labelled(
     logged: Sequence[Logged], test: Sequence[Request], rng: random.Random, size: int = 300
 ) -> list[int]:
     """Places of the smart home's rows that a reviewer marked; none repeats a request of the test."""
-    tested = {request_key(request.words) for request in test}
+    tested = {ENGLISH.key(request.words) for request in test}
     free = [
         place
         for place, row in enumerate(logged)
-        if row.agent == "smart_home" and request_key(row.request.words) not in tested
+        if row.agent == "smart_home" and ENGLISH.key(row.request.words) not in tested
     ]
     return sorted(rng.sample(free, min(size, len(free))))
 

@@ -14,7 +14,7 @@ from distil_dag.adapters.vllm.chat import ManagedChat
 from distil_dag.adapters.vllm.lease import Servers
 from distil_dag.adapters.vllm.server import command
 from distil_dag.core.case import Case
-from distil_dag.core.task import ModelSpec, ServingSpec
+from distil_dag.core.settings import ModelSpec, ServingSpec
 from distil_dag.stages.evaluating.answers import Answered
 from distil_dag.stages.ports import Progress, Prompt, quiet
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from distil_dag.adapters.run_store import RunStore
+from distil_dag.core.settings import BudgetSpec, PriceSpec
 from distil_dag.core.spending import Spending, Usage, calls_left, check, cost, money
-from distil_dag.core.task import BudgetSpec, PriceSpec
 
 FOLDER = "spending"
 

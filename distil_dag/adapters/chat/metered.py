@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from distil_dag.adapters.chat.meter import Line, Meter
-from distil_dag.core.task import ModelSpec
+from distil_dag.core.settings import ModelSpec
 from distil_dag.stages.ports import ChatModel, OnReply, OnScore, Prompt, Reply, Score, unheeded
 
 Request = TypeVar("Request")

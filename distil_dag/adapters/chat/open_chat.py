@@ -11,7 +11,7 @@ from distil_dag.adapters.chat.meter import Meter
 from distil_dag.adapters.chat.metered import counting_cached, metered_model
 from distil_dag.adapters.llamacpp.embedded_weights import embedded_batch_gguf, embedded_gguf
 from distil_dag.adapters.vllm.lease import Servers
-from distil_dag.core.task import ModelSpec
+from distil_dag.core.settings import ModelSpec
 from distil_dag.stages.ports import ChatModel
 
 

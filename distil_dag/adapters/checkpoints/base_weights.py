@@ -6,7 +6,7 @@ from pathlib import Path
 
 from distil_dag.adapters.llamacpp.embedded_weights import embedded_checkpoint, embedded_identity
 from distil_dag.adapters.run_store import weights_digest
-from distil_dag.core.task import StudentSpec
+from distil_dag.core.settings import StudentSpec
 
 # What a training needs of a Hub repository: safetensors weights, configuration, tokenizer.
 _WANTED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt"]

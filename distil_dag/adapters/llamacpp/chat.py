@@ -44,7 +44,7 @@ class LlamaCppChat(Closing):
         self._path = path
         self._name = name or path.stem.lower()
         self._engine = LlamaCppEngine(path, parallel, context, threads)
-        self._vocabulary = self._engine.vocabulary
+        self.vocabulary = self._engine.vocabulary
         self._turns = threading.RLock()
 
     def close(self) -> None:
@@ -74,7 +74,15 @@ class LlamaCppChat(Closing):
     def tokenize(self, text: str) -> list[int]:
         """Ids of a rendered prompt, control tokens recognised, begin token in front if there is one."""
         with self._turn():
-            return self._vocabulary.begin(self._vocabulary.tokenize(text, special=True))
+            return self.vocabulary.begin(self.vocabulary.tokenize(text, special=True))
+
+    def tokens(self, prompt: Prompt, text: str = "") -> list[int]:
+        """Ids of a prompt by the model's template, with its `prefill` and then `text`.
+
+        What messages hold is read as words, control tokens too. Raises ValueError where the template has no
+        place for the messages, and for a prompt that is empty or far beyond the context.
+        """
+        return self._join(self._template.pieces(prompt.messages, prompt.tools, prompt.prefill + text))
 
     def generate(self, prompts: Sequence[Prompt], arrived: OnReply = unheeded) -> list[Reply]:
         """One reply a prompt, in order; see the port. Equal prompts of a call get equal replies.
@@ -82,7 +90,7 @@ class LlamaCppChat(Closing):
         None is announced before the last is in: a reply's last bits depend on its company, so part
         of a batch must not be kept.
         """
-        return self._complete([(prompt, partial(self._tokens, prompt)) for prompt in prompts])
+        return self._complete([(prompt, partial(self.tokens, prompt)) for prompt in prompts])
 
     def complete_text(self, texts: Sequence[str], max_tokens: int) -> list[Reply]:
         """Greedy continuations of prompts that are rendered already; control tokens are recognised."""
@@ -113,7 +121,7 @@ class LlamaCppChat(Closing):
                     key = (tuple(tokens), replace(prompt, messages=(), tools=()))
                     if key not in jobs:
                         room = min(prompt.max_tokens, self._engine.limit - len(tokens))
-                        jobs[key] = Completion(tokens, room, prompt, self._vocabulary, self._grammar(prompt))
+                        jobs[key] = Completion(tokens, room, prompt, self.vocabulary, self._grammar(prompt))
                     keys.append(key)
                 except ValueError as error:
                     keys.append(Reply("", "error", error=str(error)))
@@ -135,8 +143,8 @@ class LlamaCppChat(Closing):
     def _grammar(self, prompt: Prompt) -> Grammar | None:
         if prompt.schema is None:
             return None
-        grammar = Grammar(json.dumps(prompt.schema), self._vocabulary)
-        for token in self._vocabulary.tokenize(prompt.prefill, special=False):
+        grammar = Grammar(json.dumps(prompt.schema), self.vocabulary)
+        for token in self.vocabulary.tokenize(prompt.prefill, special=False):
             if not grammar.allows(token):
                 raise ValueError("the prefill is not the beginning of anything that the schema allows")
             grammar.accept(token)
@@ -145,8 +153,8 @@ class LlamaCppChat(Closing):
     def _to_score(self, prompt: Prompt, text: str) -> tuple[tuple[int, ...], int] | None:
         """The whole sequence, and where the text begins in it; None if it can't be scored."""
         try:
-            before = self._tokens(prompt)
-            whole = self._fitting([*self._tokens(prompt, text), self._turn_end], room=False)
+            before = self.tokens(prompt)
+            whole = self._fitting([*self.tokens(prompt, text), self._turn_end], room=False)
         except ValueError:
             return None
         pairs = enumerate(zip(before, whole, strict=False))
@@ -155,7 +163,7 @@ class LlamaCppChat(Closing):
 
     @cached_property
     def _template(self) -> ChatTemplate:
-        words = self._vocabulary
+        words = self.vocabulary
         return ChatTemplate(
             self.chat_template, words.name(words.bos), words.name(words.eos), words.control_pattern
         )
@@ -171,10 +179,7 @@ class LlamaCppChat(Closing):
             closed = self._join(self._template.pieces(turns, goes_on=False))
         except ValueError:  # the template has no place for these turns
             closed = []
-        return next((t for t in reversed(closed) if self._vocabulary.ends(t)), self._vocabulary.eos)
-
-    def _tokens(self, prompt: Prompt, text: str = "") -> list[int]:
-        return self._join(self._template.pieces(prompt.messages, prompt.tools, prompt.prefill + text))
+        return next((t for t in reversed(closed) if self.vocabulary.ends(t)), self.vocabulary.eos)
 
     def _join(self, pieces: Sequence[Piece]) -> list[int]:
         size = sum(len(piece.text) for piece in pieces)
@@ -183,11 +188,9 @@ class LlamaCppChat(Closing):
                 f"the prompt has {size} characters, the context holds {self._engine.limit} tokens"
             )
         tokens = [
-            token
-            for piece in pieces
-            for token in self._vocabulary.tokenize(piece.text, special=piece.trusted)
+            token for piece in pieces for token in self.vocabulary.tokenize(piece.text, special=piece.trusted)
         ]
-        tokens = self._vocabulary.begin(tokens)
+        tokens = self.vocabulary.begin(tokens)
         if not tokens:
             raise ValueError("the prompt is empty")
         return tokens

@@ -23,7 +23,8 @@ from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.environment import SourceError, masked
 from distil_dag.core.case import Trace
 from distil_dag.core.run_key import RunKey
-from distil_dag.core.task import FileSource, SqlSource, Task
+from distil_dag.core.sources import FileSource, SqlSource
+from distil_dag.core.task import Task
 from distil_dag.stages.reading.records import FIELDS
 from distil_dag.stages.reading.strict_values import time_or_none
 

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from distil_dag.adapters.logs.intake import RawRecord
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable, expand, masked, unexpanded
 from distil_dag.core.run_key import RunKey
-from distil_dag.core.task import SqlSource
+from distil_dag.core.sources import SqlSource
 from distil_dag.stages.reading.records import FIELDS
 from distil_dag.stages.reading.strict_values import time_or_none
 

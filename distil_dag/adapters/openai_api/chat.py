@@ -8,6 +8,8 @@ from contextlib import closing
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from distil_dag.adapters.openai_api.endpoint import Endpoint, Patience
 from distil_dag.adapters.openai_api.errors import Fault
 from distil_dag.adapters.openai_api.pool import EndpointPool
@@ -17,7 +19,7 @@ from distil_dag.adapters.openai_api.wire import read_reply, request_body
 from distil_dag.adapters.system.closing import Closing
 from distil_dag.adapters.system.environment import expand
 from distil_dag.adapters.system.event_loop import BackgroundLoop
-from distil_dag.core.task import ModelSpec
+from distil_dag.core.settings import ModelSpec
 from distil_dag.stages.ports import OnReply, OnScore, Prompt, Reply, Score, unheeded
 
 Item = TypeVar("Item")
@@ -27,11 +29,20 @@ Result = TypeVar("Result")
 class EndpointChat(Closing):
     """Chat completions, as many at a time as the servers take; close it, or use it in a `with` block.
 
-    The key comes from the environment variable that `spec.api_key_env` names; an endpoint of one's own
-    may do without. `${NAME}` in an address is read from the environment as well. Several addresses serve
-    one model: calls go to the least busy one, and from one that fails to another. What is learnt of the
-    servers lives as long as the object. Calls go by the environment's proxy, unless the servers are on this
-    machine (`here`). Safe to share between threads. Raises ValueError for settings that can't be used.
+    Several addresses serve one model: calls go to the least busy one, and from one that fails to another.
+    What is learnt of the servers lives as long as the object. Safe to share between threads.
+
+    Args:
+        spec: The model; `${NAME}` in its addresses is read from the environment.
+        patience: How long a server is waited for, and how often a call is tried.
+        order: The order in which prompts are sent.
+        here: The servers are on this machine, so no proxy of the environment stands before them.
+        key: The servers' key. Without it the variable that `spec.api_key_env` names has it, and where that
+            is not set there is none.
+
+    Raises:
+        ValueError: The settings can't be used.
+
     """
 
     def __init__(
@@ -40,17 +51,18 @@ class EndpointChat(Closing):
         patience: Patience = Patience(),  # noqa: B008
         order: Callable[[Sequence[Prompt]], Sequence[int]] = by_beginning,
         here: bool = False,
+        key: SecretStr | None = None,
     ) -> None:
         if not spec.model or not spec.base_urls:
             raise ValueError(
                 f"a model of mode `{spec.mode}` needs `base_url`, the address of its server, and `model`, "
                 "the name that the server knows it by"
             )
-        key = os.environ.get(spec.api_key_env, "")
+        secret = key.get_secret_value() if key is not None else os.environ.get(spec.api_key_env, "")
         self._spec = spec
         self._order = order
         self._endpoints = [
-            Endpoint(address, spec.model, key, spec.max_in_flight, spec.timeout_seconds, patience, here)
+            Endpoint(address, spec.model, secret, spec.max_in_flight, spec.timeout_seconds, patience, here)
             for address in map(_address, spec.base_urls)
         ]
         self._pool = EndpointPool(self._endpoints, patience)

@@ -24,7 +24,9 @@ from distil_dag.adapters.tasks.located_yaml import (
 )
 from distil_dag.adapters.tasks.settings_errors import dotted, explain, path_of
 from distil_dag.core.case import HeldOut
-from distil_dag.core.task import FileSource, ModelSpec, Settings, SqlSource, StudentSpec, Task, TraceSource
+from distil_dag.core.settings import ModelSpec, StudentSpec
+from distil_dag.core.sources import FileSource, SqlSource, TraceSource
+from distil_dag.core.task import Settings, Task
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.case_files import read_cases
 

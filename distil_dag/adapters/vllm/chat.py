@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -15,9 +14,8 @@ from distil_dag.adapters.openai_api.endpoint import Endpoint, Patience
 from distil_dag.adapters.openai_api.errors import Fault
 from distil_dag.adapters.run_store import file_digest
 from distil_dag.adapters.vllm.lease import ServerLease, Servers
-from distil_dag.adapters.vllm.record import server_name
 from distil_dag.adapters.vllm.server import HOST, ServerError
-from distil_dag.core.task import ModelSpec
+from distil_dag.core.settings import ModelSpec
 from distil_dag.stages.ports import ModelUnreachableError, OnReply, OnScore, Prompt, Reply, Score, unheeded
 
 Request = TypeVar("Request")
@@ -120,8 +118,6 @@ class ManagedChat:
         if self._chat is None or address != self._address:
             if self._chat is not None:
                 self._chat.close()
-            variable = f"DISTIL_DAG_SERVER_KEY_{server_name(self._spec).upper()}"
-            os.environ[variable] = record.key.get_secret_value()
             # It was heard of a moment ago. Its supervisor knows better than a clock whether it comes back.
             patience = Patience(
                 known=math.inf,
@@ -129,8 +125,8 @@ class ManagedChat:
                 is_gone=self._lease.is_gone,
                 is_dying=self._lease.is_dying,
             )
-            served = {"mode": "attached", "base_url": address, "api_key_env": variable}
-            self._chat = EndpointChat(self._spec.model_copy(update=served), patience, here=True)
+            served = self._spec.model_copy(update={"mode": "attached", "base_url": address})
+            self._chat = EndpointChat(served, patience, here=True, key=record.key)
             self._address = address
         return self._chat
 

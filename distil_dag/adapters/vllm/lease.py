@@ -28,7 +28,7 @@ from distil_dag.adapters.vllm.record import (
     server_name,
 )
 from distil_dag.adapters.vllm.server import ServerError, command, health, log_tail
-from distil_dag.core.task import ModelSpec
+from distil_dag.core.settings import ModelSpec
 
 Say = Callable[[str], None]
 

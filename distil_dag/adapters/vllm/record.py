@@ -10,7 +10,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, Vali
 
 from distil_dag.adapters.system.atomic_files import write_whole
 from distil_dag.adapters.system.processes import ProcessMark
-from distil_dag.core.task import ModelSpec
+from distil_dag.core.settings import ModelSpec
 
 RECORD_FILE = "server.json"
 LOG_FILE = "vllm.log"

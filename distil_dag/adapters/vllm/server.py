@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from distil_dag.adapters.system.processes import ProcessMark, end, end_with_parent, session
-from distil_dag.core.task import ModelSpec
+from distil_dag.core.settings import ModelSpec
 
 HOST = "127.0.0.1"
 KEY_VARIABLE = "VLLM_API_KEY"

@@ -11,7 +11,8 @@ from typing import Any
 from distil_dag.core.case import Case
 from distil_dag.core.confidence import Confidence
 from distil_dag.core.evidence import ConfidenceReport, ConventionReport
-from distil_dag.core.task import EvaluationSpec
+from distil_dag.core.normalise import Normaliser
+from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.tool_call import Answer, ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating import label_noise as conventions
@@ -59,7 +60,12 @@ Results = Mapping[str, Mapping[int, Scored]]
 
 
 def disagreements(
-    student: str, scored: Results, log: Sequence[Case], toolset: Toolset, confidence: float
+    student: str,
+    scored: Results,
+    log: Sequence[Case],
+    toolset: Toolset,
+    confidence: float,
+    normaliser: Normaliser,
 ) -> ConventionReport:
     """Where the student and the labels differ, held against a log whose calls are trusted."""
     answers = [
@@ -76,7 +82,7 @@ def disagreements(
         )
         for place, item in scored[student].items()
     ]
-    return conventions.find_label_noise(answers, log, toolset, confidence)
+    return conventions.find_label_noise(answers, log, toolset, normaliser, confidence)
 
 
 def confidence(

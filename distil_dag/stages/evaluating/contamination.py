@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from distil_dag.core.case import Case
 from distil_dag.core.evidence import LeakageReport, RowsNearTest, SimilarityBand
 from distil_dag.core.leaks import find_copies, find_leaks, nearest
-from distil_dag.core.normalise import request_key
+from distil_dag.core.normalise import Normaliser
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.statistics import quantiles, wilson
 
@@ -22,6 +22,7 @@ def leakage(
     exact: Mapping[int, bool],
     toolset: Toolset,
     similarity: float,
+    normaliser: Normaliser,
     confidence: float = 0.95,
 ) -> LeakageReport:
     """The certificate: copies in each table, nearest similarities, and the student's score by them.
@@ -29,22 +30,22 @@ def leakage(
     `tables` are rows by name, of which `trained_on` were in the training mix; `exact` says of the test
     cases (by place) that the student answered whether it was right. `similarity` is the leak gate's.
     """
-    keys = [request_key(case.request) for case in test]
+    keys = [normaliser.key(case.request) for case in test]
     reached = [0.0] * len(test)
     described = []
     for name, rows in tables.items():
-        known = list(dict.fromkeys(request_key(row.request) for row in rows))
+        known = list(dict.fromkeys(normaliser.key(row.request) for row in rows))
         near = [nearest(key, known)[0] if known else 0.0 for key in keys]
         if name in trained_on:
             reached = [max(pair) for pair in zip(reached, near, strict=True)]
-        copies = len(find_copies(test, rows))
+        copies = len(find_copies(test, rows, normaliser))
         described.append(
             RowsNearTest(
                 table=name,
                 rows=len(rows),
                 trained_on=name in trained_on,
                 same_words=copies,
-                same_call=len(find_leaks(test, rows, toolset, similarity)) - copies,
+                same_call=len(find_leaks(test, rows, toolset, similarity, normaliser)) - copies,
                 nearest=dict(zip(("p50", "p90", "max"), quantiles(near, (0.5, 0.9, 1.0)), strict=True)),
             )
         )

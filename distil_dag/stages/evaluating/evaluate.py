@@ -10,8 +10,9 @@ from distil_dag.core.case import Case
 from distil_dag.core.confidence import Confidence
 from distil_dag.core.estimate import Estimate
 from distil_dag.core.evidence import LeakageReport
+from distil_dag.core.normalise import Normaliser
 from distil_dag.core.reports import CandidateReport, Comparison, EvalReport
-from distil_dag.core.task import EvaluationSpec, PriceSpec
+from distil_dag.core.settings import EvaluationSpec, PriceSpec
 from distil_dag.core.tool_call import Answer, parse_answer
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages import statistics
@@ -85,13 +86,15 @@ class Served(Protocol):
 class Learned:
     """What the student could learn from: rows by table, of which `trained_on` were in the training mix.
 
-    `log` are logged rows whose calls are trusted; `similarity` is that of the leak gate.
+    `log` are logged rows whose calls are trusted; `similarity` is that of the leak gate, and `normaliser`
+    tells which requests are the same.
     """
 
     tables: Mapping[str, Sequence[Case]]
     trained_on: frozenset[str]
     log: Sequence[Case]
     similarity: float
+    normaliser: Normaliser
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,7 @@ def evaluate(
         ],
         runtimes=runtimes(_software(candidates), CHECKPOINT, scored, toolset, spec),
         leakage=_leakage(test, learned, scored[student], toolset, spec) if learned else None,
-        conventions=disagreements(student, scored, learned.log, toolset, spec.confidence)
+        conventions=disagreements(student, scored, learned.log, toolset, spec.confidence, learned.normaliser)
         if learned
         else None,
         confidence=confidence(scored, TEACHER, spec, shipped.confidence, _price(shipped.price, reports)),
@@ -289,7 +292,14 @@ def _leakage(
 ) -> LeakageReport:
     exact = {place: item.score.exact for place, item in student.items()}
     return leakage(
-        test, learned.tables, learned.trained_on, exact, toolset, learned.similarity, spec.confidence
+        test,
+        learned.tables,
+        learned.trained_on,
+        exact,
+        toolset,
+        learned.similarity,
+        learned.normaliser,
+        spec.confidence,
     )
 
 

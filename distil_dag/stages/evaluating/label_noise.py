@@ -14,7 +14,7 @@ from typing import Any
 from distil_dag.core.case import Case
 from distil_dag.core.evidence import ConventionReport, Disagreement
 from distil_dag.core.leaks import nearest
-from distil_dag.core.normalise import request_key
+from distil_dag.core.normalise import Normaliser
 from distil_dag.core.tool_call import ToolCall, same_value
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating.metrics import Difference, call_differences
@@ -46,7 +46,11 @@ class Answers:
 
 
 def find_label_noise(
-    answers: Sequence[Answers], log: Sequence[Case], toolset: Toolset, confidence: float = 0.95
+    answers: Sequence[Answers],
+    log: Sequence[Case],
+    toolset: Toolset,
+    normaliser: Normaliser,
+    confidence: float = 0.95,
 ) -> ConventionReport:
     """All disagreements of the student with the labels, the most frequent first.
 
@@ -64,7 +68,7 @@ def find_label_noise(
             group = _kind(found), found.tool, found.argument
             groups[group].append((item, found))
             failures[-1].add(group)
-    evidence = _Log(log, toolset)
+    evidence = _Log(log, toolset, normaliser)
     described = {group: _described(group, members, evidence, toolset) for group, members in groups.items()}
     split = {group for group, row in described.items() if row.convention}
     aside = sum(kinds <= split for kinds in failures)
@@ -143,7 +147,8 @@ def _example(found: Difference) -> str:
 class _Log:
     """Trusted rows of the log, asked on which side of a difference they are."""
 
-    def __init__(self, rows: Sequence[Case], toolset: Toolset) -> None:
+    def __init__(self, rows: Sequence[Case], toolset: Toolset, normaliser: Normaliser) -> None:
+        self._key = normaliser.key
         # Tool -> the rows that call it once, with its arguments.
         self._of: dict[str, list[tuple[Case, dict[str, Any]]]] = defaultdict(list)
         for row in rows:
@@ -164,10 +169,10 @@ class _Log:
 
     def _tools(self, found: Difference, request: str) -> Iterator[_Side]:
         """Which of the two tools rows with much the same words call."""
-        key = request_key(request)
+        key = self._key(request)
         for tool in (found.expected, found.given):
             for row, _ in self._of[tool]:
-                if len(row.calls) == 1 and nearest(key, [request_key(row.request)])[0] >= _ALIKE:
+                if len(row.calls) == 1 and nearest(key, [self._key(row.request)])[0] >= _ALIKE:
                     yield (row.id, ""), tool == found.expected
 
     def _presence(self, found: Difference) -> Iterator[_Side]:

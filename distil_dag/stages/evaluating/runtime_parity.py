@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from distil_dag.core.estimate import Estimate
 from distil_dag.core.evidence import OtherPrompt, RuntimeReport
-from distil_dag.core.task import EvaluationSpec
+from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.tool_call import same_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages import statistics

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from distil_dag.core.confidence import Confidence
 from distil_dag.core.estimate import Estimate
 from distil_dag.core.evidence import ConfidenceReport, CoveragePoint
+from distil_dag.core.settings import EvaluationSpec, PriceSpec
 from distil_dag.core.spending import cost
-from distil_dag.core.task import EvaluationSpec, PriceSpec
 from distil_dag.stages.judging.likelihood.pu_learning import area
 from distil_dag.stages.statistics import area_interval, wilson
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from distil_dag.core.task import StudentSpec
+from distil_dag.core.settings import StudentSpec
 from distil_dag.stages.student.prompt import CHATML_CLOSE
 
 # Naming `.Tools` lets clients pass tools, and so get parsed calls back, without rendering them.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from distil_dag.core.case import Case
-from distil_dag.core.task import StudentSpec
+from distil_dag.core.settings import StudentSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.ports import Reply
 from distil_dag.stages.student.prompt import CHATML_CLOSE, CHATML_OPEN, render_prompt, student_messages

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from distil_dag.core.forecast import Forecast, Range
 from distil_dag.core.reports import SynthesisReport
+from distil_dag.core.settings import PriceSpec, SynthesisSpec
 from distil_dag.core.spending import Usage, cost
-from distil_dag.core.task import PriceSpec, SynthesisSpec
 from distil_dag.stages.forecasting.dry_run import Call, DryRun, PromptKind
 from distil_dag.stages.forecasting.rounds import expected_rounds
 from distil_dag.stages.synthesis.filters import DUPLICATE, SEED_COPY, TEST_LEAK

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from distil_dag.core.task import SynthesisSpec
+from distil_dag.core.settings import SynthesisSpec
 from distil_dag.stages.synthesis.generator import group_size, wanted_attempts
 
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from distil_dag.core.case import Example
-from distil_dag.core.normalise import request_key
+from distil_dag.core.normalise import ENGLISH, Normaliser
 from distil_dag.core.reports import JudgeReport
-from distil_dag.core.task import JudgeSpec
+from distil_dag.core.settings import JudgeSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.judging.judge import Judged, keep_apart
 from distil_dag.stages.splitting.stratified import pattern, proportional_shares
@@ -26,6 +26,7 @@ def set_aside(
     toolset: Toolset,
     similarity: float,
     earlier: Sequence[Example] = (),
+    normaliser: Normaliser = ENGLISH,
 ) -> tuple[Judged, JudgeReport]:
     """The same with `spec.set_aside` of its requests, 100 at most, as calibration cases, one a step.
 
@@ -41,9 +42,9 @@ def set_aside(
     """
     groups: dict[str, list[Example]] = defaultdict(list)
     for row in sorted([*judged.seeds, *judged.context], key=lambda row: row.id):
-        groups[request_key(row.request)].append(row)
+        groups[normaliser.key(row.request)].append(row)
     if earlier:
-        return _kept_apart(judged, report, earlier, toolset, similarity)
+        return _kept_apart(judged, report, earlier, toolset, similarity, normaliser)
     strict = {
         key: [text for call in rows[0].calls for text in toolset.problems(call, placeholders=False)]
         for key, rows in groups.items()
@@ -57,22 +58,28 @@ def set_aside(
         for key in _drawn(groups, size, spec.seed)
         for step in sorted({row.step for row in groups[key]})
     ]
-    return _kept_apart(judged, report, chosen, toolset, similarity)
+    return _kept_apart(judged, report, chosen, toolset, similarity, normaliser)
 
 
 def _kept_apart(
-    judged: Judged, report: JudgeReport, cases: Sequence[Example], toolset: Toolset, similarity: float
+    judged: Judged,
+    report: JudgeReport,
+    cases: Sequence[Example],
+    toolset: Toolset,
+    similarity: float,
+    normaliser: Normaliser,
 ) -> tuple[Judged, JudgeReport]:
-    chosen = {request_key(case.request) for case in cases}
-    left = chosen & {request_key(row.request) for row in [*judged.seeds, *judged.context]}
+    chosen = {normaliser.key(case.request) for case in cases}
+    left = chosen & {normaliser.key(row.request) for row in [*judged.seeds, *judged.context]}
     rest = replace(
         judged,
-        seeds=[row for row in judged.seeds if request_key(row.request) not in chosen],
-        context=[row for row in judged.context if request_key(row.request) not in chosen],
+        seeds=[row for row in judged.seeds if normaliser.key(row.request) not in chosen],
+        context=[row for row in judged.context if normaliser.key(row.request) not in chosen],
         calibration=sorted(cases, key=lambda row: row.id),
     )
     counts = {"seeds": len(rest.seeds), "passed_context": len(rest.context), "set_aside": len(left)}
-    return keep_apart(rest, report.model_copy(update=counts), rest.calibration, toolset, similarity)
+    counted = report.model_copy(update=counts)
+    return keep_apart(rest, counted, rest.calibration, toolset, similarity, normaliser)
 
 
 def _drawn(groups: Mapping[str, Sequence[Example]], size: int, seed: int) -> set[str]:

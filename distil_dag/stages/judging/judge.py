@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 
 from distil_dag.core.case import Case, Example, Trace
 from distil_dag.core.leaks import find_leaks
-from distil_dag.core.normalise import request_key
+from distil_dag.core.normalise import ENGLISH, Normaliser
 from distil_dag.core.reports import HoldoutReport, JudgeReport
-from distil_dag.core.task import JudgeSpec
+from distil_dag.core.settings import JudgeSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Verdict
@@ -60,6 +60,7 @@ def judge(
     progress: Progress = quiet,
     holdout: HoldoutReport | None = None,
     labels: Mapping[str, bool] | None = None,
+    normaliser: Normaliser = ENGLISH,
 ) -> tuple[Judged, JudgeReport]:
     """Split traces into seeds, context and unlabelled requests, with a verdict for each judged one.
 
@@ -71,7 +72,8 @@ def judge(
     where there is none, may correct rejected traces, with `spec.reader` what the passed traces teach.
     The `arbiter` picks among the proposals, else the judge does. What passed otherwise is context, and
     all other requests stay unlabelled. `labels` (trace id -> are its calls right?) only tell the report
-    how good the judge is. Nothing depends on the order of the traces.
+    how good the judge is; `normaliser` tells which requests are the same. Nothing depends on the order
+    of the traces.
     """
     logged = {trace.id: trace.calls for trace in traces}
     ordered, renames = undo_renames(sorted(traces, key=lambda trace: trace.id), toolset)
@@ -81,7 +83,9 @@ def judge(
     judging: Judge = (
         RubricJudge(toolset, model)
         if spec.kind == "rubric"
-        else LikelihoodJudge(_teaching(valid, chosen, spec.seed), toolset, model, spec.seed, progress)
+        else LikelihoodJudge(
+            _teaching(valid, chosen, spec.seed), toolset, model, normaliser, spec.seed, progress
+        )
     )
     on_result = _counting(progress, len(chosen), spec.min_score)
     judgements = judging.assess([(trace, trace.calls) for trace in chosen], on_result)
@@ -104,7 +108,7 @@ def judge(
             verdicts[trace.id] = _rejection(trace, *invalid[trace.id])
     verdicts = {key: _on_logged(verdict, logged[key]) for key, verdict in verdicts.items()}
     passed = [trace for trace in chosen if verdicts[trace.id].passed]
-    seeds = choose_seeds(passed, verdicts, spec.seeds, spec.seed)
+    seeds = choose_seeds(passed, verdicts, spec.seeds, spec.seed, normaliser)
     labelled = {trace.id for trace in passed}
     judged = Judged(
         seeds=[_example(trace, verdicts[trace.id], "seed") for trace in passed if trace.id in seeds],
@@ -123,14 +127,19 @@ def judge(
 
 
 def keep_apart(
-    judged: Judged, report: JudgeReport, test: Sequence[Case], toolset: Toolset, similarity: float
+    judged: Judged,
+    report: JudgeReport,
+    test: Sequence[Case],
+    toolset: Toolset,
+    similarity: float,
+    normaliser: Normaliser = ENGLISH,
 ) -> tuple[Judged, JudgeReport]:
     """The same without examples that repeat one of `test`: they go back to the unlabelled requests.
 
     The log's own near copies left with the test; a corrected call can make another.
     """
     examples = [*judged.seeds, *judged.context]
-    copies = {leak.row for leak in find_leaks(test, examples, toolset, similarity)}
+    copies = {leak.row for leak in find_leaks(test, examples, toolset, similarity, normaliser)}
     if not copies:
         return judged, report
     back = [case for case in examples if case.id in copies]
@@ -147,7 +156,9 @@ def keep_apart(
     return apart, report.model_copy(update=counts)
 
 
-def choose_seeds(passed: Sequence[Trace], verdicts: dict[str, Verdict], size: int, seed: int) -> set[str]:
+def choose_seeds(
+    passed: Sequence[Trace], verdicts: dict[str, Verdict], size: int, seed: int, normaliser: Normaliser
+) -> set[str]:
     """Ids of at most `size` traces, one a request and step, rare cells of tool and argument pattern first.
 
     Within a cell higher scores go first, by tenths and in random order within a tenth: beyond
@@ -155,7 +166,7 @@ def choose_seeds(passed: Sequence[Trace], verdicts: dict[str, Verdict], size: in
     """
     best: dict[tuple[str, int], Trace] = {}
     for trace in passed:
-        key = (request_key(trace.request), trace.step)
+        key = (normaliser.key(trace.request), trace.step)
         rival = best.get(key)
         if rival is None or (verdicts[rival.id].score or 0) < (verdicts[trace.id].score or 0):
             best[key] = trace

@@ -50,9 +50,9 @@ def judge_log(
         ValueError: where the judge can't learn from the log, or the committee can't propose.
 
     """
-    tools, spec = task.toolset, task.settings.judge
+    tools, spec, same = task.toolset, task.settings.judge, task.normaliser
     split, holdout = split_of(task, traces)
     judged, report = judge(split.rest, tools, spec, model, committee, arbiter, progress, holdout, task.labels)
-    judged, report = keep_apart(judged, report, split.test, tools, alike(task))
-    judged, report = set_aside(judged, report, spec, tools, alike(task), earlier)
+    judged, report = keep_apart(judged, report, split.test, tools, alike(task), same)
+    judged, report = set_aside(judged, report, spec, tools, alike(task), earlier, same)
     return JudgedLog(split, judged, report)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distil_dag.core.case import Case, Example
-from distil_dag.core.normalise import request_key
+from distil_dag.core.normalise import Normaliser
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.nlu.spans import contains, delexicalise, locate, surfaces, tokens
 
@@ -164,24 +164,30 @@ class ValueCatalogue:
         if kind and self.fits(kind, value):
             kind.add(value, _HINT_WEIGHT, "hint")
 
-    def mine(self, trusted: Sequence[Example], requests: Mapping[str, Sequence[str]]) -> None:
+    def mine(
+        self, trusted: Sequence[Example], requests: Mapping[str, Sequence[str]], normaliser: Normaliser
+    ) -> None:
         """Add the values that a tool's requests hold where a trusted one of the same words has its slot.
 
         "turn off the lights in the [room]" finds the guest room in "please turn off the lights in the
         guest room", whoever answered that how.
         """
-        plain = {tool: [" ".join(_content(text)) for text in texts] for tool, texts in requests.items()}
+
+        def content(text: str) -> list[str]:
+            return normaliser.key(text).split()
+
+        plain = {tool: [" ".join(content(text)) for text in texts] for tool, texts in requests.items()}
         # Words of one request alone may be its own mistake.
         seen = Counter(
             gram for texts in plain.values() for text in sorted(set(texts)) for gram in phrases(text)
         )
-        carrier_words = Counter(word for case in trusted for word in _content(delexicalise(case).carrier))
+        carrier_words = Counter(word for case in trusted for word in content(delexicalise(case).carrier))
         for case in trusted:
             template = delexicalise(case)
-            if len(template.slots) != 1 or len(_content(template.carrier)) < 4:
+            if len(template.slots) != 1 or len(content(template.carrier)) < 4:
                 continue
             (place, name), (start, end) = template.slots[0]
-            left, right = (" ".join(_content(part)) for part in (case.request[:start], case.request[end:]))
+            left, right = (" ".join(content(part)) for part in (case.request[:start], case.request[end:]))
             pattern = re.compile(f"{re.escape(left)} ?(.+?) ?{re.escape(right)}")
             for text in plain.get(case.calls[place].name, ()):
                 found = pattern.fullmatch(text)
@@ -244,10 +250,6 @@ def _shared(values: Mapping[Slot, set[str]]) -> list[tuple[Slot, ...]]:
 
 def _key(value: Any) -> str:
     return f"{type(value).__name__}:{' '.join(str(value).casefold().split())}"
-
-
-def _content(text: str) -> list[str]:
-    return request_key(text).split()
 
 
 def phrases(text: str) -> set[str]:

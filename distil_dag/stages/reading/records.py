@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distil_dag.core.case import Message, Trace
-from distil_dag.core.task import RecordFormat
+from distil_dag.core.sources import RecordFormat
 from distil_dag.core.tool_call import ToolCall, parse_answer
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.redaction import Redactor

@@ -1,6 +1,6 @@
 """The test leaves the log before anything else happens to it.
 
-Requests that say the same (see :func:`distil_dag.core.normalise.request_key`) leave as one
+Requests that say the same (see :class:`distil_dag.core.normalise.Normaliser`) leave as one
 group, so that no copy of a test request stays behind for the judge, the teacher or the trainer.
 Where an agent takes several steps for a request, each is a case of its own in that group.
 """
@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 from distil_dag.core.case import Case, HeldOut, Trace
 from distil_dag.core.leaks import find_leaks
-from distil_dag.core.normalise import request_key
+from distil_dag.core.normalise import ENGLISH, Normaliser
 from distil_dag.core.reports import HoldoutReport
-from distil_dag.core.task import Task, TestSpec
+from distil_dag.core.settings import TestSpec
+from distil_dag.core.task import Task
 from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.splitting.stratified import pattern, proportional_shares
@@ -59,7 +60,7 @@ def remaining(traces: Sequence[Trace], rows: Sequence[Mapping[str, str]]) -> lis
 def split_of(task: Task, traces: Sequence[Trace]) -> tuple[Holdout, HoldoutReport]:
     """The split of a task's own log, the same for everyone who asks; see :func:`hold_out`."""
     spec = task.settings.test
-    return hold_out(traces, task.test, spec, task.toolset, alike(task), task.test_labels)
+    return hold_out(traces, task.test, spec, task.toolset, alike(task), task.test_labels, task.normaliser)
 
 
 def hold_out(
@@ -69,6 +70,7 @@ def hold_out(
     toolset: Toolset,
     similarity: float = NEAR_COPY,
     labels: str = "frozen file",
+    normaliser: Normaliser = ENGLISH,
 ) -> tuple[Holdout, HoldoutReport]:
     """Split a log into a test and the rest, which holds no copy and no near copy of the test.
 
@@ -83,15 +85,17 @@ def hold_out(
     """
     groups: dict[str, list[Trace]] = defaultdict(list)
     for trace in sorted(traces, key=lambda trace: trace.id):
-        groups[request_key(trace.request)].append(trace)
+        groups[normaliser.key(trace.request)].append(trace)
     if frozen is None:
         cases = _draw(groups, spec, toolset)
         test = [HeldOut(**_content(case), production=case.calls) for case in cases]
     else:
-        test = [HeldOut(**_content(case), production=_production(groups, case)) for case in frozen]
-    keys = {request_key(case.request) for case in test}
-    staying = [trace for trace in traces if not keys & _request_keys(trace)]
-    copies = {leak.row for leak in find_leaks(test, staying, toolset, similarity)}
+        test = [
+            HeldOut(**_content(case), production=_production(groups, case, normaliser)) for case in frozen
+        ]
+    keys = {normaliser.key(case.request) for case in test}
+    staying = [trace for trace in traces if not keys & _request_keys(trace, normaliser)]
+    copies = {leak.row for leak in find_leaks(test, staying, toolset, similarity, normaliser)}
     rest = [trace for trace in staying if trace.id not in copies]
     report = HoldoutReport(
         test=len(test),
@@ -139,19 +143,22 @@ def _usual(rows: Sequence[Trace]) -> Trace:
     return min(rows, key=lambda trace: (-votes[calls_key(trace.calls)], trace.id))
 
 
-def _production(groups: dict[str, list[Trace]], case: Case) -> tuple[ToolCall, ...] | None:
+def _production(
+    groups: dict[str, list[Trace]], case: Case, normaliser: Normaliser
+) -> tuple[ToolCall, ...] | None:
     if isinstance(case, HeldOut) and case.production is not None:
         return case.production
-    rows = [row for row in groups.get(request_key(case.request), []) if row.step == case.step]
+    rows = [row for row in groups.get(normaliser.key(case.request), []) if row.step == case.step]
     if not rows:
         return None
     same = [trace for trace in rows if trace.request == case.request]
     return _usual(same or rows).calls
 
 
-def _request_keys(trace: Trace) -> set[str]:
+def _request_keys(trace: Trace, normaliser: Normaliser) -> set[str]:
     """Keys of all user turns: a test request answered in a trace's history is known as well."""
-    return {request_key(m.content) for m in trace.messages if m.role == "user"} | {request_key(trace.request)}
+    said = (message.content for message in trace.messages if message.role == "user")
+    return {normaliser.key(text) for text in (trace.request, *said)}
 
 
 def _content(case: Case) -> dict[str, object]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from distil_dag.core.case import Case, Example, Message
-from distil_dag.core.normalise import request_key
+from distil_dag.core.normalise import Normaliser
 from distil_dag.core.scripts import is_dense
-from distil_dag.core.task import SynthesisSpec
+from distil_dag.core.settings import SynthesisSpec
 from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.nlu.intent_slots import OUTSIDE, IntentSlotModel, tools_key
@@ -152,12 +152,13 @@ class Validator:
         catalogue: ValueCatalogue,
         labeller: IntentSlotModel,
         spec: SynthesisSpec,
+        normaliser: Normaliser,
     ) -> None:
         self.style = Style([case.request for case in trusted])
         self._toolset, self._vocabulary, self._labeller, self._spec = toolset, catalogue, labeller, spec
-        self._seeds = _Requests(trusted)
-        self._test = _Requests(test)
-        self._accepted = _Requests([])
+        self._seeds = _Requests(trusted, normaliser)
+        self._test = _Requests(test, normaliser)
+        self._accepted = _Requests([], normaliser)
         self._traces = _trace_terms(toolset)
 
     def read(self, drafts: Sequence[DraftRow]) -> list[IntentReading]:
@@ -296,22 +297,23 @@ class Validator:
 class _Requests:
     """Requests by normalised words and by call, to be searched for copies."""
 
-    def __init__(self, cases: Sequence[Case]) -> None:
+    def __init__(self, cases: Sequence[Case], normaliser: Normaliser) -> None:
+        self._key = normaliser.key
         self._calls: dict[str, set[str]] = {}
         self._keys: dict[str, list[str]] = {}
         for case in cases:
             self.add(case.request, case.calls)
 
     def add(self, request: str, calls: Sequence[ToolCall]) -> None:
-        key = request_key(request)
+        key = self._key(request)
         self._calls.setdefault(key, set()).add(calls_key(calls))
         self._keys.setdefault(calls_key(calls), []).append(key)
 
     def has(self, request: str) -> bool:
-        return request_key(request) in self._calls
+        return self._key(request) in self._calls
 
     def says_otherwise(self, request: str, calls: Sequence[ToolCall]) -> bool:
-        known = self._calls.get(request_key(request))
+        known = self._calls.get(self._key(request))
         return known is not None and calls_key(calls) not in known
 
     def nearest(self, request: str, calls: Sequence[ToolCall], similarity: float) -> str:
@@ -321,7 +323,7 @@ class _Requests:
         known = self._keys.get(calls_key(calls), [])
         for scorer in (fuzz.ratio, fuzz.token_sort_ratio):
             found = process.extractOne(
-                request_key(request), known, scorer=scorer, score_cutoff=100 * similarity
+                self._key(request), known, scorer=scorer, score_cutoff=100 * similarity
             )
             if found is not None:
                 return str(found[0])

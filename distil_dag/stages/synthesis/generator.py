@@ -21,8 +21,9 @@ from typing import Any
 
 from distil_dag.core.case import Case, Example
 from distil_dag.core.cells import Earlier
+from distil_dag.core.normalise import ENGLISH, Normaliser
 from distil_dag.core.reports import SynthesisReport
-from distil_dag.core.task import SynthesisSpec
+from distil_dag.core.settings import SynthesisSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.nlu.intent_slots import IntentSlotModel
@@ -112,19 +113,21 @@ def synthesize(
     teacher: ChatModel,
     progress: Progress = quiet,
     earlier: Earlier | None = None,
+    normaliser: Normaliser = ENGLISH,
 ) -> tuple[Synthetic, SynthesisReport]:
     """Rows under the conventions of the seeds, and the yield funnel.
 
     Of `context`, judged examples count as trusted beside the seeds; other cases lend only words, not
     their calls. `test` is read for leakage alone. With an `earlier` round the plan leans on the cells where
-    its student fails, and no row repeats one of its rows. The same inputs and replies give the same rows.
+    its student fails, and no row repeats one of its rows; `normaliser` tells what repeats. The same inputs
+    and replies give the same rows.
     Raises ValueError when there is no seed with words, or a mutator that does not exist.
     """
     if not any(tokens(seed.request) for seed in seeds):
         raise ValueError("no seeds to learn from: judge traces first, or lower `judge.min_score`")
     started = time.monotonic()
     progress(0, spec.rows, "learning the seeds' conventions")
-    maker = _Maker(seeds, context, test, toolset, spec, teacher, earlier)
+    maker = _Maker(seeds, context, test, toolset, spec, teacher, earlier, normaliser)
     stopped = maker.run(progress)
     reasons = Counter(row.reason for row in maker.rejected)
     report = SynthesisReport(
@@ -156,6 +159,7 @@ class _Maker:
         spec: SynthesisSpec,
         teacher: ChatModel,
         earlier: Earlier | None,
+        normaliser: Normaliser,
     ) -> None:
         self._toolset, self._spec, self._teacher = toolset, spec, teacher
         examples = [*seeds, *(case for case in context if isinstance(case, Example))]
@@ -166,10 +170,12 @@ class _Maker:
         self._described = described(called, toolset, Style([case.request for case in trusted]).clean)
         shown = [*trusted, *self._described]
         self._labeller = IntentSlotModel(shown)
-        self._vocabulary = _catalogue(trusted, words, toolset, self._labeller, spec, teacher)
+        self._vocabulary = _catalogue(trusted, words, toolset, self._labeller, spec, teacher, normaliser)
         self.names = CellNames.learn(trusted, self._vocabulary)
         hidden = canonical(test, toolset)
-        self._validator = Validator(trusted, hidden, toolset, self._vocabulary, self._labeller, spec)
+        self._validator = Validator(
+            trusted, hidden, toolset, self._vocabulary, self._labeller, spec, normaliser
+        )
         self._mutators = directions(spec.mutators)
         error_rates = ErrorRates(earlier.outcomes, self.names) if earlier else None
         self._shown, self._weakness, self._rows = shown, error_rates, spec.rows
@@ -178,7 +184,9 @@ class _Maker:
             self._validator.accept(row)
         # Drawn by the same seed, a second round would be the first one again.
         self._seed = f"{spec.seed}:{earlier.run}" if earlier else str(spec.seed)
-        self._asking = {c.name: TeacherPrompts(c, toolset, self._vocabulary, spec) for c in self.plan}
+        self._asking = {
+            c.name: TeacherPrompts(c, toolset, self._vocabulary, spec, normaliser) for c in self.plan
+        }
         self._transplants = {c.name: SlotSubstituter(c.cases, self._vocabulary) for c in self.plan}
         self.accepted: list[Example] = []
         self.rejected: list[Rejected] = []
@@ -358,6 +366,7 @@ def _catalogue(
     labeller: IntentSlotModel,
     spec: SynthesisSpec,
     teacher: ChatModel,
+    normaliser: Normaliser,
 ) -> ValueCatalogue:
     """Values of the trusted cases, hints from other requests, the schema's, and the teacher's."""
     catalogue = ValueCatalogue.learn(trusted, toolset)
@@ -368,7 +377,7 @@ def _catalogue(
             read.setdefault(tool, []).append(text)
             for name, value in (labeller.read_values(tool, text, _HINTS_FROM) or {}).items():
                 catalogue.hint((tool, name), value.casefold())
-    catalogue.mine(trusted, read)
+    catalogue.mine(trusted, read, normaliser)
     fill_ranges(catalogue)
     if spec.widen:
         propose_values(catalogue, teacher, words, spec.seed)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from distil_dag.core.case import Example
-from distil_dag.core.normalise import content_words, request_key, words
+from distil_dag.core.normalise import Normaliser, words
 from distil_dag.stages.nlu.spans import delexicalise
 
 
@@ -21,18 +21,18 @@ class Mutator:
     """
 
     name: str
-    distance: Callable[[Example], float]
+    distance: Callable[[Example, Normaliser], float]
 
 
-def _length(case: Example) -> float:
+def _length(case: Example, _: Normaliser) -> float:
     return float(len(words(case.request)))
 
 
-def _politeness(case: Example) -> float:
-    return float(len(words(case.request)) - len(content_words(case.request)))
+def _politeness(case: Example, normaliser: Normaliser) -> float:
+    return float(len(words(case.request)) - len(normaliser.content_words(case.request)))
 
 
-def _position(case: Example) -> float:
+def _position(case: Example, _: Normaliser) -> float:
     """Where the first value stands: 0 at the beginning, 1 at the end or nowhere."""
     template = delexicalise(case)
     return template.slots[0][1][0] / max(1, len(case.request)) if template.slots else 1.0
@@ -41,22 +41,22 @@ def _position(case: Example) -> float:
 _DIRECTIONS: dict[str, tuple[Mutator, ...]] = {
     "length": (
         Mutator("short", _length),
-        Mutator("long", lambda case: -_length(case)),
+        Mutator("long", lambda case, said: -_length(case, said)),
     ),
     "register": (
-        Mutator("polite", lambda case: -_politeness(case)),
+        Mutator("polite", lambda case, said: -_politeness(case, said)),
         Mutator("curt", _politeness),
     ),
     "indirectness": (
         # Sentences that do not begin with the command itself.
-        Mutator("indirect", lambda case: -float(words(case.request)[:1] in (["i"], ["it's"]))),
+        Mutator("indirect", lambda case, _: -float(words(case.request)[:1] in (["i"], ["it's"]))),
     ),
     "word_order": (
         Mutator("value first", _position),
-        Mutator("value last", lambda case: -_position(case)),
+        Mutator("value last", lambda case, said: -_position(case, said)),
     ),
 }  # fmt: skip
-PLAIN = Mutator("plain", lambda case: 0.0)
+PLAIN = Mutator("plain", lambda case, _: 0.0)
 NAMES = tuple(_DIRECTIONS)
 
 
@@ -72,15 +72,16 @@ def directions(names: Sequence[str]) -> list[Mutator]:
 
 
 def choose_exemplars(
-    cases: Sequence[Example], mutator: Mutator, count: int, rng: random.Random
+    cases: Sequence[Example], mutator: Mutator, count: int, rng: random.Random, normaliser: Normaliser
 ) -> list[Example]:
     """At most `count` cases for a prompt: drawn from the half that shows the direction best."""
     shuffled = sorted(cases, key=lambda case: case.id)
     rng.shuffle(shuffled)
     if mutator is not PLAIN:
-        shuffled = sorted(shuffled, key=mutator.distance)[: max(count, (len(shuffled) + 1) // 2)]
+        ranked = sorted(shuffled, key=lambda case: mutator.distance(case, normaliser))
+        shuffled = ranked[: max(count, (len(shuffled) + 1) // 2)]
         rng.shuffle(shuffled)
     unlike: dict[str, Example] = {}
     for case in shuffled:
-        unlike.setdefault(request_key(case.request), case)
+        unlike.setdefault(normaliser.key(case.request), case)
     return list(unlike.values())[:count]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from distil_dag.core.case import Example, Message
-from distil_dag.core.task import SynthesisSpec
+from distil_dag.core.normalise import Normaliser
+from distil_dag.core.settings import SynthesisSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.nlu.spans import locate
@@ -38,15 +39,23 @@ class Ask:
 class TeacherPrompts:
     """Asks for requests of one cell; prompts made by one :meth:`asks` share all but their last turn."""
 
-    def __init__(self, cell: Cell, toolset: Toolset, catalogue: ValueCatalogue, spec: SynthesisSpec) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        toolset: Toolset,
+        catalogue: ValueCatalogue,
+        spec: SynthesisSpec,
+        normaliser: Normaliser,
+    ) -> None:
         self._toolset, self._vocabulary, self._spec = toolset, catalogue, spec
+        self._normaliser = normaliser
         # Requests that lean on earlier turns say nothing about what to say without them.
         self._cases = [case for case in cell.cases if all(m.role == "system" for m in history(case))]
         self.possible = bool(self._cases) and len(cell.tools) <= 1
 
     def asks(self, count: int, mutator: Mutator, rng: random.Random) -> list[Ask]:
         """`count` asks with the same exemplars and different calls."""
-        exemplars = choose_exemplars(self._cases, mutator, self._spec.exemplars, rng)
+        exemplars = choose_exemplars(self._cases, mutator, self._spec.exemplars, rng, self._normaliser)
         shown = [Message(role="system", content=self._instruction(mutator))]
         for case in exemplars:
             shown.append(Message(role="user", content=call_line(case.calls)))

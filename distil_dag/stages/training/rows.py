@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distil_dag.core.case import Example
-from distil_dag.core.task import StudentSpec, TrainingSpec
+from distil_dag.core.settings import StudentSpec, TrainingSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.student.prompt import CHATML_OPEN, completion, render_prompt, student_messages
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from distil_dag.core.task import TrainingSpec
+from distil_dag.core.settings import TrainingSpec
 from distil_dag.stages.ports import Progress
 from distil_dag.stages.training.layer_pruning import blocks
 from distil_dag.stages.training.padding_free import allow, pack

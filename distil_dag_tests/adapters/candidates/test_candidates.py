@@ -15,7 +15,7 @@ from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.vllm.lease import Servers
 from distil_dag.core import tables
 from distil_dag.core.case import Case, Example, HeldOut, Message, Trace
-from distil_dag.core.task import EvaluationSpec
+from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.tool_call import CLOSE_TAG, ToolCall, parse_answer, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.runs.evaluation_plan import cases_as_jsonl, plan_evaluation

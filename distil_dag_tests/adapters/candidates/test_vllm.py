@@ -16,7 +16,7 @@ from distil_dag.adapters.vllm.lease import Servers
 from distil_dag.adapters.vllm.record import RECORD_FILE, ServerRecord
 from distil_dag.adapters.vllm.server import ServerError
 from distil_dag.core.case import Case, Message
-from distil_dag.core.task import ServingSpec
+from distil_dag.core.settings import ServingSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating.answers import Answered
 from distil_dag.stages.student.prompt import CHATML_CLOSE, CHATML_OPEN, CLOSED_BOOK_TEMPLATE

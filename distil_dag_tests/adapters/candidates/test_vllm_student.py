@@ -13,7 +13,7 @@ from distil_dag.adapters.llamacpp.embedded_weights import embedded_checkpoint
 from distil_dag.adapters.vllm.lease import Servers
 from distil_dag.adapters.vllm.record import RECORD_FILE, ServerRecord
 from distil_dag.core.case import Case, Message
-from distil_dag.core.task import ModelSpec, ServingSpec
+from distil_dag.core.settings import ModelSpec, ServingSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.student.prompt import OPEN_BOOK_TEMPLATE

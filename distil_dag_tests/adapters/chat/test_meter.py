@@ -10,8 +10,8 @@ import pytest
 from distil_dag.adapters.chat.meter import Meter, read_spending, run_meter
 from distil_dag.adapters.chat.metered import metered_model
 from distil_dag.adapters.run_store import RunStore
+from distil_dag.core.settings import BudgetSpec, ModelSpec, PriceSpec
 from distil_dag.core.spending import BudgetReachedError, Usage, calls_left, check, cost
-from distil_dag.core.task import BudgetSpec, ModelSpec, PriceSpec
 from distil_dag.stages.ports import OnReply, OnScore, Prompt, Reply, Score, unheeded
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from distil_dag.adapters.logs.files import FileLog
 from distil_dag.adapters.logs.intake import QUARANTINE, TRACES, Intake, RawRecord
 from distil_dag.core.run_key import RunKey
-from distil_dag.core.task import FileSource, Settings, Task
+from distil_dag.core.sources import FileSource
+from distil_dag.core.task import Settings, Task
 
 TOOL = {
     "type": "function",

@@ -11,7 +11,7 @@ import resource, sys
 from pathlib import Path
 from distil_dag.adapters.chat.open_chat import open_chat
 from distil_dag.core.case import Message
-from distil_dag.core.task import ModelSpec
+from distil_dag.core.settings import ModelSpec
 from distil_dag.stages.ports import Prompt
 
 url, folder, size, limit, timeout = sys.argv[1:]

@@ -14,7 +14,7 @@ import pytest
 from distil_dag.adapters.openai_api.chat import EndpointChat
 from distil_dag.adapters.openai_api.endpoint import Patience
 from distil_dag.core.case import Message
-from distil_dag.core.task import ModelSpec
+from distil_dag.core.settings import ModelSpec
 from distil_dag.stages.ports import ModelUnreachableError, Prompt, Reply
 from distil_dag_tests.adapters.openai_api.faulty_server import (
     DISCONNECT,

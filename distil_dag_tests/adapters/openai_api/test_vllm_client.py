@@ -8,7 +8,7 @@ import math
 import pytest
 
 from distil_dag.core.case import Message
-from distil_dag.core.task import ModelSpec
+from distil_dag.core.settings import ModelSpec
 from distil_dag.stages.ports import ChatModel, Prompt
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800)]

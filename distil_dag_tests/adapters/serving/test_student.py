@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from distil_dag.adapters.serving.decoder import CallDecoder
 from distil_dag.adapters.serving.student import Student
 from distil_dag.core.case import Case, Message
 from distil_dag.core.confidence import Confidence
-from distil_dag.core.task import EvaluationSpec
+from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.tool_call import ToolCall, parse_answer, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.runs.confidence import measure_confidence
@@ -154,11 +155,15 @@ def test_two_thousand_generated_cases(make: Make) -> None:
     assert total["recomputed"] > 0
 
 
-def test_without_trust_everything_is_computed_again_and_comes_out_the_same(make: Make) -> None:
+def test_without_trust_everything_is_computed_again_and_comes_out_the_same(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is not measured is not trusted.
+    monkeypatch.setattr(CallDecoder, "measure_margin", lambda *_, **__: np.inf)
     draw = random.Random(5)
     tools = toolset(draw)
     student = make(tools, habits(draw, tools, may_decline=False))
-    student._decoder.margin = np.inf
+    assert student.margin == np.inf
     found = compare(student, tools, [request(draw) for _ in range(10)])
     assert found["different"] == found["invalid"] == 0
     assert found["recomputed"] > 10

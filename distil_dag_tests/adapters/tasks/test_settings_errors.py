@@ -96,7 +96,7 @@ def test_one_mistake_in_the_settings(folder: Path, text: str, expected: str) -> 
         ("name: lamp\ntraces:\n  kind: csv\n", "task.yaml:3: traces.kind: 'csv' is not allowed"),
         (
             "name: lamp\ntraces:\n  kind: files\n",
-            "task.yaml:2: traces.path: is missing: folder, file or glob",
+            "task.yaml:2: traces.path: is missing: file, folder or glob",
         ),
         (
             "name: lamp\ntraces:\n  kind: files\n  path: x\n  table: t\n",
@@ -123,7 +123,10 @@ def test_settings_that_are_no_task(folder: Path, text: str, expected: str) -> No
 
 def test_empty_settings_miss_what_is_required(folder: Path) -> None:
     (folder / "task.yaml").write_text("# nothing yet\n")
-    assert mistakes(folder) == ["task.yaml: name: is missing", "task.yaml: traces: is missing"]
+    assert mistakes(folder) == [
+        "task.yaml: name: is missing: letters, digits, `_` and `-`",
+        "task.yaml: traces: is missing: where the log of the agent is",
+    ]
 
 
 def test_a_self_referring_or_exploding_document_is_refused_quietly(folder: Path) -> None:

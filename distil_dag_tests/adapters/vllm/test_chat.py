@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 
 from distil_dag.adapters.chat.open_chat import open_chat
@@ -19,7 +20,7 @@ from distil_dag.adapters.vllm.lease import Servers
 from distil_dag.adapters.vllm.record import RECORD_FILE, ServerRecord
 from distil_dag.adapters.vllm.server import ServerError
 from distil_dag.core.case import Message
-from distil_dag.core.task import ModelSpec
+from distil_dag.core.settings import ModelSpec
 from distil_dag.stages.ports import Prompt, Reply
 from distil_dag_tests.paths import FAKE_VLLM
 
@@ -61,6 +62,23 @@ def test_replies_that_are_known_start_no_server(servers: Servers, tmp_path: Path
         assert [reply.text for reply in chat.generate(prompts(*texts))] == backwards(*texts)
         assert chat.identity == first == "a/model@main"
     assert not other.logs
+
+
+def test_the_servers_key_stays_between_client_and_server(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "of another service")
+    caplog.set_level("DEBUG")
+    with open_chat(spec(), None, servers) as chat:
+        assert [reply.text for reply in chat.generate(prompts("a request"))] == backwards("a request")
+        record = record_of(servers)
+        assert record is not None
+        key = record.key.get_secret_value()
+        assert key
+        assert key not in " ".join(os.environ.values())
+        assert key not in repr((chat, vars(chat)))
+        assert key not in repr(psutil.Process().cmdline())
+    assert key not in caplog.text
 
 
 def test_no_proxy_comes_between(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:

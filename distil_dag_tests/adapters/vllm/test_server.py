@@ -11,19 +11,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 from pydantic import SecretStr
 
+from distil_dag.adapters.system.locks import locked
 from distil_dag.adapters.system.processes import ProcessMark, session
 from distil_dag.adapters.vllm import lease as server_lease
 from distil_dag.adapters.vllm.lease import ServerLease, Servers, clean_up
-from distil_dag.adapters.vllm.record import RECORD_FILE, ServerRecord
+from distil_dag.adapters.vllm.record import RECORD_FILE, START_LOCK, ServerRecord
 from distil_dag.adapters.vllm.server import ServerError, command
-from distil_dag.core.task import ModelSpec
+from distil_dag.core.settings import ModelSpec
 from distil_dag_tests.paths import FAKE_VLLM
 
 # A process of its own that uses the server until it is ended.
@@ -31,7 +32,8 @@ _USER = """
 import sys, time
 from pathlib import Path
 from distil_dag.adapters.vllm.lease import Servers
-from distil_dag.core.task import ModelSpec
+from distil_dag.core.settings import ModelSpec
+from distil_dag.core.settings import ModelSpec
 
 root, spec, run = Path(sys.argv[1]), ModelSpec.model_validate_json(sys.argv[2]), sys.argv[3]
 with Servers(root, run).lease(spec) as lease:
@@ -233,15 +235,17 @@ def test_two_that_start_do_not_wait_for_each_other(servers: Servers, monkeypatch
         with run.lease(spec()) as lease:
             ServerRecord(state="stopped", supervisor=gone, port=1, key=SecretStr("")).write(lease.log.parent)
     together = threading.Barrier(2)
-    bury = server_lease._remove_dead
 
-    def bury_together(folder: Path) -> None:
+    @contextmanager
+    def locked_together(path: Path, *kind: int) -> Iterator[None]:
         """Each goes on when the other holds a lock as well; a deadlock needs no more."""
-        with suppress(threading.BrokenBarrierError):
-            together.wait(1)
-        bury(folder)
+        with locked(path, *kind):
+            if path.name == START_LOCK:
+                with suppress(threading.BrokenBarrierError):
+                    together.wait(1)
+            yield
 
-    monkeypatch.setattr(server_lease, "_remove_dead", bury_together)
+    monkeypatch.setattr(server_lease, "locked", locked_together)
     states: list[str] = []
 
     def use(run: Servers) -> None:

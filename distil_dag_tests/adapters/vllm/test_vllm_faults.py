@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from distil_dag.adapters.vllm.lease import Servers
-from distil_dag.core.task import ModelSpec
+from distil_dag.core.settings import ModelSpec
 from distil_dag.stages.ports import ChatModel
 from distil_dag_tests.adapters.openai_api.asking_process import asking, place_of
 from distil_dag_tests.adapters.openai_api.faulty_server import DISCONNECT, TRUNCATE, Server

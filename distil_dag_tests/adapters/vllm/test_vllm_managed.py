@@ -23,7 +23,7 @@ from distil_dag.adapters.vllm.lease import Servers
 from distil_dag.adapters.vllm.record import RECORD_FILE, ServerRecord
 from distil_dag.adapters.vllm.server import ServerError
 from distil_dag.core.case import Message
-from distil_dag.core.task import GateName, ModelSpec
+from distil_dag.core.settings import GateName, ModelSpec
 from distil_dag.stages.ports import ChatModel, Prompt, Reply, unheeded
 from distil_dag_tests.runs.household_task import write_household
 

@@ -11,7 +11,7 @@ import pytest
 from distil_dag.adapters.candidates.baselines import LookupCandidate, ProductionCandidate
 from distil_dag.core.case import Case, HeldOut, Message
 from distil_dag.core.reports import EvalReport
-from distil_dag.core.task import EvaluationSpec
+from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.tool_call import ToolCall, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating.answers import Answered

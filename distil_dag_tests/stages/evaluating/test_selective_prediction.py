@@ -10,7 +10,7 @@ import pytest
 
 from distil_dag.core.confidence import PREFIX, Confidence
 from distil_dag.core.reports import EvalReport
-from distil_dag.core.task import EvaluationSpec, PriceSpec
+from distil_dag.core.settings import EvaluationSpec, PriceSpec
 from distil_dag.core.tool_call import render_calls
 from distil_dag.stages.evaluating.answers import Answered
 from distil_dag.stages.evaluating.calibration import calibrated

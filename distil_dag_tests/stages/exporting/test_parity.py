@@ -6,7 +6,9 @@ import pytest
 
 from distil_dag.core.case import Case, Message
 from distil_dag.core.reports import GgufFile, TrainReport
-from distil_dag.core.task import Settings, SqlSource, StudentSpec, Task
+from distil_dag.core.settings import StudentSpec
+from distil_dag.core.sources import SqlSource
+from distil_dag.core.task import Settings, Task
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.exporting.model_card import lineage_document, model_card
 from distil_dag.stages.exporting.modelfile import modelfile

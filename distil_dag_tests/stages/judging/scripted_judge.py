@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from distil_dag.core.task import JudgeSpec
+from distil_dag.core.settings import JudgeSpec
 from distil_dag.stages.ports import OnReply, Prompt, Reply, unheeded
 from distil_dag_tests.stages.household_log import SilentModel
 

@@ -10,9 +10,9 @@ import pytest
 
 from distil_dag.core.case import Example, Message
 from distil_dag.core.leaks import find_leaks
-from distil_dag.core.normalise import request_key
+from distil_dag.core.normalise import ENGLISH
 from distil_dag.core.reports import HoldoutReport, JudgeReport
-from distil_dag.core.task import JudgeSpec
+from distil_dag.core.settings import JudgeSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Verdict
@@ -73,8 +73,8 @@ def test_no_row_that_stays_says_what_was_set_aside() -> None:
     found, _ = set_aside(judged, REPORT, JudgeSpec(set_aside=0.5), TOOLS, 0.95)
     assert len(found.calibration) == 100
     rest = [*found.seeds, *found.context]
-    assert len({request_key(case.request) for case in found.calibration}) == 100
-    assert not find_leaks(found.calibration, rest, TOOLS, 0.95)
+    assert len({ENGLISH.key(case.request) for case in found.calibration}) == 100
+    assert not find_leaks(found.calibration, rest, TOOLS, 0.95, ENGLISH)
 
 
 @pytest.mark.parametrize(("count", "share"), [(150, 0.1), (1000, 0.0)])

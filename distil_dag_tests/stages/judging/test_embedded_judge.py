@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from distil_dag.core.task import JudgeSpec, ModelSpec
+from distil_dag.core.settings import JudgeSpec, ModelSpec
 from distil_dag.stages.judging.agreement import agreement
 from distil_dag.stages.judging.judge import judge
 from distil_dag_tests.stages.household_log import TOOLSET, faulty_log

@@ -8,7 +8,7 @@ import pytest
 
 from distil_dag.adapters.llamacpp.embedded_weights import embedded_gguf
 from distil_dag.core.case import Message
-from distil_dag.core.task import JudgeSpec
+from distil_dag.core.settings import JudgeSpec
 from distil_dag.stages.judging.judge import judge
 from distil_dag.stages.ports import OnReply, OnScore, Prompt, Reply, Score, unheeded
 from distil_dag_tests.stages.hostile import HOSTILE

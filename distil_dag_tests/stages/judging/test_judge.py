@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from distil_dag.core.case import Message, Trace
-from distil_dag.core.normalise import request_key
+from distil_dag.core.normalise import ENGLISH
 from distil_dag.core.reports import JudgeReport
 from distil_dag.core.tool_call import NO_CALL_TEXT, render_calls
 from distil_dag.core.toolset import Toolset
@@ -53,7 +53,7 @@ def test_every_trace_ends_in_one_table_and_has_a_verdict(quarter) -> None:
     assert sorted(row.id for table in tables for row in table) == sorted(row.id for row in log)
     assert {v.trace_id for v in judged.verdicts} == {row.id for row in log}
     assert all(row.calls == () for row in judged.unlabelled)
-    assert report.seeds == len(judged.seeds) == len({request_key(s.request) for s in judged.seeds}) <= 60
+    assert report.seeds == len(judged.seeds) == len({ENGLISH.key(s.request) for s in judged.seeds}) <= 60
     assert report.judged == report.seeds + report.passed_context + report.rejected + report.unjudged
     assert sum(report.score_histogram) == report.judged
     assert all(v.reason and v.explanation and "likelihood" in v.judge for v in judged.verdicts)
@@ -212,8 +212,8 @@ def test_the_model_is_heard_where_it_helps() -> None:
     assert agreement(judged.verdicts, right)["auc"] > agreement(plain.verdicts, right)["auc"]
     for prompt in model.asked:
         *examples, asked = prompt.messages[0].content.split("Request: ")[1:]
-        assert request_key(asked.removesuffix("\nCall:")) not in {
-            request_key(example.split("\nCall: ")[0]) for example in examples
+        assert ENGLISH.key(asked.removesuffix("\nCall:")) not in {
+            ENGLISH.key(example.split("\nCall: ")[0]) for example in examples
         }
 
 

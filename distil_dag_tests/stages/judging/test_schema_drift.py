@@ -7,7 +7,7 @@ import random
 import pytest
 
 from distil_dag.core.case import Message, Trace
-from distil_dag.core.task import JudgeSpec
+from distil_dag.core.settings import JudgeSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.judging.judge import judge

@@ -8,8 +8,9 @@ import pytest
 
 from distil_dag.core.case import Case, HeldOut, Message
 from distil_dag.core.evidence import ConventionReport, Disagreement
+from distil_dag.core.normalise import ENGLISH, Normaliser
 from distil_dag.core.reports import EvalReport
-from distil_dag.core.task import EvaluationSpec
+from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.tool_call import ToolCall, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating.evaluate import CHECKPOINT, Learned, Shipped, evaluate
@@ -50,7 +51,7 @@ def measured(
     """A student that is right but where `given` says otherwise, and a checkpoint that is right."""
     right = {item.id: render_calls(item.calls) for item in test}
     answers = right | {id: render_calls(calls) for id, calls in given.items()}
-    learned = Learned(tables or {"seeds": log}, frozenset({"seeds"}), log, similarity=0.95)
+    learned = Learned(tables or {"seeds": log}, frozenset({"seeds"}), log, 0.95, ENGLISH)
     candidates = [Scripted("student Q8_0", dict(answers)), Scripted(CHECKPOINT, dict(right))]
     report, _ = evaluate(test, TOOLS, candidates, SPEC, learned=learned, shipped=Shipped(["student Q8_0"]))
     return report
@@ -161,9 +162,19 @@ def test_a_disagreement_names_who_answers_alike() -> None:
     test = [case("t1", "cosy light", mood="cosy")]
     plain = render_calls([ToolCall(name="light_on")])
     candidates = [Scripted(name, {"t1": plain}) for name in ("student", "student f16", "teacher")]
-    learned = Learned({}, frozenset(), [], 0.95)
+    learned = Learned({}, frozenset(), [], 0.95, ENGLISH)
     report, _ = evaluate(test, TOOLS, [*candidates, Scripted("other", {"t1": "no"})], SPEC, learned=learned)
     assert only(report).others == {"teacher": 1}
+
+
+def test_a_copy_of_the_test_is_one_in_the_language_of_the_users() -> None:
+    test, log = case("t1", "licht an", room="flur"), case("s1", "hey olga, licht an bitte", room="flur")
+    found = []
+    for normaliser in (ENGLISH, Normaliser(("hey olga", "bitte"))):
+        learned = Learned({"seeds": [log]}, frozenset({"seeds"}), [log], 0.95, normaliser)
+        student = Scripted("student", {"t1": "none"})
+        found.append(evaluate([test], TOOLS, [student], SPEC, learned=learned)[0].leakage)
+    assert [report.tables[0].same_words for report in found if report] == [0, 1]
 
 
 def test_what_quantising_costs_is_paired_with_the_checkpoint() -> None:
@@ -180,7 +191,7 @@ def test_what_quantising_costs_is_paired_with_the_checkpoint() -> None:
 def test_other_cases_are_cases() -> None:
     """Plain cases, without what production said, are enough for a log."""
     log = [Case(id="l", messages=(Message(role="user", content="light"),))]
-    learned = Learned({"seeds": log}, frozenset({"seeds"}), log, 0.95)
+    learned = Learned({"seeds": log}, frozenset({"seeds"}), log, 0.95, ENGLISH)
     report, _ = evaluate(
         [case("t", "light")], TOOLS, [Scripted("student", {"t": "x"})], SPEC, learned=learned
     )

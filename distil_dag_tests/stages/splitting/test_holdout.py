@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distil_dag.core.case import Case, Message, Trace
-from distil_dag.core.normalise import request_key
-from distil_dag.core.task import TestSpec
+from distil_dag.core.normalise import ENGLISH
+from distil_dag.core.settings import TestSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.splitting.holdout import hold_out
 from distil_dag.stages.splitting.stratified import fair_shares, pattern, proportional_shares, stratified
@@ -31,9 +31,9 @@ LOGS = st.lists(st.tuples(WORDS, st.sampled_from(["turn_on", "turn_off", ""])), 
 @given(LOGS, st.integers(1, 20), st.randoms(use_true_random=False))
 def test_no_test_key_stays_and_the_order_of_rows_does_not_matter(log: list[Trace], size: int, rng) -> None:
     split, report = hold_out(log, None, TestSpec(size=size), TOOLSET)
-    keys = {request_key(case.request) for case in split.test}
-    assert not keys & {request_key(row.request) for row in split.rest}
-    assert len(keys) == len(split.test) <= min(size, 0.2 * len({request_key(t.request) for t in log}))
+    keys = {ENGLISH.key(case.request) for case in split.test}
+    assert not keys & {ENGLISH.key(row.request) for row in split.rest}
+    assert len(keys) == len(split.test) <= min(size, 0.2 * len({ENGLISH.key(t.request) for t in log}))
     assert len(split.rest) >= 0.8 * len(log) - report.removed_near_copies
     assert report.test + report.removed_near_copies + report.remaining == len(log)
     shuffled = list(log)
@@ -49,7 +49,7 @@ def test_the_test_is_drawn_in_proportion_to_patterns_and_by_seed() -> None:
     other, _ = hold_out(log, None, TestSpec(size=40, seed=1), TOOLSET)
     assert len(first.test) == 40
     assert first.test != other.test
-    of_log = Counter(pattern(row.calls) for row in {request_key(r.request): r for r in log}.values())
+    of_log = Counter(pattern(row.calls) for row in {ENGLISH.key(r.request): r for r in log}.values())
     of_test = Counter(pattern(case.calls) for case in first.test)
     for cell, count in of_log.items():
         assert abs(of_test[cell] - 40 * count / sum(of_log.values())) <= 1

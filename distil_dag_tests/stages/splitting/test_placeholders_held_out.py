@@ -8,7 +8,7 @@ import pytest
 
 from distil_dag.core.case import Example, Message, Trace
 from distil_dag.core.reports import HoldoutReport, JudgeReport
-from distil_dag.core.task import JudgeSpec, TestSpec
+from distil_dag.core.settings import JudgeSpec, TestSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.judging.calibration_split import set_aside

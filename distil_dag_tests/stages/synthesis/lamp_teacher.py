@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from distil_dag.core.case import Case, Example, Message
-from distil_dag.core.task import SynthesisSpec
+from distil_dag.core.settings import SynthesisSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.ports import OnReply, OnScore, Prompt, Reply, Score, unheeded

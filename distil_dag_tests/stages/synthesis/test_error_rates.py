@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from distil_dag.core.cells import AnswerOutcome, Earlier
-from distil_dag.core.normalise import request_key
-from distil_dag.core.task import SynthesisSpec
+from distil_dag.core.normalise import ENGLISH
+from distil_dag.core.settings import SynthesisSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.stages.nlu.value_catalogue import ValueCatalogue
 from distil_dag.stages.synthesis.coverage_plan import CellNames, draw_plan
@@ -77,8 +77,8 @@ def test_a_second_round_aims_at_the_weak_cells_and_repeats_no_row() -> None:
     second, after = rounds[0]
     assert rounds[1][0] == second
     assert len(second.accepted) >= 40
-    known = {request_key(row.request) for row in first.accepted}
-    assert not known & {request_key(row.request) for row in second.accepted}
+    known = {ENGLISH.key(row.request) for row in first.accepted}
+    assert not known & {ENGLISH.key(row.request) for row in second.accepted}
 
     def share(report, cell):
         return next(row.quota for row in report.cells if row.cell == cell)

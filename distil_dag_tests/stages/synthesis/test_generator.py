@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from distil_dag.core.case import Case, Message
-from distil_dag.core.normalise import request_key
+from distil_dag.core.normalise import ENGLISH
 from distil_dag.core.toolset import Toolset
 from distil_dag_tests.stages.synthesis.lamp_teacher import (
     LEADS,
@@ -42,10 +42,10 @@ def test_a_good_teacher_fills_the_plan_with_rows_whose_values_are_in_the_words()
             for name, value in call.arguments.items()
             if name != "state"
         )
-    keys = Counter((request_key(row.request), row.calls) for row in made.accepted)
+    keys = Counter((ENGLISH.key(row.request), row.calls) for row in made.accepted)
     assert max(keys.values()) == 1
-    assert not {request_key(row.request) for row in made.accepted} & {
-        request_key(seed.request) for seed in seeds()
+    assert not {ENGLISH.key(row.request) for row in made.accepted} & {
+        ENGLISH.key(seed.request) for seed in seeds()
     }
 
 

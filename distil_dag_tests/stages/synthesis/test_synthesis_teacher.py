@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from distil_dag.adapters.chat.open_chat import open_chat
-from distil_dag.core.task import ModelSpec, SynthesisSpec
+from distil_dag.core.settings import ModelSpec, SynthesisSpec
 from distil_dag.stages.nlu.spans import locate
 from distil_dag.stages.synthesis.generator import synthesize
 from distil_dag_tests.stages.synthesis.lamp_teacher import TOOLS, seeds

@@ -8,7 +8,9 @@ from typing import Any
 from distil_dag.adapters.run_store import file_digest
 from distil_dag.core.case import Example, Message
 from distil_dag.core.reports import TrainReport
-from distil_dag.core.task import ExportSpec, Settings, SqlSource, StudentSpec, Task, TrainingSpec
+from distil_dag.core.settings import ExportSpec, StudentSpec, TrainingSpec
+from distil_dag.core.sources import SqlSource
+from distil_dag.core.task import Settings, Task
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.entrypoints.train import TrainingJob
 from distil_dag.stages.training.sft import train

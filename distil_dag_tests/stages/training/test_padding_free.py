@@ -9,7 +9,7 @@ import pytest
 
 from distil_dag.adapters.llamacpp.embedded_weights import embedded_checkpoint
 from distil_dag.core.case import Example, Message
-from distil_dag.core.task import StudentSpec, TrainingSpec
+from distil_dag.core.settings import StudentSpec, TrainingSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.ports import quiet

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distil_dag.core.case import Example, Message
-from distil_dag.core.task import StudentSpec, TrainingSpec
+from distil_dag.core.settings import StudentSpec, TrainingSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Tool, Toolset
 from distil_dag.stages.training.rows import presentations

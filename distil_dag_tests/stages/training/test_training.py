@@ -15,7 +15,7 @@ from distil_dag.adapters.run_store import file_digest
 from distil_dag.adapters.serving.student import Student
 from distil_dag.core.case import Message
 from distil_dag.core.confidence import Confidence
-from distil_dag.core.task import StudentSpec
+from distil_dag.core.settings import StudentSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.runs.export import export
 from distil_dag.stages.exporting.parity import golden_texts

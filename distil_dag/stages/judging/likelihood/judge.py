@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distil_dag.core.case import Trace
+from distil_dag.core.normalise import Normaliser
 from distil_dag.core.tool_call import Calls, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.judging.likelihood.corruptions import Corruptor
@@ -87,6 +88,7 @@ class LikelihoodJudge:
         traces: Sequence[Trace],
         toolset: Toolset,
         model: ChatModel,
+        normaliser: Normaliser,
         seed: int = 0,
         progress: Progress = quiet,
     ) -> None:
@@ -98,7 +100,7 @@ class LikelihoodJudge:
         if len(traces) < _FEWEST:
             return
         self._toolset, self._seed = toolset, seed
-        self._requests = Requests(traces, toolset)
+        self._requests = Requests(traces, toolset, normaliser)
         self._own: list[Item] = [(n, trace.calls) for n, trace in enumerate(traces)]
         trust = np.ones(len(traces))
         contrast: _Contrast | None = None

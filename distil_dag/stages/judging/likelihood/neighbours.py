@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from distil_dag.core.case import Trace
-from distil_dag.core.normalise import request_key
+from distil_dag.core.normalise import Normaliser
 from distil_dag.core.toolset import Tool, Toolset
 from distil_dag.stages.nlu.slot_tagger import FOLDS, Floats, Words
 
@@ -34,12 +34,12 @@ _CHUNK = 2000
 class Requests:
     """The requests of a log, read once: words, similarity, folds. Nothing here looks at a call."""
 
-    def __init__(self, traces: Sequence[Trace], toolset: Toolset) -> None:
+    def __init__(self, traces: Sequence[Trace], toolset: Toolset, normaliser: Normaliser) -> None:
         self.traces = traces
         self.toolset = toolset
         self.words = [Words(trace.request) for trace in traces]
         self.history = [Words("\n".join(m.content for m in _before(trace))) for trace in traces]
-        self.keys = [request_key(trace.request) for trace in traces]
+        self.keys = [normaliser.key(trace.request) for trace in traces]
         # By the request alone: another row in the log moves no request to another fold.
         self.folds = np.array([zlib.crc32(key.encode()) % FOLDS for key in self.keys], dtype=np.int64)
         step = max(1, math.ceil(len(traces) / _VOTERS))
