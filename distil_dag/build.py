@@ -26,7 +26,7 @@ from distil_dag.resources.store import StoreResource
 from distil_dag.resources.tasks import TasksResource
 from distil_dag.resources.trainer import TrainerResource
 
-# In the order of the story.
+# In the order in which a run makes them.
 CHAIN = (traces, judged_seeds, synthetic_set, checkpoint, gguf, eval_report)
 
 
@@ -36,9 +36,12 @@ def build_defs(
     chain: Sequence[dg.AssetsDefinition] = CHAIN,
     resource_overrides: Mapping[str, Any] | None = None,
 ) -> dg.Definitions:
-    """All definitions of one installation (see `resources/deployment.py`); fresh at each call.
+    """All Dagster definitions of one installation (see `resources/deployment.py`), new at each call.
 
-    `chain` and `resource_overrides` replace assets and resources, and leave the rest as it is.
+    Args:
+        home: The installation's home; from the environment by default.
+        chain: Replaces the assets of the chain.
+        resource_overrides: Resources that replace those of the same name.
     """
     places = deployment(home)
     resources = {

@@ -9,5 +9,5 @@ from distil_dag.build import build_defs
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The chain as this environment describes it, put together only when Dagster asks."""
+    """The definitions for this environment, built only when Dagster asks."""
     return build_defs()

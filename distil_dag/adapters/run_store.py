@@ -1,8 +1,8 @@
-"""Where a run keeps what it makes: one folder a run, one folder an asset in it.
+"""Where runs store what they make: one folder for each run, and in it one for each asset.
 
-`<root>/<run>/<asset>/<table>.parquet`, `<root>/<run>/<asset>/report.json`, and whole folders
-(checkpoint, GGUF files). The root is a local folder or any URL that universal-pathlib reads.
-Everything is written under a temporary name and renamed, so a reader never meets half a file.
+A table is `<root>/<run>/<asset>/<table>.parquet`, a report `<root>/<run>/<asset>/report.json`. Whole folders
+hold a checkpoint or GGUF files. The root is a local folder or any URL that universal-pathlib reads.
+Everything is written under a temporary name and renamed, so a reader never finds half a file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,14 @@ ReportType = TypeVar("ReportType", bound=BaseModel)
 
 
 class RunStore:
-    """Tables, reports and folders of all runs under one root; ValueError for a URL with a secret in it."""
+    """Tables, reports and folders of all runs under one root.
+
+    Args:
+        root: A local folder, or a URL such as `s3://bucket/prefix`.
+
+    Raises:
+        ValueError: The URL holds a secret.
+    """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         store_without_secret(str(root))
@@ -39,6 +46,7 @@ class RunStore:
 
     @property
     def is_local(self) -> bool:
+        """Whether the root is a folder of this machine."""
         return self.root.protocol in ("", "file")
 
     def folder(self, run: str, asset: str) -> UPath:
@@ -52,7 +60,17 @@ class RunStore:
         )
 
     def write_bytes(self, run: str, asset: str, name: str, data: bytes) -> UPath:
-        """Write one file whole or not at all; returns its path."""
+        """Write one file atomically.
+
+        Args:
+            run: Key of the run.
+            asset: Name of the asset.
+            name: Name of the file.
+            data: Its content.
+
+        Returns:
+            The file's path.
+        """
         target = self.folder(run, asset) / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if self.is_local:
@@ -62,22 +80,61 @@ class RunStore:
         return target
 
     def read_bytes(self, run: str, asset: str, name: str) -> bytes:
-        """The bytes of one file; FileNotFoundError that says which asset to materialize."""
+        """The content of one file.
+
+        Args:
+            run: Key of the run.
+            asset: Name of the asset.
+            name: Name of the file.
+
+        Raises:
+            FileNotFoundError: The file is missing; the message names the asset to materialize first.
+        """
         path = self.folder(run, asset) / name
         if not path.exists():
             raise FileNotFoundError(f"{path} is missing: materialize `{asset}` for {run!r} first")
         return bytes(path.read_bytes())
 
     def write_report(self, run: str, asset: str, report: BaseModel, name: str = "report") -> UPath:
-        """Keep a stage's report (or the frozen task) as JSON beside its tables."""
+        """Store a stage's report, or the frozen task, as JSON beside the asset's tables.
+
+        Args:
+            run: Key of the run.
+            asset: Name of the asset.
+            report: What to store.
+            name: Name of the file without its suffix.
+
+        Returns:
+            The file's path.
+        """
         return self.write_bytes(run, asset, f"{name}.json", report.model_dump_json(indent=2).encode())
 
     def read_report(self, run: str, asset: str, cls: type[ReportType], name: str = "report") -> ReportType:
-        """The report that :meth:`write_report` kept."""
+        """The report that :meth:`write_report` stored.
+
+        Args:
+            run: Key of the run.
+            asset: Name of the asset.
+            cls: The report's class.
+            name: Name of the file without its suffix.
+
+        Raises:
+            FileNotFoundError: The report is missing; the message names the asset to materialize first.
+            ValidationError: The file was written by a release with other fields.
+        """
         return cls.model_validate_json(self.read_bytes(run, asset, f"{name}.json"))
 
     def write_rows(self, run: str, table: Table, rows: Sequence[dict[str, Any]]) -> str:
-        """Write flat rows as Parquet; returns the content digest (`sha256:…`)."""
+        """Write flat rows as a Parquet file.
+
+        Args:
+            run: Key of the run.
+            table: The table, with its asset.
+            rows: Column -> value, for each row.
+
+        Returns:
+            The content digest of the rows (`sha256:…`).
+        """
         buffer = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(list(rows)), buffer)
         self.write_bytes(run, table.asset, f"{table.name}.parquet", buffer.getvalue())
@@ -86,9 +143,12 @@ class RunStore:
     def read_rows(self, run: str, table: Table) -> list[dict[str, Any]]:
         """All rows of a table, from one Parquet file or a folder of them.
 
-        Raises:
-            FileNotFoundError: names the asset which has to be materialized first.
+        Args:
+            run: Key of the run.
+            table: The table, with its asset.
 
+        Raises:
+            FileNotFoundError: The table is missing; the message names the asset to materialize first.
         """
         folder = self.folder(run, table.asset)
         files = [folder / f"{table.name}.parquet"]
@@ -105,18 +165,43 @@ class RunStore:
         return rows
 
     def write_cases(self, run: str, table: CaseTable[CaseType], cases: Iterable[CaseType]) -> str:
-        """Write cases as flat rows; returns the content digest."""
+        """Write cases as flat rows.
+
+        Args:
+            run: Key of the run.
+            table: The table, with its asset and row class.
+            cases: The cases.
+
+        Returns:
+            The content digest of the rows (`sha256:…`).
+        """
         return self.write_rows(run, table, [case.row() for case in cases])
 
     def read_cases(self, run: str, table: CaseTable[CaseType]) -> list[CaseType]:
-        """The cases that :meth:`write_cases` wrote; raises as :meth:`read_rows` does."""
+        """The cases that :meth:`write_cases` wrote.
+
+        Args:
+            run: Key of the run.
+            table: The table, with its asset and row class.
+
+        Raises:
+            FileNotFoundError: The table is missing; the message names the asset to materialize first.
+        """
         return [table.row.from_row(row) for row in self.read_rows(run, table)]
 
     @contextmanager
     def new_folder(self, run: str, asset: str, name: str) -> Iterator[Path]:
-        """A local folder to fill; on a clean exit it becomes `<asset>/<name>`, replacing any before.
+        """Fill a local folder that becomes `<asset>/<name>` on a clean exit, replacing any earlier one.
 
-        What an attempt that was killed has left of it goes first: gigabytes that nobody asks for.
+        Folders that a killed attempt left are deleted first, since they may hold gigabytes.
+
+        Args:
+            run: Key of the run.
+            asset: Name of the asset.
+            name: Name of the folder.
+
+        Yields:
+            The empty folder to fill.
         """
         target = self.folder(run, asset) / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +213,7 @@ class RunStore:
             filled.mkdir()
             yield filled
             if self.is_local:
-                # The one before leaves by its name: while it were deleted, a reader would find half of it.
+                # Renamed before it is deleted: during a deletion in place, a reader might find half of it.
                 if target.exists():
                     os.replace(Path(target.path), Path(temporary) / f"before-{name}")
                 os.replace(filled, Path(target.path))
@@ -137,7 +222,19 @@ class RunStore:
 
     @contextmanager
     def local_folder(self, run: str, asset: str, name: str) -> Iterator[Path]:
-        """The folder `<asset>/<name>` as a local path: itself, or a copy that lives for the block."""
+        """The folder `<asset>/<name>` as a local path, for the length of a `with` block.
+
+        Args:
+            run: Key of the run.
+            asset: Name of the asset.
+            name: Name of the folder.
+
+        Yields:
+            The folder itself, or a temporary copy of a remote one.
+
+        Raises:
+            FileNotFoundError: The folder is missing; the message names the asset to materialize first.
+        """
         source = self.folder(run, asset) / name
         if not source.exists():
             raise FileNotFoundError(f"{source} is missing: materialize `{asset}` for {run!r} first")
@@ -156,8 +253,8 @@ class RunStore:
 def _replace(target: UPath, filled: Path) -> None:
     """Make a folder of an object store, which can't be renamed, hold what `filled` holds.
 
-    The old files go when the new ones are there, so that a reader finds one model at any time. An index of
-    shards comes after them in order, so it is written after its own and removed before the old ones.
+    The old files are removed when the new ones are there, so a reader finds one model at any time. An index
+    of shards sorts after its shards. So it is written after its own shards and removed before the old ones.
     """
     new = {path.relative_to(filled).as_posix(): path for path in filled.rglob("*") if path.is_file()}
     for name in sorted(new):
@@ -176,11 +273,11 @@ def digest(rows: Iterable[dict[str, Any]]) -> str:
 
 
 def weights_digest(folder: Path) -> str:
-    """Content hash of the weights in a checkpoint's folder, one for each file."""
+    """Content hashes of a checkpoint's safetensors files, joined by `+`."""
     return "+".join(file_digest(path) for path in sorted(folder.glob("*.safetensors")))
 
 
 def file_digest(path: Path) -> str:
-    """Content hash of one local file."""
+    """Content hash of one local file (`sha256:…`)."""
     with path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()

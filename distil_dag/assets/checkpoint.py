@@ -29,10 +29,12 @@ def checkpoint(
 ) -> dg.MaterializeResult[None]:
     """The student after supervised fine-tuning: weights (adapters merged), tokenizer, chat template.
 
-    It starts from its base, or from the student of the run that this one continues, and learns to answer
-    a request with the tool call alone, without seeing the tools. The loss counts on the answer and its stop
-    token only; the table `supervised` shows what that was. What it learns from is `training.mix`: synthetic
-    rows, with the seeds, or with all traces that passed the judge.
+    Training starts from the base, or from the student of the run that this one continues. The student learns
+    to answer a request with the tool call alone, without seeing the tools.
+
+    The loss counts only the answer and its stop token; the table `supervised` shows examples. The training
+    rows are chosen by `training.mix`: synthetic rows, alone or with the seeds, or with all traces that passed
+    the judge.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)

@@ -1,4 +1,4 @@
-"""How good the student is, and why to believe it."""
+"""How good the student is, with the evidence."""
 
 from contextlib import ExitStack
 
@@ -32,12 +32,16 @@ def eval_report(
 ) -> dg.MaterializeResult[None]:
     """The student on the frozen test, beside everything that it has to beat.
 
-    The checkpoint and each GGUF file, by every runtime; the same weights before training; the teacher
-    without and with examples; what production answered; a lookup of the nearest trace; the student that a
-    run continues. Every answer is scored for the same function with the same arguments, and differences are
-    paired, with their intervals. The page `report.html` shows it all: whether every runtime is asked the
-    same and answers the same, where the student is weak, whether the test was seen before, what quantising
-    costs, where labels follow no convention, and each failure with the command that asks for it again.
+    The candidates are the checkpoint and each GGUF file by every runtime, the same weights before training,
+    the teacher without and with examples, production's answers, a lookup of the nearest trace, and the
+    student of the run that is continued.
+
+    An answer is right if it calls the same functions with the same arguments as its label. Differences
+    between candidates are paired and have intervals.
+
+    The page `report.html` shows whether all runtimes get the same prompts and give the same answers, where
+    the student is weak, whether the test was seen in training, what quantisation costs, and where labels
+    follow no convention. It lists each failure with the command that asks again.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)

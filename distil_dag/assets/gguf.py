@@ -20,10 +20,12 @@ from distil_dag.runs.export import export
 def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[None]:
     """The student as files for llama.cpp and Ollama: f16 and quantised, each compared with the checkpoint.
 
-    Every file must split the golden texts into the same tokens, carry the same chat template, and
-    answer requests of the log like the checkpoint. The primary one also says how far its probabilities
-    can be trusted, by cases that nobody learned from. Beside them lie an Ollama Modelfile, the model card
-    and `lineage.json`, which also travels in the key-values of each file.
+    Every file must split the golden texts into the same tokens, carry the same chat template, and answer
+    requests of the log like the checkpoint. The primary file is calibrated on cases that nobody learned from,
+    so it can say how likely an answer is right.
+
+    The folder also has an Ollama Modelfile, the model card, and `lineage.json`. The lineage is stored in the
+    key-values of each file too.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)

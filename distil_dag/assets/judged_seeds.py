@@ -1,4 +1,4 @@
-"""The examples of the log that can be trusted, and the test that left it first."""
+"""The examples of the log that can be trusted, and the test that is held out first."""
 
 import dagster as dg
 
@@ -27,10 +27,12 @@ def judged_seeds(
 ) -> dg.MaterializeResult[None]:
     """Held-out test, and the logged calls that a judge found good enough to learn from.
 
-    The test leaves the log first, with every copy and near copy of its requests. A judge scores what
-    remains: table `seeds` has the trusted examples, `context` what passed beyond their number,
-    `calibration` what nobody learns from, `unlabelled` untrusted calls' requests, `verdicts` all scores,
-    `split` which traces left with the test.
+    The test is taken out of the log first, with every copy and near copy of its requests. A judge scores the
+    rest.
+
+    Table `seeds` has the trusted examples, and `context` those that passed beyond the wanted number. Table
+    `calibration` has rows that nobody learns from, and `unlabelled` the requests whose calls are not trusted.
+    Table `verdicts` has all scores, and `split` says which traces left with the test.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)

@@ -1,4 +1,4 @@
-"""All runs, best first: which model is worth shipping."""
+"""All runs, best first, to decide which model to ship."""
 
 import dagster as dg
 
@@ -8,8 +8,8 @@ from distil_dag.resources.metadata import table
 from distil_dag.resources.store import StoreResource
 from distil_dag.runs.standings import best_of_each_task, standings
 
-# `eager()` falls silent for good once a gated run has left a partition without a report, waits while
-# any other run is under way, and misses what reports just after a refresh. A refresh takes no time.
+# Not `eager()`: it stops for good once a gated run has left a partition without a report, waits while any
+# other run is under way, and misses reports that come just after a refresh. A refresh takes no time.
 _WHEN_A_RUN_REPORTS = dg.AutomationCondition.any_deps_updated()
 _SHOWN = 100
 
@@ -23,9 +23,10 @@ _SHOWN = 100
     automation_condition=_WHEN_A_RUN_REPORTS,
 )
 def leaderboard(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[None]:
-    """Every run that was evaluated: exact match of the student that ships, its lead over a
-    lookup of the nearest trace, speed and size. Compare runs of one task only: each task has its
-    own test.
+    """Every evaluated run, with the student that ships.
+
+    Columns are exact match, the lead over a lookup of the nearest trace, speed and size. Compare runs of one
+    task only: each task has its own test.
     """
     rows = standings(store.open())
     shown = best_of_each_task(rows, _SHOWN)

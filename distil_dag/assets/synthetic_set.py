@@ -1,4 +1,4 @@
-"""Training rows that the teacher and real requests make together."""
+"""Training rows that are made by the teacher and from real requests."""
 
 import dagster as dg
 
@@ -25,10 +25,11 @@ def synthetic_set(
 ) -> dg.MaterializeResult[None]:
     """Synthetic requests whose tool call was planned first, checked against the seeds' conventions.
 
-    For each cell (tool × argument pattern) calls are planned with values that users say, and the
-    teacher writes the words; other rows are real requests with other values. A run that continues another
-    leans on the cells where that one's student fails. Table `accepted` is what the student learns from;
-    table `rejected` keeps every other row with its reason.
+    For each cell (tool × argument pattern) calls are planned with values that users say, and the teacher
+    writes the request. Other rows are real requests with other values. A run that continues another one makes
+    more rows for the cells where that run's student fails.
+
+    Table `accepted` is what the student learns from. Table `rejected` has every other row with its reason.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)

@@ -31,7 +31,7 @@ class TracesConfig(dg.Config):
     continues: str = Field(default="", description="run whose student is trained on where it is weak")
 
 
-# The pipeline of a run is made in the run: one made here would leave a folder behind at each load.
+# The pipeline is made in the run. One made here would leave a folder behind each time this code is loaded.
 @dlt_assets(
     dlt_source=log_source(), dlt_pipeline=None, name="traces", group_name=DATA, partitions_def=RUNS,  # type: ignore[arg-type]
     dagster_dlt_translator=TracesTranslator(), pool=INTAKE_POOL,
@@ -43,7 +43,7 @@ def traces(
     tasks: TasksResource,
     dlt: DagsterDltResource,
 ) -> Iterator[dg.MaterializeResult[Any]]:
-    """Takes the snapshot, and freezes the task that the rest of the run reads."""
+    """Take the snapshot of the log, and freeze the task that the rest of the run reads."""
     run, files = context.partition_key, store.open()
     refuse_beside_another(context.instance, context.run.run_id, run)
     try:
@@ -61,7 +61,7 @@ def traces(
     frozen = without_secrets(task)
     files.write_report(run, "traces", frozen, name="task")
     files.write_report(run, "traces", intake.report())
-    # Whatever follows reads the task as well, so rows under another task are another version.
+    # Later assets read the task too, so equal rows under another task are another version.
     version = digest([{"rows": intake.digest, "task": frozen.model_dump(mode="json")}])
     yield dg.MaterializeResult(
         asset_key="traces",

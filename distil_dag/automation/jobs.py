@@ -1,4 +1,4 @@
-"""The chain as one job: a model is a transaction, stopped by the first gate that fails."""
+"""The chain as one job, which the first failing gate stops."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import dagster as dg
 
 CHAIN = ("traces", "judged_seeds", "synthetic_set", "checkpoint", "gguf", "eval_report")
 
-# Each step has its process, so that what a model took is given back before the next needs it,
-# and a step that dies takes nothing with it. Processes are forked off a server that has already
-# imported the code: on two busy cores a step then starts in 2 s, against 6.5 s for a new one.
+# Each step has its own process. So a model's memory is freed before the next step needs it, and a step that
+# dies takes no other with it. Processes are forked off a server that has already imported the code: on two
+# busy cores a step then starts in 2 s, against 6.5 s for a new process.
 step_processes = dg.multiprocess_executor.configured(
     {
         "max_concurrent": 2,

@@ -1,4 +1,4 @@
-"""Retrains every task once a week on the traces of its last days."""
+"""Trains every task again once a week, on the traces of its last days."""
 
 import dagster as dg
 
@@ -22,7 +22,7 @@ from distil_dag.resources.tasks import TasksResource
 def retrain_weekly(
     context: dg.ScheduleEvaluationContext, tasks: TasksResource
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """One run request for each task whose window holds enough; else the reason of each that has not."""
+    """Run requests for the tasks with enough traces in their window; else the reason of each task."""
     requests: list[dg.RunRequest] = []
     reasons: list[str] = []
     for name in tasks.names():

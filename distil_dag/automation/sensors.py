@@ -1,4 +1,4 @@
-"""Requests a run of a task when enough has been logged since its last one."""
+"""Requests a run of a task when enough traces have been logged since its last run."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from distil_dag.core.task import Task
 from distil_dag.resources.asset_defaults import PARTITION_TAG, RUNS
 from distil_dag.resources.tasks import TasksResource, key_among
 
-# On from the start: it is cheap, and a leaderboard that nobody refreshes misleads.
+# On by default: it is cheap, and an outdated leaderboard misleads.
 leaderboard_follows = dg.AutomationConditionSensorDefinition(
     "leaderboard_follows",
     target=dg.AssetSelection.assets("leaderboard"),
@@ -32,7 +32,7 @@ leaderboard_follows = dg.AutomationConditionSensorDefinition(
     "its newest window. Off until it is turned on.",
 )
 def new_traces(context: dg.SensorEvaluationContext, tasks: TasksResource) -> dg.SensorResult:
-    """Run requests for the tasks that have enough; else the reason of each task that has not."""
+    """Run requests for the tasks with enough new traces; else the reason of each task without."""
     keys: list[str] = []
     attempts: list[int] = []
     reasons: list[str] = []
@@ -54,7 +54,7 @@ def new_traces(context: dg.SensorEvaluationContext, tasks: TasksResource) -> dg.
         return dg.SensorResult(skip_reason=dg.SkipReason("; ".join(reasons) or "no task is known"))
     return dg.SensorResult(
         dynamic_partitions_requests=[RUNS.build_add_request(keys)],
-        # A run key is never used twice: without the attempt, a launch that failed would be its last.
+        # Dagster uses a run key only once. Without the attempt, a failed launch would never be repeated.
         run_requests=[
             dg.RunRequest(run_key=f"{key}#{attempt}", partition_key=key)
             for key, attempt in zip(keys, attempts, strict=True)
@@ -63,7 +63,13 @@ def new_traces(context: dg.SensorEvaluationContext, tasks: TasksResource) -> dg.
 
 
 def past_runs(instance: dg.DagsterInstance, task: str, names: Collection[str]) -> list[PastRun]:
-    """Every run of a task that the instance remembers, by whatever started it; `names` are all tasks."""
+    """Every run of a task that the instance remembers, whatever started it.
+
+    Args:
+        instance: The Dagster instance.
+        task: Name of the task.
+        names: Names of all tasks, which complete keys without a task.
+    """
     # By the tags of the runs: a partition can be deleted while its run is under way.
     texts = {text for _, values in instance.get_run_tags([PARTITION_TAG]) for text in values}
     keys = {text: key for text in texts if (key := _key(names, text)) and key.task == task}
@@ -78,7 +84,7 @@ def past_runs(instance: dg.DagsterInstance, task: str, names: Collection[str]) -
 def _past_run(instance: dg.DagsterInstance, record: dg.RunRecord, key: RunKey) -> PastRun:
     run, read = record.dagster_run, record.create_timestamp
     if not _makes(run, "traces"):
-        # Later steps, done again: they went on from what was read before.
+        # Only later steps were run again, on a snapshot that was taken before.
         before = dg.AssetRecordsFilter(
             dg.AssetKey("traces"), [run.tags[PARTITION_TAG]], before_timestamp=read.timestamp()
         )
@@ -91,7 +97,7 @@ def _past_run(instance: dg.DagsterInstance, record: dg.RunRecord, key: RunKey) -
 
 
 def _makes(run: dg.DagsterRun, asset: str) -> bool:
-    """Whether the asset is part of a run; a user may start any part of the chain, or do it again."""
+    """Whether a run makes the asset; a user may start any part of the chain, or repeat it."""
     if run.step_keys_to_execute is not None:
         return asset in run.step_keys_to_execute
     if run.asset_selection is not None:

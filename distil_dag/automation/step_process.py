@@ -1,9 +1,9 @@
-"""Loaded into the server that step processes are forked from: a step must not outlive its run.
+"""Imported by the server that step processes are forked from, so that no step outlives its run.
 
-When the process of a run is killed, nobody is left to end its steps, and a second attempt at
-the run would meet the first one's training still writing. Linux can tell a child that its
-parent died: the fork server ends with the run, and each step then gets SIGTERM, which Dagster
-takes as an interrupt and hands on to what the step has started. Import it nowhere else.
+When the process of a run is killed, nobody is left to end its steps. A second attempt at the run would then
+find the first one's training still writing. Linux can signal a child when its parent dies. So the fork server
+ends with the run, and each step gets SIGTERM, which Dagster treats as an interrupt and passes on to what the
+step has started. Import this module nowhere else.
 """
 
 from __future__ import annotations

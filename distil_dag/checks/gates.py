@@ -1,8 +1,8 @@
 """The gates of the chain: blocking asset checks, all checks of one asset in one step.
 
-What is judged, and how, is in `distil_dag.core.gates`. A check here has no asset input and no
-partitions of its own: with an input Dagster would load every partition of the asset, and
-partitioned checks are a preview. It reads the store for the run under way instead.
+What is checked, and how, is in `distil_dag.core.gates`. A check here has no asset input and no partitions of
+its own, but reads the store for the run under way. With an input Dagster would load every partition of the
+asset, and partitioned checks are a preview feature.
 """
 
 from collections.abc import Callable, Iterator
@@ -41,7 +41,14 @@ class GateConfig(dg.Config):
 def run_under_check(context: dg.AssetCheckExecutionContext, asset: str) -> str:
     """The run to check: the partition under way, else the newest materialization of the asset.
 
-    Checks that are started by themselves carry no partition.
+    A check that is started by itself has no partition.
+
+    Args:
+        context: The check's step.
+        asset: Name of the asset.
+
+    Raises:
+        dg.Failure: The asset was never materialized.
     """
     if context.has_partition_key:
         return str(context.partition_key)
@@ -53,7 +60,13 @@ def run_under_check(context: dg.AssetCheckExecutionContext, asset: str) -> str:
 
 
 def gates_of(asset: str, check: GateCheck, descriptions: dict[GateName, str]) -> dg.AssetChecksDefinition:
-    """One step that passes all gates of an asset in review; each is a blocking check of its own."""
+    """One step that runs all gates of an asset, each a blocking check of its own.
+
+    Args:
+        asset: Name of the asset.
+        check: Returns the findings for a run, with its store, task and thresholds.
+        descriptions: Name of a gate -> what it checks.
+    """
     specs = [
         dg.AssetCheckSpec(name=gate, asset=asset, blocking=True, description=text)
         for gate, text in descriptions.items()

@@ -1,4 +1,4 @@
-"""The commands, their options and what they answer to a mistake.
+"""The commands of `distil-dag`, their options, and their exit codes.
 
 Each command imports what it needs when it is called, so that `--help` answers at once.
 """
@@ -67,7 +67,7 @@ def init(
 
 @app.command()
 def doctor(json: Json = False) -> None:
-    """Check what this machine lacks for a run, and say how to get it.
+    """Check what this machine lacks for a run, and show how to get it.
 
     Exit code 0 when a run can start.
     """
@@ -94,9 +94,11 @@ def run(
 ) -> None:
     """Run the whole chain: traces in, GGUF files and a report out.
 
-    Shows its progress and ends with a table of all candidates; the run appears in the Dagster UI
-    (`distil-dag ui`) as well. Exit code 0 only when every stage and every gate passed; 3 when the
-    task's `budget` stopped it, and the same KEY with more goes on.
+    Shows its progress and ends with a table of all candidates. The run appears in the Dagster UI (`distil-dag
+    ui`) as well.
+
+    Exit code 0 only when every stage and every gate passed. Exit code 3 when the task's `budget` stopped the
+    run; the same KEY with a larger budget goes on.
     """
     from distil_dag.cli.run import run_task
 
@@ -118,7 +120,8 @@ def plan(
 ) -> None:
     """Forecast what a run would use of its teacher: tokens, money, time, each with a range.
 
-    Asks the first calls of judging and of synthesis, about twenty of each kind, and rehearses the others.
+    Sends the first calls of judging and of synthesis, about twenty of each kind, and estimates the others by
+    a dry run.
     """
     from distil_dag.cli.plan import plan_task
 
@@ -205,9 +208,10 @@ def ui(
 
 
 def main() -> NoReturn:
-    """Run the command. Exit code 0: success, 1: failure, 2: bad input, 3: out of budget; never a traceback.
+    """Run the command that the command line names, without a traceback for errors.
 
-    `DISTIL_DAG_DEBUG=1` shows the traceback all the same.
+    Exit code 0 is success, 1 a failure, 2 bad input, 3 an exhausted budget. `DISTIL_DAG_DEBUG=1` shows the
+    traceback.
     """
     outlive_readers()
     try:

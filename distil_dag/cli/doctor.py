@@ -45,7 +45,14 @@ _OPTIONAL = {
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at. `missing` stops a run, `warning` may."""
+    """One requirement and what was found.
+
+    Attributes:
+        name: What was checked.
+        state: `missing` prevents a run, `warning` may.
+        found: What is here.
+        fix: How to get what is missing.
+    """
 
     name: str
     state: Literal["ok", "warning", "missing"]
@@ -54,7 +61,14 @@ class Check:
 
 
 def report(json: bool) -> int:
-    """Print all checks; returns 0 when a run can start, else 1."""
+    """Print all checks.
+
+    Args:
+        json: Print one JSON object instead of text.
+
+    Returns:
+        The exit code: 0 when a run can start, else 1.
+    """
     checks = list(examine(deployment()))
     ready = all(check.state != "missing" for check in checks)
     if json:
@@ -196,7 +210,7 @@ def _tasks(places: Deployment) -> Iterator[Check]:
 
 
 def _servers(task: Task) -> Iterator[Check]:
-    """The command of each managed model, which need not be installed with this project."""
+    """Check the command of each managed model, which need not be installed with this project."""
     serving = task.settings.evaluation.vllm
     commands = {model.executable for model in task.settings.models if model.mode == "managed"}
     for executable in sorted(commands | ({serving.executable} if serving else set())):

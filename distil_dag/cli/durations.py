@@ -1,10 +1,10 @@
-"""Lengths of time as a person reads them."""
+"""Lengths of time for people to read."""
 
 from __future__ import annotations
 
 
 def duration(seconds: float) -> str:
-    """Two figures that fit the length: `4.2 s`, `3 min 05 s`, `2 h 10 min`."""
+    """Seconds as one or two figures in fitting units: `4.2 s`, `3 min 05 s`, `2 h 10 min`."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

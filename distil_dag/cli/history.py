@@ -19,12 +19,21 @@ from distil_dag.resources.lineage import Ancestor, ancestors, as_mermaid, as_tex
 from distil_dag.resources.spending import RESUMABLE_TAG
 from distil_dag.stages.evaluating.metrics import EXACT
 
-# The end of the chain first: what a run got to is what its lineage starts from.
+# The end of the chain first: lineage starts from the last asset that a run made.
 _ENDS = ("eval_report", "gguf", "checkpoint", "synthetic_set", "judged_seeds", "traces")
 
 
 def show_lineage(subject: str, json: bool, mermaid: bool) -> None:
-    """Print the ancestors of a run's newest asset, or those that a GGUF file carries."""
+    """Print the ancestors of a run's newest asset, or those that a GGUF file carries.
+
+    Args:
+        subject: A run's key, or the path of a GGUF file.
+        json: Print JSON.
+        mermaid: Print a Mermaid flow chart.
+
+    Raises:
+        CommandError: There is no such run or file, or the file has no lineage.
+    """
     is_file = subject.endswith(".gguf") or Path(subject).is_file()
     entries = _of_file(Path(subject)) if is_file else _of_run(subject, deployment())
     if json:
@@ -69,7 +78,11 @@ def _task(places: Deployment, run: str) -> Task | None:
 
 
 def list_runs(json: bool) -> None:
-    """Print every run of this installation, the newest first."""
+    """Print every run of this installation, the newest first.
+
+    Args:
+        json: Print JSON instead of a table.
+    """
     places = deployment()
     rows = _runs(places) if places.exists() else []
     if json:

@@ -1,4 +1,4 @@
-"""What a run does, told in the terminal as its events come in."""
+"""The progress of a run in the terminal, from its Dagster events."""
 
 from __future__ import annotations
 
@@ -22,7 +22,18 @@ _BAR_WIDTH = 30
 
 @dataclass
 class Story:
-    """Follows the events of one run: prints them and keeps what the result needs."""
+    """Follows the events of one run: prints them, and keeps what the result needs.
+
+    Attributes:
+        console: Where to print.
+        started: Step -> start time in seconds since the Unix epoch.
+        seconds: Step -> duration in seconds.
+        succeeded: Steps that succeeded.
+        failed_gates: Gate, asset and message of each failed gate.
+        warnings: The same of each gate that warns.
+        failed_stage: The step that failed; None without one.
+        error: Its error.
+    """
 
     console: Console
     started: dict[str, float] = field(default_factory=dict)
@@ -39,11 +50,11 @@ class Story:
             self._status.start()
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         self._status.stop()
 
     def tell(self, events: list[dg.EventLogEntry]) -> None:
-        """Take in new events, in their order."""
+        """Process new events, in their order."""
         for event in events:
             if event.is_dagster_event:
                 self._event(event)
@@ -65,7 +76,7 @@ class Story:
             if not _is_gate(step):
                 self._print(f"  [green]done[/green] in {duration(self.seconds[step])}")
         elif _is_interrupt(event):
-            # Dagster puts an interrupted step up for retry even where the whole run is ending.
+            # Dagster marks an interrupted step for retry even where the whole run is ending.
             self._ended(step, entry.timestamp)
             self._print(f"  [yellow]stopped[/yellow] {step}")
         elif event.event_type is _Type.STEP_UP_FOR_RETRY:
@@ -94,7 +105,7 @@ class Story:
 
     def _line(self, step: str, text: str, important: bool) -> None:
         if _is_gate(step) or text.startswith("Dependencies for step"):
-            return  # the verdicts and the failed step say it
+            return  # the gates' results and the failed step are shown instead
         first = text.strip().splitlines()[0] if text.strip() else ""
         if self.console.is_terminal and not important:
             line = ProgressLine.read(first)
@@ -110,7 +121,7 @@ class Story:
 
 
 def _bar(line: ProgressLine) -> Table:
-    """Two lines: a bar with how far the stage is and how long it takes yet, and below it the note."""
+    """Two lines: a progress bar with the time left, and below it the note."""
     head = Table.grid(padding=(0, 1))
     left = f"{duration(line.left)} left" if line.left is not None else ""
     bar = ProgressBar(total=max(line.total, 1), completed=line.done, width=_BAR_WIDTH)
@@ -132,7 +143,7 @@ def _is_interrupt(event: dg.DagsterEvent) -> bool:
 
 
 def _reason(event: dg.DagsterEvent) -> str:
-    """The innermost cause, without Dagster's own words around it."""
+    """The innermost cause, without Dagster's own text around it."""
     if event.is_step_failure:
         told = event.step_failure_data.user_failure_data
         if told and told.description:
@@ -142,7 +153,7 @@ def _reason(event: dg.DagsterEvent) -> str:
 
 
 def _cause(event: dg.DagsterEvent) -> SerializableErrorInfo | None:
-    """What a step that failed, or is up for retry, failed of; None for other events."""
+    """The innermost error of a step that failed or is up for retry; None for other events."""
     error = None
     if event.is_step_failure:
         error = event.step_failure_data.error

@@ -44,7 +44,22 @@ def evaluate_cases(
     plain: bool,
     json: bool,
 ) -> None:
-    """Measure one model on a file of cases, or on one of them, and print the result."""
+    """Measure one model on a file of cases, or on one of them, and print the result.
+
+    Args:
+        cases_file: JSONL of cases.
+        task_text: A task folder, or the name of a known task.
+        model: A GGUF file; None for an endpoint.
+        endpoint: URL of an OpenAI-compatible server; None for a file.
+        endpoint_model: The server's name of the model; by default its only one.
+        closed_book: Prompt the server's model as a student: without the tools.
+        only: Id of the only case to ask; None for all.
+        plain: Ask a file by plain llama.cpp, without the project's decoder.
+        json: Print JSON instead of a table.
+
+    Raises:
+        CommandError: The input can't be used, or the model fails.
+    """
     if (model is None) == (endpoint is None):
         raise CommandError("name the model to measure: either --model FILE.gguf or --endpoint URL")
     task = find_task(task_text, deployment())
@@ -82,7 +97,18 @@ def evaluate_cases(
 
 
 def predict_words(model: Path, words: str, task_text: str | None, plain: bool, json: bool) -> None:
-    """Ask a GGUF model once and print its calls as JSON."""
+    """Ask a GGUF model once and print its calls as JSON.
+
+    Args:
+        model: The GGUF file.
+        words: What a user says.
+        task_text: A task whose tools are put into a foreign model's prompt; None for the file's own.
+        plain: Ask by plain llama.cpp, without the project's decoder.
+        json: Print one JSON object with the answer's text, error, latency and confidence.
+
+    Raises:
+        CommandError: The input can't be used, or no tool call comes back.
+    """
     candidate = _gguf(model, find_task(task_text, deployment()) if task_text else None, plain)
     case = Case(id="words", messages=(Message(role="user", content=words),))
     try:
@@ -122,7 +148,7 @@ def _cases(path: Path, toolset: Toolset) -> list[Case]:
 
 
 def _gguf(path: Path, task: Task | None, plain: bool) -> Candidate:
-    """Without a task: a student's file says itself which tools and which system prompt belong to it."""
+    """The candidate of a file; without a task, a student's file has its tools and system prompt itself."""
     if not path.is_file():
         raise CommandError(f"{path} is not a file; --model takes a GGUF file")
     candidate = GgufCandidate(

@@ -1,4 +1,4 @@
-"""`distil-dag plan`: what a run would take of its teacher, before anything is paid for it."""
+"""`distil-dag plan`: what a run would use of its teacher, before it is paid for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,18 @@ from distil_dag.runs.plan import forecast_run
 
 
 def plan_task(task_text: str, key_text: str | None, parent: str, settings: list[str], json: bool) -> None:
-    """Print the forecast of a run; CommandError says why there can't be one."""
+    """Print the forecast of a run.
+
+    Args:
+        task_text: A task folder, or the name of a known task.
+        key_text: Key of the run; None for all traces up to now.
+        parent: Key of a run to continue, or empty.
+        settings: Overrides of settings, `a.b=c`.
+        json: Print JSON instead of a table.
+
+    Raises:
+        CommandError: There can't be a forecast; the message says why.
+    """
     places = deployment()
     task = find_task(task_text, places, parse_overrides(settings))
     key = RunKey.parse(run_key(task, key_text, datetime.now(UTC)), task.name)
@@ -50,7 +61,7 @@ def plan_task(task_text: str, key_text: str | None, parent: str, settings: list[
 
 
 def show(plan: Plan, console: Console) -> None:
-    """The plan as a table, with what it rests on below."""
+    """Print the plan as a table, with notes on its basis below."""
     table = Table(title=f"{plan.task}: {plan.judged:,} traces to judge, {plan.rows:,} rows to make")
     for name in ("stage", "calls", "tokens", "money", "time", "kept"):
         table.add_column(name, justify="left" if name == "stage" else "right")

@@ -1,4 +1,4 @@
-"""`distil-dag run`: the whole chain, its progress, and what came out."""
+"""`distil-dag run`: the whole chain, its progress, and its result."""
 
 from __future__ import annotations
 
@@ -36,7 +36,18 @@ OUT_OF_BUDGET = 3
 
 
 def run_task(task_text: str, key_text: str | None, parent: str, settings: list[str], json: bool) -> int:
-    """Run the chain for a task, on from the run `parent` if that is named; returns the exit code."""
+    """Run the chain for a task.
+
+    Args:
+        task_text: A task folder, or the name of a known task.
+        key_text: Key of the run; None for all traces up to now.
+        parent: Key of a run to continue, or empty.
+        settings: Overrides of settings, `a.b=c`.
+        json: Print one JSON object instead of a table.
+
+    Returns:
+        The exit code.
+    """
     places = deployment()
     overrides = parse_overrides(settings)
     task = find_task(task_text, places, overrides)
@@ -67,7 +78,16 @@ def run_task(task_text: str, key_text: str | None, parent: str, settings: list[s
 
 
 def run_key(task: Task, text: str | None, now: datetime) -> str:
-    """The key that a user means; CommandError when it is none, or another task's."""
+    """The run key that a user means.
+
+    Args:
+        task: The task.
+        text: The key as typed; None for all traces up to `now`.
+        now: The current time, UTC.
+
+    Raises:
+        CommandError: The text is no key, or another task's.
+    """
     if text is None:
         if task.settings.traces.time_column is None:
             return str(RunKey(task=task.name, label=now.strftime("%Y%m%dT%H%M%SZ")))
@@ -87,7 +107,7 @@ def _log_file(places: Deployment, key: str) -> Path:
 
 @contextmanager
 def _own_terminal(places: Deployment, key: str) -> Iterator[TextIO]:
-    """Standard error for this command alone: what stages and libraries print goes to a file."""
+    """The terminal for this command alone; output of stages and libraries goes to the log file."""
     log = _log_file(places, key)
     log.parent.mkdir(parents=True, exist_ok=True)
     kept = [os.dup(descriptor) for descriptor in (1, 2)]
@@ -161,7 +181,7 @@ def _show(result: dict[str, Any], again: str, console: Console) -> None:
         console.print(f"[green]success[/green] in {result['seconds'] / 60:.1f} min", highlight=False)
         return
     if result["resumable"]:
-        # The stage has told it already, with the command that goes on.
+        # The stage has printed the reason already, with the command that goes on.
         console.print(f"[yellow]resumable[/yellow]: stopped by {result['resumable']}", highlight=False)
         return
     console.print(f"[red]{result['status']}[/red]: {_why(result)}", highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What a command writes to, when whoever reads it may go first (`| head`, a terminal that is closed)."""
+"""Output streams whose reader may end first (`| head`, a terminal that is closed)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 
 class _Unheard(io.FileIO):
-    """A descriptor whose writes that fail in the way of `lost` count as made."""
+    """A descriptor for which failed writes of the error type `lost` count as successful."""
 
     def __init__(self, descriptor: int, lost: type[OSError], closes: bool) -> None:
         super().__init__(descriptor, "w", closefd=closes)
@@ -22,15 +22,15 @@ class _Unheard(io.FileIO):
 
 
 def own_stream(descriptor: int) -> TextIO:
-    """Lines of text for a descriptor, closed with it; what can't be written, for whatever reason, is lost."""
+    """A line-buffered text stream over a descriptor, which is closed with it; failed writes are ignored."""
     raw = _Unheard(descriptor, OSError, closes=True)
     return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", line_buffering=True)
 
 
 def outlive_readers() -> None:
-    """Let this process work on, and end with its own exit code, when nobody reads its output any more.
+    """Let this process go on, and end with its own exit code, when nobody reads its output any more.
 
-    Streams that someone has put in the place of the process's own stay as they are.
+    Streams that replace the process's own are left unchanged.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)

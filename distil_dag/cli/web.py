@@ -13,9 +13,14 @@ from distil_dag.resources.deployment import deployment
 
 
 def serve(host: str, port: int) -> NoReturn:
-    """Become Dagster's process, so that whatever ends this command ends the servers too.
+    """Replace this process by Dagster's, so that whatever ends this command ends the servers too.
 
-    Raises CommandError when the webserver is not installed or the port is taken.
+    Args:
+        host: The address to listen on.
+        port: The port of the web page.
+
+    Raises:
+        CommandError: The webserver is not installed, or the port is taken.
     """
     if importlib.util.find_spec("dagster_webserver") is None:
         raise CommandError("the web page needs dagster-webserver: pip install 'distil_dag[ui]'", exit_code=1)
@@ -25,9 +30,9 @@ def serve(host: str, port: int) -> NoReturn:
         told = f"{host}:{port} cannot be served ({error.strerror}): choose another with --port"
         raise CommandError(told, exit_code=1) from error
     with deployment().instance():
-        pass  # its settings are in place before anything reads them
+        pass  # writes the instance's settings before Dagster reads them
     print(f"Dagster: http://{host}:{port} (Ctrl-C ends it)", flush=True)
-    # Dagster's own warning advises a command that wants a project of its own layout.
+    # Dagster's warning advises a command that needs another project layout, so warnings are off.
     command = [
         sys.executable,
         "-W",

@@ -38,7 +38,6 @@ class Normaliser:
 
     Attributes:
         dropped: Words and phrases that are left out; a phrase only where its words stand together.
-
     """
 
     dropped: tuple[str, ...]

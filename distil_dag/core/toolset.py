@@ -102,7 +102,6 @@ class Toolset:
             call: the call, with or without the arguments that have defaults.
             placeholders: whether a placeholder of personal data is valid anywhere, since what stood there
                 was, or was found wrong before it was replaced. If not, it is a text like any other.
-
         """
         if call.name not in self:
             return [f"unknown tool {call.name!r}"]

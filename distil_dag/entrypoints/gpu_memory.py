@@ -1,11 +1,11 @@
-"""Training on a GPU starts when the memory is there: not beside a model server that still holds it."""
+"""Waits with training until enough GPU memory is free, for example after a model server has ended."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-# Called for (free, total) bytes of the device; None where there is no GPU.
+# Returns (free, total) bytes of the device; None where there is no GPU.
 ReadMemory = Callable[[], tuple[int, int] | None]
 
 _GIB = 1024**3
@@ -20,10 +20,21 @@ def wait_for_memory(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Return once `share` of the device's memory is free; at once where there is no GPU.
+    """Wait until enough of the device's memory is free; return at once where there is no GPU.
 
-    The driver takes a moment to give back what a process that ended held. Raises RuntimeError after
-    `seconds`, because a training that starts on what is left dies hours later, at its longest batch.
+    The driver takes a moment to free the memory of a process that ended. Without the limit, a training with
+    too little memory would fail hours later, at its longest batch.
+
+    Args:
+        read: Returns (free, total) bytes of the device, or None.
+        share: Share of the memory that must be free, 0 to 1.
+        seconds: Longest time to wait.
+        say: Called with a line of text while waiting, every ten seconds.
+        clock: Monotonic time in seconds.
+        sleep: Waits for a number of seconds.
+
+    Raises:
+        RuntimeError: Too little memory is free after `seconds`.
     """
     deadline, said_at = clock() + seconds, float("-inf")
     while (reading := read()) is not None:

@@ -1,7 +1,8 @@
-"""A run's model server: `python -m distil_dag.entrypoints.supervise_server`, its job on standard input.
+"""The supervisor of a run's model server: `python -m distil_dag.entrypoints.supervise_server`.
 
-Started by the first step that needs the server, in a session of its own, so that an interrupt in the
-terminal reaches the run and not the server that its steps still talk to.
+It reads its job (`SupervisorJob`, JSON) from standard input. The first step that needs the server starts it
+in a session of its own. So an interrupt in the terminal reaches the run, but not the server that its steps
+still use.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from distil_dag.adapters.vllm.supervisor import Supervisor
 
 
 def main() -> None:
-    """Keep the server until it is released, unused, or its run has ended."""
+    """Supervise the server until it is released, unused, or its run has ended."""
     asked = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.set())

@@ -1,10 +1,11 @@
 """Trains one student in a process of its own.
 
-`python -m distil_dag.entrypoints.train FOLDER`, which the trainer resource starts through Dagster
-Pipes; `accelerate launch [options] -m distil_dag.entrypoints.train FOLDER` for several devices; the
-same by hand, where progress goes to the standard error. FOLDER holds `job.json` and `rows.parquet`;
-checkpoints, `model/` and `report.json` are written beside them. SIGTERM or SIGINT ends it with the
-last checkpoint kept, and the same command goes on from there.
+The trainer resource starts `python -m distil_dag.entrypoints.train FOLDER` through Dagster Pipes. For several
+devices the command is `accelerate launch [options] -m distil_dag.entrypoints.train FOLDER`. Both can be run
+by hand; progress then goes to standard error.
+
+FOLDER holds `job.json` and `rows.parquet`. Checkpoints, `model/` and `report.json` are written beside them.
+SIGTERM or SIGINT ends the training with the last checkpoint kept, and the same command goes on from there.
 """
 
 from __future__ import annotations
@@ -41,13 +42,22 @@ from distil_dag.stages.training import sft
 
 _JOB_FILE = "job.json"
 _ROWS_FILE = "rows.parquet"
-# The process for which the training is done; when it is gone, nobody waits for the result.
+# Number of the process that waits for the result. When it has ended, the training ends too.
 PARENT_VARIABLE = "DISTIL_DAG_TRAIN_FOR"
 _GPU_SECONDS = 120.0
 
 
 class TrainingJob(BaseModel):
-    """Everything that a training takes besides its rows."""
+    """Everything that a training takes besides its rows.
+
+    Attributes:
+        student: Settings of the student.
+        training: Settings of the training.
+        tools: Tool definitions in OpenAI's form.
+        description: The task's description.
+        base: Folder of the weights to start from.
+        base_name: Identity of those weights.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,7 +69,7 @@ class TrainingJob(BaseModel):
     base_name: str
 
     def write(self, folder: Path, rows: Sequence[Example]) -> None:
-        """Leave the job and its rows in `folder`, where this module's command finds them."""
+        """Write the job and its rows into `folder`, where this module's command finds them."""
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / _JOB_FILE, self.model_dump_json(indent=2).encode())
         table = io.BytesIO()
@@ -68,7 +78,16 @@ class TrainingJob(BaseModel):
 
 
 def run(folder: Path, job: TrainingJob, progress: Progress) -> TrainReport:
-    """Train on the rows of `folder`; returns the report that it also leaves there."""
+    """Train on the rows of `folder`.
+
+    Args:
+        folder: Holds `rows.parquet`; checkpoints, model and report are written there.
+        job: What to train.
+        progress: Called as the training goes on.
+
+    Returns:
+        The report, which is also written to `folder`.
+    """
     rows = [Example.from_row(row) for row in pq.read_table(folder / _ROWS_FILE).to_pylist()]
     toolset = Toolset.from_openai(job.tools, job.description)
     return sft.train(
@@ -112,9 +131,9 @@ def _log() -> Iterator[logging.Logger]:
 
 
 def _end_with(parent: str | None) -> None:
-    """End this process soon after `parent` has gone, even when it was killed.
+    """End this process soon after `parent` has ended, even when that was killed.
 
-    A launcher may stand between the two, and a signal to the parent alone reaches neither.
+    A launcher may stand between the two processes. A signal to the parent alone reaches neither.
     """
     if not parent:
         return

@@ -1,4 +1,4 @@
-"""What every asset of the chain shares: the partition, pools, retry policies, owners, groups."""
+"""What all assets of the chain share: the partition, pools, retry policies, owners, groups."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dagster as dg
 
 # One dynamic partition is one run of the chain is one model; see core/run_key.py for its key.
 RUNS = dg.DynamicPartitionsDefinition(name="distil_runs")
-# Under this tag Dagster's own runs have theirs.
+# The tag under which Dagster's own runs have their partition.
 PARTITION_TAG = "dagster/partition"
 
 # An asset waits for a slot of its pool, across all runs of the instance.

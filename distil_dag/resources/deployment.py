@@ -1,7 +1,6 @@
-"""Where this installation keeps its things: the store, caches, work folders, Dagster's own state.
+"""Where this installation keeps its files: the store, caches, work folders, Dagster's own state.
 
-Everything lies under one home, `.distil_dag` in the working directory unless the environment
-says otherwise:
+Everything lies under one home, `.distil_dag` in the working directory unless the environment says otherwise:
 
 | variable | what | default |
 |---|---|---|
@@ -29,7 +28,14 @@ _TASKS_FILE = "tasks.txt"
 
 @dataclass(frozen=True)
 class Deployment:
-    """The places of one installation; none of them need exist yet."""
+    """The places of one installation, which need not exist yet.
+
+    Attributes:
+        home: The home folder.
+        store: Folder or URL of the store of all runs.
+        dagster_home: Folder of Dagster's runs, events and logs.
+        task_folders: Task folders, and folders that hold task folders.
+    """
 
     home: Path
     store: str
@@ -38,12 +44,12 @@ class Deployment:
 
     @property
     def cache(self) -> Path:
-        """Replies of teachers and judges, by content: shared by all runs, safe to delete."""
+        """Replies of all models by content, shared by all runs; safe to delete."""
         return self.home / "cache"
 
     @property
     def work(self) -> Path:
-        """What a stage needs while it works, and what an interrupted one goes on from."""
+        """Files of stages under way, from which an interrupted stage goes on."""
         return self.home / "work"
 
     def exists(self) -> bool:
@@ -57,21 +63,21 @@ class Deployment:
     def register(self, folder: Path) -> None:
         """Remember a task folder, so that the UI, sensors and schedules find the task later.
 
-        Of two folders with one task's name the one used last counts, so it comes first.
+        Of two folders with the same task name, the one that was used last counts, so it comes first.
         """
         folders = list(dict.fromkeys([folder.resolve(), *_registered(self.home)]))
         self.home.mkdir(parents=True, exist_ok=True)
         write_whole(self.home / _TASKS_FILE, "".join(f"{known}\n" for known in folders).encode())
 
     def instance(self) -> dg.DagsterInstance:
-        """The Dagster instance of this installation; its settings are placed there on first use.
+        """The Dagster instance of this installation; the first use writes its settings.
 
-        Sets the variables of :meth:`environment` for this process and those that it starts.
+        The variables of :meth:`environment` are set for this process and its children.
         """
         os.environ.update(self.environment())
         self.dagster_home.mkdir(parents=True, exist_ok=True)
         settings = self.dagster_home / "dagster.yaml"
-        # Of several first commands one makes the databases; two at once would corrupt each other's.
+        # Only one of several first commands creates the databases; two at once would corrupt them.
         with locked(self.dagster_home / ".lock"):
             if not settings.exists():
                 settings.write_text(default_settings(), encoding="utf-8")
@@ -79,9 +85,13 @@ class Deployment:
 
 
 def deployment(home: Path | None = None) -> Deployment:
-    """The installation that the environment describes; `home` wins over `DISTIL_DAG_HOME`.
+    """The installation that the environment describes.
 
-    Raises ValueError when `DISTIL_DAG_STORE` holds a secret, which Dagster would show.
+    Args:
+        home: The home folder; overrides `DISTIL_DAG_HOME`.
+
+    Raises:
+        ValueError: `DISTIL_DAG_STORE` holds a secret, which Dagster would show.
     """
     root = (home or Path(os.environ.get("DISTIL_DAG_HOME") or ".distil_dag")).absolute()
     return Deployment(
@@ -98,7 +108,7 @@ def default_settings() -> str:
 
 
 def _store(said: str) -> str:
-    """A folder from the root of the file system on, as reports and metadata name it; a URL as it is."""
+    """A folder as an absolute path, as reports and metadata name it; a URL unchanged."""
     root = store_without_secret(said)
     return root if UPath(root).protocol else str(Path(root).expanduser().absolute())
 

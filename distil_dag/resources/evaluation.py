@@ -20,18 +20,27 @@ from distil_dag.stages.reporting import plots
 from distil_dag.stages.reporting.html import report_html
 from distil_dag.stages.reporting.markdown import helped, report_markdown
 
-# Beyond this many characters a request is no argument to type; its case is named instead.
+# A request longer than this many characters is not written into a command; the command names its case.
 _TYPED = 400
-# Commands in the metadata, which lie in the event log; the page has all of them.
+# Number of commands in the metadata, which is stored in the event log; the page has all commands.
 _COMMANDS = 20
 
 
 def write_report(
     store: RunStore, run: str, task: str, report: EvalReport, planned: EvaluationPlan
 ) -> EvalReport:
-    """Write report.html, report.md, report.json and test.jsonl; returns what was written.
+    """Write report.html, report.md, report.json and test.jsonl.
 
-    It has the path of the page, the command that scores again, and one that asks again for each failure.
+    Args:
+        store: The store of all runs.
+        run: Key of the run.
+        task: Name of the task.
+        report: What the evaluation found.
+        planned: The test and its candidates.
+
+    Returns:
+        The report as written: with the page's path, the command that scores again, and a command for each
+        failure that asks the student again.
     """
     folder = store.folder(run, "eval_report")
     test = store.write_bytes(run, "eval_report", "test.jsonl", cases_as_jsonl(planned.test))
@@ -55,7 +64,7 @@ def write_report(
 
 
 def _ask_again(case: Case, model: str, score: Sequence[str]) -> str:
-    """One command that asks the student for this case."""
+    """A command that asks the student for this case."""
     turns = [message for message in case.messages if message.role != "system"]
     if len(turns) == 1 and case.request.isprintable() and len(case.request) <= _TYPED:
         return shlex.join(["distil-dag", "predict", "--model", model, "--plain", "--", case.request])
@@ -63,7 +72,7 @@ def _ask_again(case: Case, model: str, score: Sequence[str]) -> str:
 
 
 def evaluation_metadata(report: EvalReport) -> dict[str, dg.RawMetadataValue]:
-    """What the UI shows: the table of candidates, plots, the score that ships with its interval."""
+    """What the UI shows: the table of candidates, plots, and the shipped student's scores with intervals."""
     page = UPath(report.report_html)
     student = report.candidate(report.student)
     exact = student.metrics[METRICS[0]]
@@ -104,7 +113,7 @@ def evaluation_metadata(report: EvalReport) -> dict[str, dg.RawMetadataValue]:
         "differences, plot": image(plots.differences(report, 0.8), "paired differences"),
         **pictures,
         "mistakes": table(failures),
-        # Indented, not delimited: a request may hold a fence.
+        # Indented, not between delimiters: a request may contain the delimiter of a code block.
         "score and ask again": dg.MetadataValue.md("\n".join(f"    {line}" for line in commands)),
         **figures(numbers),
         **{f"latency {name} ms": round(value, 1) for name, value in student.latency_ms.items()},

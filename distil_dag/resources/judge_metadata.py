@@ -24,7 +24,13 @@ _SHOWN = 8
 
 
 def judge_metadata(verdicts: Sequence[Verdict], report: JudgeReport, folder: str) -> dict[str, Any]:
-    """Numbers, the scores as a plot, reasons, and the best and worst verdicts to look at."""
+    """Numbers, the scores as a plot, reasons, and the best and worst verdicts to look at.
+
+    Args:
+        verdicts: All verdicts.
+        report: The judge's report.
+        folder: Path or URL of the asset's folder.
+    """
     scored = sorted((v for v in verdicts if v.score is not None), key=lambda v: (v.score or 0.0, v.trace_id))
     doubtful = sorted(scored, key=lambda v: (abs((v.score or 0.0) - report.min_score), v.trace_id))
     found: dict[str, Any] = {

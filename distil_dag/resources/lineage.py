@@ -1,9 +1,9 @@
-"""What a model was made from: the exact events behind it, followed by their pointers.
+"""What a model was made from: the exact events behind it, found by their pointers.
 
 Every materialization names the storage ids of the events that it read
-(`dagster/input_event_pointer/<asset>`). Following them gives the very parents, even when a
-parent was materialized again since. The same entries travel with a model as `lineage.json` and
-in the key-values of its GGUF files, since an event log can be pruned and a file can be copied.
+(`dagster/input_event_pointer/<asset>`). Following them gives the actual parents, even when a parent was
+materialized again since. The same entries travel with a model as `lineage.json` and in the key-values of its
+GGUF files, since an event log can be pruned and a file can be copied.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import dagster as dg
 
 from distil_dag.core.task import Task
 
-# Under this key the metadata of an asset has the prompts that it asked by: name -> hash of the file.
+# Metadata key of the prompts that an asset used: name -> hash of the file.
 PROMPTS_KEY = "prompts"
 
-# Under this key the metadata of an asset has what it read of the run that is continued: asset -> storage id.
+# Metadata key of what an asset read of the run that is continued: asset -> storage id.
 _READ_KEY = "read of the run it continues"
-# Under this key the metadata of an asset has the settings that it was made with, defaults left out.
+# Metadata key of the settings that an asset was made with, without defaults.
 _SETTINGS_KEY = "settings"
 _POINTER = "dagster/input_event_pointer/"
-# What of a task's settings each asset reads.
+# The sections of a task's settings that each asset reads.
 _SECTIONS = {
     "traces": ("traces",),
     "judged_seeds": ("language", "test", "teacher", "judge"),
@@ -35,7 +35,20 @@ _SECTIONS = {
 
 
 class Ancestor(TypedDict):
-    """One materialization: what was made, by which code and run, from which events."""
+    """One materialization: what was made, by which code and run, from which events.
+
+    Attributes:
+        asset: Name of the asset.
+        partition: Key of the run.
+        data_version: Content hash.
+        code_version: Version of the asset's code.
+        run_id: Id of the Dagster run.
+        config: What the run set for the asset, and the settings that the asset was made with.
+        prompts: Prompt name -> hash of its file.
+        storage_id: Id of the event.
+        timestamp: Time in UTC, ISO 8601.
+        parents: Storage ids of the events that it read.
+    """
 
     asset: str
     partition: str | None
@@ -50,11 +63,17 @@ class Ancestor(TypedDict):
 
 
 def ancestors(instance: dg.DagsterInstance, asset: str, partition: str | None) -> list[Ancestor]:
-    """The newest materialization of the asset's partition and everything behind it, newest first.
+    """The newest materialization of an asset's partition and everything behind it.
 
-    `config` is what the run set for the asset, and the settings that it was made with. Of a run that
-    continues another, what it took from there is behind it as well. Empty when that partition was never
-    materialized.
+    What a run took from the run that it continues is behind it as well.
+
+    Args:
+        instance: The Dagster instance.
+        asset: Name of the asset.
+        partition: Key of the run; None for an asset without partitions.
+
+    Returns:
+        The entries, newest first; empty when the partition was never materialized.
     """
     selector = dg.AssetRecordsFilter(
         asset_key=dg.AssetKey(asset), asset_partitions=[partition] if partition else None
@@ -64,9 +83,13 @@ def ancestors(instance: dg.DagsterInstance, asset: str, partition: str | None) -
 
 
 def made_with(task: Task, asset: str) -> dict[str, Any]:
-    """Metadata that holds what the asset read of a task without secrets, as far as it is no default.
+    """Metadata with the settings that an asset reads, without defaults.
 
-    With each event its own: the task of a partition may be frozen again, with other settings.
+    Each event has its own settings, because the task of a partition may be frozen again with others.
+
+    Args:
+        task: The frozen task, which holds no secrets.
+        asset: Name of the asset.
     """
     settings = task.settings.model_dump(mode="json", exclude_defaults=True)
     read = {name: settings[name] for name in _SECTIONS[asset] if name in settings}
@@ -74,7 +97,13 @@ def made_with(task: Task, asset: str) -> dict[str, Any]:
 
 
 def continuing(instance: dg.DagsterInstance, parent: str, *assets: str) -> dict[str, Any]:
-    """Metadata that names the parent run's newest events of these assets; none without a parent."""
+    """Metadata that names the newest events of the parent run's assets; empty without a parent.
+
+    Args:
+        instance: The Dagster instance.
+        parent: Key of the continued run, or empty.
+        *assets: Names of the assets that were read.
+    """
     if not parent:
         return {}
     found = {}
@@ -151,7 +180,7 @@ def _as_dict(value: dg.MetadataValue[Any] | None) -> dict[str, Any]:
 
 
 def as_text(entries: list[Ancestor]) -> str:
-    """The ancestors as an indented tree, the model first; one met twice is named once."""
+    """The ancestors as an indented tree, the model first; an entry that occurs twice is described once."""
     by_id = {entry["storage_id"]: entry for entry in entries}
     shown: set[int] = set()
 

@@ -15,7 +15,13 @@ from distil_dag.stages.training.plots import loss_plot
 
 
 def checkpoint_metadata(report: TrainReport, spec: TrainingSpec, folder: str) -> dict[str, Any]:
-    """The loss curve, what was supervised, what it was trained on, and how fast."""
+    """The loss curve, the supervised tokens, what the student was trained on, and the speed.
+
+    Args:
+        report: The report of the training.
+        spec: The settings of the training.
+        folder: Path or URL of the checkpoint.
+    """
     trained = spec.trained_layers
     return {
         "dagster/row_count": report.rows,
@@ -40,7 +46,14 @@ def checkpoint_metadata(report: TrainReport, spec: TrainingSpec, folder: str) ->
 
 
 def gguf_metadata(report: GgufReport, found: Mapping[str, Parity], card: str, folder: str) -> dict[str, Any]:
-    """The files with their parity, and the answers in which a file differs from the checkpoint."""
+    """The files with their parity, and the answers in which a file differs from the checkpoint.
+
+    Args:
+        report: The report of the export.
+        found: Format -> how its file differs from the checkpoint.
+        card: The model card as Markdown.
+        folder: Path or URL of the files.
+    """
     files = [
         {
             "file": file.path,
@@ -80,7 +93,7 @@ def _confidence(report: GgufReport) -> str:
 
 
 def _depth(depth: Depth | None) -> dict[str, Any]:
-    """How many blocks of the base stayed, and what each one's influence was."""
+    """How many blocks of the base were kept, and each block's influence."""
     if depth is None:
         return {}
     shown = [

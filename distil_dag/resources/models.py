@@ -21,18 +21,18 @@ Panel = tuple[ChatModel, list[ChatModel], ChatModel | None]
 
 
 class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Teachers, judges and labellers, each behind a cache of its calls.
+    """Teachers, judges and members of the judge's committee, each behind a cache of its calls.
 
-    The servers of managed models are started when the first call needs them, shared by the steps of
-    a Dagster run, and ended with it; :meth:`release` ends them before. Their records and logs lie in
-    `servers`, beside the cache.
+    The servers of managed models are started by the first call that needs them. The steps of a Dagster run
+    share them, and they end with the run, or earlier by :meth:`release`. Their records and logs lie in the
+    folder `servers` beside the cache.
     """
 
     cache_root: str = Field(description="A local folder that keeps the replies of all models, across runs")
     _servers: Servers | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Servers belong to the Dagster run; what they are waited for goes to its log."""
+        """Tie the servers to the Dagster run, and send their messages to its log."""
         self._servers = self._of(context.run.run_id if context.run else None)
         if context.log is not None:
             self._servers.say = context.log.info
@@ -46,12 +46,20 @@ class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def chat(self, spec: ModelSpec, meter: Meter | None = None) -> Iterator[ChatModel]:
-        """The model that `spec` describes; its memory is free again after the block.
+        """Open the model that `spec` describes, for the length of a `with` block.
 
-        With a `meter`, calls that the cache can't answer are counted and kept within the budget.
+        The model's memory is free after the block. A managed server's memory is free after the run, or after
+        :meth:`release`.
 
-        A managed server's memory is free after the run, or after :meth:`release`. Raises dg.Failure,
-        not to be retried, when such a server does not come up or dies too often.
+        Args:
+            spec: The model's settings.
+            meter: Counts the calls that the cache can't answer, and keeps them within the budget.
+
+        Yields:
+            The model.
+
+        Raises:
+            dg.Failure: A managed server does not start, or dies too often. The failure is not retried.
         """
         try:
             with open_chat(spec, Path(self.cache_root), self.servers, meter) as model:
@@ -61,7 +69,16 @@ class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def panel(self, model: ModelSpec, spec: JudgeSpec, meter: Meter | None = None) -> Iterator[Panel]:
-        """Judge, labellers and arbiter (None where the judge picks), for the length of the block."""
+        """Open the models of the judge, for the length of a `with` block.
+
+        Args:
+            model: The judge's own model.
+            spec: Names the committee and the arbiter.
+            meter: Counts the calls.
+
+        Yields:
+            The judge, the committee, and the arbiter (None where the judge decides).
+        """
         with ExitStack() as models:
             judge = models.enter_context(self.chat(model, meter))
             committee = [models.enter_context(self.chat(member, meter)) for member in spec.committee]

@@ -1,4 +1,4 @@
-"""Progress of a stage in the Dagster run log, at a pace that a person can read."""
+"""Progress of a stage in the Dagster run log, at a readable pace."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from distil_dag.stages.progress import paced
 def logged(log: DagsterLogManager, what: str, spent: Callable[[], str] | None = None) -> Progress:
     """A Progress that writes `what: done/total (time left) note` to the log now and then.
 
-    `spent` says what has been used so far, and is asked for every line.
+    Args:
+        log: The log of the Dagster run.
+        what: Name of the work.
+        spent: Returns what has been used so far, in words; called for every line.
     """
     return paced(log.info, what, spent)

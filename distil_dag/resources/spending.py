@@ -1,4 +1,4 @@
-"""The budget of a run, at its assets: a meter for each, and a clean stop where nothing is left."""
+"""The budget of a run in Dagster: a meter for each asset, and a clean stop where nothing is left."""
 
 from __future__ import annotations
 
@@ -19,19 +19,28 @@ from distil_dag.resources.progress import logged
 from distil_dag.runs.evaluation_plan import OpenChat
 from distil_dag.stages.ports import Progress
 
-# A tag of the Dagster run that its budget stopped; the value names the setting that allows more.
+# Tag of a Dagster run that its budget stopped; the value is the setting to raise.
 RESUMABLE_TAG = "distil_dag/resumable"
 
-# A forecast is made from so many calls: half a batch of the stages, or two of the smallest.
+# Number of calls from which a forecast is made: half a batch of the stages, or two of the smallest.
 _FIRST = 32
 
 
 @contextmanager
 def metered(context: dg.AssetExecutionContext, runs: RunStore, task: Task) -> Iterator[Meter]:
-    """The meter of one asset's models, on top of what the run has used.
+    """The meter of one asset's models, added to what the run has used, for the length of a `with` block.
 
-    A budget that is reached ends the step with a dg.Failure that isn't retried, and marks the
-    Dagster run and the asset's partition as resumable.
+    Args:
+        context: The asset's step.
+        runs: The store of all runs.
+        task: The frozen task, with its budget.
+
+    Yields:
+        The meter.
+
+    Raises:
+        dg.Failure: The budget is reached. The step is not retried, and the Dagster run and the asset's
+            partition are marked as resumable.
     """
     meter = run_meter(runs, context.partition_key, task.settings.budget)
     try:
@@ -51,15 +60,28 @@ def metered(context: dg.AssetExecutionContext, runs: RunStore, task: Task) -> It
 
 
 def paid(models: ModelsResource, task: Task, meter: Meter) -> OpenChat:
-    """Opens chat models, with the meter on the teacher alone: the student's base is not paid for."""
+    """A function that opens chat models and meters the teacher alone.
+
+    The student's base is not paid for.
+
+    Args:
+        models: The models resource.
+        task: Names the teacher.
+        meter: The meter of the asset.
+    """
     return lambda spec: models.chat(spec, meter if spec == task.settings.teacher else None)
 
 
 class Outlook:
-    """A stage's progress with what its models use behind each note, and what they will have used in the end.
+    """A stage's progress with what its models use, and a forecast of what they will have used at the end.
 
-    The forecast is made from the first calls and what came of them; `later` says how many times as many
-    calls the rest takes for the same. It is compared with what was used when that much was done.
+    The forecast is made from the first calls and their result. It is compared with what was used at the end.
+
+    Args:
+        log: The log of the Dagster run.
+        what: Name of the work.
+        meter: The meter of the asset.
+        later: How many times as many calls the rest of the work takes for the same result.
     """
 
     def __init__(self, log: dg.DagsterLogManager, what: str, meter: Meter, later: float = 1.0) -> None:
@@ -71,7 +93,7 @@ class Outlook:
     def __call__(self, done: int, total: int, note: str = "") -> None:
         used = self._meter.used
         if total == self._total or self._foreseen is None:
-            # What calls have brought is known once further calls are made.
+            # The result of calls is known when further calls are made.
             fresh = used.calls > self._used.calls >= _FIRST and total == self._total
             if self._foreseen is None and fresh and self._done:
                 self._foreseen = _times(self._used, 1 + (total / self._done - 1) * self._later)
@@ -79,9 +101,9 @@ class Outlook:
         self._progress(done, total, note)
 
     def metadata(self) -> dict[str, Any]:
-        """What the asset and its run have used, beside what the first calls had foretold.
+        """What the asset and its run have used, beside the forecast.
 
-        Nothing was foretold where all went out as one batch, or the cache has answered most calls.
+        There is no forecast where all calls were one batch, or where the cache has answered most of them.
         """
         used, foreseen = self._used, self._foreseen
         found = spending_metadata(self._meter)
@@ -114,7 +136,7 @@ def _times(used: Usage, factor: float) -> Usage:
 
 
 def spending_metadata(meter: Meter) -> dict[str, Any]:
-    """What the asset used, and what the run has used with it, a line a model."""
+    """What the asset used, and what the run has used so far, one line for each model."""
     used, spending = meter.used, meter.spending
     rows = (
         [("all", spending.total), *spending.models.items()]
@@ -132,7 +154,13 @@ def spending_metadata(meter: Meter) -> dict[str, Any]:
 
 
 def run_command(task: Task, run: str, overrides: Mapping[str, str]) -> str:
-    """The command that goes on with a run, for a shell; settings that the run changed are said again."""
+    """The shell command that resumes a run.
+
+    Args:
+        task: The task.
+        run: Key of the run.
+        overrides: Setting -> YAML text that the run changed, which the command repeats.
+    """
     words = ["distil-dag", "run", task.name, "--run", run]
     words += ["--continue", task.continues] if task.continues else []
     words += [word for name, value in overrides.items() for word in ("--set", f"{name}={value}")]

@@ -16,7 +16,13 @@ _SHOWN = 20
 
 
 def synthesis_metadata(made: Synthetic, report: SynthesisReport, uri: str) -> dict[str, Any]:
-    """The metadata of a materialization of `synthetic_set`."""
+    """The metadata of a materialization of `synthetic_set`.
+
+    Args:
+        made: The accepted and rejected rows.
+        report: The report of the synthesis.
+        uri: Path or URL of the asset's folder.
+    """
     makers = Counter(row.id.split("-")[0] for row in made.accepted)
     refused = Counter(row.id.split("-")[0] for row in made.rejected)
     cells = [
@@ -53,7 +59,7 @@ def synthesis_metadata(made: Synthetic, report: SynthesisReport, uri: str) -> di
 
 
 def _spread(rows: list[Any]) -> list[Any]:
-    """At most twenty rows, evenly over the whole run: its beginning is not like its end."""
+    """At most twenty rows at even distances, because the beginning of a set is not like its end."""
     step = max(1, len(rows) // _SHOWN)
     return rows[::step][:_SHOWN]
 

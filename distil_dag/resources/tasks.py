@@ -21,17 +21,23 @@ class TasksResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     folders: list[str] = Field(description="Task folders, and folders that hold task folders")
 
     def names(self) -> list[str]:
-        """Names of all tasks, in the order of the folders; a broken folder goes by its own name.
+        """Names of all tasks, in the order of the folders.
 
-        A folder that may not be opened (`lost+found`) is no task.
+        A broken task folder is listed by the folder's name. A folder that may not be opened (`lost+found`) is
+        no task.
         """
         return list(self._named())
 
     def task(self, run: str, overrides: Mapping[str, str] | None = None) -> Task:
-        """The task of a run key (or a task's name), with `overrides` written over its settings.
+        """Read the task of a run key or of a task name.
 
-        Raises ValueError that says what a key looks like, or that no folder holds the task, and
-        TaskFolderError when its folder is broken.
+        Args:
+            run: A run's key, or a task's name.
+            overrides: Setting -> YAML text, applied over the task's settings.
+
+        Raises:
+            ValueError: The text is no key, or no folder holds the task.
+            TaskFolderError: The task's folder is broken.
         """
         named = self._named()
         name = run if run in named else key_among(named, run).task
@@ -49,10 +55,16 @@ class TasksResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 def key_among(names: Collection[str], run: str) -> RunKey:
-    """The key of a run, where these are all tasks: without a task part it belongs to the only one.
+    """The key of a run; one without a task part belongs to the only task.
 
-    With more than one it would be now this task's and now that one's, as folders come and go:
-    ValueError says what a key looks like, as for any text that is none.
+    With several tasks such a key would change its meaning as folders come and go, so it is refused.
+
+    Args:
+        names: Names of all tasks.
+        run: The key as text.
+
+    Raises:
+        ValueError: The text is no key; the message shows what one looks like.
     """
     only = next(iter(names)) if len(names) == 1 else None
     return RunKey.parse(run, run if run in names else only)
@@ -61,7 +73,7 @@ def key_among(names: Collection[str], run: str) -> RunKey:
 def _is_task(folder: Path) -> bool:
     try:
         return any((folder / file).is_file() for file in _TASK_FILES)
-    except OSError:  # one bad place must not hold up the tasks beside it
+    except OSError:  # one unreadable folder must not hide the tasks beside it
         return False
 
 

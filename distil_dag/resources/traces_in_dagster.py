@@ -1,4 +1,4 @@
-"""How the snapshot of the log shows in Dagster: its asset's spec and its metadata."""
+"""The snapshot of the log in Dagster: its asset spec, its errors and its metadata."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from distil_dag.resources.metadata import table
 
 
 class TracesTranslator(DagsterDltTranslator):
-    """One asset, whatever dlt resources feed it, without an upstream from outside the chain."""
+    """Maps every dlt resource of the source to the one asset `traces`, without upstream assets."""
 
     def get_asset_spec(self, data: Any) -> dg.AssetSpec:
         """The spec of `traces`, for every resource of the source."""
@@ -40,9 +40,17 @@ class TracesTranslator(DagsterDltTranslator):
 
 
 def refuse_beside_another(instance: dg.DagsterInstance, run_id: str, partition: str) -> None:
-    """Raise dg.Failure when an earlier Dagster run of the partition is still at work.
+    """Refuse to run beside an earlier Dagster run of the same partition.
 
-    The task that is frozen here is read by all of its steps: they would go on with another one's settings.
+    All steps read the task that is frozen here, so the earlier run would go on with other settings.
+
+    Args:
+        instance: The Dagster instance.
+        run_id: Id of this Dagster run.
+        partition: Key of the run.
+
+    Raises:
+        dg.Failure: An earlier Dagster run of the partition is under way.
     """
     at_work = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
     of_partition = dg.RunsFilter(statuses=at_work, tags={PARTITION_TAG: partition})
@@ -56,9 +64,10 @@ def refuse_beside_another(instance: dg.DagsterInstance, run_id: str, partition: 
 
 
 def failure(error: Exception) -> dg.Failure | dg.RetryRequested:
-    """What the run does about an error of the load: tries again, or fails at once and says why.
+    """What the step raises for an error of the load.
 
-    A mistake in the task is not worth a second try; a source that does not answer is.
+    Returns:
+        A failure without retry for a mistake in the task; a retry for a source that does not answer.
     """
     told = source_error(error) or (error if isinstance(error, ValueError) else None)
     if told is None or isinstance(told, SourceUnavailable):
@@ -71,7 +80,15 @@ def failure(error: Exception) -> dg.Failure | dg.RetryRequested:
 def traces_metadata(
     instance: dg.DagsterInstance, task: Task, key: RunKey, intake: Intake, folder: UPath
 ) -> dict[str, Any]:
-    """Numbers, tables and a preview; nothing of the source's URL, which may hold a password."""
+    """Numbers, tables and a preview, without the source's URL, which may hold a password.
+
+    Args:
+        instance: The Dagster instance.
+        task: The frozen task.
+        key: Key of the run.
+        intake: Has read the records.
+        folder: The asset's folder.
+    """
     report = intake.report()
     window = f"{key.since:%Y-%m-%d %H:%M} to {key.until:%Y-%m-%d %H:%M} UTC" if key.since else "the whole log"
     return {

@@ -30,8 +30,8 @@ _KEPT = 3
 class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Trains students on this machine, each in a process whose memory is free afterwards.
 
-    A training works in a folder named after everything that decides its result. One that was
-    killed goes on there from its last checkpoint, and one that had finished is not done again.
+    A training works in a folder that is named by everything that decides its result. One that was killed goes
+    on there from its last checkpoint. One that had finished is not done again.
     """
 
     work_root: str = Field(description="A local folder for base weights and trainings under way")
@@ -43,7 +43,7 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
 
     def base(self, task: Task) -> tuple[Path, str]:
-        """Folder and identity of the student before training; downloads or unpacks it if need be."""
+        """Folder and identity of the student before training; downloaded or unpacked if need be."""
         return base_checkpoint(task.settings.student, Path(self.work_root) / "base")
 
     def train(
@@ -53,16 +53,25 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         task: Task,
         start: EarlierStudent | None = None,
     ) -> tuple[TrainReport, Path]:
-        """Train the task's student on the rows; returns the report and the model's folder.
+        """Train the task's student on the rows; progress goes to the run's log.
 
-        Training begins at the base, or at the student of an earlier run, `start`.
-        Progress goes to the run's log. Raises dg.Failure when the process fails, and at once for a base
-        that has fewer layers than the student shall have.
+        Args:
+            context: The asset's step.
+            rows: The training rows, in order.
+            task: The frozen task.
+            start: The student of an earlier run to start from; None to start from the base.
+
+        Returns:
+            The report, and the model's folder.
+
+        Raises:
+            dg.Failure: The process fails, or, without a retry, the base has fewer layers than the student
+                needs.
         """
         settings, student = task.settings, task.settings.student
         base, name = (start.folder, start.identity) if start else self.base(task)
         if start:
-            student = student.model_copy(update={"layers": None})  # it was cut before it was first trained
+            student = student.model_copy(update={"layers": None})  # pruned before its first training
         elif student.layers:
             _refuse_deeper(student.layers, base, name)
         mark = fingerprint(rows, task.toolset, student, settings.training, name)
@@ -80,7 +89,7 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         self._run(context, folder)
         report = TrainReport.model_validate_json((folder / REPORT).read_text())
         if start:
-            # What it was shown in earlier rounds it may answer still.
+            # It may still give answers that it learned in earlier rounds.
             habits = DraftModel.fit([*start.rows, *rows], task.toolset)
             write_whole(folder / MODEL / FILE, habits.dumps().encode())
         _forget_older(folder)
@@ -88,7 +97,7 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _run(self, context: dg.AssetExecutionContext, folder: Path) -> None:
         command = [*(self.launcher or [self.python]), "-m", "distil_dag.entrypoints.train", str(folder)]
-        # The base lies in a folder by now: nothing is left to ask a hub for.
+        # The base is a local folder, so nothing is fetched from a hub.
         environment = {
             PARENT_VARIABLE: str(os.getpid()),
             "HF_HUB_OFFLINE": "1",
@@ -105,7 +114,7 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 def _refuse_deeper(layers: int, base: Path, name: str) -> None:
-    """The training would say so too, but in a process that is started again."""
+    """Refuse more layers than the base has; the training process would too, but would be retried."""
     try:
         refuse_deeper(layers, layers_of(base), name)
     except ValueError as error:
@@ -113,7 +122,7 @@ def _refuse_deeper(layers: int, base: Path, name: str) -> None:
 
 
 def _forget_older(folder: Path) -> None:
-    """Keep the newest finished trainings beside this one; unfinished ones wait to be resumed."""
+    """Keep the newest finished trainings beside this one; unfinished ones may be resumed."""
     finished = [path.parent for path in folder.parent.glob(f"*/{REPORT}")]
     finished.sort(key=lambda path: (path / REPORT).stat().st_mtime, reverse=True)
     for path in finished[_KEPT:]:

@@ -1,4 +1,4 @@
-"""What a student's file makes of requests that nobody learned from, and what its probabilities are worth."""
+"""Calibrates a student's probabilities on cases that it has not learned from."""
 
 from __future__ import annotations
 
@@ -19,11 +19,23 @@ from distil_dag.stages.evaluating.evaluate import scored_answers
 def measure_confidence(
     path: Path, cases: Sequence[Case], toolset: Toolset, spec: EvaluationSpec
 ) -> tuple[Confidence | None, str, dict[str, bool]]:
-    """The calibration of a student's file on cases that it has not learned from, or why there is none.
+    """Calibrate a student's file on cases that were set aside from training.
 
-    With it, by id, whether each case was answered exactly. A case that the file refuses, as longer than its
-    context, counts as wrong there and not for the calibration; nor does an answer that was cut off. Raises
-    FileNotFoundError or ValueError for a file that is no model.
+    A case that exceeds the file's context counts as wrong, but not for the calibration. The same holds for an
+    answer that was cut off.
+
+    Args:
+        path: The GGUF file.
+        cases: Cases that the student has not learned from.
+        toolset: The task's tools.
+        spec: Length of an answer and target precision.
+
+    Returns:
+        The calibration or None, the reason where there is none, and by case id whether the answer was exact.
+
+    Raises:
+        FileNotFoundError: The file is missing.
+        ValueError: The file is no model.
     """
     if not cases:
         why = "no cases were set aside: judge.set_aside is 0, or too few rows passed the judge for 20 of them"

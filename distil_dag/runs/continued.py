@@ -1,4 +1,4 @@
-"""The run that another one continues: whether it can be, and what the next round takes from it."""
+"""The run that another one continues: whether it can be continued, and what the next round takes from it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,20 @@ from distil_dag.runs.training_rows import in_mix, tables_of_run
 
 
 def continued(task: Task, run: str, parent: str, store: RunStore) -> Task:
-    """The task of a run that goes on with the student of `parent`, on its test; as it is without a parent.
+    """The task of a run that trains the student of `parent` on and is evaluated on its test.
 
-    Raises ValueError, in one paragraph, when the parent can't be continued by this task or this run.
+    Args:
+        task: The task as its folder has it.
+        run: Key of the new run.
+        parent: Key of the run to continue, or empty.
+        store: The store of all runs.
+
+    Returns:
+        The task with the parent's test; the task unchanged without a parent.
+
+    Raises:
+        ValueError: This task or this run can't continue the parent; the message is one paragraph for the
+            user.
     """
     parent = str(RunKey.parse(parent, task.name)) if parent else ""
     known = _frozen(store, run)
@@ -53,14 +64,22 @@ def continued(task: Task, run: str, parent: str, store: RunStore) -> Task:
 
 
 def outcomes_of(store: RunStore, run: str) -> list[AnswerOutcome]:
-    """What the run's student made of the rows that were set aside; none where none were."""
+    """Whether the run's student answered the rows that were set aside; empty where none were."""
     right = store.read_report(run, "gguf", GgufReport).set_aside
     cases = store.read_cases(run, tables.CALIBRATION)
     return [AnswerOutcome(case.calls, right[case.id]) for case in cases if case.id in right]
 
 
 def rows_before(store: RunStore, task: Task) -> dict[str, list[Example]]:
-    """What the student was trained on in all rounds before, by table and run; runs that are gone end it."""
+    """The training rows of all earlier rounds.
+
+    Args:
+        store: The store of all runs.
+        task: The task whose `continues` begins the chain of rounds.
+
+    Returns:
+        `<table> of <run>` -> rows. The chain ends at a run that is no longer stored.
+    """
     found: dict[str, list[Example]] = {}
     while run := task.continues:
         try:
@@ -73,7 +92,7 @@ def rows_before(store: RunStore, task: Task) -> dict[str, list[Example]]:
 
 
 def earlier_round(store: RunStore, task: Task) -> Earlier | None:
-    """What a synthesis goes by when it continues another; None when it continues none."""
+    """What the synthesis of a continued run is based on; None when the task continues none."""
     if not task.continues:
         return None
     made = [row for row in _learned(store, task) if row.origin == "synthetic"]
@@ -81,7 +100,7 @@ def earlier_round(store: RunStore, task: Task) -> Earlier | None:
 
 
 def set_aside_before(store: RunStore, task: Task) -> list[Example]:
-    """The rows that the continued run set aside; none when the task continues none."""
+    """The rows that the continued run set aside; empty when the task continues none."""
     if not task.continues:
         return []
     return store.read_cases(task.continues, tables.CALIBRATION)
@@ -89,7 +108,13 @@ def set_aside_before(store: RunStore, task: Task) -> list[Example]:
 
 @dataclass(frozen=True)
 class EarlierStudent:
-    """The student that is trained on: its folder, its identity, and all rows that it was trained on."""
+    """The student whose training is continued.
+
+    Attributes:
+        folder: Folder of its checkpoint.
+        identity: Its run and content hash.
+        rows: All rows that it was trained on, in all rounds.
+    """
 
     folder: Path
     identity: str
@@ -98,7 +123,15 @@ class EarlierStudent:
 
 @contextmanager
 def earlier_student(store: RunStore, task: Task) -> Iterator[EarlierStudent | None]:
-    """The continued run's student, for the length of a `with` block; None when none is continued."""
+    """The continued run's student, for the length of a `with` block.
+
+    Args:
+        store: The store of all runs.
+        task: The task that may continue a run.
+
+    Yields:
+        The student; None when the task continues none.
+    """
     if not task.continues:
         yield None
         return
@@ -113,7 +146,7 @@ def _learned(store: RunStore, task: Task) -> list[Example]:
 def _frozen(store: RunStore, run: str) -> Task | None:
     try:
         return store.read_report(run, "traces", Task, name="task")
-    except (FileNotFoundError, ValueError):  # never begun, or frozen by a release with other settings
+    except (FileNotFoundError, ValueError):  # not begun, or frozen by a release with other settings
         return None
 
 

@@ -35,7 +35,7 @@ from distil_dag.stages.ports import ChatModel, Progress
 from distil_dag.stages.splitting.holdout import remaining
 
 OpenChat = Callable[[ModelSpec], AbstractContextManager[ChatModel]]
-# Folder and identity of the student's base weights.
+# Returns folder and identity of the student's base weights.
 FindBase = Callable[[Task], tuple[Path, str]]
 
 _PACKAGES = ("distil_dag", "llama-cpp-python", "transformers", "torch")
@@ -43,10 +43,19 @@ _PACKAGES = ("distil_dag", "llama-cpp-python", "transformers", "torch")
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """The frozen test of a run, everyone who takes it, who ships, and what a reader must know.
+    """The frozen test of a run, its candidates, and what a reader of the report must know.
 
-    `learned` is what the student learned from, `shipped` what was made of it, `plan` what the synthetic
-    rows were to cover; `outcomes` are the student's on rows set aside, of which the test tells nothing.
+    Attributes:
+        test: The cases.
+        test_labels: Where their labels come from.
+        candidates: Everything that answers the test.
+        student: Name of the candidate that ships.
+        student_file: File name of that candidate.
+        measured: Label -> text about how the numbers were measured.
+        learned: What the student learned from.
+        shipped: What the export made.
+        plan: What the synthetic rows were to cover.
+        outcomes: The student's results on rows that were set aside, independent of the test.
     """
 
     test: list[HeldOut]
@@ -61,7 +70,19 @@ class EvaluationPlan:
     outcomes: list[AnswerOutcome]
 
     def held(self, task: Task, progress: Progress) -> tuple[EvalReport, list[dict[str, Any]]]:
-        """Everyone takes the test; returns and raises what :func:`evaluation.evaluate` does."""
+        """Let all candidates answer the test.
+
+        Args:
+            task: The run's frozen task.
+            progress: Called as answers come in.
+
+        Returns:
+            The report, and one row for each answer.
+
+        Raises:
+            ValueError: The test is empty, or two candidates have the same name.
+            RuntimeError: All answers of a candidate failed, or the student answered no case.
+        """
         report, rows = evaluation.evaluate(
             self.test,
             task.toolset,
@@ -84,17 +105,31 @@ class EvaluationPlan:
 def plan_evaluation(
     store: RunStore, run: str, task: Task, open_chat: OpenChat, find_base: FindBase, servers: Servers
 ) -> Iterator[EvaluationPlan]:
-    """All candidates of a run, for the length of a `with` block; models load when they are asked.
+    """Collect all candidates of a run, for the length of a `with` block.
 
-    A vLLM server of the student is one of `servers`. Raises FileNotFoundError that names the asset which has
-    to be materialized first, ValueError for arguments that such a server can't have.
+    Models are loaded when they are asked.
+
+    Args:
+        store: The store of all runs.
+        run: Key of the run.
+        task: The run's frozen task.
+        open_chat: Opens a chat model by its settings.
+        find_base: Finds the student's base weights.
+        servers: The run's servers, for a student behind vLLM.
+
+    Yields:
+        The plan.
+
+    Raises:
+        FileNotFoundError: An asset is missing; the message names the one to materialize first.
+        ValueError: The settings hold arguments that a vLLM server can't have.
     """
     test = store.read_cases(run, tables.TEST)
     learned, before = tables_of_run(store, run), rows_before(store, task)
     judging = store.read_report(run, "judged_seeds", JudgeReport)
     rest = remaining(store.read_cases(run, tables.TRACES), store.read_rows(run, tables.SPLIT))
     exemplars = Exemplars.choose(learned[SEEDS], task.settings.evaluation.few_shot, task.toolset)
-    # Where the log itself is the only judge of the test, production is right by definition.
+    # Where the test's labels come from the log alone, production is right by definition.
     judged = any(case.production is not None and case.production != case.calls for case in test)
     with ExitStack() as stack:
         files = stack.enter_context(store.local_folder(run, "gguf", "files"))
@@ -112,7 +147,7 @@ def plan_evaluation(
         candidates: list[Candidate] = [
             *students,
             *_decoder(students[0], task),
-            # Before the checkpoint: torch does not give back all of a GPU that it has used.
+            # Before the checkpoint: torch does not free all the GPU memory that it has used.
             *_vllm(checkpoint, task, servers),
             checkpoint,
             *([EarlierAnswers(store, task.continues, evaluation.PARENT)] if task.continues else []),
@@ -147,9 +182,9 @@ def plan_evaluation(
 
 
 def cases_as_jsonl(cases: Sequence[Case]) -> bytes:
-    """Cases as JSON lines, for `distil-dag eval` or anyone else's tool.
+    """Cases as JSON lines, for `distil-dag eval` or any other tool.
 
-    A row is a request and its response, so that assistant turns before the last stay history.
+    A row is a request and its response, so assistant turns before the last one stay part of the request.
     """
     rows = []
     for case in cases:
@@ -178,7 +213,7 @@ def _ggufs(report: GgufReport, folder: Path, task: Task) -> list[GgufCandidate]:
 
 
 def _decoder(student: GgufCandidate, task: Task) -> list[Candidate]:
-    """The file that ships once more, by the project's own decoder, if it can hold it to these tools."""
+    """The file that ships, by the project's own decoder; none where no grammar can be made of the tools."""
     try:
         answers(task.toolset)
     except ValueError:
@@ -187,10 +222,10 @@ def _decoder(student: GgufCandidate, task: Task) -> list[Candidate]:
 
 
 def _vllm(checkpoint: CheckpointCandidate, task: Task, servers: Servers) -> list[Candidate]:
-    """The checkpoint once more by a vLLM server, where the task asks for it."""
+    """The checkpoint by a vLLM server, where the task asks for it."""
     if task.settings.evaluation.vllm is None:
         return []
-    # It brings the SDK, which takes a second to import.
+    # It imports the SDK, which takes a second.
     from distil_dag.adapters.candidates.vllm import VllmCandidate
 
     return [VllmCandidate(checkpoint, task.settings.evaluation.vllm, servers, evaluation.VLLM)]
@@ -242,7 +277,7 @@ def _production_model(test: Sequence[HeldOut], rest: Sequence[Trace]) -> str:
 
 
 def _measured(task: Task, exemplars: Exemplars, judged: bool, log: int) -> dict[str, str]:
-    """What a reader must know to trust the numbers, label -> text."""
+    """What a reader must know to trust the numbers: label -> text."""
     spec = task.settings.evaluation
     told = {
         "Confidence": f"{100 * spec.confidence:g} %",

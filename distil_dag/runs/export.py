@@ -37,11 +37,25 @@ def export(
     ancestors: Sequence[Mapping[str, Any]],
     progress: Progress = quiet,
 ) -> tuple[GgufReport, dict[str, Parity]]:
-    """Fill `folder`; returns the report, and for each file where it differs from the checkpoint.
+    """Export a checkpoint into an empty folder.
 
-    `probes` are the cases on whose requests every file is compared; on those that were `held` from
-    training the primary one finds out what its probabilities are worth. Raises ValueError when the
-    file that should ship is not made, RuntimeError when llama.cpp fails.
+    Args:
+        checkpoint: Folder of the checkpoint.
+        folder: The folder to fill.
+        task: The run's frozen task.
+        run: Key of the run.
+        probes: Cases on whose requests each file is compared with the checkpoint.
+        held: Cases that were set aside from training; the primary file is calibrated on them.
+        training: The report of the training.
+        ancestors: The lineage of the checkpoint.
+        progress: Called after each step.
+
+    Returns:
+        The report, and for each format how its file differs from the checkpoint.
+
+    Raises:
+        ValueError: The file that should ship is not among the formats that are made.
+        RuntimeError: llama.cpp fails.
     """
     settings = task.settings
     formats = [_EXACT, *settings.export.quantizations]
@@ -51,7 +65,7 @@ def export(
     progress(0, steps, "converting")
     source = folder / _name(_EXACT)
     convert(checkpoint, source)
-    # Before the quantisation, which copies the key-values.
+    # Before the quantisation, since it copies the key-values.
     set_metadata(source, _key_values(task, run, ancestors, checkpoint))
     for done, name in enumerate(settings.export.quantizations, 1):
         progress(done, steps, f"quantising to {name}")
@@ -98,7 +112,7 @@ def _name(form: str) -> str:
 def _key_values(
     task: Task, run: str, ancestors: Sequence[Mapping[str, Any]], checkpoint: Path
 ) -> dict[str, str]:
-    """What the file says of itself: enough to use it, and to find where it came from."""
+    """What the file says about itself: enough to use it, and to find where it came from."""
     values = {
         "general.name": task.name,
         "general.description": f"Tool calls for {task.name}, distilled by distil_dag, run {run}",

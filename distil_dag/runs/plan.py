@@ -1,4 +1,4 @@
-"""What a run would use of its models: its judging and its synthesis, rehearsed on the task's own log."""
+"""Forecasts what a run would use of its models, by a dry run of judging and synthesis on the task's log."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from distil_dag.stages.judging.pipeline import judge_log
 from distil_dag.stages.ports import ChatModel, Progress, quiet
 from distil_dag.stages.synthesis.generator import synthesize
 
-# A model behind its cache, with a meter between.
+# Opens a model behind its cache, with a meter between.
 OpenModel = Callable[[ModelSpec, Meter], AbstractContextManager[ChatModel]]
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """What synthesis begins with, and whether it is what the run begins with."""
+    """What synthesis begins with, and whether that is final."""
 
     seeds: Sequence[Example]
     others: Sequence[Case]
@@ -46,11 +46,24 @@ class _Judged:
 def forecast_run(
     task: Task, key: RunKey, store: RunStore, open_model: OpenModel, paces: Path, progress: Progress = quiet
 ) -> Plan:
-    """The forecast of a run of this key, from a probe of about twenty calls of each kind.
+    """Forecast a run of this key, from a probe of about twenty calls of each kind.
 
-    What the run has stored already is taken from there and not forecast. The probe's replies go to
-    the cache of the models; how fast these are is kept in the file `paces`. Raises SourceError,
-    ValueError, FileNotFoundError or ImportError as the run itself would.
+    What the run has stored already is used, not forecast. The probe's replies go to the cache of the models.
+    The file `paces` keeps how fast these are.
+
+    Args:
+        task: The task.
+        key: Key of the run.
+        store: The store of all runs.
+        open_model: Opens a model behind its cache, with a meter between.
+        paces: File of measured paces.
+        progress: Called as the dry run goes on.
+
+    Raises:
+        SourceError: The log can't be read.
+        ValueError: A setting can't be used.
+        FileNotFoundError: A model is missing.
+        ImportError: A package is missing.
     """
     run, known = str(key), PaceFile(paces)
     forecasts: list[Forecast] = []
@@ -163,7 +176,11 @@ def _dry_run(spec: ModelSpec, open_model: OpenModel) -> Iterator[tuple[DryRun, M
 
 
 class PaceFile:
-    """How fast models were when they were last asked; a probe that the cache answers can't tell."""
+    """How fast models were when they last answered, since a probe from the cache can't tell.
+
+    Args:
+        path: A JSON file: model identity -> kind of call -> seconds a computed token.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -173,14 +190,17 @@ class PaceFile:
             self._known = {}
 
     def learn(self, dry_run: DryRun) -> None:
+        """Take over the paces that a dry run has measured."""
         for name, kind in dry_run.kinds.items():
             if pace := pace_of(kind):
                 self._known.setdefault(dry_run.identity, {})[name] = pace
 
     def of(self, identity: str) -> dict[str, float]:
+        """The known paces of a model: kind of call -> seconds a computed token."""
         return self._known.get(identity, {})
 
     def keep(self) -> None:
+        """Write the file."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self._path, json.dumps(self._known, indent=1).encode())
 

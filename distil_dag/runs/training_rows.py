@@ -1,4 +1,4 @@
-"""The rows that a run's student learns from, out of the run's store."""
+"""The rows that a run's student learns from, read from the run's store."""
 
 from __future__ import annotations
 
@@ -16,13 +16,22 @@ _TABLES = {SYNTHETIC: tables.SYNTHETIC, SEEDS: tables.SEEDS, CONTEXT: tables.CON
 def tables_of_run(
     store: RunStore, run: str, names: Iterable[str] = tuple(_TABLES)
 ) -> dict[str, list[Example]]:
-    """The rows that can be in a training mix, by the name that they have there, in the order asked for.
+    """The rows of the tables that can be in a training mix.
 
-    Raises FileNotFoundError that names the asset which has to be materialized first.
+    Args:
+        store: The store of all runs.
+        run: Key of the run.
+        names: Names of the tables in the mix, in the wanted order.
+
+    Returns:
+        Name in the mix -> rows, in the order of `names`.
+
+    Raises:
+        FileNotFoundError: A table is missing; the message names the asset to materialize first.
     """
     return {name: store.read_cases(run, _TABLES[name]) for name in names}
 
 
 def in_mix(spec: TrainingSpec) -> list[str]:
-    """The tables that the training mix takes, in its order."""
+    """The names of the tables in the training mix, in its order."""
     return spec.mix.split("+")

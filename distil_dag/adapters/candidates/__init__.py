@@ -1,4 +1,4 @@
-"""Who takes the test: models, files, servers and baselines as candidates of the evaluation.
+"""Candidates of the evaluation: models, files, servers and baselines that answer the test.
 
 Put here a candidate; the list of a run's candidates is `runs/evaluation_plan.py`.
 """

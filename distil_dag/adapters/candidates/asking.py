@@ -1,4 +1,4 @@
-"""Cases put to a model: one at a time with the time it takes, or together."""
+"""Ways to ask a model for cases: one at a time with its latency, or in a batch."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from distil_dag.stages.exporting.parity import TextModel
 from distil_dag.stages.ports import Progress, Reply
 from distil_dag.stages.student.prompt import render_prompt, student_messages
 
-# Prompts that go to a batching model in one call: a cache keeps the replies of a call together,
-# so this is also what an interrupted evaluation repeats.
+# Prompts that go to a batching model in one call. A cache stores the replies of a call together, so an
+# interrupted evaluation repeats at most this many.
 BATCH = 128
 
 Asked = TypeVar("Asked")
@@ -22,9 +22,16 @@ Asked = TypeVar("Asked")
 
 @dataclass(frozen=True)
 class Rendering:
-    """How a student was trained to be asked: its template, the task's system prompt, tools if it reads any.
+    """How a student is prompted: the same way as in its training.
 
-    Called with a case it gives the text of the prompt; ValueError when the template refuses the case.
+    Called with a case, it returns the text of the prompt. It raises ValueError when the template refuses the
+    case.
+
+    Attributes:
+        template: The chat template's Jinja source.
+        system_prompt: The task's system prompt.
+        tools: Tool definitions, if the student reads them in its prompt.
+        special_tokens: Special tokens that the template may use: name -> token.
     """
 
     template: str
@@ -40,7 +47,18 @@ class Rendering:
 def one_by_one(
     cases: Sequence[Asked], ask: Callable[[Asked], Answered], progress: Progress
 ) -> list[Answered | None]:
-    """Each one alone, with its wall-clock time."""
+    """Ask for each case alone, and measure the wall-clock time in milliseconds.
+
+    With several cases the first one is asked twice, since the first request reads the weights from disk.
+
+    Args:
+        cases: What to ask.
+        ask: Answers one case.
+        progress: Called after each answer.
+
+    Returns:
+        One answer for each case, in order; one with an error has no latency.
+    """
     if len(cases) > 1:
         ask(cases[0])  # the first request reads the weights from disk
     found: list[Answered | None] = []
@@ -56,9 +74,17 @@ def one_by_one(
 def together(
     model: TextModel, cases: Sequence[Case], render: Callable[[Case], str], max_tokens: int
 ) -> list[Answered]:
-    """One answer a case with the ids it was asked by, greedily and all at once.
+    """Answer all cases in one batch, greedily.
 
-    An error where the template refuses the case.
+    Args:
+        model: The model.
+        cases: What to ask.
+        render: Returns the text of a case's prompt.
+        max_tokens: Greatest length of an answer, in tokens.
+
+    Returns:
+        One answer for each case, in order, with the token ids of its prompt. Where the template refuses the
+        case, the answer is an error.
     """
     answers: dict[int, Answered] = {}
     prompts: dict[int, str] = {}

@@ -1,4 +1,4 @@
-"""What needs no model: production's own answers, and the nearest request of the log."""
+"""Candidates without a model: production's own answers, and the nearest request of the log."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from distil_dag.stages.ports import Progress, quiet
 
 @dataclass
 class ProductionCandidate:
-    """What the old agent answered, where the log knows it."""
+    """What the old agent answered, as far as the log has it."""
 
     model: str = "production log"
     name: str = evaluation.PRODUCTION
     bytes: int = 0
 
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
-        """The logged calls; None for a case that the log does not hold."""
+        """The logged calls; None for a case that the log does not hold.
+
+        Args:
+            cases: The test.
+            progress: Not called.
+        """
         return [
             Answered(render_calls(case.production))
             if isinstance(case, HeldOut) and case.production is not None
@@ -33,7 +38,13 @@ class ProductionCandidate:
 
 @dataclass
 class LookupCandidate:
-    """The calls logged for the nearest request of the traces that remained after the hold-out."""
+    """Nearest-neighbour lookup: the calls logged for the most similar request.
+
+    Attributes:
+        log: The traces that remained after the hold-out.
+        name: Name in the report.
+        bytes: Size of the weights, 0.
+    """
 
     log: Sequence[Case]
     name: str = evaluation.LOOKUP
@@ -41,10 +52,16 @@ class LookupCandidate:
 
     @property
     def model(self) -> str:
+        """Number of traces and the similarity, for the report."""
         return f"nearest of {len(self.log)} traces by {SIMILARITY}"
 
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
-        """The calls of the nearest trace; None for every case when the log is empty."""
+        """The calls of the nearest trace; None for every case when the log is empty.
+
+        Args:
+            cases: The test.
+            progress: Not called.
+        """
         if not self.log:
             return [None] * len(cases)
         found = nearest_calls([case.request for case in cases], self.log)

@@ -19,13 +19,23 @@ from distil_dag.stages.student.prompt import student_messages
 
 @dataclass(frozen=True)
 class Exemplars:
-    """Solved cases that a prompt shows before the question: the same ones for every case."""
+    """Solved cases that a prompt shows before the question, the same ones for every case.
+
+    Attributes:
+        turns: Alternating user and assistant messages.
+    """
 
     turns: tuple[Message, ...] = ()
 
     @classmethod
     def choose(cls, seeds: Sequence[Example], count: int, toolset: Toolset) -> Exemplars:
-        """`count` seeds of one turn, taken in turn from every tool, the most frequent tool first."""
+        """Choose seeds of one turn, taken in turn from every tool, the most frequent tool first.
+
+        Args:
+            seeds: The examples to choose from.
+            count: Number of exemplars.
+            toolset: Gives the calls their canonical form.
+        """
         groups: dict[tuple[str, ...], list[Example]] = defaultdict(list)
         for seed in sorted(seeds, key=lambda seed: seed.id):
             if [message.role for message in seed.messages if message.role != "system"] == ["user"]:
@@ -45,11 +55,22 @@ class Exemplars:
 class ChatCandidate:
     """A chat model that reads the tools in its prompt: base student, teacher, any endpoint.
 
-    Its prompt is the task's description, the tools, exemplars if any, and the case without
-    production's own system prompt. Tools go in the model's own form, or with `signatures` as a
-    line each, for small models that were never taught a form. With `alone`, one request is made
-    at a time and timed; otherwise batches go out, whose latencies would say nothing about one
-    answer.
+    The prompt is the task's description, the tools, exemplars if any, and the case without production's own
+    system prompt.
+
+    Attributes:
+        name: Name in the report.
+        open: Opens the model.
+        toolset: The tools in the prompt.
+        max_tokens: Greatest length of an answer, in tokens.
+        description: The task's description.
+        exemplars: Solved cases in the prompt.
+        signatures: Whether tools are written as one line each, for small models without a tool format of
+            their own; otherwise the model's own format is used.
+        alone: Whether requests are sent one at a time and timed; otherwise in batches, whose latencies would
+            say nothing about one answer.
+        bytes: Size of the weights, 0 where they are elsewhere.
+        model: The model's identity, known after it has answered.
     """
 
     name: str
@@ -64,10 +85,10 @@ class ChatCandidate:
     model: str = ""
 
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
-        """One answer a case."""
-        # Small models go on after their call; where no case wants a second one, that is cut off
-        # in their favour and saves most of the time. So is what follows a blank line, where the
-        # prompt asks for nothing but the call.
+        """One answer for each case, in order."""
+        # Small models go on after their call. Where no case wants a second call, the rest is cut off,
+        # which helps their score and saves most of the time. Where the prompt asks for nothing but the
+        # call, what follows a blank line is cut off too.
         several = any(len(case.calls) > 1 for case in cases)
         stop = (() if several else (CLOSE_TAG,)) + (("\n\n",) if self.signatures else ())
         prompts = [

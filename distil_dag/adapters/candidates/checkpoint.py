@@ -20,11 +20,20 @@ from distil_dag.stages.student.prompt import render_prompt, student_messages
 
 @dataclass
 class CheckpointCandidate:
-    """A checkpoint folder by transformers, in batches, whose latencies would say nothing.
+    """A checkpoint folder by transformers, in batches, without latencies.
 
-    The student is asked as it was trained: its template is given the tools if it learned to read them
-    there. With `tools_shown` they stand in the prompt even of a template that has no place for them, for
-    a base that has never seen them.
+    A student is prompted as in its training: its template gets the tools if it learned to read them there.
+
+    Attributes:
+        name: Name in the report.
+        folder: Folder of the checkpoint.
+        toolset: The tools.
+        max_tokens: Greatest length of an answer, in tokens.
+        system_prompt: The task's system prompt.
+        tools_in_prompt: Whether the student was trained with the tools in its prompt.
+        tools_shown: Whether the prompt has the tools even where the template has no place for them; for a
+            base that has never seen them.
+        model: The model's identity; the checkpoint's own by default.
     """
 
     name: str
@@ -38,14 +47,16 @@ class CheckpointCandidate:
 
     @property
     def bytes(self) -> int:
+        """Size of the weights in bytes."""
         return sum(path.stat().st_size for path in self.folder.glob("*.safetensors"))
 
     @property
     def software(self) -> str:
+        """Versions of transformers and torch."""
         return versions("transformers", "torch")
 
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
-        """One answer a case; the weights are freed before it returns."""
+        """One answer for each case, in order; the weights are freed before it returns."""
         model = CheckpointModel(self.folder)
         self.model = self.model or model.identity
         render = self.rendering(model)
@@ -63,7 +74,7 @@ class CheckpointCandidate:
 
     @property
     def tools(self) -> list[dict[str, Any]] | None:
-        """What the template is given."""
+        """The tool definitions that the template gets; None for none."""
         return self.toolset.openai() if self.tools_in_prompt or self.tools_shown else None
 
     def messages(self, case: Case) -> tuple[Message, ...]:
@@ -71,7 +82,14 @@ class CheckpointCandidate:
         return student_messages(case, self.system_prompt)
 
     def rendering(self, model: CheckpointModel) -> Callable[[Case], str]:
-        """From a case to the text of its prompt; ValueError when the template refuses the case."""
+        """A function from a case to the text of its prompt.
+
+        Args:
+            model: The loaded checkpoint, for its template and special tokens.
+
+        Returns:
+            The function; it raises ValueError when the template refuses the case.
+        """
         template, special, tools = model.chat_template, model.special_tokens, self.tools
         if not (tools and self.tools_shown and "tools" not in template):
             return Rendering(template, self.system_prompt, tools, special)

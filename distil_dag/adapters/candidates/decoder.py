@@ -16,9 +16,15 @@ from distil_dag.stages.ports import Progress, quiet
 
 @dataclass
 class DecoderCandidate:
-    """A student held to its tools, every case alone and timed.
+    """A student restricted to valid calls of its tools; each case is asked alone and timed.
 
-    A file that the decoder is not for is asked as `plain` asks it, and `note` says why.
+    A file that the decoder can't handle is asked as `plain` asks it.
+
+    Attributes:
+        plain: The same file by plain llama.cpp.
+        name: Name in the report; that of `plain` by default.
+        model: The model's identity, known after it has answered.
+        note: Why the decoder can't handle the file; empty where it can.
     """
 
     plain: GgufCandidate
@@ -31,17 +37,28 @@ class DecoderCandidate:
 
     @property
     def bytes(self) -> int:
+        """Size of the file in bytes."""
         return self.plain.bytes
 
     @property
     def software(self) -> str:
+        """Versions of this project and of llama-cpp-python."""
         return versions("distil_dag", "llama-cpp-python")
 
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
-        """One answer a case. Raises FileNotFoundError or ValueError for a file that is no chat model."""
+        """One answer for each case, in order.
+
+        Args:
+            cases: What to ask.
+            progress: Called after each answer.
+
+        Raises:
+            FileNotFoundError: The file is missing.
+            ValueError: The file is no chat model.
+        """
         tools = self.plain.toolset if self.plain.toolset.tools else None
         try:
-            # As long as that of `plain`: a case that only one of them can read would decide between them.
+            # The same context as that of `plain`. Otherwise a case that only one can read would decide.
             student = Student(self.plain.path, tools, context=None)
         except NotDecodable as error:
             self.note = str(error)
@@ -64,7 +81,7 @@ class DecoderCandidate:
         return Answered(
             answer.text,
             answer.milliseconds,
-            # An answer that is cut off is never believed, however probable its beginning.
+            # An answer that is cut off is never right, however probable its beginning.
             logprob=answer.decoded.logprob if answer.complete else -math.inf,
             confidence=answer.confidence,
             confident=answer.confident,

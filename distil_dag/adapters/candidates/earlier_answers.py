@@ -1,4 +1,4 @@
-"""The student of the run that is continued, as a candidate of the evaluation."""
+"""The stored answers of the run that is continued, as a candidate of the evaluation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from distil_dag.stages.ports import Progress, quiet
 
 
 class EarlierAnswers:
-    """What a run's student, the one that ships, answered to the same test before."""
+    """What an earlier run's shipped student answered to the same test.
+
+    Args:
+        store: The store of all runs.
+        run: Key of the earlier run.
+        name: Name in the report.
+    """
 
     def __init__(self, store: RunStore, run: str, name: str) -> None:
         report = store.read_report(run, "eval_report", EvalReport)
@@ -26,11 +32,11 @@ class EarlierAnswers:
         }
 
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
-        """What it answered; None for a case that was not in its test."""
+        """The stored answers; None for a case that was not in the earlier run's test."""
         progress(len(cases), len(cases), "")
         return [self._answers.get(case.id) for case in cases]
 
 
 def _as_given(text: str, exact: bool, why: str) -> Answered:
-    # An answer that never came is stored without words, which would be read as an answer without calls.
+    # A failed answer is stored as empty text. Without the error it would be read as an answer without calls.
     return Answered(text, error="" if exact or text else why)

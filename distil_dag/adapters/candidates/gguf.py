@@ -18,23 +18,30 @@ from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating.answers import Answered
 from distil_dag.stages.ports import Progress, quiet
 
-# Cases that a GGUF file answers alone: enough for a median and a 95th percentile of its latency.
+# Cases that a GGUF file answers alone, enough for a median and a 95th percentile of its latency.
 TIMED = 40
 
 
 @dataclass
 class GgufCandidate:
-    """A GGUF file as it is served: by llama.cpp, as its own template asks.
+    """A GGUF file as it is served: by llama.cpp, with its own chat template.
 
-    The first `timed` cases are asked alone, which gives the latencies; the others go out
-    together, which takes a third of the time. llama.cpp adds up in another order then, so a
-    near tie may fall otherwise: equal calls give equal answers, but a test cut in two need not
-    give those of the whole.
+    The first `timed` cases are asked alone, which gives the latencies. The others are asked together, which
+    takes a third of the time. llama.cpp adds up in another order then, so a near tie may fall otherwise.
+    Equal calls give equal answers, but a test in two parts need not give the answers of the whole.
 
-    A student of this project is asked as it was trained, by the template and the system prompt that
-    the file carries; if it reads tools in its prompt, by `toolset` or, where that is empty, by the
-    file's own. Any other file has not seen the tools, so it finds them in its prompt, behind
-    `description`.
+    A student of this project is prompted as in its training, with the template and the system prompt in the
+    file. If it reads tools in its prompt, it gets `toolset` or, where that is empty, the file's own. Any
+    other file has not seen the tools, so its prompt has them after `description`.
+
+    Attributes:
+        path: The GGUF file.
+        toolset: The tools; empty for those in the file.
+        max_tokens: Greatest length of an answer, in tokens.
+        name: Name in the report; the file's name by default.
+        description: The task's description, for files that are no student.
+        timed: Number of cases that are asked alone.
+        model: The model's identity, known after it has answered.
     """
 
     path: Path
@@ -50,14 +57,25 @@ class GgufCandidate:
 
     @property
     def bytes(self) -> int:
+        """Size of the file in bytes."""
         return self.path.stat().st_size
 
     @property
     def software(self) -> str:
+        """Version of llama-cpp-python."""
         return versions("llama-cpp-python")
 
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
-        """One answer a case. Raises FileNotFoundError or ValueError for a file that is no chat model."""
+        """One answer for each case, in order.
+
+        Args:
+            cases: What to ask.
+            progress: Called after each answer, or after each batch.
+
+        Raises:
+            FileNotFoundError: The file is missing.
+            ValueError: The file is no chat model.
+        """
         with LlamaCppChat(self.path) as chat:
             self.model = chat.identity
             carried = chat.metadata

@@ -1,4 +1,4 @@
-"""The student's checkpoint behind a vLLM server that is started for its test and ended with it."""
+"""The student's checkpoint behind a vLLM server that is started for the test and ended after it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,22 @@ from distil_dag.stages.ports import Progress, Prompt, quiet
 
 @dataclass
 class VllmCandidate:
-    """Every case alone and timed, asked with the very token ids that the checkpoint is asked with.
+    """A checkpoint served by vLLM; each case is asked alone and timed.
 
-    What the server's own chat route makes of the conversation is asked beside that, since it is what
-    users will call. Nothing of it is metered: the student costs its owner no call of the teacher's. Raises
-    ValueError for arguments that are not the user's to choose.
+    The server gets the same token ids as the checkpoint. The token ids of the server's own chat route are
+    recorded beside them, since that is what users will call. Nothing is metered: the student makes no call of
+    the teacher.
+
+    Attributes:
+        checkpoint: The candidate whose checkpoint is served.
+        serving: Command and arguments of the server.
+        servers: The servers of the run.
+        name: Name in the report.
+        model: The model's identity, known after it has answered.
+        software: The server's name and version, known after it has answered.
+
+    Raises:
+        ValueError: The settings hold arguments that the user may not choose.
     """
 
     checkpoint: CheckpointCandidate
@@ -36,16 +47,22 @@ class VllmCandidate:
     software: str = "vllm"
 
     def __post_init__(self) -> None:
-        command(self._spec, 0)  # mistakes are told before the first candidate answers
+        command(self._spec, 0)  # mistakes in the settings raise before the first candidate answers
 
     @property
     def bytes(self) -> int:
+        """Size of the checkpoint's weights in bytes."""
         return self.checkpoint.bytes
 
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
-        """One answer a case; the server is gone when it returns or raises.
+        """One answer for each case, in order; the server has ended when it returns or raises.
 
-        Raises ServerError when the server does not come up, or dies too often.
+        Args:
+            cases: What to ask.
+            progress: Called after each answer.
+
+        Raises:
+            ServerError: The server does not start, or dies too often.
         """
         model = CheckpointModel(self.checkpoint.folder)
         render = self.checkpoint.rendering(model)

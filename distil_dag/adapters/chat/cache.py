@@ -1,4 +1,4 @@
-"""Replies of a chat model, kept by the content of the call: nothing is computed or paid for twice."""
+"""Replies of a chat model, stored by the content of the call: nothing is computed or paid for twice."""
 
 from __future__ import annotations
 
@@ -26,13 +26,19 @@ _KEYS_PER_QUERY = 500
 
 
 class CachedChat(Closing):
-    """A chat model in front of a SQLite file, which the processes of one machine may share.
+    """A chat model behind a cache in a SQLite file, which the processes of one machine may share.
 
-    A call's key is the model's identity and the whole prompt with all its parameters. A reply is
-    committed before anyone hears of it, so a finished call outlives the process, however that ends.
-    What the model announces only all together is committed together: a batch of such a model is
-    found whole or not at all. Failures are not kept. Raises RuntimeError that names the file when
-    it is damaged or can't be written; what was committed before stays.
+    A call's key is the model's identity and the whole prompt with all its parameters. A reply is committed
+    before it is announced, so a finished call outlives the process. Replies that a model announces only all
+    together are committed together: a batch of such a model is found whole or not at all. Failures are not
+    stored.
+
+    A damaged file, or one that can't be written, raises RuntimeError with its name. What was committed before
+    stays.
+
+    Args:
+        model: The model that is asked for what the file lacks.
+        path: The SQLite file, created if need be.
     """
 
     def __init__(self, model: ChatModel, path: Path) -> None:
@@ -42,9 +48,9 @@ class CachedChat(Closing):
         with self._explained():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(path, timeout=_WAIT_SECONDS, check_same_thread=False)
-            # With a write-ahead log a commit takes a tenth of a millisecond and survives the process;
-            # a loss of power costs the last commits, never the file. The switch fails while another
-            # process writes: then either mode will do, and the next who opens the file tries again.
+            # With a write-ahead log a commit takes a tenth of a millisecond and survives the process.
+            # A loss of power costs the last commits, never the file. The switch fails while another
+            # process writes. Either mode works then, and the next process that opens the file tries again.
             with suppress(sqlite3.OperationalError):
                 self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
@@ -59,10 +65,16 @@ class CachedChat(Closing):
 
     @property
     def identity(self) -> str:
+        """The identity of the model behind the cache."""
         return self._model.identity
 
     def generate(self, prompts: Sequence[Prompt], arrived: OnReply = unheeded) -> list[Reply]:
-        """See the port; `arrived` hears of every reply once, of those in the file at once."""
+        """Reply to each prompt, from the file or the model; see :class:`ChatModel`.
+
+        Args:
+            prompts: The requests.
+            arrived: Called once for each prompt; for replies in the file, before the model is asked.
+        """
         return self._through(
             [_key("generate", self.identity, prompt) for prompt in prompts],
             prompts,
@@ -73,9 +85,14 @@ class CachedChat(Closing):
         )
 
     def score(self, items: Sequence[tuple[Prompt, str]], arrived: OnScore = unheeded) -> list[Score]:
-        """See the port; `arrived` hears of every score once, of those in the file at once."""
+        """Score each text, from the file or the model; see :class:`ChatModel`.
+
+        Args:
+            items: Pairs of a prompt and the assistant's text.
+            arrived: Called once for each pair; for scores in the file, before the model is asked.
+        """
         return self._through(
-            # Numbered, for scores once ended in another token than the turn does.
+            # Version 2 of the key: scores under version 1 ended with another token than the turn's end.
             [_key("score 2", self.identity, prompt, text) for prompt, text in items],
             items,
             self._model.score,
@@ -100,7 +117,7 @@ class CachedChat(Closing):
 
         def keep(results: dict[bytes, Result]) -> None:
             self._write({key: result for key, result in results.items() if is_good(result)})
-            # Where another process was faster, its reply is the one that every later run will see.
+            # Where another process was faster, its reply is stored, and every later run will read that one.
             hear(results | self._read(list(results), cls))
 
         def hear(results: dict[bytes, Result]) -> None:

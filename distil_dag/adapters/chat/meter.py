@@ -1,4 +1,4 @@
-"""The meter of a run's models: what they use, kept in the run's store, and the budget before them."""
+"""What a run's models use, counted against the budget and stored with the run."""
 
 from __future__ import annotations
 
@@ -15,18 +15,24 @@ from distil_dag.core.spending import Spending, Usage, calls_left, check, cost, m
 
 FOLDER = "spending"
 
-# Spending is written at least this often while calls come in: a killed process forgets no more.
+# Spending is written at least this often while calls come in. A killed process loses no more than that.
 _WRITE_SECONDS = 1.0
-# Calls that go out together however little of the budget is left: the batch of the stages.
+# Smallest number of calls that are sent together, however little of the budget is left: the stages' batch.
 _BATCH = 64
 
 
 class Meter:
-    """Counts what one asset's models use, on top of what the run has used before.
+    """Counts what one asset's models use, added to what the run has used before.
 
-    A budget belongs to the run, so earlier assets and attempts count. It is looked at before
-    anything is sent: the run ends within one batch of its limit, and calls under way end as usual.
-    Safe to share between threads.
+    A budget belongs to the run, so earlier assets and attempts count. It is checked before anything is sent.
+    So the run ends within one batch of its limit, and calls under way end as usual. Threads may share the
+    object.
+
+    Args:
+        budget: Limits of the run; none by default.
+        before: What the run has used before.
+        write: Stores the run's spending.
+        clock: Monotonic time in seconds.
     """
 
     def __init__(
@@ -44,19 +50,24 @@ class Meter:
         self._written = -math.inf
 
     def line(self, identity: str, price: PriceSpec) -> Line:
-        """The line of a model; the same for the same identity."""
+        """The counter of a model; the same object for the same identity.
+
+        Args:
+            identity: The model's identity.
+            price: What its tokens and hours cost.
+        """
         with self._lock:
             return self._lines.setdefault(identity, Line(price, self._clock, self._lock))
 
     @property
     def used(self) -> Usage:
-        """What the models have used since this meter began."""
+        """What the models have used since this meter was created."""
         with self._lock:
             return sum((line.usage() for line in self._lines.values()), Usage())
 
     @property
     def spending(self) -> Spending:
-        """What the run has used in all its assets and attempts."""
+        """What the run has used in all its assets and attempts, by model."""
         with self._lock:
             models = dict(self._before.models)
             for identity, line in self._lines.items():
@@ -73,18 +84,26 @@ class Meter:
         return ", ".join(words)
 
     def check(self) -> None:
-        """Raises BudgetReachedError when the run has nothing left of a limit."""
+        """Check the run's budget.
+
+        Raises:
+            BudgetReachedError: Nothing is left of a limit.
+        """
         check(self._budget, self.spending.total)
 
     def room(self) -> int:
-        """How many calls may go out together: what the rest of the budget takes, a batch at least."""
+        """How many calls may be sent together: as many as the budget's rest allows, at least one batch."""
         if self._budget == BudgetSpec():
             return sys.maxsize
         fitting = calls_left(self._budget, self.spending.total)
         return _BATCH if fitting is None or fitting < _BATCH else int(min(fitting, sys.maxsize))
 
     def keep(self, at_once: bool = True) -> None:
-        """Write down what was used; unless `at_once`, only once in a while."""
+        """Store the run's spending.
+
+        Args:
+            at_once: Write in any case; otherwise at most once a second.
+        """
         with self._lock:
             now = self._clock()
             if at_once or now - self._written >= _WRITE_SECONDS:
@@ -93,7 +112,13 @@ class Meter:
 
 
 class Line:
-    """What one model has used; time passes while at least one call is under way."""
+    """What one model has used. Its time runs while at least one call is under way.
+
+    Args:
+        price: What tokens and hours cost.
+        clock: Monotonic time in seconds.
+        lock: The lock of the meter.
+    """
 
     def __init__(self, price: PriceSpec, clock: Callable[[], float], lock: threading.RLock) -> None:
         self._price, self._clock, self._lock = price, clock, lock
@@ -102,12 +127,16 @@ class Line:
         self._since = 0.0
 
     def count(self, **amounts: int) -> None:
-        """Add calls and tokens."""
+        """Add calls and tokens.
+
+        Args:
+            **amounts: Fields of :class:`Usage` and what to add to them.
+        """
         with self._lock:
             self._counted += Usage.model_validate(amounts)
 
     def usage(self) -> Usage:
-        """What was used until now, calls under way included with their time."""
+        """What was used so far, including the time of calls under way."""
         with self._lock:
             running = self._clock() - self._since if self._users else 0.0
             seconds = self._counted.seconds + running
@@ -116,7 +145,7 @@ class Line:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Let time pass."""
+        """Let the model's time run for the length of a `with` block."""
         with self._lock:
             if not self._users:
                 self._since = self._clock()
@@ -132,7 +161,13 @@ class Line:
 
 
 def run_meter(store: RunStore, run: str, budget: BudgetSpec) -> Meter:
-    """A meter that goes on from what the run has used, and keeps the sum in the run's store."""
+    """A meter that continues from what the run has used, and stores the sum with the run.
+
+    Args:
+        store: The store of all runs.
+        run: Key of the run.
+        budget: Limits of the run.
+    """
     return Meter(
         budget, read_spending(store, run), lambda spending: store.write_report(run, FOLDER, spending)
     )

@@ -1,4 +1,4 @@
-"""A chat model with a meter on it: behind the cache what is paid for, before it what is asked."""
+"""A chat model with a meter: behind the cache it counts paid calls, in front of it cached ones."""
 
 from __future__ import annotations
 
@@ -13,16 +13,24 @@ from distil_dag.stages.ports import ChatModel, OnReply, OnScore, Prompt, Reply, 
 Request = TypeVar("Request")
 Result = TypeVar("Result", Reply, Score)
 
-# Modes of models whose replies do not depend on what else they are asked.
+# Modes of models whose replies do not depend on the other prompts of a batch.
 SERVED = ("attached", "managed")
 
 
 @contextmanager
 def metered_model(model: ChatModel, spec: ModelSpec, meter: Meter) -> Iterator[ChatModel]:
-    """The model as the cache shall call it: each call counts, and none goes out beyond the budget.
+    """The model that a cache should call: each call counts, and none is sent beyond the budget.
 
-    A managed server costs from the first call, which starts it, to the end of the block; any other
-    model while it answers. Raises BudgetReachedError instead of sending.
+    A managed server costs from the first call, which starts it, to the end of the block. Any other model
+    costs while it answers.
+
+    Args:
+        model: The model to ask.
+        spec: Its mode and price.
+        meter: The meter of the asset.
+
+    Yields:
+        The metered model. Its methods raise BudgetReachedError instead of sending a call beyond the budget.
     """
     line = meter.line(model.identity, spec.price)
     with ExitStack() as held:
@@ -31,14 +39,20 @@ def metered_model(model: ChatModel, spec: ModelSpec, meter: Meter) -> Iterator[C
 
 
 def counting_cached(model: ChatModel, spec: ModelSpec, meter: Meter) -> ChatModel:
-    """The cached model as a stage shall call it: calls that never reach the paid one count as cached."""
+    """The cached model that a stage should call: calls that the cache answers are counted as cached.
+
+    Args:
+        model: The model with its cache in front.
+        spec: The model's price.
+        meter: The meter of the asset.
+    """
     return _Asked(model, meter.line(model.identity, spec.price))
 
 
 class _Metered:
-    """Behind the cache. What is sent to a server is split where the budget nears its end.
+    """The side behind the cache. Batches for a server are split where the budget nears its end.
 
-    A model in this process is asked for whole batches, on whose company its replies depend.
+    A model in this process gets whole batches, since a reply depends on the other prompts of its batch.
     """
 
     def __init__(self, model: ChatModel, spec: ModelSpec, line: Line, meter: Meter, held: ExitStack) -> None:
@@ -75,9 +89,9 @@ class _Metered:
         count: Callable[[Result], None],
         arrived: Callable[[int, Result], None],
     ) -> list[Result]:
-        """Count each result once, as it is heard of or at the end.
+        """Count each result once, when it is announced or at the end.
 
-        A part of a split batch is told of before the next part goes out.
+        A part of a split batch is announced before the next part is sent.
         """
         counted: set[int] = set()
 
@@ -122,7 +136,7 @@ class _Metered:
 
 
 class _Asked:
-    """Before the cache."""
+    """The side in front of the cache."""
 
     def __init__(self, model: ChatModel, line: Line) -> None:
         self._model, self._line = model, line

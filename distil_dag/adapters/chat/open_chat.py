@@ -22,13 +22,22 @@ def open_chat(
     servers: Servers | None = None,
     meter: Meter | None = None,
 ) -> Iterator[ChatModel]:
-    """The model that `spec` describes, for the length of a `with` block; then its memory is freed.
+    """Open the model that `spec` describes, for the length of a `with` block.
 
-    With a `cache_folder`, every reply is kept there and never computed twice, and the embedded
-    model lies there in a form that is faster in batches. A managed model's server is one of `servers`,
-    and stays for whoever asks it next. With a `meter`, what the cache doesn't hold is counted, and
-    nothing is sent beyond the budget. Raises ValueError,
-    FileNotFoundError or ImportError that say what is missing, and how to get it.
+    Args:
+        spec: The model's settings.
+        cache_folder: Where every reply is stored and never computed twice. The embedded model lies there in a
+            form that is faster in batches. None: no cache.
+        servers: The run's servers, needed for a managed model. Its server stays for the next user.
+        meter: Counts what the cache doesn't hold, and lets nothing be sent beyond the budget.
+
+    Yields:
+        The model; its memory is freed after the block.
+
+    Raises:
+        ValueError: The settings are incomplete.
+        FileNotFoundError: The model's file is missing.
+        ImportError: A package is missing; the message says how to get it.
     """
     with ExitStack() as stack:
         model = _open(spec, stack, cache_folder, servers)
@@ -39,7 +48,17 @@ def open_chat(
 def kept_and_counted(
     model: ChatModel, spec: ModelSpec, cache_folder: Path | None, meter: Meter | None
 ) -> Iterator[ChatModel]:
-    """A model with the cache of its calls in front of it, and the meter between: only what is sent costs."""
+    """Put a cache of its calls in front of a model, and a meter between, so that only sent calls cost.
+
+    Args:
+        model: The model to ask.
+        spec: Its mode and price.
+        cache_folder: Folder of the cache; None for no cache.
+        meter: Counts the calls; None for no meter.
+
+    Yields:
+        The model with cache and meter.
+    """
     with ExitStack() as stack:
         if meter is not None:
             model = stack.enter_context(metered_model(model, spec, meter))

@@ -1,4 +1,4 @@
-"""transformers: checkpoints that are read, asked and trained from.
+"""transformers: checkpoints that are loaded, prompted and trained from.
 
 Put here what loads safetensors weights.
 """

@@ -1,4 +1,4 @@
-"""Where a student's base weights come from, as a local folder and a name that says which they are."""
+"""Where a student's base weights come from, as a local folder and an identity."""
 
 from __future__ import annotations
 
@@ -13,10 +13,17 @@ _WANTED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.
 
 
 def base_checkpoint(student: StudentSpec, folder: Path) -> tuple[Path, str]:
-    """The folder of the base model, and its identity (`name@sha256:…` or `repository@commit`).
+    """Find the student's base model, and download or unpack it if need be.
 
-    The embedded model is unpacked under `folder`; a Hub repository is downloaded at its revision.
-    Raises FileNotFoundError when there is no such model, with what to do.
+    Args:
+        student: The settings that name the model: `embedded`, a local folder, or a Hub repository.
+        folder: Where the embedded model is unpacked.
+
+    Returns:
+        The model's folder, and its identity (`name@sha256:…` or `repository@commit`).
+
+    Raises:
+        FileNotFoundError: There is no such model; the message says what to do.
     """
     if student.model == "embedded":
         return embedded_checkpoint(folder), embedded_identity()
@@ -33,7 +40,7 @@ def base_checkpoint(student: StudentSpec, folder: Path) -> tuple[Path, str]:
 
 
 def layers_of(folder: Path) -> int:
-    """How many transformer blocks the model in the folder has."""
+    """Number of transformer blocks of the model in a folder."""
     from transformers import AutoConfig
 
     return int(AutoConfig.from_pretrained(str(folder)).get_text_config().num_hidden_layers)
@@ -44,7 +51,7 @@ def _from_hub(student: StudentSpec) -> tuple[Path, str]:
 
     try:
         folder = Path(snapshot_download(student.model, revision=student.revision, allow_patterns=_WANTED))
-    except Exception as error:  # the hub's client has a class for every way to fail, and all end here
+    except Exception as error:  # the hub's client has many classes of errors, all handled alike
         raise FileNotFoundError(
             f"student.model: {student.model!r} is neither a folder nor a model that the Hugging Face Hub "
             f"hands out here ({type(error).__name__}: {error}). Check the name, student.revision and "

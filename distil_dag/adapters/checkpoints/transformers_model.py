@@ -1,4 +1,4 @@
-"""A checkpoint folder that answers rendered prompts, by transformers on this machine."""
+"""A checkpoint folder that continues rendered prompts, by transformers on this machine."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from distil_dag.stages.ports import Reply
 
 
 class CheckpointModel:
-    """A Hugging Face causal LM in a folder, decoded greedily.
+    """A Hugging Face causal language model in a folder, decoded greedily.
 
-    It has the methods of the llama.cpp model that parity and evaluation need, so that both are
-    asked in the same way. Weights are read on first use.
+    It has those methods of the llama.cpp model that parity and evaluation need. The weights are read on first
+    use.
+
+    Args:
+        folder: Folder with `config.json`, safetensors weights and the tokenizer.
+        batch: Number of prompts that are decoded together.
     """
 
     def __init__(self, folder: Path, batch: int = 16) -> None:
@@ -31,24 +35,32 @@ class CheckpointModel:
 
     @property
     def chat_template(self) -> str:
-        """The Jinja template that travels with the tokenizer."""
+        """The tokenizer's Jinja template."""
         return str(self._tokenizer.chat_template)
 
     @property
     def special_tokens(self) -> dict[str, str]:
-        """The special tokens that a chat template may ask for, by name."""
+        """The special tokens that a chat template may use: name -> token."""
         named = self._tokenizer.special_tokens_map
         return {name: token for name, token in named.items() if isinstance(token, str)}
 
     def tokenize(self, text: str) -> list[int]:
-        """Ids of a rendered prompt; control tokens in it are read as such."""
+        """Token ids of a rendered prompt; control tokens in it are recognised."""
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
     def chat_tokens(
         self, messages: Sequence[Message], tools: list[dict[str, Any]] | None = None
     ) -> list[int]:
-        """Ids that transformers itself makes of a conversation; none where it is refused."""
+        """Token ids that transformers' own chat template makes of a conversation.
+
+        Args:
+            messages: The conversation.
+            tools: Tool definitions in OpenAI's form; None for none.
+
+        Returns:
+            The ids up to where the assistant begins; empty where the template refuses the conversation.
+        """
         from jinja2 import TemplateError
 
         turns = [_turn(message) for message in messages]
@@ -61,7 +73,15 @@ class CheckpointModel:
         return ids
 
     def complete_text(self, prompts: Sequence[str], max_tokens: int) -> list[Reply]:
-        """Greedy continuations of rendered prompts, in their order, without the stop token."""
+        """Continue rendered prompts greedily.
+
+        Args:
+            prompts: The rendered prompts.
+            max_tokens: Greatest length of a continuation, in tokens.
+
+        Returns:
+            One reply for each prompt, in order, without the stop token.
+        """
         replies: list[Reply | None] = [None] * len(prompts)
         # Neighbours of one length need little padding.
         order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
@@ -126,7 +146,7 @@ class CheckpointModel:
 
 
 def _turn(message: Message) -> dict[str, Any]:
-    """As OpenAI has it, but for arguments, which templates in transformers take as an object."""
+    """A message in OpenAI's form, with arguments as an object, as templates in transformers expect them."""
     turn = message.openai()
     for call in turn.get("tool_calls", []):
         call["function"]["arguments"] = json.loads(call["function"]["arguments"])

@@ -1,4 +1,4 @@
-"""A GGUF model as a ChatModel, in this process: many prompts at once, and exact scores."""
+"""A GGUF model as a ChatModel in this process, with batched generation and exact scores."""
 
 from __future__ import annotations
 
@@ -21,16 +21,26 @@ from distil_dag.adapters.system.closing import Closing
 from distil_dag.core.case import Message
 from distil_dag.stages.ports import OnReply, OnScore, Prompt, Reply, Score, unheeded
 
-# No token is longer than this on average, so a longer text is refused before it is tokenised.
+# Tokens are shorter than this on average, so a longer text is refused before it is tokenised.
 _BYTES_PER_TOKEN = 64
 
 
 class LlamaCppChat(Closing):
-    """A chat model over llama.cpp; close it, or use it as a context manager, to free its memory.
+    """A chat model over llama.cpp.
 
-    `parallel` sequences are decoded at once, in a cache of `context` tokens for all of them
-    together. Equal calls give equal replies, sampled ones too. Safe to share between threads,
-    which take turns.
+    Close it, or use it as a context manager, to free its memory. Equal calls give equal replies, sampled ones
+    too. Threads may share the object; they take turns.
+
+    Args:
+        path: The GGUF file.
+        name: Name of the model in its identity; the file's stem in lower case by default.
+        parallel: Number of sequences that are decoded at once.
+        context: Tokens of the cache that all sequences share; see :class:`LlamaCppEngine` for the default.
+        threads: CPU threads; `OMP_NUM_THREADS` or all cores by default.
+
+    Raises:
+        FileNotFoundError: There is no file at `path`.
+        ValueError: The file is no GGUF model that decodes, or the memory does not suffice.
     """
 
     def __init__(
@@ -59,20 +69,27 @@ class LlamaCppChat(Closing):
 
     @cached_property
     def metadata(self) -> dict[str, str]:
-        """The GGUF file's key-values, as strings; arrays are left out."""
+        """The GGUF file's key-values as strings, without arrays."""
         with self._turn():
             return self._engine.metadata
 
     @property
     def chat_template(self) -> str:
-        """The Jinja source of the model's chat template; ValueError if the file has none."""
+        """The Jinja source of the model's chat template.
+
+        Raises:
+            ValueError: The file has none.
+        """
         source = self.metadata.get("tokenizer.chat_template", "")
         if not source:
             raise ValueError(f"{self._path} has no chat template (tokenizer.chat_template)")
         return source
 
     def tokenize(self, text: str) -> list[int]:
-        """Ids of a rendered prompt, control tokens recognised, begin token in front if there is one."""
+        """Token ids of a rendered prompt.
+
+        Control tokens are recognised. The begin token is put in front where the model uses one.
+        """
         with self._turn():
             return self.vocabulary.begin(self.vocabulary.tokenize(text, special=True))
 
@@ -85,24 +102,45 @@ class LlamaCppChat(Closing):
         return self._join(self._template.pieces(prompt.messages, prompt.tools, prompt.prefill + text))
 
     def generate(self, prompts: Sequence[Prompt], arrived: OnReply = unheeded) -> list[Reply]:
-        """One reply a prompt, in order; see the port. Equal prompts of a call get equal replies.
+        """Generate one reply for each prompt, in order; see :class:`ChatModel`.
 
-        None is announced before the last is in: a reply's last bits depend on its company, so part
-        of a batch must not be kept.
+        Equal prompts of a call get equal replies. The last bits of a reply depend on the other prompts of its
+        batch. So a part of a batch must not be kept, and no reply is announced before all are in.
+
+        Args:
+            prompts: The requests.
+            arrived: Not called.
+
+        Returns:
+            One reply for each prompt; a prompt that failed has `finish="error"`.
         """
         return self._complete([(prompt, partial(self.tokens, prompt)) for prompt in prompts])
 
     def complete_text(self, texts: Sequence[str], max_tokens: int) -> list[Reply]:
-        """Greedy continuations of prompts that are rendered already; control tokens are recognised."""
+        """Continue prompts that are rendered already, greedily.
+
+        Control tokens in the texts are recognised.
+
+        Args:
+            texts: The rendered prompts.
+            max_tokens: Greatest length of a continuation, in tokens.
+        """
         options = Prompt(messages=(), max_tokens=max_tokens)
         return self._complete([(options, partial(self._join, [Piece(text, True)])) for text in texts])
 
     def score(self, items: Sequence[tuple[Prompt, str]], arrived: OnScore = unheeded) -> list[Score]:
-        """Log-probability of each text, with the end of the turn, behind its prompt and `prefill`.
+        """Log-probability of each text, including the end of the turn, after its prompt and `prefill`.
 
-        Where the tokeniser joins the end of the prompt with the beginning of the text, the
-        joined token counts as part of the text. What can't be scored, since it is longer than
-        the context, has log-probability minus infinity and no tokens.
+        Where the tokeniser joins the end of the prompt with the beginning of the text, the joined token
+        counts as part of the text.
+
+        Args:
+            items: Pairs of a prompt and the assistant's text.
+            arrived: Not called.
+
+        Returns:
+            One score for each pair, in order (natural log). A text that does not fit into the context has
+            log-probability minus infinity and no tokens.
         """
         with self._turn():
             keys = [self._to_score(prompt, text) for prompt, text in items]
@@ -117,7 +155,7 @@ class LlamaCppChat(Closing):
             for prompt, tokenise in requests:
                 try:
                     tokens = self._fitting(tokenise(), room=prompt.max_tokens > 0)
-                    # Equal prompts are one job: in two, rounding might part their answers.
+                    # Equal prompts are one job. As two jobs, rounding might make their answers differ.
                     key = (tuple(tokens), replace(prompt, messages=(), tools=()))
                     if key not in jobs:
                         room = min(prompt.max_tokens, self._engine.limit - len(tokens))
@@ -151,7 +189,7 @@ class LlamaCppChat(Closing):
         return grammar
 
     def _to_score(self, prompt: Prompt, text: str) -> tuple[tuple[int, ...], int] | None:
-        """The whole sequence, and where the text begins in it; None if it can't be scored."""
+        """The whole sequence and the index where the text begins in it; None if it can't be scored."""
         try:
             before = self.tokens(prompt)
             whole = self._fitting([*self.tokens(prompt, text), self._turn_end], room=False)
@@ -170,9 +208,9 @@ class LlamaCppChat(Closing):
 
     @cached_property
     def _turn_end(self) -> int:
-        """What the template puts behind the assistant's words.
+        """The token that the template puts after the assistant's text.
 
-        llama.cpp guesses an end of turn by name, and for ChatML finds another token than the model learned.
+        llama.cpp guesses the end of a turn by name. For ChatML it finds another token than the model learned.
         """
         turns = (Message(role="user", content="a"), Message(role="assistant", content="a"))
         try:

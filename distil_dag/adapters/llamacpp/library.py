@@ -1,4 +1,4 @@
-"""llama.cpp itself: loaded when it is needed, quiet, and with its last words at hand."""
+"""llama.cpp's C library: loaded on demand, with its log kept for error messages."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ _listeners: list[Any] = []
 
 
 def load_library() -> Any:
-    """The module of llama.cpp's C functions, its chatter turned away from stderr.
+    """Load the module of llama.cpp's C functions and divert its log from stderr.
 
-    Raises ImportError with the command that installs it.
+    Returns:
+        The module `llama_cpp.llama_cpp`.
+
+    Raises:
+        ImportError: llama-cpp-python is not installed; the message has the command that installs it.
     """
     share_cores()
     try:
@@ -26,7 +30,7 @@ def load_library() -> Any:
             "(it compiles llama.cpp), or use an endpoint as the model"
         ) from error
     if not _listeners:
-        # llama.cpp calls the listener for as long as the process lives.
+        # Kept in a list, because llama.cpp calls the callback as long as the process lives.
         _listeners.append(api.llama_log_callback(_listen))
         api.llama_log_set(_listeners[0], ctypes.c_void_p(0))
         api.llama_backend_init()
@@ -34,12 +38,18 @@ def load_library() -> Any:
 
 
 def last_words() -> str:
-    """What llama.cpp said last: an error's cause is in there."""
+    """The end of llama.cpp's log, at most 400 characters; it holds the cause of an error."""
     return " ".join("".join(_said).split())[-400:] or "llama.cpp gave no reason"
 
 
 def read_string(read: Any, model: Any, index: int) -> str:
-    """What one of llama.cpp's functions writes into a buffer of the caller's."""
+    """The string that one of llama.cpp's functions writes into a caller's buffer.
+
+    Args:
+        read: C function `(model, index, buffer, size) -> length`.
+        model: The model's pointer.
+        index: Which of the model's strings to read.
+    """
     room = 1 << 10
     buffer = ctypes.create_string_buffer(room)
     length = int(read(model, index, buffer, room))

@@ -1,9 +1,9 @@
-"""Which sequences are computed together.
+"""Decides which sequences are computed together (continuous batching, Yu et al. 2022, Orca).
 
-A pass over the weights costs little more for 32 tokens than for one, so as many sequences as the
-engine holds go on at once, each by a token a pass, and a new one begins as soon as one ends. A
-beginning that sequences share is computed once and forked. Orders and room depend on the jobs
-alone, so equal calls give equal results, bit by bit, whatever was computed before them.
+A pass over the weights costs little more for 32 tokens than for one. So as many sequences as the engine holds
+go on at once, each by one token a pass, and a new one begins as soon as one ends. A prefix that sequences
+share is computed once and forked. Order and room depend on the jobs alone, so equal calls give equal results,
+bit by bit, whatever was computed before.
 """
 
 from __future__ import annotations
@@ -17,40 +17,56 @@ import numpy as np
 
 from distil_dag.adapters.llamacpp.engine import ROOT, LlamaCppEngine, Logits, Tokens, shared_length
 
-# From this many shared tokens on, a job waits until its neighbour's beginning is computed.
+# From this many shared tokens on, a job waits until its neighbour's prefix is computed.
 _WORTH_WAITING = 24
-# Room set aside for an answer when a sequence is admitted. One that grows beyond it gives way
-# when the cache is full, and is computed again.
+# Tokens reserved for an answer when a sequence is admitted. When the cache is full, the newest sequence
+# is dropped and computed again later.
 _ROOM = 64
 
 
 class Job(Protocol):
     """A sequence to compute, and what to do with the model's predictions.
 
-    `first` is the next position whose prediction is wanted, `room` how many tokens may follow.
+    Attributes:
+        tokens: Token ids; grows while the job runs.
+        room: Most tokens that may follow.
     """
 
     tokens: list[int]
     room: int
 
     @property
-    def first(self) -> int: ...
+    def first(self) -> int:
+        """The next position whose prediction is wanted."""
+        ...
 
     def take(self, logits: Logits) -> int | None:
-        """Look at the predictions of positions from `first` on; the next token, or None at the end."""
+        """Process the predictions of the positions from `first` on.
+
+        Args:
+            logits: Array of shape `(positions, vocabulary size)`.
+
+        Returns:
+            The next token, or None at the end.
+        """
         ...
 
 
 def run(engine: LlamaCppEngine, jobs: Sequence[Job]) -> None:
-    """Bring all jobs to their ends; none may be longer than `engine.limit`.
+    """Run all jobs to their ends.
 
-    Raises RuntimeError when llama.cpp fails; the engine can be used after that.
+    Args:
+        engine: The model; usable again after an error.
+        jobs: The sequences, none longer than `engine.limit`.
+
+    Raises:
+        RuntimeError: The model is closed, llama.cpp fails, or the cache is too small for one sequence.
     """
     if not engine.is_open:
         raise RuntimeError("the model is closed")
     if not jobs:
         return
-    # Neighbours in this order share the longest beginnings.
+    # Neighbours in this order share the longest prefixes.
     order = sorted(jobs, key=lambda job: np.asarray(job.tokens, ">i4").tobytes())
     try:
         _Schedule(engine, order).run()
@@ -61,7 +77,16 @@ def run(engine: LlamaCppEngine, jobs: Sequence[Job]) -> None:
 
 @dataclass(eq=False)
 class _Resident:
-    """A job in the cache: its sequence, how far it is computed, the cells set aside for it."""
+    """A job in the cache.
+
+    Attributes:
+        job: The job.
+        sequence: Its sequence in the engine.
+        prompt: Its tokens at admission.
+        forked: Tokens that it took over from another sequence.
+        computed: Tokens that are computed.
+        reserved: Cells of the cache that are set aside for it.
+    """
 
     job: Job
     sequence: int
@@ -123,10 +148,10 @@ class _Schedule:
             self._running.append(_Resident(job, sequence, prompt, shared, shared, need))
 
     def _closest(self, job: Job, prompt: Tokens) -> tuple[int, int]:
-        """The sequence in the cache that shares the longest beginning, and that beginning's length."""
+        """The cached sequence that shares the longest prefix, and that prefix's length."""
         best = (ROOT, len(self._engine.root))
         for other in (*self._running, *self._ended) if self._engine.can_fork else ():
-            # The prediction behind the last token is wanted, so that one is always computed.
+            # The prediction after the last token is wanted, so the last token is always computed.
             shared = min(shared_length(prompt, other.prompt[: other.computed]), job.first)
             if shared > best[1]:
                 best = (other.sequence, shared)
@@ -176,9 +201,9 @@ class _Schedule:
         self._let_go()
 
     def _let_go(self) -> None:
-        """Drop what no waiting job will fork: attention looks at every cell in use.
+        """Drop ended sequences that no waiting job will fork, since attention reads every cell in use.
 
-        The jobs wait in order, so the sequence closest to the next one is closest to all others too.
+        The jobs wait in order, so the sequence closest to the next job is closest to all later ones too.
         """
         upcoming = np.asarray(self._waiting[0].tokens if self._waiting else (), np.int32)
         shared = [shared_length(upcoming, resident.prompt) for resident in self._ended]
@@ -191,7 +216,7 @@ class _Schedule:
             self._drop(resident)
 
     def _make_room(self) -> None:
-        """The cache is full: drop what has ended, or send the newest back to wait."""
+        """The cache is full: drop what has ended, or send the newest sequence back to wait."""
         if self._ended:
             while self._ended:
                 self._drop(self._ended.popleft())

@@ -1,4 +1,4 @@
-"""JSON Schema as a grammar that says which token may come next."""
+"""JSON Schema as a grammar of llama.cpp that decides which token may come next."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ _ENTRY = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
 
 class Grammar:
-    """The state of one answer under a JSON Schema (given as JSON text).
+    """The grammar's state in the course of one answer.
 
-    Raises ValueError for a schema that llama.cpp's grammars can't express.
+    Args:
+        schema: The JSON Schema, as JSON text.
+        vocabulary: The model's vocabulary.
+
+    Raises:
+        ValueError: llama.cpp's grammars can't express the schema.
     """
 
     def __init__(self, schema: str, vocabulary: Vocabulary) -> None:
@@ -35,15 +40,19 @@ class Grammar:
             self._api.llama_sampler_free(self._sampler)
 
     def allows(self, token: int) -> bool:
-        """True if the answer may go on with this token."""
+        """Whether the answer may go on with this token."""
         return bool(np.isfinite(self._apply(np.array([token], np.int32), np.zeros(1, np.float32)))[0])
 
     def mask(self, logits: Logits) -> Logits:
-        """The logits with minus infinity for each token that may not come next."""
+        """The logits, with minus infinity for each token that may not come next.
+
+        Args:
+            logits: Array of shape `(vocabulary size,)`, float32.
+        """
         return self._apply(np.arange(len(logits), dtype=np.int32), logits)
 
     def accept(self, token: int) -> None:
-        """Go on with this token, which must be an allowed one."""
+        """Advance by this token, which must be allowed."""
         self._api.llama_sampler_accept(self._sampler, token)
 
     def _apply(self, tokens: np.ndarray[Any, Any], logits: Logits) -> Logits:
@@ -66,7 +75,7 @@ def _rules(schema: str) -> str:
 
 
 def _listed(schema: Any) -> Any:
-    """Small integer ranges as lists of their values: the converter passes over bounds."""
+    """Small integer ranges as lists of their values, since the converter ignores bounds."""
     if isinstance(schema, list):
         return [_listed(item) for item in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""What becomes of a sequence's predictions: an answer that grows, or a text that is scored."""
+"""Jobs of the scheduler: an answer that is generated, or a text that is scored."""
 
 from __future__ import annotations
 
@@ -11,13 +11,23 @@ from distil_dag.adapters.llamacpp.schema_grammar import Grammar
 from distil_dag.adapters.llamacpp.vocabulary import Vocabulary
 from distil_dag.stages.ports import Prompt, Reply, Score
 
-# Tokens less likely than e^-20 times the likeliest one are not sampled: all of them together
-# hold less than 0.01 % of the probability, and most of the vocabulary need not be sorted.
+# Tokens less likely than e^-20 times the likeliest one are not sampled. All of them together
+# hold less than 0.01 % of the probability. So most of the vocabulary need not be sorted.
 _NEGLIGIBLE = 20.0
 
 
 class Completion:
-    """A sequence that grows until the model, a stop string or the length ends it."""
+    """A sequence that grows until the model, a stop string or the length ends it.
+
+    Sampling uses the prompt's temperature, nucleus share `top_p` (Holtzman et al. 2020) and seed.
+
+    Args:
+        tokens: Token ids of the prompt.
+        room: Most tokens of the answer.
+        prompt: The sampling options and stop strings; its messages are not used.
+        vocabulary: The model's vocabulary.
+        grammar: Restricts the answer; None for free text.
+    """
 
     def __init__(
         self, tokens: list[int], room: int, prompt: Prompt, vocabulary: Vocabulary, grammar: Grammar | None
@@ -34,14 +44,16 @@ class Completion:
 
     @property
     def first(self) -> int:
+        """The next position whose prediction is wanted."""
         return len(self.tokens) - 1
 
     def take(self, logits: Logits) -> int | None:
+        """Choose the next token from the last row of `(rows, vocabulary size)` logits; None at the end."""
         row = logits[-1]
         token = self._choose(row)
         if self._grammar and not self._grammar.allows(token):
-            # Drawing anew among the allowed tokens gives their distribution exactly, and the
-            # whole vocabulary is held against the grammar only when the first draw fails.
+            # A new draw among the allowed tokens has exactly their distribution. So the whole vocabulary
+            # is checked against the grammar only when the first draw fails.
             row = self._grammar.mask(row)
             token = self._choose(row)
             if not np.isfinite(row[token]):  # the vocabulary can't spell what the grammar wants
@@ -59,9 +71,9 @@ class Completion:
         return token if self._count < self.room else None
 
     def reply(self) -> Reply:
-        """The answer so far."""
+        """The answer so far, cut at the first stop string."""
         cut = self._stop_position()
-        # A character cut in half at the end of the length is dropped.
+        # An incomplete UTF-8 character at the end is dropped.
         text = bytes(self._said if cut < 0 else self._said[:cut]).decode("utf-8", "ignore")
         return Reply(text, self._finish, self._prompt_length, self._count)
 
@@ -88,7 +100,12 @@ class Completion:
 
 
 class Scoring:
-    """A sequence whose tokens from `start` (1 at least) on are looked up in the model's predictions."""
+    """A sequence whose tokens from `start` on are looked up in the model's predictions.
+
+    Args:
+        tokens: Token ids of the prompt and the text.
+        start: Index of the first token to score, at least 1.
+    """
 
     room = 0
 
@@ -101,9 +118,11 @@ class Scoring:
 
     @property
     def first(self) -> int:
+        """The next position whose prediction is wanted."""
         return self._start - 1 + self._seen
 
     def take(self, logits: Logits) -> int | None:
+        """Add the natural-log probabilities of the targets, one for each row of logits; always None."""
         for row in logits:
             top = row.max()
             norm = float(np.log(np.exp(row - top).sum(dtype=np.float64)) + top)
@@ -112,5 +131,5 @@ class Scoring:
         return None
 
     def score(self) -> Score:
-        """The sum over all tokens from `start` on."""
+        """The sum of natural-log probabilities over all tokens from `start` on."""
         return Score(self._logprob, len(self._targets), self._start)

@@ -8,7 +8,19 @@ from typing import Any
 
 
 class Vocabulary:
-    """Text to token ids and back."""
+    """Text to token ids and back.
+
+    Args:
+        api: llama.cpp's functions, from :func:`load_library`.
+        model: The model's pointer, which must stay open.
+
+    Attributes:
+        size: Number of tokens.
+        bos: Id of the begin token, negative for none.
+        eos: Id of the end token, negative for none.
+        control: The control tokens as text.
+        control_pattern: Finds control tokens in a text, the longest first; None if there are none.
+    """
 
     def __init__(self, api: Any, model: Any) -> None:
         self.api = api
@@ -18,7 +30,7 @@ class Vocabulary:
         self.eos = int(api.llama_vocab_eos(self.pointer))
         self._adds_bos = bool(api.llama_vocab_get_add_bos(self.pointer))
         self._pieces: dict[int, bytes] = {}
-        # Tokens that llama.cpp reads in a text only when it is told to.
+        # Tokens that llama.cpp recognises in a text only with `parse_special`.
         hidden = api.LLAMA_TOKEN_ATTR_CONTROL | api.LLAMA_TOKEN_ATTR_UNKNOWN
         marked = [
             self.name(token)
@@ -32,7 +44,15 @@ class Vocabulary:
         )
 
     def tokenize(self, text: str, special: bool) -> list[int]:
-        """Token ids; control tokens are recognised only if `special`."""
+        """Token ids of a text, without a begin token.
+
+        Args:
+            text: The text.
+            special: Whether control tokens in it are recognised.
+
+        Raises:
+            ValueError: llama.cpp cannot tokenise the text.
+        """
         data = text.encode("utf-8", "replace")
         room = len(data) + 2
         tokens = (ctypes.c_int32 * room)()
@@ -42,7 +62,7 @@ class Vocabulary:
         return list(tokens[:count])
 
     def begin(self, tokens: list[int]) -> list[int]:
-        """The tokens with the model's begin token in front, if the model wants one."""
+        """The tokens with the model's begin token in front, where the model uses one."""
         return [self.bos, *tokens] if self._adds_bos and tokens[:1] != [self.bos] else tokens
 
     def piece(self, token: int) -> bytes:
@@ -58,9 +78,9 @@ class Vocabulary:
         return self._pieces[token]
 
     def name(self, token: int) -> str:
-        """A token as the vocabulary spells it, `<|im_end|>`; empty for no token."""
+        """A token as the vocabulary spells it, such as `<|im_end|>`; empty for a negative id."""
         return self.api.llama_vocab_get_text(self.pointer, token).decode() if token >= 0 else ""
 
     def ends(self, token: int) -> bool:
-        """True for a token that ends the model's turn."""
+        """Whether the token ends the model's turn."""
         return bool(self.api.llama_vocab_is_eog(self.pointer, token))

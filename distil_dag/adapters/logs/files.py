@@ -1,7 +1,7 @@
 """A log in JSONL or Parquet files, listed through dlt's `filesystem`, read record by record.
 
-Files are read here and not by dlt's readers, because one broken line must not take the others
-with it. Lines and batches are streamed; gzip is told by its first bytes.
+Files are read here and not by dlt's readers, because one broken line must not lose the others. Lines and
+batches are streamed. Gzip is recognised by its first bytes.
 """
 
 from __future__ import annotations
@@ -34,10 +34,18 @@ _BUFFER = 2**20
 
 
 class FileLog:
-    """The files that a path names: one file, all of a folder, or those of a glob."""
+    """The files that a path names: one file, all files of a folder, or those of a glob."""
 
     def __init__(self, source: FileSource, folder: str = "") -> None:
-        """`folder` is where a relative path starts. Raises SourceError for a path that can't be."""
+        """Resolve the path.
+
+        Args:
+            source: Where the files are, and which columns they have.
+            folder: Where a relative path starts.
+
+        Raises:
+            SourceError: The path can't be used.
+        """
         self._source = source
         path = expand(source.path, "traces.path")
         if not _SCHEME.match(path):
@@ -51,7 +59,8 @@ class FileLog:
     def resource(self) -> Any:
         """A dlt resource of pages of records, of all files in the order of their paths.
 
-        Raises SourceError if there is no file.
+        Raises:
+            SourceError: There is no file.
         """
         import dlt
         from dlt.sources.filesystem import filesystem
@@ -64,7 +73,7 @@ class FileLog:
         return dlt.resource(self._pages_of(files), name="files")
 
     def records(self, page: Iterable[RawRecord]) -> Iterable[RawRecord]:
-        """The records of a page."""
+        """The records of a page, which are raw records already."""
         return page
 
     def _pages_of(self, files: list[Any]) -> Iterator[list[RawRecord]]:
@@ -87,14 +96,14 @@ class FileLog:
                 if magic == b"PAR1":
                     yield from self._rows(file, name)
                 elif magic.startswith(b"\x1f\x8b"):
-                    # No larger buffer around it: what a broken archive still held would be lost in it.
+                    # No larger buffer around it: the last readable records of a broken archive would be lost.
                     yield from _lines(gzip.GzipFile(fileobj=file), name)
                 else:
                     yield from _lines(file, name)
 
     @contextmanager
     def _told(self, file: str = "") -> Iterator[None]:
-        # The errors of a file system, and those behind them, may quote a path that holds a secret.
+        # A file system's errors, and their causes, may quote a path that holds a secret.
         try:
             yield
         except Exception as error:
@@ -116,7 +125,7 @@ class FileLog:
                     else:
                         yield RawRecord(name, f"row {number}", value, columnar=True)
         except (pa.ArrowException, OSError) as error:
-            # Arrow calls broken bytes an I/O error as well; only those of a local file are surely broken.
+            # Arrow reports broken bytes as I/O errors too. Only for a local file are the bytes surely broken.
             if isinstance(error, OSError) and _SCHEME.match(self._path):
                 raise
             yield _breaks_off(name, f"after row {number}", error)
@@ -178,7 +187,7 @@ def _rows_of(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | Unreadable]:
     try:
         yield from batch.to_pylist()
     except (ValueError, OverflowError):
-        # One value that Python can't hold (text that is no UTF-8, a far date): find its row.
+        # One value that Python can't represent (text that is no UTF-8, a far date): find its row.
         for place in range(batch.num_rows):
             try:
                 yield batch.slice(place, 1).to_pylist()[0]

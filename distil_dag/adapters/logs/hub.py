@@ -19,7 +19,15 @@ class HubLog:
     """One split of a dataset."""
 
     def __init__(self, source: HubSource, folder: str = "") -> None:
-        """A dataset name that is a folder under `folder` is that folder."""
+        """Resolve the dataset's name.
+
+        Args:
+            source: The dataset, its split, and its columns.
+            folder: A dataset name that is a folder under this one is read from there.
+
+        Raises:
+            SourceError: The name holds a variable that is not set.
+        """
         self._source = source
         name = expand(source.dataset, "traces.dataset")
         local = Path(folder) / Path(name).expanduser()

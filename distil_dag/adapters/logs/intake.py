@@ -1,6 +1,6 @@
-"""Raw records of any source -> rows of two tables: traces, and what could not be read.
+"""Raw records of any source -> rows of two tables: traces, and records that could not be read.
 
-Memory stays flat: rows leave page by page, and the ids that have been seen are kept on disk.
+Memory stays bounded: rows leave page by page, and the ids that have been read are kept on disk.
 """
 
 from __future__ import annotations
@@ -41,25 +41,42 @@ _MAX_ID = 200
 
 
 class RawRecord(NamedTuple):
-    """One record as a source found it; `problem` says why it has no `value`."""
+    """One record as a source found it.
+
+    Attributes:
+        source: File, table or dataset.
+        position: Line, row or id in the source.
+        value: The record as an object; None where it can't be read.
+        raw: Its original bytes, where the source has them.
+        problem: Why it has no `value`.
+        columnar: Whether it comes from typed columns, where an absent value shows as null.
+    """
 
     source: str
     position: str
     value: Any
     raw: Any = None
     problem: Unreadable | None = None
-    columnar: bool = False  # from typed columns, where what is absent shows as null
+    columnar: bool = False
 
 
 class Intake:
-    """Turns the records of one run into table pages, and counts what becomes of them.
+    """Turns the records of one run into pages of tables, and counts what becomes of them.
 
-    Raises ValueError when `key` asks for a window of a log without times.
+    Args:
+        task: Names the columns, the filter and the tools.
+        key: The run's key, which sets the window of times.
+
+    Attributes:
+        preview: The first ten trace rows.
+
+    Raises:
+        ValueError: `key` asks for a window of a log without times.
     """
 
     def __init__(self, task: Task, key: RunKey) -> None:
         self._source = task.settings.traces
-        # A database has applied it already, and has not sent the columns.
+        # A database has filtered already, and has not sent the columns.
         self._where = {} if self._source.kind == "sql" else self._source.where
         self._key = key.cut_by(self._source.time_column)
         self._toolset = task.toolset
@@ -75,7 +92,7 @@ class Intake:
 
     @property
     def digest(self) -> str:
-        """Content hash of all trace rows so far, the same as `run_store.digest` of the table."""
+        """Content hash of all trace rows so far, equal to `run_store.digest` of the table."""
         return "sha256:" + self._digest.hexdigest()
 
     def report(self) -> TracesReport:
@@ -91,7 +108,11 @@ class Intake:
         )
 
     def read(self, page: Iterable[RawRecord]) -> dict[str, pa.Table]:
-        """Table -> the rows that a page of records adds to it, in their order; no table without rows."""
+        """Read a page of records.
+
+        Returns:
+            Table name -> the rows that the page adds to it, in order; no entry for a table without new rows.
+        """
         for record in page:
             self._take(record)
         rows, self._rows = self._rows, _no_rows()
@@ -139,9 +160,9 @@ class Intake:
         return {name: value.get(theirs.get(name, name)) for name in FIELDS} if theirs else value
 
     def _identity(self, record: RawRecord) -> tuple[str, bool]:
-        """The id of a record (of `id_column`, else `id`), and whether it is its own.
+        """The id of a record (of `id_column`, else `id`), and whether the record has one itself.
 
-        One without gets an id from its content and place, which is unique and stays the same.
+        A record without an id gets one from its content and place, which is unique and stable.
         """
         own = record.value.get(self._source.id_column or "id")
         if own is None or own == "":
@@ -153,7 +174,7 @@ class Intake:
         if isinstance(own, (dict, list, bool, bytes)) or len(text := str(own)) > _MAX_ID:
             raise Unreadable("unreadable id", f"neither text up to {_MAX_ID} characters nor a whole number")
         clean_text(text, "the id")
-        # A digest tells rows apart as well as an address does.
+        # A digest identifies rows as well as an e-mail address does.
         return (hashlib.sha256(text.encode()).hexdigest()[:16] if is_personal(text) else text), True
 
     def _keep(self, trace: Trace) -> None:
@@ -162,7 +183,7 @@ class Intake:
         self._rows[TRACES].append(row)
         self._kept += 1
         self._marked += bool(trace.problems)
-        # The log may name tools without end; only those of the task are told apart.
+        # The log may name any number of tools; only those of the task are counted separately.
         names = [call.name if call.name in self._toolset else UNKNOWN_TOOL for call in trace.calls]
         self._calls.update(names or [NO_CALL])
         if len(self.preview) < _PREVIEW:
@@ -183,12 +204,17 @@ class Intake:
 
 
 def is_wanted(value: Mapping[str, Any], where: Mapping[str, str]) -> bool:
-    """True when each column of `where` holds what it asks for, compared as text."""
+    """Whether a record passes the filter of `traces.where`.
+
+    Args:
+        value: The record.
+        where: Column -> wanted value, compared as text.
+    """
     return all(_as_text(value.get(column)) == wanted for column, wanted in where.items())
 
 
 class _SeenIds:
-    """A set of ids that does not grow in memory: SQLite's temporary database, spilled to disk."""
+    """A set of ids in SQLite's temporary database, which spills to disk, so that memory stays bounded."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -198,7 +224,7 @@ class _SeenIds:
         )
 
     def add(self, ids: Iterable[str]) -> bool:
-        """True, and all are in the set from now on, if none of them was."""
+        """Add all ids and return True if none was in the set; otherwise add none."""
         keys = sorted({hashlib.blake2b(identity.encode(), digest_size=16).digest() for identity in ids})
         found = (self._database.execute("SELECT 1 FROM seen WHERE id = ?", (key,)).fetchone() for key in keys)
         if any(found):

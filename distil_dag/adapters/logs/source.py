@@ -1,8 +1,8 @@
 """The production log of a task as a dlt source, and what a sensor asks of it.
 
-The source has one resource, `traces`, whose pages land in two tables, `traces` and `quarantine`,
-both replaced by each load. The window of a run comes from its key and from nothing else, so a
-run that is repeated reads the same rows; nothing is kept in dlt's incremental state.
+The source has one resource, `traces`, whose pages land in two tables, `traces` and `quarantine`. Each load
+replaces both. The window of a run comes from its key alone, so a repeated run reads the same rows. Nothing is
+kept in dlt's incremental state.
 """
 
 from __future__ import annotations
@@ -28,26 +28,32 @@ from distil_dag.core.task import Task
 from distil_dag.stages.reading.records import FIELDS
 from distil_dag.stages.reading.strict_values import time_or_none
 
-# dlt reports its use to its makers unless it is told not to.
+# dlt sends usage data to its makers unless it is turned off.
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 
 Log = SqlLog | FileLog | HubLog
 
 
 def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey | None = None) -> Any:
-    """The dlt source of one run; without arguments, one that reads nothing and only describes itself."""
+    """The dlt source of one run; without arguments, one that reads nothing and only describes itself.
+
+    Args:
+        intake: Turns records into rows.
+        log: The log to read.
+        key: The run's key, which sets the window.
+    """
     import dlt
 
     waiting: deque[tuple[str, Any]] = deque()
 
     def empty_tables() -> Iterator[Any]:
-        # A table without rows is a table all the same, and replaces the one before it.
+        # A table without rows is written too, and replaces the table of the last load.
         for table, schema in SCHEMAS.items():
             yield dlt.mark.with_table_name(schema.empty_table(), table)
 
     def traces(page: Any) -> Iterator[Any]:
-        # dlt runs generators in turns. A page is read when it comes, for the first of two ids must
-        # win, and whichever generator has its turn hands over what has waited longest.
+        # dlt runs generators in turns. A page is read at once, since the first of two equal ids must
+        # win. Whichever generator is run next yields the rows that have waited longest.
         if intake is not None and log is not None:
             waiting.extend(intake.read(log.records(page)).items())
         return landing()
@@ -72,7 +78,14 @@ def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey
 def log_pipeline(store: RunStore, run: str) -> Iterator[Any]:
     """The dlt pipeline that writes `<root>/<run>/traces/<table>/*.parquet`.
 
-    Its working folder is its own and goes with it, so runs side by side do not meet.
+    Its working folder is temporary and its own, so runs at the same time do not interfere.
+
+    Args:
+        store: The store of all runs.
+        run: Key of the run.
+
+    Yields:
+        The pipeline, for the length of a `with` block.
     """
     import dlt
 
@@ -89,7 +102,11 @@ def log_pipeline(store: RunStore, run: str) -> Iterator[Any]:
 
 
 def open_log(task: Task) -> Log:
-    """The log that the task names; SourceError says what does not fit."""
+    """The log that the task names.
+
+    Raises:
+        SourceError: A setting does not fit the log.
+    """
     source = task.settings.traces
     unknown = sorted(source.columns.keys() - set(FIELDS))
     if unknown:
@@ -100,7 +117,11 @@ def open_log(task: Task) -> Log:
 
 
 def read_traces(task: Task, key: RunKey) -> list[Trace]:
-    """The traces that a run of this key would take now; SourceError if the log can't be read."""
+    """The traces that a run of this key would read at this time.
+
+    Raises:
+        SourceError: The log can't be read.
+    """
     log, intake = open_log(task), Intake(task, key)
     upstream = log.resource(key) if isinstance(log, SqlLog) else log.resource()
     pages = (intake.read(log.records([item])) for item in upstream)
@@ -108,7 +129,16 @@ def read_traces(task: Task, key: RunKey) -> list[Trace]:
 
 
 def count_between(task: Task, since: datetime, until: datetime) -> int:
-    """How many records were logged from `since` up to, not at, `until`; SourceError if the log can't say."""
+    """Number of records that were logged in a window.
+
+    Args:
+        task: Names the log and its time column.
+        since: Start of the window, inclusive.
+        until: End of the window, exclusive.
+
+    Raises:
+        SourceError: The log can't be read or has no times.
+    """
     log = open_log(task)
     if isinstance(log, SqlLog):
         return log.count_between(since, until)
@@ -124,7 +154,7 @@ def source_error(error: BaseException) -> SourceError | None:
 
 
 def without_secrets(task: Task) -> Task:
-    """The task as it may be stored: what it says of the log holds no password."""
+    """The task as it may be stored: passwords in the log's URL or path are masked."""
     source = task.settings.traces
     if isinstance(source, SqlSource):
         source = source.model_copy(update={"url": masked(source.url)})

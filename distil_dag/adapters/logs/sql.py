@@ -1,8 +1,8 @@
 """A log in a table of any SQL database, read through dlt's `sql_table`.
 
-Only the columns that are needed leave the database, and only the rows that can belong to the
-run: `where` and the window are part of the query. A database may hold times as text or numbers;
-for those the query selects somewhat too much, and `read_time` decides.
+Only the needed columns leave the database, and only rows that can belong to the run: `where` and the window
+are part of the query. A database may store times as text or numbers. For those the query selects somewhat too
+much, and `read_time` decides.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from distil_dag.stages.reading.strict_values import time_or_none
 
 _PAGE = 1000
 _LOOKS_LIKE_A_DATE = "____-__-__%"
-# Written times differ by their zone from UTC, by a day at most.
+# Times that are stored as text may differ from UTC by their zone, by a day at most.
 _ZONES = timedelta(days=1)
 _UNIX_UNITS = (1, 10**3, 10**6, 10**9)
 
@@ -33,7 +33,14 @@ class SqlLog:
     """A table of logged calls, its columns checked against the task."""
 
     def __init__(self, source: SqlSource) -> None:
-        """Connects and looks at the table; raises SourceError that says what does not fit."""
+        """Connect and inspect the table.
+
+        Args:
+            source: URL, table and columns.
+
+        Raises:
+            SourceError: The database can't be reached, or the settings do not fit the table.
+        """
         self._source = source
         self._handed_over = 0
         self._engine = _engine(source.url)
@@ -71,15 +78,25 @@ class SqlLog:
             yield RawRecord(self._source.table, place, row)
 
     def query(self, key: RunKey) -> sa.Select[Any]:
-        """The statement that reads a run's rows: needed columns, coarse window, stable order."""
-        # Columns carry no type here: a value that does not fit the declared one must not end the page.
+        """The statement that selects a run's rows: needed columns, coarse window, stable order."""
+        # Columns carry no type here, so a value that does not fit the declared type doesn't end the page.
         query = sa.select(*(self._table.c[name] for name in self._needed)).where(*self._where())
         if key.since and key.until and self._source.time_column:
             query = query.where(self._within(key.since, key.until))
         return query.order_by(*self._order())
 
     def count_between(self, since: datetime, until: datetime) -> int:
-        """Rows logged from `since` up to, not at, `until`, without reading them."""
+        """Number of rows that were logged in a window.
+
+        Where the column holds timestamps, the database counts; otherwise the times are read.
+
+        Args:
+            since: Start of the window, inclusive.
+            until: End of the window, exclusive.
+
+        Raises:
+            SourceError: No time column is set, or the database can't be read.
+        """
         column = self._time_column()
         query = sa.select(sa.func.count()).select_from(self._table).where(*self._where())
         with self._told() as connection:
@@ -104,7 +121,7 @@ class SqlLog:
         return found
 
     def _within(self, since: datetime, until: datetime) -> sa.ColumnElement[bool]:
-        """True for every row of the window; may be true for others, and is for what is no time."""
+        """True for every row of the window, possibly for others, and always for values that are no time."""
         column = self._time_column()
         if self._is_moment():
             inside = _between(column, self._moment(since), self._moment(until))
@@ -124,7 +141,7 @@ class SqlLog:
         key = inspector.get_pk_constraint(self._name, self._schema)["constrained_columns"]
         if key == [self._source.id_column]:
             return [first]
-        # Ids that may repeat: the rest of the row decides which of two is the first.
+        # Ids may repeat: the rest of the row decides which of two rows comes first.
         rest = [self._table.c[name] for name in self._needed if name != self._source.id_column]
         return [first, *(sa.cast(column, sa.String) for column in rest)]
 
@@ -134,7 +151,7 @@ class SqlLog:
         return self._table.c[self._source.time_column]
 
     def _is_moment(self) -> bool:
-        """SQLite stores whatever it is given, in a column of any type."""
+        """Whether the time column holds timestamps; SQLite stores any value in a column of any type."""
         kind = self._types[str(self._source.time_column)]
         return isinstance(kind, sa.DateTime) and self._engine.dialect.name != "sqlite"
 
@@ -185,7 +202,7 @@ class SqlLog:
 def _engine(url: str) -> sa.Engine:
     try:
         parsed = sa.make_url(expand(url, "traces.url"))
-        # Without this, the rest of a password would be looked up as a host, and told of.
+        # Without this check, the rest of a password would be looked up as a host and shown in an error.
         if parsed.username is not None and "@" in f"{parsed.host}{parsed.database}":
             raise sa.exc.ArgumentError
         engine = sa.create_engine(parsed, poolclass=sa.NullPool)
@@ -207,7 +224,7 @@ def _engine(url: str) -> sa.Engine:
         if parsed.database and parsed.database != ":memory:" and not Path(parsed.database).is_file():
             raise SourceError(f"there is no SQLite database {unexpanded(parsed.database, url)}")
 
-        # Bytes that are no UTF-8 end a query in Python's driver; half surrogates end one row.
+        # Bytes that are no UTF-8 would end the query in Python's driver; lone surrogates fail only their row.
         @sa.event.listens_for(engine, "connect")
         def _keep_broken_text(connection: Any, _record: Any) -> None:
             connection.text_factory = lambda text: text.decode(errors="surrogateescape")

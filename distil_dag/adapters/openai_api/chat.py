@@ -27,7 +27,23 @@ Result = TypeVar("Result")
 
 
 class EndpointChat(Closing):
-    """Chat completions, as many at a time as the servers take; close it, or use it in a `with` block.
+    """Chat completions over HTTP, with as many calls at a time as the servers take.
+
+    Close it, or use it in a `with` block. Several addresses serve one model. A call goes to the least busy
+    address, and a failed call is tried at another one. What is learnt about the servers lives as long as the
+    object. Threads may share the object.
+
+    The API key comes from the environment variable that `spec.api_key_env` names; an own server may do
+    without. `${NAME}` in an address is replaced from the environment too.
+
+    Args:
+        spec: The model's settings; `model` and `base_url` are needed.
+        patience: How long to wait for a server and how often to try a call.
+        order: Returns the places of the prompts in the order in which they are sent.
+        here: Whether the servers are on this machine. Calls to others use the environment's proxy.
+
+    Raises:
+        ValueError: The settings can't be used.
 
     Several addresses serve one model: calls go to the least busy one, and from one that fails to another.
     What is learnt of the servers lives as long as the object. Safe to share between threads.
@@ -42,7 +58,6 @@ class EndpointChat(Closing):
 
     Raises:
         ValueError: The settings can't be used.
-
     """
 
     def __init__(
@@ -72,7 +87,7 @@ class EndpointChat(Closing):
         return f"EndpointChat({self.identity!r})"
 
     def close(self) -> None:
-        """End connections and their thread; a later call opens new ones."""
+        """End the connections and their thread; a later call opens new ones."""
 
         async def disconnect() -> None:
             for endpoint in self._endpoints:
@@ -82,18 +97,27 @@ class EndpointChat(Closing):
 
     @property
     def identity(self) -> str:
-        """The model's name and its revision, or where none is said the addresses without credentials.
+        """The model's name with its revision, or with the servers' addresses without credentials.
 
-        With a revision a server may move and its cached replies stay good.
+        With a revision, cached replies stay valid when the server moves.
         """
         where = self._spec.revision or ",".join(sorted(endpoint.host for endpoint in self._endpoints))
         return f"{self._spec.model}@{where}"
 
     def generate(self, prompts: Sequence[Prompt], arrived: OnReply = unheeded) -> list[Reply]:
-        """One reply a prompt, in order; see the port. `arrived` is called in the caller's thread.
+        """Generate one reply for each prompt; see :class:`ChatModel`.
 
-        They are sent in the `order` given, by default those together that begin alike. Raises
-        ModelUnreachableError.
+        By default prompts with a common prefix are sent one after another.
+
+        Args:
+            prompts: The requests.
+            arrived: Called in the caller's thread with a prompt's place and its reply, as replies come in.
+
+        Returns:
+            The replies in the order of the prompts; a prompt that failed has `finish="error"`.
+
+        Raises:
+            ModelUnreachableError: No server is worth waiting for any longer.
         """
 
         async def answer(endpoint: Endpoint, prompt: Prompt) -> Reply:
@@ -110,10 +134,18 @@ class EndpointChat(Closing):
         return [replies[place] for place in range(len(prompts))]
 
     def score(self, items: Sequence[tuple[Prompt, str]], arrived: OnScore = unheeded) -> list[Score]:
-        """Log-probabilities from a vLLM server, by its tokenizer and its `prompt_logprobs`.
+        """Log-probabilities of given texts, from a vLLM server's tokenizer and its `prompt_logprobs`.
 
-        Raises CannotScoreError for servers without them, which are nearly all others, and
-        ModelUnreachableError.
+        Args:
+            items: Pairs of a prompt and the assistant's text.
+            arrived: Called in the caller's thread with a pair's place and its score.
+
+        Returns:
+            One score for each pair, in order (natural log).
+
+        Raises:
+            CannotScoreError: The server returns no log-probabilities of prompts; nearly all but vLLM don't.
+            ModelUnreachableError: No server is worth waiting for any longer.
         """
         scores: dict[int, Score] = {}
         try:
@@ -136,9 +168,18 @@ class EndpointChat(Closing):
         work: Callable[[Endpoint, Item], Awaitable[Result]],
         arrived: Callable[[int, Result | Fault], None] = unheeded,
     ) -> list[Result | Fault]:
-        """What `work` brings for each item, or the fault that ended its tries, in order.
+        """Run `work` for each item against one of the endpoints.
 
-        Raises ModelUnreachableError.
+        Args:
+            items: The arguments of the calls.
+            work: Coroutine function of an endpoint and an item.
+            arrived: Called with an item's place and its outcome, as outcomes come in.
+
+        Returns:
+            The result for each item, or the error that ended its tries, in order.
+
+        Raises:
+            ModelUnreachableError: No server is worth waiting for any longer.
         """
         outcomes: dict[int, Result | Fault] = {}
         with closing(self._stream(enumerate(items), work)) as stream:
@@ -158,7 +199,7 @@ def _address(text: str) -> str:
     try:
         _ = urlsplit(address).port
     except ValueError:
-        # Its text is that of a port, which may be the beginning of a password.
+        # The error quotes the text after the colon, which may be the beginning of a password.
         raise ValueError(
             "base_url can't be used as an address. It looks like http://HOST:PORT/v1; signs such as @ : / # "
             "in a password must be percent-encoded (%40 %3A %2F %23), in a variable of the environment too"

@@ -1,4 +1,4 @@
-"""When to leave a failing server alone, and when to try it again."""
+"""When to stop calling a failing server, and when to try it again (circuit breaker, Nygard 2007)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _INCIDENTS = 3
 
 
 class Circuit(Enum):
-    """A closed circuit lets calls through, an open one none, a half-open one a single probe."""
+    """State of a circuit: closed lets calls through, open none, half-open a single probe."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -17,9 +17,18 @@ class Circuit(Enum):
 
 
 class CircuitBreaker:
-    """Opens after three incidents in a row; then a probe decides, at growing intervals with full jitter.
+    """Opens after three incidents in a row; then a probe decides whether it closes.
 
-    Times are seconds of any clock that only goes forward.
+    Probes come at growing intervals with full jitter. Times are seconds of any monotonic clock.
+
+    Args:
+        shortest: Bound of the first interval in seconds.
+        longest: Greatest bound of an interval in seconds.
+
+    Attributes:
+        state: The circuit's state.
+        down_since: When it opened; None while it is closed.
+        probe_at: When the next probe is due.
     """
 
     def __init__(self, shortest: float, longest: float) -> None:
@@ -30,26 +39,26 @@ class CircuitBreaker:
         self._incidents = self._probes = 0
 
     def failed(self, now: float) -> None:
-        """Take note of an incident: calls that failed together count once."""
+        """Record an incident; calls that failed together count as one."""
         self._incidents += 1
         if self.state is Circuit.CLOSED and self._incidents >= _INCIDENTS:
             self.down_since, self._probes = now, 0
             self._open(now)
 
     def succeeded(self) -> None:
-        """Take note of an answer, which closes the circuit."""
+        """Record an answer, which closes the circuit."""
         self.state, self._incidents, self.down_since = Circuit.CLOSED, 0, None
 
     def wants_probe(self, now: float) -> bool:
-        """Whether it is time to send the one call that may close the circuit."""
+        """Whether it is time to send the call that may close the circuit."""
         return self.state is Circuit.OPEN and now >= self.probe_at
 
     def probing(self) -> None:
-        """Take note that the probe is on its way."""
+        """Record that the probe was sent."""
         self.state = Circuit.HALF_OPEN
 
     def probe_failed(self, now: float) -> None:
-        """Take note that the probe was not answered: the next one comes later."""
+        """Record that the probe failed; the next one comes later."""
         self._probes += 1
         self._open(now)
 
@@ -59,5 +68,14 @@ class CircuitBreaker:
 
 
 def jittered(shortest: float, longest: float, times: int) -> float:
-    """A wait before the next try: uniform up to a bound that doubles each time ("full jitter")."""
+    """A random wait before the next try: exponential backoff with full jitter.
+
+    Args:
+        shortest: Bound of the first wait in seconds.
+        longest: Greatest bound in seconds.
+        times: How often the bound has doubled.
+
+    Returns:
+        Seconds, uniform between 0 and the bound.
+    """
     return random.uniform(0.0, min(longest, shortest * 2.0 ** min(times, 30)))

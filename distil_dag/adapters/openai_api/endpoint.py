@@ -1,4 +1,4 @@
-"""One address of a served model: its connections, what it can do, and whether it can take a call now."""
+"""One address of a served model: its connections, its abilities, and whether it can take a call."""
 
 from __future__ import annotations
 
@@ -30,10 +30,19 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds to wait for a server, and how often a call is tried.
+    """How long to wait for a server, and how often a call is tried.
 
-    `known` and `unknown` are for a server that has answered before (it may be starting again, with a
-    large model) and one that never has (its address may be wrong).
+    A server that has answered before may be restarting with a large model. One that never has may have a
+    wrong address.
+
+    Attributes:
+        known: Seconds to wait for a server that has answered before.
+        unknown: Seconds to wait for a server that never has.
+        shortest_wait: Bound of the first wait between two tries, in seconds.
+        longest_wait: Greatest bound of such a wait, in seconds.
+        tries: Most tries of a call that may itself be the cause of its failures.
+        is_gone: Asked while the server is down; whether it will stay down.
+        is_dying: Asked after an error of the server; whether it is about to end.
     """
 
     known: float = 900.0
@@ -41,17 +50,31 @@ class Patience:
     shortest_wait: float = 0.5
     longest_wait: float = 30.0
     tries: int = 4
-    # What whoever keeps the server knows of it, asked while it is down (will it stay away?) and after an
-    # error of its own (is it about to end?). Of a service nobody does.
+    # Answered by the supervisor of a managed server. No one can answer them for a server run by others.
     is_gone: Callable[[], bool] = lambda: False
     is_dying: Callable[[], bool] = lambda: False
 
 
 class Endpoint:
-    """Lets calls to one address through as far as its limit, its circuit and its own wishes allow.
+    """Lets calls to one address through as far as its limit, its circuit and its `Retry-After` allow.
 
-    They go by the proxy that the environment names, unless the address is one of this machine (`here`).
     All of it runs in one event loop, so nothing here is locked.
+
+    Args:
+        address: Base URL of the API.
+        model: The server's name of the model.
+        key: API key, empty for none.
+        ceiling: Most calls in flight.
+        timeout: Time limit of a call in seconds.
+        patience: How long to wait for the server.
+        here: Whether the address is one of this machine. Calls to others use the environment's proxy.
+
+    Attributes:
+        limit: How many calls the server takes at a time.
+        breaker: Whether the server is left alone for a while.
+        in_flight: Number of calls under way.
+        rests_until: Monotonic time in seconds before which the server asked not to be called.
+        last_fault: The last failed call; None before the first.
     """
 
     def __init__(
@@ -85,9 +108,9 @@ class Endpoint:
 
     @property
     def client(self) -> AsyncOpenAI:
-        """The SDK's client, made anew after :meth:`close`."""
+        """The SDK's client, created again after :meth:`close`."""
         if self._client is None:
-            # The SDK's own tries would hide from us what the server says.
+            # No retries by the SDK: they would hide the server's errors.
             timeout = Timeout(self._timeout, connect=min(self._timeout, _CONNECT_SECONDS))
             key = self._key or "none"
             self._client = AsyncOpenAI(
@@ -107,13 +130,18 @@ class Endpoint:
 
     @property
     def host(self) -> str:
-        """The address without any credentials."""
+        """The address without scheme and credentials."""
         parts = urlsplit(self.address)
         port = f":{parts.port}" if parts.port else ""
         return f"{parts.hostname}{port}{parts.path.rstrip('/')}"
 
     def takes(self, now: float, alone: bool = False) -> bool:
-        """Whether a call may go out now; `alone` if none may be under way beside it."""
+        """Whether a call may be sent.
+
+        Args:
+            now: Monotonic time in seconds.
+            alone: Whether the call requires that no other is under way.
+        """
         if self.breaker.state is not Circuit.CLOSED or self._alone or now < self.rests_until:
             return False
         return self.in_flight < (1 if alone else self.limit.size)
@@ -126,7 +154,12 @@ class Endpoint:
     def start(
         self, calls: Callable[[Endpoint], Coroutine[Any, Any, None]], alone: bool = False
     ) -> asyncio.Task[None]:
-        """A task that takes up a place from now until it ends; `alone` keeps all others out meanwhile."""
+        """Start a task that takes up one of the endpoint's places until it ends.
+
+        Args:
+            calls: Coroutine function of this endpoint.
+            alone: Whether all other calls are kept out meanwhile.
+        """
 
         def leave(_: asyncio.Task[None]) -> None:
             self.in_flight -= 1
@@ -139,12 +172,19 @@ class Endpoint:
         return task
 
     def start_probe(self) -> asyncio.Task[None]:
-        """A task that asks for one token, which closes the circuit or keeps it open."""
+        """Start a task that asks for one token, which closes the circuit or keeps it open."""
         self.breaker.probing()
         return self.start(Endpoint._probe)
 
     async def call(self, work: Callable[[Endpoint], Awaitable[Result]]) -> Result | Fault:
-        """What `work` brings, or the fault it ended in; the limit and the circuit learn from both."""
+        """Run `work` within the time limit, and update the limit and the circuit by its outcome.
+
+        Args:
+            work: Coroutine function of this endpoint.
+
+        Returns:
+            The result of `work`, or the error that it ended in.
+        """
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout):
@@ -169,14 +209,14 @@ class Endpoint:
                 self.breaker.probe_failed(time.monotonic())
 
     async def engine(self) -> Engine:
-        """Which server this is, asked once by way of its model list."""
+        """Which server software this is, found once by its model list."""
         async with self._asking_engine:
             if self._engine is None:
                 try:
                     owners = [served.owned_by async for served in self.client.models.list()]
                 except APIStatusError as error:
                     if read_fault(error).kind in PASSING:
-                        raise  # to be asked again, not to be taken for another engine
+                        raise  # ask again later, instead of taking it for another engine
                     owners = []
                 except (ValueError, AttributeError, TypeError):
                     owners = []  # it has no list that can be read
@@ -184,7 +224,7 @@ class Endpoint:
         return self._engine
 
     def is_lost(self, now: float) -> bool:
-        """Whether it is no longer worth waiting for this address."""
+        """Whether this address is no longer worth waiting for, at monotonic time `now` in seconds."""
         if self.rests_until > now + self._patience.known:
             return True
         down = self.breaker.down_since
@@ -198,7 +238,7 @@ class Endpoint:
 
     @property
     def trouble(self) -> str:
-        """The last fault in words, and what the address asks for."""
+        """The last error in words, and how long the server asks to wait."""
         said = self.last_fault.text if self.last_fault else "no fault yet"
         seconds = self.rests_until - time.monotonic()
         return f"{said}; it asks to wait {seconds:.0f} s" if seconds > 0 else said
@@ -207,7 +247,10 @@ class Endpoint:
         return self._died_at is not None or await asyncio.to_thread(self._patience.is_dying)
 
     def _last_answer(self, fault: Fault, started: float) -> Fault:
-        """A dying server's error: the end of what was under way, and no answer to what came later."""
+        """Classify an error of a dying server.
+
+        Calls that were under way were dropped. Calls that started later never reached a working server.
+        """
         if self._died_at is not None and started > self._died_at:
             return Fault(FaultKind.UNREACHED, fault.text)
         self._died_at = self._died_at or time.monotonic()
@@ -217,14 +260,14 @@ class Endpoint:
         now = time.monotonic()
         self.last_fault = fault
         if fault.wait is not None:
-            # The server asks everyone; not everyone should come back at once.
+            # The server tells all callers the same wait. Jitter keeps them from coming back at once.
             wait = fault.wait + random.uniform(0.0, self._patience.shortest_wait)
             self.rests_until = max(self.rests_until, now + wait)
         if fault.kind is FaultKind.INVALID:
             self._answered = True
             self.breaker.succeeded()
         elif started > self._incident_at:
-            # What was under way at an incident and fails too is the same incident.
+            # A call that was under way at an incident and fails too belongs to the same incident.
             self._incident_at = now
             if fault.kind in OVERLOAD:
                 self.limit.overloaded()

@@ -1,4 +1,4 @@
-"""How servers of the OpenAI protocol differ: one row an engine, and how each is told apart."""
+"""How servers of the OpenAI protocol differ: one row for each engine, and how to tell them apart."""
 
 from __future__ import annotations
 
@@ -12,8 +12,15 @@ from urllib.parse import urlsplit
 class Engine:
     """What a server takes beyond the common core of chat completions.
 
-    `schema` is the form in which it takes a JSON Schema, `continues` whether and how it goes on with
-    a last turn of the assistant's, `tokenizes` whether it has a `/tokenize` of conversations.
+    Attributes:
+        name: Name of the engine.
+        owners: Values of `owned_by` in its model list (`/v1/models`).
+        limit_name: Name of the parameter for the answer's greatest length.
+        schema: Form in which it takes a JSON Schema.
+        continues: Whether and how it continues a last turn of the assistant.
+        takes_seed: Whether it takes a seed.
+        prompt_logprobs: Whether it returns log-probabilities of prompt tokens.
+        tokenizes: Whether it has a `/tokenize` route for conversations.
     """
 
     name: str
@@ -30,8 +37,8 @@ VLLM = Engine(
     "vllm",
     owners=("vllm",),
     continues="flag",
-    # A request with a seed ends vLLM's engine on a CPU (its generator there knows no offset), and
-    # no answer of the server says what it runs on.
+    # A request with a seed ends vLLM's engine on a CPU, since its generator there knows no offset.
+    # No answer of the server says what it runs on.
     takes_seed=False,
     prompt_logprobs=True,
     tokenizes=True,
@@ -43,7 +50,7 @@ OLLAMA = Engine("ollama", owners=("library",), continues="always", takes_seed=Tr
 OPENAI = Engine(
     "openai",
     owners=("openai", "openai-internal", "system"),
-    # Its newer models refuse the old name, most other servers the new one.
+    # OpenAI's newer models refuse `max_tokens`; most other servers refuse `max_completion_tokens`.
     limit_name="max_completion_tokens",
     takes_seed=True,
 )
@@ -55,13 +62,18 @@ _OLLAMA_PORT = 11434
 
 
 def engine_of(address: str, owners: Iterable[str] = ()) -> Engine:
-    """The engine behind an address, by what its model list says of the owners, else by the address."""
+    """The engine behind an address.
+
+    Args:
+        address: Base URL of the API.
+        owners: Values of `owned_by` in the server's model list, which decide before the address does.
+    """
     parts = urlsplit(address)
     if parts.hostname == "api.openai.com":
         return OPENAI
     owned = set(owners)
     for engine in ENGINES:
-        # A gateway may pass on the owners of OpenAI's models without OpenAI's rules.
+        # A gateway may list the owners of OpenAI's models without following OpenAI's rules.
         if engine is not OPENAI and owned & set(engine.owners):
             return engine
     return OLLAMA if parts.port == _OLLAMA_PORT else UNKNOWN

@@ -1,4 +1,4 @@
-"""What can go wrong with a call to a server, and what each kind says of the call and of the server."""
+"""Errors of calls to a server, and what each kind says about the call and the server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONGEST = 500
 
 
 class FaultKind(Enum):
-    """The kinds of fault."""
+    """Kinds of errors of a call."""
 
     UNREACHED = "unreached"  # no connection was made: the server never saw the call
     DROPPED = "dropped"  # the connection broke with the call in flight
@@ -35,12 +35,18 @@ OVERLOAD = frozenset({FaultKind.SLOW, FaultKind.BUSY})
 
 
 class UnreadableAnswerError(ValueError):
-    """A server's answer that is not what the protocol promises."""
+    """The server's answer is not what the protocol promises."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One failed call: its kind, what happened in words, and the seconds to wait, if the server said so."""
+    """One failed call.
+
+    Attributes:
+        kind: The kind of error.
+        text: What happened, in words.
+        wait: Seconds that the server asked to wait; None where it did not.
+    """
 
     kind: FaultKind
     text: str
@@ -48,7 +54,17 @@ class Fault:
 
 
 def read_fault(error: Exception) -> Fault:
-    """What an exception of a call means; raises the exception again if it is no fault of the call's."""
+    """Classify the exception of a call.
+
+    Args:
+        error: What the call raised.
+
+    Returns:
+        The error with its kind, its text cut to about 500 characters.
+
+    Raises:
+        Exception: `error` itself, where it is no error of the call.
+    """
     text = f"{type(error).__name__}: {error}"
     text = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
     if isinstance(error, (APITimeoutError, TimeoutError)) and not _never_connected(error):
@@ -87,7 +103,7 @@ def _never_connected(error: Exception) -> bool:
 
 
 def _wait(error: APIStatusError) -> float | None:
-    """Seconds that `Retry-After` asks for, as a number or as a date; None without one that can be read."""
+    """Seconds of the `Retry-After` header (RFC 9110), a number or a date; None without a readable one."""
     said = error.response.headers.get("retry-after", "")
     try:
         seconds = float(said)

@@ -1,4 +1,4 @@
-"""Many calls over the endpoints that serve one model: when, where and how often each is tried."""
+"""Many calls over the endpoints of one model: when, where and how often each is tried."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from distil_dag.stages.ports import ModelUnreachableError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Calls that broke off so often go out alone, so that one that ends its server is told from its company.
+# A call that was dropped so often is sent alone, to find out whether it is the one that crashes its server.
 _DROPS = 2
-# No call is turned away so often while others are served, unless it is itself the reason.
+# A call that fails so often while others succeed is itself the reason.
 _MOST_FAULTS = 40
 # The longest sleep while calls wait: calls of another batch may have freed a place.
 _LONGEST_SLEEP = 0.25
@@ -27,12 +27,12 @@ _LONGEST_SLEEP = 0.25
 
 @dataclass
 class _Job(Generic[Item]):
-    """A call on its way, with what it has been through."""
+    """A call under way, with its history."""
 
     place: int
     item: Item
     faults: int = 0
-    tries: int = 0  # those that it may itself have failed
+    tries: int = 0  # failures that the call itself may have caused
     drops: int = 0
     not_before: float = 0.0
     failed_at: Endpoint | None = None
@@ -40,7 +40,12 @@ class _Job(Generic[Item]):
 
 
 class EndpointPool:
-    """Sends every call to the least busy endpoint that takes it; a failed one goes to another, or later."""
+    """Sends each call to the least busy endpoint, and a failed call to another one or later.
+
+    Args:
+        endpoints: Addresses that serve the same model.
+        patience: How long to wait for them and how often to try a call.
+    """
 
     def __init__(self, endpoints: Sequence[Endpoint], patience: Patience) -> None:
         self._endpoints = endpoints
@@ -52,10 +57,19 @@ class EndpointPool:
         work: Callable[[Endpoint, Item], Awaitable[Result]],
         put: Callable[[tuple[int, Result | Fault]], Awaitable[None]],
     ) -> None:
-        """Puts a result, or the fault that ended its tries, for each numbered item, as they come in.
+        """Run `work` for all items and put each outcome as it comes in.
 
-        Calls start in the order of the items. Raises ModelUnreachableError when no endpoint is worth
-        waiting for; what was under way then has been put.
+        Calls start in the order of the items.
+
+        Args:
+            items: Pairs of a place and an item.
+            work: Coroutine function of an endpoint and an item.
+            put: Coroutine function that takes a place with the result, or with the error that ended the
+                tries.
+
+        Raises:
+            ModelUnreachableError: No endpoint is worth waiting for; outcomes of calls under way have been
+                put.
         """
         batch = _Batch(items, work, put, self._endpoints, self._patience)
         try:
@@ -95,9 +109,14 @@ class _Batch(Generic[Item, Result]):
         return self._calls | self._probes
 
     def goes_on(self) -> bool:
-        """Start what can be started; False when every call has ended.
+        """Start the calls that can be started.
 
-        Raises what a call raised that is no fault of a server's, and ModelUnreachableError.
+        Returns:
+            False when every call has ended.
+
+        Raises:
+            ModelUnreachableError: No endpoint is worth waiting for. An exception of `work` that is no error
+                of a server is raised as it is.
         """
         for task in [task for task in self.tasks if task.done()]:
             self._calls.discard(task)
@@ -114,7 +133,7 @@ class _Batch(Generic[Item, Result]):
         return bool(self._fresh or self._again or self._calls)
 
     def sleep(self) -> float | None:
-        """Seconds until something may be started even if nothing ends before; None for no such thing."""
+        """Seconds after which something may start although no call has ended; None when nothing waits."""
         return _LONGEST_SLEEP if self._fresh or self._again else None
 
     def _start_calls(self, now: float) -> None:
@@ -131,7 +150,11 @@ class _Batch(Generic[Item, Result]):
             self._start(job, endpoint, alone=False)
 
     def _start_suspect(self, now: float) -> Endpoint | None:
-        """Start a call that must be alone; returns the endpoint that it waits for, which takes no other."""
+        """Start a call that must run alone.
+
+        Returns:
+            The endpoint that such a call waits for, which must take no other call; None when none waits.
+        """
         for job in self._again:
             if job.drops >= _DROPS and job.not_before <= now:
                 up = [e for e in self._endpoints if e.breaker.state is Circuit.CLOSED]
@@ -158,7 +181,7 @@ class _Batch(Generic[Item, Result]):
         self._calls.add(endpoint.start(attempt, alone))
 
     def _ends(self, job: _Job[Item], endpoint: Endpoint, fault: Fault, alone: bool) -> bool:
-        """Whether a fault is the call's last; otherwise it says when and where to try again."""
+        """Whether this error is the call's last; otherwise schedule when and where to try again."""
         up = [e for e in self._endpoints if e.breaker.state is Circuit.CLOSED]
         others = any(e is not endpoint for e in up)
         job.faults += 1
@@ -169,7 +192,7 @@ class _Batch(Generic[Item, Result]):
         passing = fault.kind in PASSING or (fault.kind is FaultKind.REFUSED and others)
         if alone and fault.kind is FaultKind.DROPPED:
             job.broke_alone_at.append(endpoint)
-        # An endpoint that is down drops every call; only where the others drop it too is the call to blame.
+        # An endpoint that is down drops every call. The call is to blame only if all others drop it too.
         broke_alone = endpoint in job.broke_alone_at and all(e in job.broke_alone_at for e in up)
         spent = job.tries >= self._patience.tries or job.faults >= _MOST_FAULTS
         return broke_alone or spent or not passing

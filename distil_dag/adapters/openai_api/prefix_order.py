@@ -1,4 +1,4 @@
-"""The order in which prompts are sent: those that begin alike, one after another."""
+"""The order in which prompts are sent: those with a common prefix one after another."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from distil_dag.stages.ports import Prompt
 
 
 def by_beginning(prompts: Sequence[Prompt]) -> list[int]:
-    """Places of the prompts, sorted by their text from its beginning.
+    """Places of the prompts, sorted by their text.
 
-    A server keeps the attention of what it has read and reads only the rest of a prompt that begins
-    alike; mixed with others, that memory may be gone before the next of its kind comes.
+    A server caches the attention of what it has read and computes only the rest of a prompt with the same
+    prefix. Between other prompts, the cached prefix may be evicted before its next use.
     """
     return sorted(range(len(prompts)), key=lambda place: _text(prompts[place]))
 

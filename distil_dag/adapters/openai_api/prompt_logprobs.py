@@ -1,4 +1,4 @@
-"""How likely a text is behind a prompt, from a server's log-probabilities of prompt tokens."""
+"""How likely a text is after a prompt, from a server's log-probabilities of prompt tokens."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ from distil_dag.stages.ports import Prompt, Score
 
 
 class CannotScoreError(RuntimeError):
-    """The endpoint does not say how likely a given text is."""
+    """The endpoint can't say how likely a given text is."""
 
 
 async def prompt_score(endpoint: Endpoint, item: tuple[Prompt, str]) -> Score:
-    """Log-probability of the text with the end of its turn; minus infinity if it exceeds the context.
+    """Log-probability of a text, including the end of its turn, after a prompt.
 
-    Raises CannotScoreError for a server that is no vLLM or whose answer holds no such numbers.
+    Args:
+        endpoint: A vLLM server.
+        item: The prompt and the assistant's text.
+
+    Returns:
+        The score (natural log); minus infinity with no tokens where prompt and text exceed the context.
+
+    Raises:
+        CannotScoreError: The server is no vLLM, or its answer holds no such numbers.
     """
     engine = await endpoint.engine()
     if not (engine.prompt_logprobs and engine.tokenizes):

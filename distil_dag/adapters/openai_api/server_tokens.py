@@ -1,4 +1,4 @@
-"""What a vLLM server makes of conversations and of prompts that are token ids already, and its version."""
+"""Routes of a vLLM server outside OpenAI's protocol: token ids of conversations, and its version."""
 
 from __future__ import annotations
 
@@ -15,10 +15,20 @@ from distil_dag.stages.ports import Prompt, Reply
 async def conversation_tokens(
     endpoint: Endpoint, prompt: Prompt, said: str = "", ends: bool = False
 ) -> tuple[list[int], int]:
-    """A conversation in the server's own tokens, and how many its context holds.
+    """A conversation in the server's own tokens, as its chat route renders it.
 
-    As its chat route renders it: up to where the assistant begins to speak, or with what it `said`, whose
-    turn is closed (`ends`) or left open. Raises UnreadableAnswerError.
+    Args:
+        endpoint: A vLLM server.
+        prompt: Messages and tools.
+        said: The assistant's text after the messages.
+        ends: Whether the assistant's turn is closed after `said`.
+
+    Returns:
+        The token ids, and the size of the server's context in tokens. With neither `said` nor `ends`, the ids
+        end where the assistant begins.
+
+    Raises:
+        UnreadableAnswerError: The answer holds no tokens.
     """
     answer_turn = (Message(role="assistant", content=said),) if said or ends else ()
     body = {
@@ -36,7 +46,15 @@ async def conversation_tokens(
 
 
 async def continuation(endpoint: Endpoint, prompt: tuple[tuple[int, ...], int]) -> Reply:
-    """What greedily follows a prompt's token ids, at most so many tokens of it."""
+    """Continue a prompt of token ids greedily.
+
+    Args:
+        endpoint: The server.
+        prompt: The token ids, and the greatest length of the answer in tokens.
+
+    Raises:
+        UnreadableAnswerError: The answer is no completion.
+    """
     ids, most = prompt
     return read_completion(
         await endpoint.client.completions.create(
@@ -46,12 +64,17 @@ async def continuation(endpoint: Endpoint, prompt: tuple[tuple[int, ...], int]) 
 
 
 async def version(endpoint: Endpoint, _: object = None) -> str:
-    """The version that the server itself names; empty where it names none."""
+    """The version that the server reports; empty where it reports none.
+
+    Args:
+        endpoint: A vLLM server.
+        _: Ignored; present so that :meth:`EndpointChat.each` can call this function.
+    """
     answer: Any = await endpoint.client.get(_beside(endpoint, "version"), cast_to=object)
     return str(answer.get("version", "")) if isinstance(answer, dict) else ""
 
 
 def _beside(endpoint: Endpoint, path: str) -> str:
-    """The address of what is no part of OpenAI's protocol, and so lies beside its /v1."""
+    """The URL of a route that is no part of OpenAI's protocol, and so lies beside `/v1`."""
     parts = urlsplit(str(endpoint.client.base_url))
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/v1')}/{path}"

@@ -1,4 +1,4 @@
-"""A prompt as the body of a chat completion, in the dialect of its engine, and an answer as a reply."""
+"""A prompt as the body of a chat completion in an engine's dialect, and an answer as a reply."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from distil_dag.stages.ports import Prompt, Reply
 
 
 def request_body(prompt: Prompt, model: str, engine: Engine) -> dict[str, Any]:
-    """The arguments of the SDK's `chat.completions.create`."""
+    """The arguments of the SDK's `chat.completions.create`.
+
+    Args:
+        prompt: The request.
+        model: The server's name of the model.
+        engine: What the server takes.
+    """
     body: dict[str, Any] = {
         "model": model,
         "messages": wire_messages(prompt.messages),
@@ -44,9 +50,9 @@ def request_body(prompt: Prompt, model: str, engine: Engine) -> dict[str, Any]:
 
 
 def wire_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """A conversation as servers want it: each call has an id, and each result names that of its call.
+    """A conversation in OpenAI's form, with an id for each call and the same id for its result.
 
-    Results answer calls in their order; ids have the nine characters that Mistral's templates insist on.
+    Results answer calls in order. Ids have nine characters, which Mistral's templates require.
     """
     turns, calls, results = [], itertools.count(), itertools.count()
     for message in messages:
@@ -60,10 +66,17 @@ def wire_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
 
 
 def read_reply(completion: object, prefill: str = "") -> Reply:
-    """What a server answered; tool calls that it has read out of the text come back in the Hermes form.
+    """A server's answer as a reply.
 
-    Raises UnreadableAnswerError for what is no completion, and ValueError for a tool call that the
-    model has written wrongly, which asking again would not change.
+    Tool calls that the server has parsed come back as text in the Hermes form.
+
+    Args:
+        completion: The SDK's answer.
+        prefill: Beginning of the assistant's turn that was sent; removed where the server repeats it.
+
+    Raises:
+        UnreadableAnswerError: The answer is no completion.
+        ValueError: The model wrote a malformed tool call; a second try would not change that.
     """
     choices = completion.choices if isinstance(completion, ChatCompletion) else None
     if not isinstance(completion, ChatCompletion) or not choices or choices[0].message is None:
@@ -83,7 +96,11 @@ def read_reply(completion: object, prefill: str = "") -> Reply:
 
 
 def read_completion(completion: object) -> Reply:
-    """What a server wrote behind a prompt without turns. Raises UnreadableAnswerError for anything else."""
+    """The text that a server wrote after a prompt without turns.
+
+    Raises:
+        UnreadableAnswerError: The answer is no completion.
+    """
     choices = completion.choices if isinstance(completion, Completion) else None
     if not isinstance(completion, Completion) or not choices:
         raise UnreadableAnswerError(f"the server's answer holds no text: {str(completion)[:200]!r}")

@@ -1,13 +1,13 @@
-"""Greedy decoding under a grammar, in few passes: what is forced or foreseen is only checked.
+"""Greedy decoding under a grammar in few passes: forced and drafted tokens are only verified.
 
-A pass over the weights costs little more for some tokens than for one. So tokens that the grammar
-forces wait for the next decision and go into its pass, a draft of what may come is put behind
-them, and as much of the draft is kept as greedy decoding would have said (speculative decoding,
-Leviathan et al. 2023, with drafts that cost no model).
+A pass over the weights costs little more for some tokens than for one. So tokens that the grammar forces wait
+for the next decision and go into its pass. A draft of what may come is appended to them. As much of the draft
+is kept as greedy decoding would have produced (speculative decoding, Leviathan et al. 2023, with drafts that
+cost no model).
 
-Every answer is that of plain greedy decoding, one token a pass. Sums come out in another order in
-a pass of several tokens, so a choice that is closer than `margin` is not trusted there: the answer
-up to it is computed again as plain decoding computes it, and the choice is made on that.
+Every answer is that of plain greedy decoding, one token a pass. Sums are computed in another order in a pass
+of several tokens. So a choice with a lead below `margin` is not trusted there. The answer up to it is
+computed again as in plain decoding, and the choice is made on that.
 """
 
 from __future__ import annotations
@@ -23,30 +23,38 @@ from distil_dag.stages.decoding.automaton import START
 from distil_dag.stages.decoding.token_masks import TokenGrammar
 
 Draft = Callable[[bytes], bytes]
-"""What was said so far -> what may come next; it need be neither right nor valid."""
+"""The answer so far -> what may come next; it need be neither right nor valid."""
 
 _SEQUENCE = 1
 # Tokens of a draft that are tried in one pass at most.
 _LONGEST_DRAFT = 64
-# For the margin: tokens of each prediction that are looked at, and how far beyond the usual it goes.
+# For the margin: number of tokens of each prediction that are compared, and the safety factor.
 _LIKELIEST, _SAFE = 4, 6.0
-# Some models move seldom, and then at once: a few answers may show nothing of that.
+# Some models' logits move seldom but then far, which a few answers may not show.
 _LEAST_MARGIN = 0.1
 
 
 def no_draft(said: bytes) -> bytes:
-    """A Draft that foresees nothing."""
+    """A Draft that predicts nothing."""
     return b""
 
 
 @dataclass
 class Decoded:
-    """An answer, how probable it is, and what it took.
+    """An answer, its probability, and what it took to compute.
 
-    `logprob` is the natural log of its probability: the sum over its decisions, each among the tokens
-    that the grammar allows there, so what is forced is certain. `closest` is the smallest lead, in
-    logits, of a token that was chosen. `needed` counts the tokens that a decision
-    depends on, without the head: nothing can answer with fewer computed.
+    Attributes:
+        tokens: Token ids of the answer.
+        text: The answer as text.
+        finish: Whether the answer ended or was cut off.
+        logprob: Natural log of the answer's probability, summed over its decisions. Each decision is among
+            the tokens that the grammar allows there, so forced tokens are certain.
+        closest: Smallest lead, in logits, of a chosen token over the second best.
+        decisions: Number of tokens that the grammar did not force.
+        passes: Passes over the weights.
+        computed: Tokens computed in them.
+        needed: Tokens, without the head, that a decision depends on; the least that any decoder must compute.
+        recomputed: How often a choice was too close and was computed again.
     """
 
     tokens: list[int] = field(default_factory=list)
@@ -68,11 +76,17 @@ class _Choice(NamedTuple):
 
 
 class CallDecoder:
-    """Answers under a grammar by one llama.cpp context; `head` is what its prompts begin with.
+    """Answers under a grammar with one llama.cpp context, for one thread at a time.
 
-    The head stays in the cache. A lead below `margin` logits is made sure of by plain passes: always,
-    until `measure_margin` has found what is enough. For one thread at a time. The methods raise
-    ValueError for a prompt that the context has no room for.
+    The methods raise ValueError for a prompt that the context has no room for.
+
+    Args:
+        engine: The model.
+        head: Token ids that its prompts begin with; they stay in the cache.
+
+    Attributes:
+        margin: Smallest lead, in logits, that is trusted in a pass of several tokens. Infinite until
+            :meth:`measure_margin` has measured it, so that every choice is verified.
     """
 
     def __init__(self, engine: LlamaCppEngine, head: Sequence[int]) -> None:
@@ -81,7 +95,17 @@ class CallDecoder:
         self._report = Decoded()
 
     def answer(self, grammar: TokenGrammar, prompt: list[int], room: int, draft: Draft = no_draft) -> Decoded:
-        """The greedy answer, of `room` tokens at most, in as few passes as the draft is good for."""
+        """The greedy answer, in as few passes as the draft allows.
+
+        Args:
+            grammar: The valid answers.
+            prompt: Token ids of the prompt.
+            room: Most tokens of the answer.
+            draft: Predicts the answer's continuation.
+
+        Raises:
+            ValueError: The context has no room for the prompt, or the vocabulary can't spell a valid answer.
+        """
         self._grammar = grammar
         room = self._begin(prompt, room)
         said = self._report.tokens
@@ -114,19 +138,33 @@ class CallDecoder:
                     break
 
     def plain(self, grammar: TokenGrammar, prompt: list[int], room: int) -> Decoded:
-        """The same by plain greedy decoding: one token a pass, forced or not."""
+        """The same answer by plain greedy decoding, one token a pass, forced or not.
+
+        Args:
+            grammar: The valid answers.
+            prompt: Token ids of the prompt.
+            room: Most tokens of the answer.
+        """
         self._grammar = grammar
         for _ in self._plain_predictions(prompt, room):
             pass
         return self._report
 
     def measure_margin(self, grammar: TokenGrammar, prompts: Sequence[list[int]], room: int) -> float:
-        """Trust no lead below what passes of several tokens may move leads by here; returns that.
+        """Set `margin` to what passes of several tokens may move leads by on this machine.
 
-        Answers the prompts plainly, passes over each answer again at once, and compares the leads
-        among the likeliest tokens: six times the root of their mean squared difference, 0.1 at least.
-        Of 1,760 decisions in each format those closer than 3 moved by 0.02 (f16), 0.6 (Q8_0) and 0.7
+        Decodes the prompts plainly, then computes each answer again in one pass, and compares the leads among
+        the likeliest tokens. The margin is six times the root of their mean squared difference, 0.1 at least.
+        Of 1,760 decisions in each format, those closer than 3 moved by 0.02 (f16), 0.6 (Q8_0) and 0.7
         (Q4_K_M) at most.
+
+        Args:
+            grammar: The valid answers.
+            prompts: Token ids of some prompts.
+            room: Most tokens of an answer.
+
+        Returns:
+            The margin, in logits.
         """
         self._grammar = grammar
         moved: list[float] = []
@@ -162,7 +200,7 @@ class CallDecoder:
         self._end(False)
 
     def _begin(self, prompt: list[int], room: int) -> int:
-        """Forget the last answer; returns how many tokens this one may have."""
+        """Forget the last answer; return how many tokens this one may have."""
         if len(prompt) + 1 > self._engine.limit:
             raise ValueError(f"the prompt has {len(prompt)} tokens, the context holds {self._engine.limit}")
         self._report = Decoded()
@@ -170,7 +208,7 @@ class CallDecoder:
         return min(room, self._engine.limit - len(prompt))
 
     def _rewind(self, prompt: list[int]) -> None:
-        """Leave the head in the cache, if the prompt begins with it, and nothing else."""
+        """Leave only the head in the cache, if the prompt begins with it."""
         head = self._head if len(prompt) > len(self._head) and prompt[: len(self._head)] == self._head else []
         if self._cached[: len(head)] != head:
             self._keep(0)
@@ -201,7 +239,7 @@ class CallDecoder:
         return guess[:decisions], states[: decisions + 1]
 
     def _compute(self, tokens: list[int], wanted: list[int]) -> list[Logits]:
-        """The predictions behind the wanted places; what the cache holds already is not computed again."""
+        """The predictions after the wanted places; what the cache holds already is not computed again."""
         rows: list[Logits] = []
         start = len(self._cached)
         while start < len(tokens):
@@ -220,7 +258,10 @@ class CallDecoder:
         return rows
 
     def _recompute(self, prompt: list[int], said: list[int], exact: int) -> Logits:
-        """The prediction behind `said` as plain decoding finds it; so are `exact` tokens in the cache."""
+        """The prediction after `said` as plain decoding computes it.
+
+        The first `exact` tokens in the cache were computed that way already.
+        """
         self._report.recomputed += 1
         if exact:
             self._keep(exact)
@@ -249,7 +290,7 @@ class CallDecoder:
         return _Choice(int(allowed[best]), lead, logprob)
 
     def _take(self, choice: _Choice, length: int) -> None:
-        """Account for a decision that `length` tokens came before."""
+        """Record a decision before which the sequence has `length` tokens."""
         report = self._report
         report.needed = length - len(self._head)
         report.decisions += 1
@@ -262,6 +303,6 @@ class CallDecoder:
     def _end(self, stopped: bool) -> Decoded:
         report = self._report
         report.finish = "stop" if stopped else "length"
-        # A character cut in half at the end of the room is dropped.
+        # An incomplete UTF-8 character at the end is dropped.
         report.text = self._text(report.tokens).decode("utf-8", "ignore")
         return report

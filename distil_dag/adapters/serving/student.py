@@ -1,4 +1,4 @@
-"""A student's GGUF file as something to ask: words in, calls out."""
+"""A student's GGUF file in this process: a request in, tool calls out."""
 
 from __future__ import annotations
 
@@ -28,22 +28,27 @@ from distil_dag.stages.student.prompt import render_prompt, student_messages
 # Key-values of a GGUF file that the export wrote: the first marks it as a student of a run.
 RUN, SYSTEM_PROMPT, TOOLS = "distil_dag.run", "distil_dag.system_prompt", "distil_dag.tools"
 TOOLS_IN_PROMPT, LINEAGE = "distil_dag.tools_in_prompt", "distil_dag.lineage"
-# Requests on which the decoder finds out how far passes of several tokens can be trusted.
+# Number of requests on which the decoder measures its margin.
 _TRIALS = 4
 
 
 class NotDecodable(ValueError):
-    """The file is no student of this project, or its tools are beyond a grammar."""
+    """The file is no student of this project, or no grammar can be made of its tools."""
 
 
 @dataclass(frozen=True)
 class StudentAnswer:
-    """The calls of one answer, none if no tool fits.
+    """The calls of one answer.
 
-    `probability` is that of the whole answer among all valid ones, `confidence` that of being right, and
-    `confident` says whether that is enough for the precision that the file was calibrated for; both are
-    None where its run had too few cases for that. `complete` is False if the answer was cut off at its
-    greatest length; `calls` may then be missing, and it is never right.
+    Attributes:
+        calls: The calls; none if no tool fits, and possibly none if the answer was cut off.
+        text: The answer as text.
+        probability: Probability of the whole answer among all valid ones.
+        complete: False if the answer was cut off at its greatest length; such an answer is never right.
+        milliseconds: Wall-clock time of the answer.
+        decoded: What the decoder did.
+        confidence: Probability that the answer is right; None where the run had too few cases to calibrate.
+        confident: Whether that suffices for the precision that the file was calibrated for; None as above.
     """
 
     calls: tuple[ToolCall, ...]
@@ -57,16 +62,30 @@ class StudentAnswer:
 
 
 class Student(Closing):
-    """A student in this process; close it, or use it as a context manager, to free its memory.
+    """A student in this process, whose answers are valid calls of its tools by construction.
 
-    Its answers are valid calls of its tools by construction, and those of plain greedy decoding under the
-    same grammar. One with other words than the request's, where the student has learned to copy them, is
-    decoded again with no other words allowed.
-    `tools` replaces the tools in the file, `context` is the longest prompt with its answer, in tokens
-    (None: as long as the model was trained for, 8,192 at most). `calibration` is how its probabilities
-    are to be read, None where that was not found out for these tools. Safe to share between threads,
-    which take turns. Raises FileNotFoundError or ValueError for a file that is no model, NotDecodable for
-    one that this decoder is not for.
+    An answer is that of plain greedy decoding under the tools' grammar. Some students have learned to copy
+    words of the request into arguments. If such a student's answer has other words, it is decoded again with
+    only the request's words allowed.
+
+    Close the object, or use it as a context manager, to free its memory. Threads may share it; they take
+    turns.
+
+    Args:
+        path: The GGUF file.
+        tools: Replaces the tools in the file.
+        context: Longest prompt with its answer, in tokens; None for the model's training length, at most
+            8,192.
+        threads: CPU threads; `OMP_NUM_THREADS` or all cores by default.
+
+    Attributes:
+        calibration: How the student's probabilities are to be read; None where it is not known for these
+            tools.
+
+    Raises:
+        FileNotFoundError: There is no file at `path`.
+        ValueError: The file is no model.
+        NotDecodable: The file is no student, or no grammar can be made of its tools.
     """
 
     def __init__(
@@ -99,8 +118,13 @@ class Student(Closing):
     ) -> StudentAnswer:
         """The calls for a request, or for the last turn of a conversation.
 
-        With `plain` the same by plain greedy decoding, one token a pass: slower, for comparison.
-        Raises ValueError if the conversation is longer than the context.
+        Args:
+            conversation: What a user says, or the messages of a conversation.
+            max_tokens: Greatest length of the answer, in tokens.
+            plain: Use plain greedy decoding, one token a pass, which is slower; for comparison.
+
+        Raises:
+            ValueError: The conversation is longer than the context.
         """
         started = time.perf_counter()
         case = _case(conversation)
@@ -110,7 +134,7 @@ class Student(Closing):
             if not own.begins(b"".join(map(self._any_request.piece, decoded.tokens))):
                 first = decoded
                 decoded = self._decoded(TokenGrammar(own, self._spelling), case, max_tokens, plain)
-                # Among fewer answers each is more probable, which is no reason to believe this one more.
+                # Among fewer answers each is more probable. That is no evidence, so the lower value counts.
                 decoded.logprob = min(decoded.logprob, first.logprob)
         parsed = parse_answer(decoded.text)
         complete, known = decoded.finish == "stop", self.calibration
@@ -126,13 +150,13 @@ class Student(Closing):
         )
 
     def prompt(self, conversation: str | Sequence[Message]) -> list[int]:
-        """The token ids that the model is asked with."""
+        """The token ids that the model gets for a request or a conversation."""
         with self._turn:
             return self._prompt(_case(conversation))
 
     @property
     def margin(self) -> float:
-        """Choices with a smaller lead, in logits, are made sure of by plain passes; measured here."""
+        """Lead in logits below which a choice is verified by plain passes, measured on this machine."""
         return self._decoder.margin
 
     def _prepare(self, tools: Toolset | None) -> None:
@@ -143,7 +167,7 @@ class Student(Closing):
         self._system_prompt = carried.get(SYSTEM_PROMPT, "")
         own = Toolset.from_openai(json.loads(carried.get(TOOLS, "[]")))
         toolset = tools or own
-        # Among the answers of other tools, probabilities are others.
+        # With other tools the valid answers differ, and so do the probabilities.
         known = Confidence.from_key_values(carried)
         self.calibration = known if toolset.digest == own.digest else None
         self._shown = toolset.openai() if carried.get(TOOLS_IN_PROMPT) == "true" else None
@@ -172,15 +196,15 @@ class Student(Closing):
         return self._decoder.answer(grammar, prompt, max_tokens, self._habits.draft(case.request))
 
     def _answers(self, request: str) -> Language:
-        """The valid answers to a request; arguments that were always copied are words of it.
+        """The valid answers to a request, in which arguments that were always copied are words of it.
 
-        No grammar is made of them before an answer is none of them: that takes as long as an answer.
+        A grammar takes as long as an answer, so none is made of them until an answer violates them.
         """
         habits = self._habits
         return answers(self._tools, habits.most_calls, habits.declines, habits.copied, request)
 
     def _head(self) -> list[int]:
-        """What the prompts of all requests begin with."""
+        """The token ids that the prompts of all requests begin with."""
         import numpy as np
 
         left, right = (np.array(self._prompt(_case(text)), np.int32) for text in ("a", "1"))

@@ -1,4 +1,4 @@
-"""What is closed after use: by hand, or at the end of a `with` block."""
+"""Objects that are closed after use, by hand or at the end of a `with` block."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Self
 
 
 class Closing(ABC):
-    """A context manager that gives itself and is closed in the end."""
+    """A context manager that returns itself and calls `close` on exit."""
 
     @abstractmethod
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Release what the object holds."""
+        ...
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for code that is not asynchronous itself."""
+"""An asyncio event loop in a thread of its own, for callers that are not asynchronous."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ Item = TypeVar("Item")
 
 
 class BackgroundLoop:
-    """Starts with its first use and lives until it is closed, so that connections outlive a call."""
+    """An event loop that starts with its first use and runs until it is closed.
+
+    Connections that are opened in the loop outlive a single call.
+
+    Args:
+        name: Name of the loop's thread.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -23,10 +29,17 @@ class BackgroundLoop:
     def stream(
         self, work: Callable[[Callable[[Item], Awaitable[None]]], Coroutine[Any, Any, None]]
     ) -> Generator[Item]:
-        """What `work` puts, in the caller's thread, as it comes; then `work`'s exception, if it raised one.
+        """Run `work` in the loop and yield what it puts, in the caller's thread.
 
-        To put an item lasts until the caller asks for the next one: what the caller has to keep is kept
-        before more is begun. To leave off before the end cancels the work and waits until it has cleaned up.
+        `put` returns only when the caller asks for the next item. So the caller can store an item before more
+        work begins. A caller that stops early cancels the work and waits until it has cleaned up. An
+        exception of `work` is raised after the last item.
+
+        Args:
+            work: Coroutine function that gets an asynchronous `put` and calls it once for each item.
+
+        Yields:
+            The items, in the order in which they were put.
         """
         loop = self._running()
         items: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -56,7 +69,13 @@ class BackgroundLoop:
                     pass
 
     def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run `last` in the loop and end the thread; nothing happens if the loop never ran."""
+        """Run `last` in the loop, then end the thread.
+
+        Nothing happens if the loop never ran.
+
+        Args:
+            last: Coroutine function that cleans up, for example by closing connections.
+        """
         with self._starting:
             loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
         if loop is None or thread is None:

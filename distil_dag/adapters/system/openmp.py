@@ -1,18 +1,19 @@
-"""Threads that share a machine's cores with other work, as OpenMP's do only when told."""
+"""OpenMP settings for processes that share a machine's cores with other work."""
 
 from __future__ import annotations
 
 import os
 
-# Rounds that a thread waits for the others before it gives its core away. By default that is so long that two
-# models on the same cores wait for each other's waiting: a token of a 135M student took up to 3.4 s instead
-# of 8.5 ms, and takes 38 now. So many cost nothing on a quiet machine; a tenth doubled a token's time.
+# Rounds that a thread spins for the others before it yields its core. The default is so long that two models
+# on the same cores block each other. A token of a 135M student took up to 3.4 s instead of 8.5 ms; with this
+# value it takes 38 ms. On a quiet machine this value costs nothing. A tenth of it doubled a token's time.
 _SPINS = "1000"
 
 
 def share_cores() -> None:
-    """Have OpenMP's threads give their cores away soon, unless the environment says how soon.
+    """Make OpenMP's waiting threads yield their cores soon.
 
-    Takes effect on libraries that are loaded afterwards.
+    An existing `GOMP_SPINCOUNT` in the environment is kept. The setting affects libraries that are loaded
+    afterwards.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)

@@ -1,7 +1,6 @@
-"""Processes told apart for certain, and ended with everything that they have started.
+"""Processes identified beyond their number, and ended with everything that they have started.
 
-A process number alone is given to another process sooner or later; the number and the time of its
-start together are not.
+The system reuses process numbers. The number together with the start time identifies one process.
 """
 
 from __future__ import annotations
@@ -20,12 +19,17 @@ from pydantic import BaseModel, ConfigDict
 # In a step's process: the number of the run's process, which outlives the step.
 RUN_VARIABLE = "DISTIL_DAG_RUN_PROCESS"
 _PR_SET_PDEATHSIG = 1
-# Start times are read against the wall clock, which may be set right in between.
+# Start times are derived from the wall clock, which may be corrected between two readings.
 _SAME_START_SECONDS = 2.0
 
 
 class ProcessMark(BaseModel):
-    """One process of this machine, running or gone, that no later process is taken for."""
+    """One process of this machine, running or ended, that no later process is mistaken for.
+
+    Attributes:
+        pid: Process number.
+        started: Start time in seconds since the Unix epoch.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,14 +38,14 @@ class ProcessMark(BaseModel):
 
     @classmethod
     def of(cls, pid: int) -> Self | None:
-        """The process that has this number now; None when there is none."""
+        """The running process with this number; None when there is none."""
         try:
             return cls(pid=pid, started=psutil.Process(pid).create_time())
         except psutil.Error:
             return None
 
     def alive(self) -> bool:
-        """Whether this very process still runs; one that only waits to be reaped does not."""
+        """Whether this very process still runs; a zombie does not count as running."""
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.started) < _SAME_START_SECONDS
@@ -50,21 +54,32 @@ class ProcessMark(BaseModel):
             return False
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to this very process; nothing happens when it is gone."""
+        """Send a signal to this very process; nothing happens when it has ended."""
         if self.alive():
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
 
 def run_process() -> ProcessMark:
-    """The process whose end is the end of the run that this one works for: this one, if none is said."""
+    """The process of the run that this process works for.
+
+    Servers of a run end with that process.
+
+    Returns:
+        The process that `DISTIL_DAG_RUN_PROCESS` names, or this one where the variable is not set. Where the
+        named process has ended, a mark that counts as ended.
+    """
     mark = ProcessMark.of(int(os.environ.get(RUN_VARIABLE, os.getpid())))
-    # A run that is gone already leaves its number; nothing should be kept for it.
+    # The run has ended already. Start time 0 matches no process, so nothing is kept alive for it.
     return mark or ProcessMark(pid=os.getppid(), started=0.0)
 
 
 def session(leader: int) -> list[ProcessMark]:
-    """The live processes of the session that `leader` began, and what they have started elsewhere."""
+    """The live processes of a session, with all their descendants in other sessions.
+
+    Args:
+        leader: Process number of the session's leader.
+    """
     found: dict[int, ProcessMark] = {}
     for pid in psutil.pids():
         with suppress(psutil.Error, ProcessLookupError, PermissionError):
@@ -75,10 +90,10 @@ def session(leader: int) -> list[ProcessMark]:
 
 
 def living(marks: list[ProcessMark]) -> list[ProcessMark]:
-    """The marked processes that still run, and whatever else is in a session that one of them began.
+    """The marked processes that still run, and all processes of the sessions that they lead.
 
-    As long as one member of a session lives, its number goes to no other session, so all of it
-    belongs to the marked ones even when the leader itself is gone.
+    While one member of a session lives, the session's number is not given away. So all members belong to the
+    marked processes, even when the leader itself has ended.
     """
     found = {mark.pid: mark for mark in marks if mark.alive()}
     sessions = {mark.pid for mark in marks}
@@ -90,15 +105,20 @@ def living(marks: list[ProcessMark]) -> list[ProcessMark]:
 
 
 def end(marks: list[ProcessMark], patience: float) -> list[ProcessMark]:
-    """End the processes and their sessions: SIGTERM to the marked ones, `patience` seconds, SIGKILL to all.
+    """End processes and their sessions: SIGTERM to the marked ones, then SIGKILL to all that are left.
 
-    Returns those that are still there, which is none unless the system itself holds them.
+    Args:
+        marks: The processes to end.
+        patience: Seconds between the two signals.
+
+    Returns:
+        The processes that still run; empty unless the system itself holds them.
     """
     left = living(marks)
     for mark in marks:
         mark.signal(signal.SIGTERM)
     left = _until_gone(left, patience)
-    for _ in range(3):  # more than once, for what was just being started when its parent was killed
+    for _ in range(3):  # repeated for processes that were just being started when their parent was killed
         for mark in left:
             mark.signal(signal.SIGKILL)
         left = _until_gone(left, 5.0) if left else []
@@ -106,7 +126,10 @@ def end(marks: list[ProcessMark], patience: float) -> list[ProcessMark]:
 
 
 def end_with_parent() -> None:
-    """Have the system send SIGTERM to this process when its parent ends, however it ends (Linux)."""
+    """Ask the kernel to send SIGTERM to this process when its parent ends (Linux only).
+
+    The signal comes however the parent ends, even by SIGKILL.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 

@@ -1,10 +1,13 @@
-"""Versions of installed packages, in words."""
+"""Versions of installed packages as text."""
 
 import importlib.metadata
 
 
 def versions(*packages: str) -> str:
-    """`torch 2.13.0, transformers 5.20.0`; a package that is not installed is called so."""
+    """Names and versions of packages, such as `torch 2.13.0, transformers 5.20.0`.
+
+    A package that is missing is listed as `(not installed)`.
+    """
     return ", ".join(f"{package} {_version(package)}" for package in packages)
 
 

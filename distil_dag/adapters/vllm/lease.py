@@ -1,4 +1,4 @@
-"""The use of a managed server by several processes of one run, which share it and start it once."""
+"""The use of a managed server by several processes of one run, which start it once and share it."""
 
 from __future__ import annotations
 
@@ -40,9 +40,17 @@ _KEPT_RUNS = 20
 
 @dataclass
 class Servers:
-    """The managed servers of one run, in a folder of its own under `root`.
+    """The managed servers of one run, each in a folder of its own under `root`.
 
-    They end with the process `owner`, however it ends. `say` hears what they are waited for.
+    They end with the process `owner`, however that ends.
+
+    Attributes:
+        root: Folder of all runs' servers.
+        run: Name of the run's folder.
+        owner: The process whose end ends the servers.
+        say: Called with a line of text when something has to be waited for.
+        idle_seconds: Seconds without use after which a server ends.
+        logs: Model name -> log file, for the servers that this process has used.
     """
 
     root: Path
@@ -53,19 +61,31 @@ class Servers:
     logs: dict[str, Path] = field(default_factory=dict)
 
     def lease(self, spec: ModelSpec) -> ServerLease:
-        """The use of the server for a model; nothing starts before it is asked for."""
+        """The use of a model's server; nothing starts before it is needed."""
         return ServerLease(spec, self)
 
     def release(self) -> int:
-        """End all servers of this run and wait for it; returns how many there were.
+        """End all servers of this run and wait for their end.
 
-        Raises ServerError when one could not be ended.
+        Returns:
+            The number of servers that were running.
+
+        Raises:
+            ServerError: A server could not be ended.
         """
         return sum(_release(record.parent) for record in (self.root / self.run).glob(f"*/{RECORD_FILE}"))
 
 
 class ServerLease:
-    """One process's use of a server, for the length of a `with` block."""
+    """One process's use of a server, for the length of a `with` block.
+
+    Args:
+        spec: The model to serve.
+        servers: The servers of the run.
+
+    Raises:
+        ValueError: The settings name arguments that the user may not choose.
+    """
 
     def __init__(self, spec: ModelSpec, servers: Servers) -> None:
         self._spec = spec
@@ -74,7 +94,7 @@ class ServerLease:
         self._held = ExitStack()
         self._supervisor: subprocess.Popen[bytes] | None = None
         self._said_at = 0.0
-        command(spec, 0)  # mistakes in the settings are told before anything waits
+        command(spec, 0)  # mistakes in the settings raise before anything waits
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -88,13 +108,19 @@ class ServerLease:
 
     @property
     def log(self) -> Path:
-        """Where the server writes."""
+        """The server's log file."""
         return self._folder / LOG_FILE
 
     def ready(self) -> ServerRecord:
-        """The server once it answers, started if there is none; waits as long as it lives and loads.
+        """Wait until the server answers, and start it if there is none.
 
-        Raises ServerError with the log's end when it died, or its supervisor did.
+        Waits as long as the server lives and loads.
+
+        Returns:
+            The record of the running server, with its port and key.
+
+        Raises:
+            ServerError: The server or its supervisor ended; the message has the end of the log.
         """
         record = self._attach()
         while record.state == "starting" and record.supervisor.alive():
@@ -106,11 +132,19 @@ class ServerLease:
         raise ServerError(self.failure())
 
     def release(self) -> None:
-        """End the server and wait for it; nothing happens where none was started. Raises ServerError."""
+        """End the server and wait for its end; nothing happens where none was started.
+
+        Raises:
+            ServerError: The server could not be ended.
+        """
         _release(self._folder)
 
     def failure(self) -> str:
-        """Why the server will not come back, with its last words; empty while it is there or may come."""
+        """Why the server will not come back, with the end of its log.
+
+        Returns:
+            The reason; empty while the server runs or may come back.
+        """
         record = ServerRecord.read(self._folder)
         if record is None:
             return f"the record of the model server is gone from {self._folder}"
@@ -119,26 +153,29 @@ class ServerLease:
         return "" if record.supervisor.alive() else self._told("the supervisor of the model server was ended")
 
     def is_gone(self) -> bool:
-        """Whether waiting for a server that does not answer is in vain; says now and then that it waits."""
+        """Whether a silent server will stay away.
+
+        Reports now and then that the server is waited for.
+        """
         self._say_progress()
         return bool(self.failure())
 
     def is_dying(self) -> bool:
-        """Whether the server has ended, or its engine has and it is about to."""
+        """Whether the server has ended, or its engine has and the server is about to."""
         record = ServerRecord.read(self._folder)
         if record is None or record.state != "ready" or health(record.port) == "broken":
             return True
         return not any(mark.alive() for mark in record.processes[:1])
 
     def has_failed(self) -> bool:
-        """Whether its supervisor has given it up."""
+        """Whether the supervisor has given the server up."""
         record = ServerRecord.read(self._folder)
         return record is not None and record.state == "failed"
 
     def _attach(self) -> ServerRecord:
         if record := self._running():
             return record
-        clean_up(self._servers.root)  # with no lock in hand: two that hold one would wait for each other's
+        clean_up(self._servers.root)  # holding no lock: two processes that held one each would deadlock
         with locked(self._folder / START_LOCK):
             if record := self._running():
                 return record
@@ -194,11 +231,17 @@ class ServerLease:
 
 
 def clean_up(root: Path) -> None:
-    """End what killed supervisors have left under `root`, and forget the oldest runs that nobody uses.
+    """End what killed supervisors left under `root`, and delete the oldest runs that nobody uses.
 
-    Only processes that a record names with number and time of start are touched, and what is in
-    their sessions: a server that someone else runs is never one of them. Waits for who decides about a
-    start meanwhile, so hold no lock. Raises ServerError when a process can't be ended.
+    Only processes that a record names with number and start time are ended, with their sessions. So a server
+    of someone else is never touched. The 20 newest runs are kept. Locks are waited for, so the caller must
+    hold none.
+
+    Args:
+        root: Folder of all runs' servers.
+
+    Raises:
+        ServerError: A process can't be ended.
     """
     for record in root.glob(f"*/*/{RECORD_FILE}"):
         with locked(record.parent / START_LOCK):
@@ -218,7 +261,7 @@ def _in_use(run: Path) -> bool:
 
 
 def _remove_dead(folder: Path) -> None:
-    """End what a supervisor that is gone has left; nothing happens while it lives."""
+    """End the processes of a supervisor that has ended; nothing happens while it lives."""
     record = ServerRecord.read(folder)
     if record is None or record.supervisor.alive():
         return

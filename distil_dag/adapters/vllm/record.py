@@ -15,13 +15,20 @@ from distil_dag.core.settings import ModelSpec
 RECORD_FILE = "server.json"
 LOG_FILE = "vllm.log"
 SUPERVISOR_LOG_FILE = "supervisor.log"
-# Held by whoever decides about a start; and, shared, by everyone who uses the server.
+# START_LOCK is held exclusively by the process that decides about a start, USE_LOCK is shared by all users.
 START_LOCK = "start.lock"
 USE_LOCK = "use.lock"
 
 
 class SupervisorJob(BaseModel):
-    """What a supervisor is told: what to serve, from which folder, for which process, how long unused."""
+    """What a supervisor has to do.
+
+    Attributes:
+        spec: The model to serve.
+        folder: Folder of the server's record, locks and logs.
+        owner: The process whose end ends the server.
+        idle_seconds: Seconds without use after which the server ends.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -32,7 +39,17 @@ class SupervisorJob(BaseModel):
 
 
 class ServerRecord(BaseModel):
-    """One lease of a server. The key is worth nothing beyond loopback and this server's life."""
+    """The state of one managed server.
+
+    Attributes:
+        state: What the server does.
+        supervisor: The process that supervises it.
+        port: Its port on loopback.
+        key: Its API key, worth nothing beyond loopback and this server's life.
+        starts: How often it was started.
+        processes: Its live processes, the server's own first.
+        reason: Why it failed, stopped or restarts.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -50,12 +67,12 @@ class ServerRecord(BaseModel):
         return key.get_secret_value()
 
     def write(self, folder: Path) -> None:
-        """Put the record into its folder, whole or not at all, for this user's eyes only."""
+        """Write the record into its folder, atomically and readable by this user only."""
         write_whole(folder / RECORD_FILE, self.model_dump_json(indent=2).encode())
 
     @staticmethod
     def read(folder: Path) -> ServerRecord | None:
-        """The record in a folder; None where no server was ever started, or the file is damaged."""
+        """The record in a folder; None where there is none or the file is damaged."""
         try:
             return ServerRecord.model_validate_json((folder / RECORD_FILE).read_text())
         except (FileNotFoundError, ValidationError):
@@ -63,6 +80,9 @@ class ServerRecord(BaseModel):
 
 
 def server_name(spec: ModelSpec) -> str:
-    """Names what decides which server is started: two models of a run that agree in it share one."""
+    """A hash of the settings that decide which server is started.
+
+    Two models of a run with the same hash share one server.
+    """
     parts = spec.model_dump_json(include={"model", "revision", "executable", "arguments"})
     return hashlib.sha256(parts.encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""A vLLM server as one process group: started on loopback, asked whether it answers, ended for certain."""
+"""A vLLM server as a session of processes: started on loopback, checked for answers, ended as a whole."""
 
 from __future__ import annotations
 
@@ -17,28 +17,36 @@ from distil_dag.core.settings import ModelSpec
 
 HOST = "127.0.0.1"
 KEY_VARIABLE = "VLLM_API_KEY"
-# Ours to say: two servers on one port, or a key that every user of the machine can read.
+# Arguments that are chosen for each start. Otherwise two servers might share a port, or all users of the
+# machine might read the key.
 _OURS = ("--host", "--port", "--api-key", "--model", "--revision", "--served-model-name")
 _QUIET = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 _STOP_SECONDS = 30.0
 _TAIL_LINES = 25
 _TAIL_BYTES = 16_384
 
-# A proxy of the environment reaches no server of this machine; unless NO_PROXY says so, it would be asked.
+# Without a proxy: the environment's proxy reaches no server of this machine, but would be used unless
+# NO_PROXY excludes loopback.
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 Health = Literal["well", "broken", "silent"]
 
 
 class ServerError(RuntimeError):
-    """A managed server did not start, or died too often; the message ends with its last words."""
+    """A managed server did not start, or died too often; the message ends with the end of its log."""
 
 
 def command(spec: ModelSpec, port: int) -> list[str]:
-    """The command line that serves `spec` on a port of this machine.
+    """The command line that serves a model on a port of this machine.
 
     `vllm serve` takes the model as its first argument, every other entry point as `--model`.
-    Raises ValueError for arguments that are not the user's to choose.
+
+    Args:
+        spec: The model's settings.
+        port: Port on loopback.
+
+    Raises:
+        ValueError: The settings lack a command or a model, or hold arguments that the user may not choose.
     """
     for argument in spec.arguments:
         name = argument.partition("=")[0].replace("_", "-")
@@ -56,14 +64,19 @@ def command(spec: ModelSpec, port: int) -> list[str]:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
+    """A free port on loopback."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def health(port: int) -> Health:
-    """What `/health` says: `silent` may be a server that loads, or one with much to do."""
+    """Ask `/health` on a port of loopback.
+
+    Returns:
+        `well`; `broken` when the engine has ended (status 503); `silent` when the server is loading, busy or
+        absent.
+    """
     try:
         with _open(f"http://{HOST}:{port}/health", timeout=5):
             return "well"
@@ -74,7 +87,20 @@ def health(port: int) -> Health:
 
 
 class VllmServer:
-    """One start of the server. Output goes to `log`; the key travels in the environment only."""
+    """One start of the server, which begins with the object.
+
+    The key travels in the environment only.
+
+    Args:
+        spec: The model's settings.
+        port: Port on loopback.
+        key: API key that the server will ask for.
+        log: File that the output is appended to.
+
+    Raises:
+        ServerError: The command can't be run.
+        ValueError: The settings are refused by :func:`command`.
+    """
 
     def __init__(self, spec: ModelSpec, port: int, key: str, log: Path) -> None:
         self._model = str(spec.model)
@@ -88,7 +114,7 @@ class VllmServer:
                 self._process = subprocess.Popen(  # noqa: S603
                     words,
                     stdin=subprocess.DEVNULL,
-                    stdout=file,  # a pipe that nobody empties would stop the server one day
+                    stdout=file,  # a pipe that nobody reads would block the server once it is full
                     stderr=subprocess.STDOUT,
                     env={**_QUIET, **os.environ, KEY_VARIABLE: key},
                     start_new_session=True,
@@ -109,14 +135,15 @@ class VllmServer:
 
     def members(self) -> list[ProcessMark]:
         """Every live process of this start, the server's own first."""
-        # Nobody has waited for the process yet, so its number, and the session's, are still its own.
+        # While nobody has waited for the process, its number and its session's are not reused.
         found = session(self._process.pid) if self._process.returncode is None else []
         return sorted(found, key=lambda mark: mark != self._mark)
 
     def answers(self) -> bool:
-        """Whether one token comes back; False when it is too early to ask.
+        """Whether the server answers a chat request with a token; False when it is too early to ask.
 
-        Raises ServerError when the server refuses the question itself, which waiting does not cure.
+        Raises:
+            ServerError: The server refuses the request itself, which waiting does not change.
         """
         body = {"model": self._model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
         request = urllib.request.Request(  # noqa: S310
@@ -140,12 +167,16 @@ class VllmServer:
             return False
 
     def stop(self) -> int:
-        """End every process of it; returns how the server's own ended (negative: by which signal).
+        """End every process of this start.
 
-        Raises ServerError when a process is left.
+        Returns:
+            The exit code of the server's own process; negative for the signal that ended it.
+
+        Raises:
+            ServerError: A process is left.
         """
         members = self.members()
-        # The server ends its own workers; told all at once, they would report each other's death.
+        # The server ends its own workers. If all were signalled at once, they would log each other's death.
         leader = [mark for mark in members if mark == self._mark]
         left = end(leader, _STOP_SECONDS) if leader else members
         if left := end(left, 5.0):
@@ -154,7 +185,7 @@ class VllmServer:
 
 
 def log_tail(log: Path) -> str:
-    """The end of a server's log, for an error message."""
+    """The end of a server's log, at most 25 lines; empty where it can't be read."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))

@@ -1,8 +1,8 @@
-"""Keeps one vLLM server for a run: starts it, starts it again when it dies, and ends it in time.
+"""Supervises one vLLM server of a run: starts it, restarts it when it dies, and ends it in time.
 
-The supervisor is a process of its own (`entrypoints/keep_server.py`), because the steps of a run that
-share the server come and go. It ends when the run's process is gone, when it is told to, or when
-nobody has used the server for a while; and it takes every process of the server along.
+The supervisor is a process of its own (`entrypoints/supervise_server.py`), because the steps that share the
+server come and go. It ends when the run's process has ended, when it is told to, or when nobody has used the
+server for a while. It takes every process of the server along.
 """
 
 from __future__ import annotations
@@ -21,26 +21,32 @@ from distil_dag.adapters.vllm.server import ServerError, VllmServer, free_port, 
 
 _LOOK_SECONDS = 0.5
 _HEALTH_SECONDS = 5.0
-# A request that ends its server does so three times before it is told from its company. Two of them
-# are survived; a server that still dies, each time after so short a life, will do so again.
+# A request that crashes its server does so three times before it is identified. Two such requests are
+# survived. A server that still dies after so short a life each time will do so again.
 _RESTARTS = 6
 _SHORT_LIFE_SECONDS = 600.0
 
 
 class Supervisor:
-    """The life of one lease. `asked` is set from outside to end it."""
+    """Supervises one server from its first start to its end.
+
+    Args:
+        job: What to serve, for whom and how long.
+        supervisor: The process that this object runs in.
+        asked: Set from outside to end the server.
+    """
 
     def __init__(self, job: SupervisorJob, supervisor: ProcessMark, asked: threading.Event) -> None:
         self._job = job
         self._asked = asked
         self._used_at = time.monotonic()
-        # Port and key stay over restarts, so that who waits for the server finds it again.
+        # Port and key stay the same over restarts, so that waiting callers find the server again.
         self._record = ServerRecord(
             state="starting", supervisor=supervisor, port=free_port(), key=secrets.token_urlsafe(32)
         )
 
     def run(self) -> None:
-        """Serve until there is a reason not to; the record's last state says which."""
+        """Serve until there is a reason to stop; the record's last state holds the reason."""
         deaths, ever_ready = 0, False
         self._note()
         try:
@@ -51,7 +57,7 @@ class Supervisor:
                     self._end("stopped", self._reason())
                     return
                 deaths = deaths + 1 if time.monotonic() - began < _SHORT_LIFE_SECONDS else 1
-                # Calls that wait for a server reach it before it is called ready, and may end it then.
+                # Waiting calls may reach the server, and crash it, before it is recorded as ready.
                 ever_ready = ever_ready or was_ready
                 if not ever_ready:
                     raise ServerError(end)
@@ -62,14 +68,18 @@ class Supervisor:
             self._end("failed", str(error))
 
     def _one_life(self) -> tuple[bool, str]:
-        """Whether the server was ever ready, and in words how it ended; nothing of it is left then."""
+        """Start the server once and wait for its end.
+
+        Returns:
+            Whether the server was ever ready, and in words how it ended. None of its processes is left.
+        """
         log = self._job.folder / LOG_FILE
         server = VllmServer(self._job.spec, self._record.port, self._record.key.get_secret_value(), log)
         self._note(starts=self._record.starts + 1)
         try:
             was_ready = self._until(server, lambda: health(self._record.port) == "well" and server.answers())
             if was_ready:
-                # Named before anyone relies on it: what is in no record can't be proven ours after a crash.
+                # Recorded before anyone uses them: after a crash, only recorded processes are known as ours.
                 self._note(state="ready", reason="", processes=tuple(server.members()))
                 self._until(server, lambda: health(self._record.port) == "broken")
         finally:
@@ -79,7 +89,7 @@ class Supervisor:
         return was_ready, f"the model server {what} ({how})"
 
     def _until(self, server: VllmServer, done: Callable[[], bool]) -> bool:
-        """Wait until `done`, asked now and then; False when the server, or the need for it, is gone."""
+        """Poll until `done` returns True; False when the server has ended or is no longer needed."""
         asked_at = 0.0
         while server.alive and not self._reason():
             members = tuple(server.members())
@@ -94,7 +104,7 @@ class Supervisor:
         return False
 
     def _reason(self) -> str:
-        """Why the server is not needed any more; empty while it is."""
+        """Why the server is no longer needed; empty while it is."""
         if self._asked.is_set():
             return "it was released"
         if not self._job.owner.alive():

@@ -48,7 +48,6 @@ def judge_log(
 
     Raises:
         ValueError: where the judge can't learn from the log, or the committee can't propose.
-
     """
     tools, spec, same = task.toolset, task.settings.judge, task.normaliser
     split, holdout = split_of(task, traces)

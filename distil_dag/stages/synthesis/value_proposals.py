@@ -27,7 +27,6 @@ def propose_values(
 
     Returns:
         How many proposals were `kept`, `refused` since they do not fit, and `unsupported`.
-
     """
     outcome: Counter[str] = Counter()
     texts = Counter(phrase for text in requests for phrase in phrases(text))
