@@ -47,10 +47,10 @@ from distil_dag.adapters.candidates.checkpoint import CheckpointCandidate
 from distil_dag.adapters.candidates.decoder import DecoderCandidate
 from distil_dag.adapters.candidates.gguf import GgufCandidate
 from distil_dag.adapters.checkpoints.base_weights import base_checkpoint
-from distil_dag.adapters.system.atomic_files import write_whole
 from distil_dag.adapters.system.malloc import keeping_memory
 from distil_dag.adapters.tasks.folder import read_task
 from distil_dag.core.case import Case, Example, Trace
+from distil_dag.core.files import write_whole
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.settings import TrainingSpec
 from distil_dag.core.task import Task

@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 from upath import UPath
 
-from distil_dag.adapters.system.atomic_files import write_whole
 from distil_dag.adapters.system.environment import store_without_secret
+from distil_dag.core.files import whole, write_whole
 from distil_dag.core.tables import CaseTable, CaseType, Table
 
 ReportType = TypeVar("ReportType", bound=BaseModel)
@@ -205,20 +205,18 @@ class RunStore:
         """
         target = self.folder(run, asset) / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        base = Path(target.parent.path) if self.is_local else None
-        for left in base.glob(f".tmp-{name}-*") if base else ():
+        if not self.is_local:
+            with tempfile.TemporaryDirectory() as temporary:
+                filled = Path(temporary) / name
+                filled.mkdir()
+                yield filled
+                _replace(target, filled)
+            return
+        for left in Path(target.parent.path).glob(f".tmp-{name}-*"):
             shutil.rmtree(left)
-        with tempfile.TemporaryDirectory(dir=base, prefix=f".tmp-{name}-") as temporary:
-            filled = Path(temporary) / name
+        with whole(Path(target.path)) as filled:
             filled.mkdir()
             yield filled
-            if self.is_local:
-                # Renamed before it is deleted: during a deletion in place, a reader might find half of it.
-                if target.exists():
-                    os.replace(Path(target.path), Path(temporary) / f"before-{name}")
-                os.replace(filled, Path(target.path))
-            else:
-                _replace(target, filled)
 
     @contextmanager
     def local_folder(self, run: str, asset: str, name: str) -> Iterator[Path]:

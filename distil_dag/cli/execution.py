@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import signal
@@ -10,7 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import dagster as dg
@@ -23,6 +22,7 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
+from distil_dag.adapters.system.locks import is_held, locked
 from distil_dag.cli.errors import CommandError
 from distil_dag.resources.asset_defaults import PARTITION_TAG, RUNS
 from distil_dag.resources.deployment import Deployment
@@ -111,35 +111,28 @@ def _origin(job_name: str) -> RemoteJobOrigin:
 def _alone(path: Path) -> Iterator[str]:
     """Holds a key for this process; the system lets go of it however the process ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        if not _try_lock(lock.fileno()):
-            raise CommandError(f"{path.stem} is already being run by another distil-dag process", exit_code=1)
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(path, wait=False))
+        except BlockingIOError:
+            said = f"{path.stem} is already being run by another distil-dag process"
+            raise CommandError(said, exit_code=1) from None
         yield f"{socket.gethostname()}:{path}"
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _bury_the_dead(instance: dg.DagsterInstance, held: str) -> None:
     """End the runs whose command was killed, and free the places in pools that they still hold."""
     for run in instance.get_runs(dg.RunsFilter(statuses=_IN_FLIGHT)):
         lock = run.tags.get(_LOCK, "")
-        if lock == held or _is_free(lock):
+        if lock == held or _is_let_go(lock):
             instance.report_run_failed(run, message="The process of this run was killed.")
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
-def _is_free(lock: str) -> bool:
+def _is_let_go(lock: str) -> bool:
+    """Whether a lock of this machine is there and held by nobody."""
     host, _, path = lock.partition(":")
-    if host != socket.gethostname() or not Path(path).is_file():
-        return False
-    with Path(path).open("a") as file:
-        return _try_lock(file.fileno())
+    return host == socket.gethostname() and Path(path).is_file() and not is_held(Path(path))
 
 
 def _refuse_second(instance: dg.DagsterInstance, key: str) -> None:

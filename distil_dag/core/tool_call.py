@@ -20,6 +20,8 @@ OPEN_TAG = "<tool_call>"
 CLOSE_TAG = "</tool_call>"
 # What a student says when no tool fits: short, constant, and never mistaken for a call.
 NO_CALL_TEXT = "No tool fits."
+# How reports and cells name an answer without calls, and all calls of tools that do not exist.
+NO_CALL, UNKNOWN_TOOL = "no call", "(unknown tool)"
 
 _TAGGED = re.compile(re.escape(OPEN_TAG) + r"(.*?)(?:" + re.escape(CLOSE_TAG) + r"|\Z)", re.DOTALL)
 

@@ -28,10 +28,10 @@ import pyarrow.parquet as pq
 from dagster_pipes import open_dagster_pipes
 from pydantic import BaseModel, ConfigDict
 
-from distil_dag.adapters.system.atomic_files import write_whole
 from distil_dag.adapters.system.openmp import share_cores
 from distil_dag.adapters.system.processes import ProcessMark
 from distil_dag.core.case import Example
+from distil_dag.core.files import write_whole
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.settings import StudentSpec, TrainingSpec
 from distil_dag.core.toolset import Toolset

@@ -19,9 +19,9 @@ from pathlib import Path
 import dagster as dg
 from upath import UPath
 
-from distil_dag.adapters.system.atomic_files import write_whole
 from distil_dag.adapters.system.environment import store_without_secret
 from distil_dag.adapters.system.locks import locked
+from distil_dag.core.files import write_whole
 
 _TASKS_FILE = "tasks.txt"
 

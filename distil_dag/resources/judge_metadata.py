@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from distil_dag.core.reports import JudgeReport
-from distil_dag.core.tool_call import render_call
+from distil_dag.core.tool_call import NO_CALL, render_call
 from distil_dag.core.verdict import Verdict
 from distil_dag.resources.lineage import PROMPTS_KEY
 from distil_dag.resources.metadata import figures, image, table
@@ -72,7 +72,7 @@ def _preview(verdicts: Sequence[Verdict]) -> dg.MarkdownMetadataValue:
             {
                 "score": v.score,
                 "request": v.request,
-                "calls": " ".join(map(render_call, v.calls)) or "no call",
+                "calls": " ".join(map(render_call, v.calls)) or NO_CALL,
                 "reason": v.reason,
                 "explanation": v.explanation,
             }

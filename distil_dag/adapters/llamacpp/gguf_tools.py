@@ -13,7 +13,6 @@ import ctypes
 import importlib.metadata
 import io
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -23,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from distil_dag.adapters.llamacpp.library import last_words, load_library
+from distil_dag.core.files import whole
 
 _PACKAGE = "llama-cpp-python"
 _SCRIPT = "convert_hf_to_gguf.py"
@@ -66,14 +66,11 @@ def install_converter(sdist: Path | None = None) -> Path:
         if _version() not in archive.name:
             raise ValueError(f"{archive.name} is not of {_PACKAGE} {_version()}, which is installed here")
         home.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=home.parent, prefix=".tmp-") as fresh:
-            filled = Path(fresh) / home.name
+        with whole(home) as filled:
             with tarfile.open(archive) as tar:
                 tar.extractall(filled, members=_members(tar), filter="data")
             if not (filled / _SCRIPT).is_file():
                 raise ValueError(f"{archive} holds no vendor/llama.cpp/{_SCRIPT}")
-            shutil.rmtree(home, ignore_errors=True)
-            os.replace(filled, home)
     return home / _SCRIPT
 
 
@@ -144,13 +141,12 @@ def set_metadata(path: Path, values: Mapping[str, str]) -> None:
     from gguf.scripts.gguf_new_metadata import MetadataDetails, copy_with_new_metadata
 
     reader = gguf.GGUFReader(path)
-    fresh = path.with_name(f".{path.name}")
     architecture = reader.fields[gguf.Keys.General.ARCHITECTURE].contents()
-    writer = gguf.GGUFWriter(fresh, arch=architecture, endianess=reader.endianess)
     details = {key: MetadataDetails(gguf.GGUFValueType.STRING, value) for key, value in values.items()}
-    with contextlib.redirect_stderr(io.StringIO()):  # a progress bar
-        copy_with_new_metadata(reader, writer, details, [])
-    os.replace(fresh, path)
+    with whole(path) as fresh:
+        writer = gguf.GGUFWriter(fresh, arch=architecture, endianess=reader.endianess)
+        with contextlib.redirect_stderr(io.StringIO()):  # a progress bar
+            copy_with_new_metadata(reader, writer, details, [])
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from distil_dag.core.case import Trace
 from distil_dag.core.reports import TracesReport
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
+from distil_dag.core.tool_call import NO_CALL, UNKNOWN_TOOL
 from distil_dag.stages.reading.records import FIELDS, RecordReader
 from distil_dag.stages.reading.redaction import excerpt, is_personal
 from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time
@@ -34,7 +35,6 @@ SCHEMAS = {
         [(name, pa.string()) for name in ("source", "position", "reason", "detail", "excerpt")]
     ),
 }
-NO_CALL, UNKNOWN_TOOL = "(no call)", "(unknown tool)"
 
 _PREVIEW = 10
 _MAX_ID = 200

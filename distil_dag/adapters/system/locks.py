@@ -9,18 +9,23 @@ from pathlib import Path
 
 
 @contextmanager
-def locked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
-    """Hold a lock file for the length of a block, alone unless `kind` is shared; waits for it."""
+def locked(path: Path, shared: bool = False, wait: bool = True) -> Iterator[None]:
+    """Hold a lock file for the length of a block, alone or `shared` with others that share it.
+
+    Raises:
+        BlockingIOError: Another process holds it, and `wait` is false.
+
+    """
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     with path.open("a") as file:
-        fcntl.flock(file.fileno(), kind)
+        fcntl.flock(file.fileno(), kind if wait else kind | fcntl.LOCK_NB)
         yield
 
 
 def is_held(path: Path) -> bool:
     """Whether any process holds the lock now, shared or not."""
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    try:
+        with locked(path, wait=False):
+            return False
+    except BlockingIOError:
+        return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import signal
 import subprocess
@@ -98,7 +97,7 @@ class ServerLease:
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._held.enter_context(locked(self._folder / USE_LOCK, fcntl.LOCK_SH))
+        self._held.enter_context(locked(self._folder / USE_LOCK, shared=True))
         return self
 
     def __exit__(

@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_serializer
 
-from distil_dag.adapters.system.atomic_files import write_whole
 from distil_dag.adapters.system.processes import ProcessMark
+from distil_dag.core.files import write_whole
 from distil_dag.core.settings import ModelSpec
 
 RECORD_FILE = "server.json"

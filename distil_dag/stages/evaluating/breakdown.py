@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from distil_dag.core.tool_call import Answer, ToolCall, same_value
+from distil_dag.core.tool_call import NO_CALL, UNKNOWN_TOOL, Answer, ToolCall, same_value
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating.metrics import pair_calls
 from distil_dag.stages.statistics import wilson
@@ -14,8 +14,6 @@ from distil_dag.stages.statistics import wilson
 # Expected calls, and the answer given.
 Pair = tuple[Sequence[ToolCall], Answer]
 
-NO_CALL = "(no call)"
-UNKNOWN_TOOL = "(unknown tool)"
 UNKNOWN_ARGUMENT = "(unknown argument)"
 
 
@@ -26,7 +24,7 @@ def per_tool(
 
     `precision` and `recall` are of choosing the tool, by calls: of those given to it, how many
     belong to it; of those expected of it, how many were given. None where there is none to
-    divide by. `(no call)` counts cases instead; `(unknown tool)` collects invented names.
+    divide by. `no call` counts cases instead; `(unknown tool)` collects invented names.
     """
     cases: dict[str, list[bool]] = defaultdict(list)
     expected: Counter[str] = Counter()

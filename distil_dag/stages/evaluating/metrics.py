@@ -19,7 +19,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from distil_dag.core.tool_call import Answer, ToolCall, same_calls, same_value
+from distil_dag.core.tool_call import NO_CALL, Answer, ToolCall, same_calls, same_value
 from distil_dag.core.toolset import Toolset
 
 EXACT = "tool_call_equivalence"
@@ -138,7 +138,7 @@ def why_wrong(expected: Sequence[ToolCall], given: Sequence[ToolCall]) -> str:
     if not expected:
         return f"called when none fits: {', '.join(call.name for call in given)}"
     if not given:
-        return "no call"
+        return NO_CALL
     return "; ".join(found.words for found in call_differences(expected, given))
 
 

@@ -9,9 +9,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from distil_dag.core.case import Case
-from distil_dag.core.tool_call import ToolCall
-
-NO_CALL = "no call"
+from distil_dag.core.tool_call import NO_CALL, ToolCall
 
 CaseType = TypeVar("CaseType", bound=Case)
 CellType = TypeVar("CellType", bound=Hashable)

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 from distil_dag.core.case import Case, Example
 from distil_dag.core.reports import CellCoverage
-from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.tool_call import NO_CALL, ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.nlu.value_catalogue import Slot, ValueCatalogue
-from distil_dag.stages.splitting.stratified import NO_CALL
 from distil_dag.stages.synthesis.error_rates import ErrorRates
 
 # This part of the rows is dealt evenly over the cells.

@@ -16,7 +16,7 @@ from distil_dag.core.case import Case, Example, Message
 from distil_dag.core.normalise import Normaliser
 from distil_dag.core.scripts import is_dense
 from distil_dag.core.settings import SynthesisSpec
-from distil_dag.core.tool_call import ToolCall, calls_key
+from distil_dag.core.tool_call import NO_CALL, ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.nlu.intent_slots import OUTSIDE, IntentSlotModel, tools_key
 from distil_dag.stages.nlu.spans import Span, contains, delexicalise, locate, tokens
@@ -344,7 +344,7 @@ def _likelier(tools: Mapping[str, float], draft: DraftRow, slack: float) -> str:
     other = max(sorted(tools), key=lambda name: tools[name], default=None)
     if other is None or tools[other] - own <= slack:
         return ""
-    return f"{other or 'no call'} ({tools[other]:.2f} to {own:.2f})"
+    return f"{other or NO_CALL} ({tools[other]:.2f} to {own:.2f})"
 
 
 def _adjacent(span: Span, others: Sequence[Span], text: str) -> bool:

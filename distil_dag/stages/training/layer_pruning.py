@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from distil_dag.core.files import write_whole
 from distil_dag.core.reports import Depth
 from distil_dag.stages.training.rows import TrainingRow
 
@@ -52,9 +53,7 @@ def make_shallower(model: Any, layers: int, rows: Sequence[TrainingRow], kept_in
     else:
         influence = block_influence(model, rows[:: max(1, len(rows) // SAMPLE)][:SAMPLE])
         depth = Depth(kept=most_influential(influence, layers), influence=influence)
-        temporary = kept_in.with_name(f".{os.getpid()}-{kept_in.name}")
-        temporary.write_text(depth.model_dump_json())
-        os.replace(temporary, kept_in)
+        write_whole(kept_in, depth.model_dump_json().encode())
     _keep(model, depth.kept)
     return depth
 

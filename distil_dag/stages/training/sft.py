@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from distil_dag.core.case import Example
+from distil_dag.core.files import write_whole
 from distil_dag.core.reports import TrainReport
 from distil_dag.core.settings import StudentSpec, TrainingSpec
 from distil_dag.core.toolset import Toolset
@@ -177,7 +178,5 @@ def _publish(trainer: Any, tokenizer: Any, out: Path, report: TrainReport, habit
     model.save_pretrained(str(out / MODEL))
     tokenizer.save_pretrained(str(out / MODEL))
     (out / MODEL / FILE).write_text(habits.dumps())
-    temporary = out / f".{REPORT}"
-    temporary.write_text(report.model_dump_json(indent=2))
-    os.replace(temporary, out / REPORT)
+    write_whole(out / REPORT, report.model_dump_json(indent=2).encode())
     shutil.rmtree(out / _CHECKPOINTS, ignore_errors=True)

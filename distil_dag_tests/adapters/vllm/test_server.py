@@ -237,9 +237,9 @@ def test_two_that_start_do_not_wait_for_each_other(servers: Servers, monkeypatch
     together = threading.Barrier(2)
 
     @contextmanager
-    def locked_together(path: Path, *kind: int) -> Iterator[None]:
+    def locked_together(path: Path, shared: bool = False) -> Iterator[None]:
         """Each goes on when the other holds a lock as well; a deadlock needs no more."""
-        with locked(path, *kind):
+        with locked(path, shared):
             if path.name == START_LOCK:
                 with suppress(threading.BrokenBarrierError):
                     together.wait(1)

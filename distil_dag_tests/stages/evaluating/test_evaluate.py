@@ -12,10 +12,10 @@ from distil_dag.adapters.candidates.baselines import LookupCandidate, Production
 from distil_dag.core.case import Case, HeldOut, Message
 from distil_dag.core.reports import EvalReport
 from distil_dag.core.settings import EvaluationSpec
-from distil_dag.core.tool_call import ToolCall, render_calls
+from distil_dag.core.tool_call import NO_CALL, UNKNOWN_TOOL, ToolCall, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating.answers import Answered
-from distil_dag.stages.evaluating.breakdown import NO_CALL, UNKNOWN_ARGUMENT, UNKNOWN_TOOL
+from distil_dag.stages.evaluating.breakdown import UNKNOWN_ARGUMENT
 from distil_dag.stages.evaluating.evaluate import BASE, LOOKUP, PRODUCTION, evaluate, evaluate_model
 from distil_dag.stages.evaluating.metrics import EXACT, METRICS
 from distil_dag.stages.ports import Progress, quiet

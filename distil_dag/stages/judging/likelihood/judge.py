@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from distil_dag.core.case import Trace
 from distil_dag.core.normalise import Normaliser
-from distil_dag.core.tool_call import Calls, calls_key
+from distil_dag.core.tool_call import NO_CALL, Calls, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.judging.likelihood.corruptions import Corruptor
 from distil_dag.stages.judging.likelihood.features import FEATURES, Evidence
@@ -29,7 +29,7 @@ from distil_dag.stages.judging.port import Judgement, OnJudgement, ignore
 from distil_dag.stages.nlu.slot_tagger import Floats
 from distil_dag.stages.ports import ChatModel, Progress, quiet
 from distil_dag.stages.prompting.prompt_files import PromptName, digests
-from distil_dag.stages.splitting.stratified import NO_CALL, pattern
+from distil_dag.stages.splitting.stratified import pattern
 
 METHOD = "likelihood-4"
 
