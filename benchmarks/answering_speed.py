@@ -1,14 +1,15 @@
-"""What an answer costs: plain llama.cpp greedy against the decoder, on one GGUF file in one run.
+"""Time of an answer: plain llama.cpp greedy against the decoder, on one GGUF file in one run.
 
     python benchmarks/answering_speed.py model-Q8_0.gguf CASES.jsonl [--cases 100] [--generated 2000]
 
 CASES is a JSONL file of cases or traces; distinct requests are taken, evenly spread. Every request is
-answered by llama-cpp-python's own `create_completion` (temperature 0), by the decoder's plain mode
-(the same grammar, one token a pass) and by the decoder, one after the other, so that other work on
-the machine meets all three; a request's time is the median of its repeats. The floor of an answer is
-one pass with all tokens that a decision depends on, at the cost of such a pass here. `--generated`
-adds requests made from those of the file (words dropped, doubled and swapped, halves joined), asked
-both ways by the decoder for the count of differing answers. Prints one JSON object.
+answered by llama-cpp-python's own `create_completion` (temperature 0), by the decoder's plain mode (the same
+grammar, one token a pass) and by the decoder. They take turns, so that other work on the machine slows all
+three. A request's time is the median of its repeats in milliseconds.
+
+The floor of an answer is one pass with all tokens that a decision depends on, at the cost of such a pass on
+this machine. `--generated` adds requests made from those of the file (words dropped, doubled and swapped,
+halves joined), asked both ways by the decoder for the count of differing answers. Prints one JSON object.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""How long Dagster takes to load the code location, and what comes into memory with it.
+"""Time that Dagster takes to load the code location, and what comes into memory with it.
 
     python benchmarks/definitions_load.py [--runs 5]
 
-Prints one JSON object: seconds of each load in a fresh process, the best of them, peak memory,
-and the heavy modules that were loaded (there must be none).
+Prints one JSON object: seconds of each load in a fresh process, the best of them, peak memory in MiB, and the
+heavy modules that were loaded (there must be none).
 """
 
 from __future__ import annotations

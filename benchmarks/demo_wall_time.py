@@ -2,8 +2,8 @@
 
     python benchmarks/demo_wall_time.py [--json]
 
-Peak memory is the largest sum of the resident sizes of all the run's processes, looked at twice a
-second; pages that processes share count for each, so it is an upper bound.
+Peak memory is the largest sum of the resident sizes of all the run's processes, sampled twice a second. Pages
+that processes share count for each, so it is an upper bound.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ ROOT = Path(__file__).parents[1]
 
 
 def resident_bytes(root: int) -> int:
-    """Resident size of a process and all below it."""
+    """Resident size in bytes of a process and all its descendants.
+
+    Args:
+        root: id of the process.
+    """
     total = 0
     with suppress(psutil.NoSuchProcess):
         run = psutil.Process(root)

@@ -18,10 +18,15 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "smart_home"
 
 
 def judge_prompts(agents: int, each: int, max_tokens: int) -> list[Prompt]:
-    """Prompts for `each` exchanges of so many agents, agent after agent.
+    """Prompts for exchanges of several agents, agent after agent.
 
     Every agent has a tool list of its own: the example's, with one function left out and the others in
-    another order. Structured output is left out, for vLLM's client does not know it per row.
+    another order. Structured output is left out, since vLLM's client can't set it for single rows.
+
+    Args:
+        agents: number of agents; a single one has all tools.
+        each: number of exchanges of each agent.
+        max_tokens: the longest answer, in tokens.
     """
     job = json.loads((EXAMPLE / "job_description.json").read_text())
     cases, _ = read_cases((EXAMPLE / "test.jsonl").read_text().splitlines(), toolset=None)
@@ -37,7 +42,11 @@ def judge_prompts(agents: int, each: int, max_tokens: int) -> list[Prompt]:
 
 
 def exchange_first(prompt: Prompt) -> Prompt:
-    """The same text with the exchange in front of what all prompts have in common."""
+    """The same text with the exchange in front of what all prompts have in common.
+
+    Raises:
+        ValueError: for a prompt without a delimited exchange.
+    """
     (message,) = prompt.messages
     delimited = re.search(r"(data-\w+)\n.*\n\1", message.content)
     if delimited is None:

@@ -3,7 +3,7 @@
     DISTIL_DAG_MASSIVE_TRACES=FILE python benchmarks/massive_accuracy.py [--splits 0 1 2] [--logs clean ...]
         [--methods chain synthetic direct] [--repeats] [--work FOLDER] [--results docs/results.md]
 
-A split holds out a test by normalised request, with its near copies, before the log is spoilt (see
+A split holds out a test by normalised request, with its near copies, before the log is corrupted (see
 `massive_logs.py`); the test's labels are those of the clean log. Each method sees only what then remains:
 
 - *chain*: judge, synthesis, training on all of `examples/massive_iot`'s mix;
@@ -12,10 +12,12 @@ A split holds out a test by normalised request, with its near copies, before the
 - *lookup*: the calls of the nearest logged request.
 
 Scored are the checkpoint and its Q8_0 file, by llama.cpp's greedy decoding and by this project's decoder.
-Judge, teacher and student are SmolLM2-135M. Every finished measurement stays in `--work` as a JSON file with
-all its answers, and beside `--results` as a line that says which tests it got wrong; what is there already is
-not measured again, so an interrupted run goes on. A changed task or log has a folder of its own, and a record
-of another one is not overwritten. Hours on two cores.
+Judge, teacher and student are SmolLM2-135M.
+
+Every finished measurement stays in `--work` as a JSON file with all its answers, and beside `--results` as a
+line that says which tests it got wrong. What is there already is not measured again, so an interrupted run
+goes on. A changed task or log has a folder of its own, and a record of another one is not overwritten. All
+takes hours on two cores.
 
 With `--repeats` the tests are rows of the log drawn at random, and what repeats them stays in it, as logs are
 usually split and as users ask. That is another measurement, to compare with figures from such splits, and has
@@ -68,7 +70,7 @@ _VARIABLE = "DISTIL_DAG_MASSIVE_TRACES"
 _SPLITS = (0, 1, 2)
 _METHODS = ("chain", "synthetic", "direct")
 _LOOKUP = "lookup"
-# Passes over synthetic rows that nothing else stands beside.
+# Passes over synthetic rows that are trained on alone.
 _PASSES = 2.0
 _PROBES = 8
 

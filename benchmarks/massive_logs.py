@@ -37,7 +37,7 @@ def clean(traces: Sequence[Trace], toolset: Toolset, seed: int) -> list[Trace]:
 
 
 def corrupted(traces: Sequence[Trace], toolset: Toolset, seed: int) -> list[Trace]:
-    """Half of the traces with one fault in their call, drawn evenly from the kinds that it allows."""
+    """Half of the traces with one corruption in their call, drawn evenly from the kinds that it allows."""
     rng = random.Random(f"{seed}:corrupted")
     values = [(name, value) for t in traces for call in t.calls for name, value in call.arguments.items()]
     chosen = set(rng.sample([t.id for t in traces if t.calls], round(_SHARE * len(traces))))
@@ -67,7 +67,7 @@ def renamed(traces: Sequence[Trace], toolset: Toolset, seed: int) -> list[Trace]
 
 
 def small(traces: Sequence[Trace], toolset: Toolset, seed: int) -> list[Trace]:
-    """Twenty traces, drawn as the log is."""
+    """Twenty traces, drawn at random."""
     rng = random.Random(f"{seed}:small")
     return sorted(rng.sample(list(traces), _SMALL), key=lambda trace: trace.id)
 

@@ -25,7 +25,7 @@ from distil_dag.stages.splitting.holdout import hold_out
 from distil_dag.stages.synthesis.generator import synthesize
 
 TEST = 150
-# Synthetic rows that nothing else stands beside.
+# Number of synthetic rows that are trained on alone.
 ALONE = 1200
 
 
@@ -33,7 +33,16 @@ ALONE = 1200
 class Split:
     """One test, the log that remains for it, and what the methods make of that log.
 
-    The test is held out with all that repeats it; with `repeats` it is drawn row by row, and that stays.
+    Attributes:
+        number: seed of the split.
+        log: name of the log, as `massive_logs.LOGS` has it.
+        task: the task.
+        traces: the clean log.
+        work: folder for replies of the teacher.
+        repeats: whether the test is drawn row by row, and what repeats it stays in the log. If not, it is
+            held out with all that repeats it.
+        test: the test, with labels of the clean log.
+        rest: the log that remains.
     """
 
     number: int
@@ -61,6 +70,7 @@ class Split:
 
     @property
     def name(self) -> str:
+        """Log and number of the split, in words."""
         return f"{self.log} log, split {self.number}"
 
     @cached_property
@@ -74,7 +84,7 @@ class Split:
         return sorted(name for name, keys in found.items() if len(keys) > 1 and len(set(keys)) == 1)
 
     def rows(self, method: str) -> list[Example]:
-        """What the student of a method is trained on."""
+        """The rows that the student of a method is trained on."""
         if method == "direct":
             return [_example(trace) for trace in self.rest]
         if method == "synthetic":
@@ -122,7 +132,7 @@ class Split:
 
 
 def say(text: str) -> None:
-    """Tell whoever watches the terminal."""
+    """Print a line to the standard error output."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -29,10 +29,21 @@ _PRIMARY = "Q8_0"
 class Cell:
     """One method on one log and split: which of its tests each format got wrong.
 
-    `measurements` names the task, the log and the training's recipe, `rows` is how many were trained on,
-    `date` and `machine` are those of the measurement. `confirmed` are the tests whose label the log repeats
-    and never contradicts. `auroc` holds, for formats that tell how probable
-    their answers are, the chance that a right answer is more probable than a wrong one.
+    Attributes:
+        measurements: names the task, the log and the training's recipe.
+        log: name of the log.
+        split: number of the split.
+        method: name of the method.
+        seed: of the training.
+        tests: number of tests.
+        rows: number of rows that were trained on.
+        seconds: time of the measurement.
+        date: day of the measurement.
+        machine: cores, precision and versions of packages.
+        wrong: format -> ids of the tests that it got wrong.
+        auroc: format -> the chance that a right answer is more probable than a wrong one, for formats that
+            tell how probable their answers are.
+        confirmed: ids of the tests whose label the log repeats and never contradicts.
     """
 
     measurements: str
@@ -51,12 +62,17 @@ class Cell:
 
     @property
     def place(self) -> tuple[str, int, str, int]:
-        """What there is one cell of."""
+        """What identifies the cell: log, split, method, seed."""
         return self.log, self.split, self.method, self.seed
 
     @classmethod
     def of(cls, measured: Mapping[str, Any], measurements: str) -> Cell:
-        """From a measurement with all its answers."""
+        """The cell of a measurement with all its answers.
+
+        Args:
+            measured: the measurement.
+            measurements: names the task, the log and the training's recipe.
+        """
         return cls(
             measurements=measurements,
             log=measured["log"],
@@ -107,7 +123,16 @@ def machines(cells: Sequence[Cell]) -> list[str]:
 
 
 def shares_table(cells: Sequence[Cell], logs: Sequence[str], methods: Sequence[str]) -> list[str]:
-    """Exact calls, of all tests and of confirmed ones, and mean AUROC, by log, method and format."""
+    """A Markdown table of exact calls, of all tests and of confirmed ones, and mean AUROC.
+
+    Args:
+        cells: the measurements.
+        logs: names of the logs, in the order of the rows.
+        methods: names of the methods, in the order of the rows.
+
+    Returns:
+        Its lines, one for each log, method and format.
+    """
     groups: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
     for cell in cells:
         for form in cell.wrong:
@@ -135,9 +160,13 @@ def shares_table(cells: Sequence[Cell], logs: Sequence[str], methods: Sequence[s
 
 
 def differences_table(cells: Sequence[Cell], logs: Sequence[str]) -> list[str]:
-    """What the chain gains on direct training, and what each log costs either: the same tests, in pairs.
+    """A Markdown table of what the chain gains on direct training, and what each log costs either.
 
-    The first of the logs is what the others are held against.
+    All differences are paired: on the same tests.
+
+    Args:
+        cells: the measurements.
+        logs: names of the logs; the others are compared with the first.
     """
     known = {cell.place: cell for cell in cells}
     clean = logs[0]

@@ -2,9 +2,9 @@
 
     DISTIL_DAG_VLLM_PYTHON=PYTHON python benchmarks/teacher_throughput.py [--json] [--prompts N]
 
-That PYTHON needs pandas beside vLLM; `make benchmarks` sees to it. All on one server in one run, on
-the rubric judge's prompts of the smart-home example, greedily, with the server's prefix cache emptied
-before each measurement:
+That PYTHON needs pandas beside vLLM; `make benchmarks` sees to it. All on one server in one run, on the
+rubric judge's prompts of the smart-home example, greedily, with the server's prefix cache emptied before each
+measurement:
 
 - *client*: the same prompts through vLLM's benchmark client at 8, 16, 32 and 64 at a time, and through
   ours, which finds that number itself (a first batch, not counted, lets it, as the others warm up).
@@ -56,7 +56,17 @@ def ours(
     order: Callable[[Sequence[Prompt]], Sequence[int]] = by_beginning,
     warm: Sequence[Prompt] = (),
 ) -> float:
-    """Output tokens a second through our client; RuntimeError if a prompt failed."""
+    """Output tokens a second through our client.
+
+    Args:
+        address: of the server.
+        prompts: the prompts that are measured.
+        order: the order in which they are sent, as their places.
+        warm: prompts that are answered before the measurement, with the prefix cache emptied after them.
+
+    Raises:
+        RuntimeError: if a prompt failed.
+    """
     spec = ModelSpec(mode="attached", model="teacher", base_url=f"{address}/v1", timeout_seconds=1800)
     with EndpointChat(spec, order=order) as chat:
         chat.generate(warm)
@@ -71,7 +81,18 @@ def ours(
 
 
 def theirs(address: str, model: Path, prompts: Sequence[Prompt], at_a_time: int, folder: Path) -> float:
-    """Output tokens a second through `vllm bench serve`, by its own count."""
+    """Output tokens a second through `vllm bench serve`, by its own count.
+
+    Args:
+        address: of the server.
+        model: folder of the model, for its tokenizer.
+        prompts: the prompts.
+        at_a_time: the most requests under way.
+        folder: for the client's files.
+
+    Raises:
+        RuntimeError: if the client or a prompt failed.
+    """
     rows = folder / "prompts.jsonl"
     rows.write_text("".join(json.dumps({"prompt": p.messages[0].content}) + "\n" for p in prompts))
     empty_prefix_cache(address)
@@ -109,7 +130,12 @@ def shuffled(prompts: Sequence[Prompt]) -> list[int]:
 
 
 def measure(count: int, folder: Path) -> dict[str, Any]:
-    """All figures, in output tokens a second, and the ratios."""
+    """All figures, in output tokens a second, and their ratios.
+
+    Args:
+        count: number of prompts.
+        folder: for the model, the log and files of the clients.
+    """
     model = embedded_checkpoint(folder)
     with vllm_server(model, _ARGUMENTS, folder / "vllm.log") as address:
         prompts = judge_prompts(1, count, max_tokens=64)

@@ -2,10 +2,10 @@
 
     python benchmarks/trace_intake.py [--rows 10000 1000000] [--source jsonl sqlite] [--json FILE]
 
-Each size is written as a log of chat-completion pairs and loaded by the code of the `traces`
-asset (dlt, redaction, schema checks, duplicate ids, quarantine, Parquet) in a process of its own.
-The baseline, in a process of its own as well, parses the JSON of the same log and keeps nothing:
-no reader of these logs can be faster than that. Prints a table and one JSON object.
+Each size is written as a log of chat-completion pairs and loaded by the code of the `traces` asset (dlt,
+redaction, schema checks, duplicate ids, quarantine, Parquet) in a process of its own. The baseline, in a
+process of its own as well, parses the JSON of the same log and keeps nothing: no loader of these logs can be
+faster than that. Prints a table and one JSON object.
 """
 
 from __future__ import annotations
@@ -39,7 +39,11 @@ TOOL = {
 
 
 def records(rows: int) -> Iterator[tuple[str, str, str, str]]:
-    """(id, time, request, response) of a log: 1 in 50 holds an address, 1 in 500 can't be read."""
+    """Rows of a log: 1 in 50 holds an e-mail address, 1 in 500 can't be read.
+
+    Yields:
+        (id, time, request, response) of a row.
+    """
     rng = random.Random(0)
     for number in range(rows):
         room, level = rng.choice(ROOMS), rng.randrange(100)
@@ -65,7 +69,7 @@ def records(rows: int) -> Iterator[tuple[str, str, str, str]]:
 
 
 def write(path: Path, source: str, rows: int) -> None:
-    """The log as one file."""
+    """Write a log of so many rows as one file, JSON lines or an SQLite database."""
     names = ("id", "created_at", "request", "response")
     if source == "jsonl":
         with path.open("w") as file:
@@ -78,7 +82,7 @@ def write(path: Path, source: str, rows: int) -> None:
 
 
 def baseline(path: Path, source: str) -> int:
-    """Parse the JSON of every row; returns the rows."""
+    """Parse the JSON of every row of a log, and count the rows."""
     rows = 0
     if source == "jsonl":
         with path.open("rb") as file:
@@ -90,7 +94,7 @@ def baseline(path: Path, source: str) -> int:
 
 
 def parse(pairs: Any) -> int:
-    """Parse both texts of each pair; returns how many pairs."""
+    """Parse both texts of each pair, and count the pairs."""
     rows = 0
     for pair in pairs:
         for text in pair:
@@ -101,7 +105,7 @@ def parse(pairs: Any) -> int:
 
 
 def intake(path: Path, source: str) -> int:
-    """Load the log as the asset does; returns the rows read."""
+    """Load a log as the asset does, and count the rows read."""
     from distil_dag.adapters.logs.intake import Intake
     from distil_dag.adapters.logs.source import log_pipeline, log_source, open_log
     from distil_dag.adapters.run_store import RunStore
@@ -121,7 +125,16 @@ def intake(path: Path, source: str) -> int:
 
 
 def measured(work: str, path: Path, source: str) -> dict[str, float]:
-    """Run one piece of work in a process of its own: rows, seconds, peak memory in MB."""
+    """Run one piece of work in a process of its own.
+
+    Args:
+        work: `baseline` or `intake`.
+        path: the log.
+        source: its kind.
+
+    Returns:
+        `rows`, `seconds`, `cpu_seconds`, and peak memory in MB as `peak_mb`.
+    """
     command = [sys.executable, __file__, "--work", work, "--path", str(path), "--source", source]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])

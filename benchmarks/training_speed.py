@@ -2,12 +2,13 @@
 
     python benchmarks/training_speed.py [CASES.jsonl] [--rows 192] [--json]
 
-CASES is a JSONL file of solved cases; the smart-home example's reviewed ones if left out. Both train
-the embedded student on the same tokenised rows, once through, with the batch size, learning rate and
-schedule that the project trains with; all else is TRL's default in the one and ours in the other.
+CASES is a JSONL file of solved cases; the smart-home example's reviewed ones if left out. Both train the
+embedded student on the same tokenised rows, once through, with the batch size, learning rate and schedule
+that the project trains with; all else is TRL's default in the one and ours in the other.
+
 Padding does not count as tokens, and the first two steps of each are warm-up. What each has learned is
 measured alike: the mean loss over the answers of rows that neither has seen. Each has a process to itself,
-as what is ours begins with what that process is told.
+since our set-up begins with that process's environment.
 """
 
 from __future__ import annotations

@@ -23,10 +23,20 @@ def vllm_python() -> str:
 
 @contextmanager
 def vllm_server(model: Path, arguments: Sequence[str], log: Path) -> Iterator[str]:
-    """The address of a server that answers, for the length of the block.
+    """A vLLM server, for the length of the block.
 
-    Its prefix cache can be emptied by a POST to `/reset_prefix_cache`. Raises RuntimeError with the
-    end of the log if it dies before.
+    Its prefix cache can be emptied by a POST to `/reset_prefix_cache`.
+
+    Args:
+        model: folder of the model.
+        arguments: further arguments of its command line.
+        log: file for its output.
+
+    Yields:
+        The address of the server, which answers.
+
+    Raises:
+        RuntimeError: with the end of the log if it dies before.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -67,5 +77,5 @@ def vllm_server(model: Path, arguments: Sequence[str], log: Path) -> Iterator[st
 
 
 def empty_prefix_cache(address: str) -> None:
-    """Forget all that the server has read, so that no measurement profits from the one before."""
+    """Empty the server's prefix cache, so that no measurement profits from the one before."""
     urllib.request.urlopen(urllib.request.Request(f"{address}/reset_prefix_cache", method="POST"), timeout=60)

@@ -18,7 +18,13 @@ Role = Literal["system", "user", "assistant", "tool"]
 
 
 class Message(BaseModel):
-    """One chat turn."""
+    """One chat turn.
+
+    Attributes:
+        role: who speaks.
+        content: the words of the turn.
+        tool_calls: calls that an assistant's turn makes.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,7 +50,14 @@ class Message(BaseModel):
 
 
 class Case(BaseModel):
-    """A request (the last user turn, behind its history) and the calls that answer it."""
+    """A request (the last user turn, with its history before it) and the calls that answer it.
+
+    Attributes:
+        id: unique within its table.
+        messages: the conversation that leads to the answer, oldest turn first.
+        calls: the calls of the answer; empty where no tool is called.
+        text: the words of the answer.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,17 +68,21 @@ class Case(BaseModel):
 
     @property
     def request(self) -> str:
-        """The words of the last user turn."""
+        """The words of the last user turn; empty without one."""
         return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
 
     @property
     def step(self) -> int:
-        """How many turns stand behind the last user turn: 0, or more where calls and results led here."""
+        """Number of turns after the last user turn: 0, or more where calls and their results led here."""
         roles = [message.role for message in reversed(self.messages)]
         return roles.index("user") if "user" in roles else 0
 
     def row(self) -> dict[str, Any]:
-        """The case as one flat table row; nested values as JSON strings."""
+        """The case as one flat table row.
+
+        Returns:
+            Column -> value, nested values as JSON strings; `request` is a column of its own.
+        """
         row = self.model_dump(mode="json", exclude={"messages", "calls"})
         row["request"] = self.request
         row["messages"] = json.dumps(
@@ -76,7 +93,14 @@ class Case(BaseModel):
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Self:
-        """The inverse of :meth:`row`; columns that the class does not know are ignored."""
+        """Read a case from a row that :meth:`row` made.
+
+        Args:
+            row: column -> value; columns that the class does not know are ignored.
+
+        Raises:
+            ValueError: for values that are no such case.
+        """
         values = {key: row[key] for key in cls.model_fields if key in row and row[key] is not None}
         for key, value in values.items():
             if isinstance(value, str) and _is_nested(cls, key):
@@ -85,7 +109,14 @@ class Case(BaseModel):
 
 
 class Trace(Case):
-    """A case as production logged it: its calls are what the old agent did, not what was right."""
+    """A case as production logged it: its calls are what the old agent did, not what was right.
+
+    Attributes:
+        time: when it was logged.
+        problems: why its calls are not valid under the tools; empty when they are.
+        model: name of the model that answered.
+        latency_ms: time of the answer in milliseconds.
+    """
 
     time: datetime | None = None
     problems: tuple[str, ...] = ()
@@ -94,13 +125,23 @@ class Trace(Case):
 
 
 class HeldOut(Case):
-    """A case of the frozen test; `production` is what the old agent answered, where the log knows."""
+    """A case of the frozen test.
+
+    Attributes:
+        production: what the old agent answered; None where the log does not know.
+    """
 
     production: tuple[ToolCall, ...] | None = None
 
 
 class Example(Case):
-    """A case to learn from: where it comes from and, if planned, which cell it fills."""
+    """A case to learn from.
+
+    Attributes:
+        origin: where it comes from: a trusted trace that was chosen as seed, another trusted trace, or
+            synthesis.
+        cell: the cell of the coverage plan that it fills; empty if it was not planned.
+    """
 
     origin: Literal["seed", "context", "synthetic"]
     cell: str = ""

@@ -1,4 +1,4 @@
-"""How a student does in each cell of the coverage plan: what the next round is planned by, and told by."""
+"""How a student does in each cell of the coverage plan, by which the next round is planned."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from distil_dag.core.tool_call import ToolCall
 
 @dataclass(frozen=True)
 class AnswerOutcome:
-    """The calls that a request wants, and whether the student gave them."""
+    """What a student made of one request.
+
+    Attributes:
+        calls: the calls that the request wants.
+        right: whether the student gave them.
+    """
 
     calls: tuple[ToolCall, ...]
     right: bool
@@ -22,7 +27,13 @@ class AnswerOutcome:
 
 @dataclass(frozen=True)
 class Earlier:
-    """The round that is continued: its run, what its student made of rows set aside, what it learned from."""
+    """The round that is continued.
+
+    Attributes:
+        run: key of its run.
+        outcomes: what its student answered to rows set aside from training.
+        rows: the rows that it was trained on.
+    """
 
     run: str
     outcomes: Sequence[AnswerOutcome]
@@ -53,8 +64,10 @@ class CellsReport(Report):
 
     @property
     def weak(self) -> list[CellScore]:
+        """The cells in which the student fails more than elsewhere."""
         return [cell for cell in self.cells if cell.weak]
 
     @property
     def aimed(self) -> list[CellScore]:
+        """The cells that this run's synthetic rows were aimed at."""
         return [cell for cell in self.cells if cell.aimed]

@@ -1,4 +1,4 @@
-"""How far the probability of an answer says that the answer is right."""
+"""How the probability of an answer is read as the probability that it is right."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ PREFIX = "distil_dag.confidence."
 
 
 class Confidence(BaseModel):
-    """What was found on cases that the student had not learned from.
+    """A calibration, fitted on cases that the student had not learned from.
 
     The log odds that an answer is right are `slope` times the natural log of its probability, plus
-    `intercept`. `threshold` is the smallest such log at which `target_precision` held there; None where
-    it held nowhere.
+    `intercept`.
+
+    Attributes:
+        slope: change of the log odds for each unit of the natural log of the probability.
+        intercept: the log odds at probability 1.
+        threshold: the smallest natural log of a probability at which `target_precision` held on those cases;
+            None where it held nowhere.
+        target_precision: the wanted share of right answers among those at the threshold or above.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -32,23 +38,45 @@ class Confidence(BaseModel):
     kept_right: int = Field(ge=0)
 
     def right_with(self, logprob: float) -> float:
-        """The probability that an answer of this natural-log probability is right."""
+        """The probability that an answer is right.
+
+        Args:
+            logprob: natural log of the answer's probability.
+        """
         odds = self.slope * logprob + self.intercept
         return 1 / (1 + math.exp(-odds)) if odds >= 0 else math.exp(odds) / (1 + math.exp(odds))
 
     def holds(self, logprob: float) -> bool:
-        """True where answers are right as often as `target_precision` wants."""
+        """Whether an answer is at the threshold or above.
+
+        Args:
+            logprob: natural log of the answer's probability.
+
+        Returns:
+            True where answers are right as often as `target_precision` wants.
+        """
         return self.threshold is not None and logprob >= self.threshold
 
     def key_values(self) -> dict[str, str]:
-        """As key-values of a GGUF file; without a threshold, that key is missing."""
+        """The calibration as key-values of a GGUF file.
+
+        Returns:
+            Key -> value as text; the key of the threshold is missing where there is none.
+        """
         return {PREFIX + name: repr(value) for name, value in self.model_dump(exclude_none=True).items()}
 
     @classmethod
     def from_key_values(cls, carried: Mapping[str, str]) -> Self | None:
-        """The inverse of :meth:`key_values`; None for a file without them.
+        """Read a calibration from the key-values of a GGUF file.
 
-        Raises ValueError for values that are none.
+        Args:
+            carried: all key-values of the file.
+
+        Returns:
+            The inverse of :meth:`key_values`; None for a file without them.
+
+        Raises:
+            ValueError: for key-values that are no calibration.
         """
         own = {name.removeprefix(PREFIX): value for name, value in carried.items() if name.startswith(PREFIX)}
         if not own:

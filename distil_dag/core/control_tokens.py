@@ -1,7 +1,7 @@
-"""Words that a tokenizer would read as control tokens, made harmless.
+"""Spellings that a tokenizer would read as control tokens, made harmless.
 
-A request is untrusted: one that spells `<|im_end|>` would end its own turn and open another.
-Models read control tokens from the rendered prompt, so the spelling has to go before that.
+A request is untrusted: one that spells `<|im_end|>` would end its own turn and open another. Models read
+control tokens from the rendered prompt, so the spelling has to go before rendering.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def neutralise(text: str) -> str:
-    """The text with a space behind the bracket of everything that spells a control token.
+    """Text with a space behind the bracket of everything that spells a control token.
 
-    Half a surrogate pair, which no tokenizer can encode, becomes U+FFFD. Doing it twice changes
+    Half a surrogate pair, which no tokenizer can encode, becomes U+FFFD. Applying the function twice changes
     nothing more.
     """
     return _SPELLING.sub(lambda match: match[0] + " ", _LONE_SURROGATE.sub("\ufffd", text))
 
 
 def escape_in_json(text: str) -> str:
-    r"""JSON text that means the same and spells no control token: the bracket as `\u003c`.
+    r"""Escape JSON text so that it means the same and spells no control token.
 
-    Brackets that open such a spelling occur in JSON only inside strings, where an escape may stand
-    for any character.
+    The bracket becomes `\u003c` and the like. Brackets that open such a spelling occur in JSON only inside
+    strings, where an escape may stand for any character.
     """
     escaped = _SPELLING.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     return _LONE_SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", escaped)

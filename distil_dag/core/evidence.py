@@ -1,4 +1,4 @@
-"""What an evaluation lays beside its scores: runtimes, leaks, conventions, confidence."""
+"""What an evaluation reports beside its scores: runtimes, leaks, conventions, confidence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class OtherPrompt(Report):
 
 
 class RuntimeReport(Report):
-    """The student through one runtime, beside the checkpoint by transformers, on the same cases."""
+    """The student in one runtime, compared with the checkpoint in transformers on the same cases."""
 
     candidate: str
     software: str = Field(description="names and versions; a server's as it says them itself")
@@ -36,7 +36,7 @@ class RuntimeReport(Report):
 
 
 class RowsNearTest(Report):
-    """A table of rows and how near it comes to the test."""
+    """How near a table of rows comes to the test."""
 
     table: str
     rows: int
@@ -49,7 +49,7 @@ class RowsNearTest(Report):
 
 
 class SimilarityBand(Report):
-    """Test cases whose nearest row that was trained on is so similar: `low` to below `high`."""
+    """Test cases by the similarity of the nearest row that was trained on: from `low` to below `high`."""
 
     low: float
     high: float
@@ -68,8 +68,9 @@ class LeakageReport(Report):
 class Disagreement(Report):
     """One kind of difference between the student and the labels of the test, over all its failures.
 
-    `log_as_label` and `log_otherwise` count logged rows with the same words that the labels of the log
-    treat as the test does, and as the student does.
+    Attributes:
+        log_as_label: logged rows with the same words whose labels treat them as the test does.
+        log_otherwise: logged rows with the same words whose labels treat them as the student does.
     """
 
     kind: str
@@ -95,7 +96,13 @@ class ConventionReport(Report):
 
 
 class CoveragePoint(Report):
-    """The score on the answers with the highest probabilities, `coverage` of all."""
+    """The score on the answers with the highest probabilities.
+
+    Attributes:
+        coverage: their share of all answers.
+        n: their number.
+        exact: share of them that are exactly right.
+    """
 
     coverage: float
     n: int
@@ -105,8 +112,8 @@ class CoveragePoint(Report):
 class ConfidenceReport(Report):
     """How far a candidate's probabilities tell right answers from wrong ones.
 
-    `kept`, `precision`, `calibration_error` and the costs are None where nothing was calibrated, `auroc`
-    where all answers are right or all are wrong.
+    `kept`, `precision`, `calibration_error` and the costs are None where nothing was calibrated. `auroc` is
+    None where all answers are right or all are wrong.
     """
 
     candidate: str

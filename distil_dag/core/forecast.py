@@ -1,4 +1,4 @@
-"""What a stage will use of its models, as a probe of it foretells: each figure with its range."""
+"""What a stage will use of its models, as forecast from a probe: each figure with its range."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ class _Figures(BaseModel):
 
 
 class Range(_Figures):
-    """An expected value, and the bounds between which it lies in nine of ten draws of the probe."""
+    """An expected value with the bounds between which it lies in nine of ten draws of the probe.
+
+    Attributes:
+        value: the median of the draws.
+        low: their 5th percentile.
+        high: their 95th percentile.
+    """
 
     value: float
     low: float
@@ -24,7 +30,7 @@ class Range(_Figures):
 
 
 class Forecast(_Figures):
-    """One stage."""
+    """What one stage will use."""
 
     stage: str
     model: str
@@ -51,16 +57,19 @@ class Plan(_Figures):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def tokens(self) -> Range:
+        """Tokens of all stages, prompts and answers together."""
         return _total([forecast.tokens for forecast in self.forecasts])
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def money(self) -> Range:
+        """Cost of all stages, in the currency of the prices."""
         return _total([forecast.money for forecast in self.forecasts])
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def seconds(self) -> Range | None:
+        """Seconds of all stages; None where that of one is not known."""
         known = [forecast.seconds for forecast in self.forecasts if forecast.seconds is not None]
         return _total(known) if len(known) == len(self.forecasts) else None
 

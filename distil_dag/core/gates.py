@@ -1,7 +1,7 @@
 """Verdicts of the gates: whether a run may go on.
 
-Each function reads what a stage reported (and, for leaks and validity, its rows) against the
-thresholds of the task and returns one finding a gate, all of them, whether passed or not.
+Each function compares what a stage reported (and, for leaks and validity, its rows) with the thresholds of
+the task. It returns one finding for each gate, passed or not.
 """
 
 from __future__ import annotations
@@ -73,9 +73,16 @@ def check_seeds(
     spec: GateSpec,
     normaliser: Normaliser,
 ) -> list[Finding]:
-    """Whether enough traces passed a judge who could be read, and none of them is a test case.
+    """Whether enough traces passed a judge whose verdicts could be read, and none of them is a test case.
 
-    `labelled` and `unlabelled` are all that later stages may see: seeds and context, and the rest.
+    Args:
+        report: what judging reported.
+        test: the frozen test.
+        labelled: seeds and context, which later stages see with their calls.
+        unlabelled: all other rows that later stages see.
+        toolset: the tools, by which calls are compared.
+        spec: the thresholds.
+        normaliser: tells which requests are the same.
     """
     leaks = find_leaks(test, labelled, toolset, spec.leak_similarity, normaliser)
     leaks += find_copies(test, unlabelled, normaliser)
@@ -130,7 +137,16 @@ def check_synthetic(
     spec: GateSpec,
     normaliser: Normaliser,
 ) -> list[Finding]:
-    """Whether the synthetic rows are valid and cover the plan, and none of them is a test case."""
+    """Whether the synthetic rows are valid and cover the plan, and none of them is a test case.
+
+    Args:
+        report: what synthesis reported.
+        rows: the synthetic rows that were accepted.
+        test: the frozen test.
+        toolset: the tools that calls must be valid under.
+        spec: the thresholds.
+        normaliser: tells which requests are the same.
+    """
     broken = [
         {"id": row.id, "request": row.request, "problems": "; ".join(problems)}
         for row in rows
@@ -170,7 +186,7 @@ def check_synthetic(
 
 
 def check_training(report: TrainReport, spec: GateSpec) -> list[Finding]:
-    """Whether the right thing was supervised, and the model learned from it."""
+    """Whether the right tokens were supervised, and the model learned from them."""
     losses = [loss for _, loss in report.loss]
     finite = bool(losses) and all(math.isfinite(loss) for loss in losses)
     drop = _loss_drop(losses) if finite else 0.0
@@ -213,8 +229,8 @@ def check_training(report: TrainReport, spec: GateSpec) -> list[Finding]:
 def check_export(report: GgufReport, spec: GateSpec) -> list[Finding]:
     """Whether the exported files tokenize, prompt and answer as the checkpoint does.
 
-    Answers are held against it in f16, which only conversion can have changed, and in the primary
-    file, which ships. What coarser formats cost is measured on the test, by `eval_report`.
+    Answers are compared in the f16 file, which only conversion can have changed, and in the primary file,
+    which ships. What coarser formats cost is measured on the test, by `eval_report`.
     """
     answering = [file for file in report.files if file.format == "f16" or file.path == report.primary]
     table = [
@@ -252,7 +268,14 @@ def check_export(report: GgufReport, spec: GateSpec) -> list[Finding]:
 
 
 def check_student(report: EvalReport, spec: GateSpec, base: str, lookup: str) -> list[Finding]:
-    """Whether the student beats its own base and a lookup of the nearest trace, beyond chance."""
+    """Whether the student beats its own base and a lookup of the nearest trace, beyond chance.
+
+    Args:
+        report: the evaluation.
+        spec: the thresholds.
+        base: name of the candidate that is the untrained base.
+        lookup: name of the candidate that looks up the nearest trace.
+    """
     return _stamp(
         spec,
         _paired_finding("beats_base", report, base, "the model that it was trained from"),

@@ -1,4 +1,4 @@
-"""What a JSON Schema says that no validator tells: what its references stand for, and the order of keys."""
+"""What validators do not tell of a JSON Schema: what its references stand for, and the order of keys."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ Schema = Mapping[str, Any]
 
 
 def referred(reference: str, root: Schema) -> Any:
-    """What `#/$defs/name` and the like lead to in a whole schema; LookupError if nowhere."""
+    """The part of a schema that a reference such as `#/$defs/name` leads to.
+
+    Args:
+        reference: a JSON pointer as a URI fragment.
+        root: the whole schema.
+
+    Raises:
+        LookupError: where it leads nowhere.
+    """
     resolver = Registry().with_resource("", DRAFT202012.create_resource(dict(root))).resolver("")
     try:
         return resolver.lookup(reference).contents
@@ -23,9 +31,15 @@ def referred(reference: str, root: Schema) -> Any:
 
 
 def resolved(schema: Schema | bool, root: Schema) -> dict[str, Any]:
-    """A part of `root` as if what its `$ref` refers to stood in its place; keywords beside that prevail.
+    """A part of a schema with the target of its `$ref` in the reference's place.
 
-    A reference that leads nowhere, or back to itself, stays as it is. `true` and `false` have no keywords.
+    Args:
+        schema: the part; `true` and `false` have no keywords.
+        root: the whole schema.
+
+    Returns:
+        The keywords. Those beside the reference prevail over those of its target. A reference that leads
+        nowhere, or back to itself, stays as it is.
     """
     found, seen = dict(schema) if isinstance(schema, Mapping) else {}, set[str]()
     while isinstance(reference := found.get("$ref"), str) and reference not in seen:
@@ -40,9 +54,15 @@ def resolved(schema: Schema | bool, root: Schema) -> dict[str, Any]:
 
 
 def in_order(value: Any, schema: Any, root: Schema) -> Any:
-    """A JSON value with the keys of its objects in the order in which a part of `root` has them.
+    """A JSON value with the keys of its objects in the order in which their schema declares them.
 
-    Keys that it does not have stay behind them as they stand.
+    Args:
+        value: the value.
+        schema: its schema, a part of `root`.
+        root: the whole schema.
+
+    Returns:
+        The value; keys that the schema does not declare follow the others, in their own order.
     """
     if not isinstance(value, (dict, list)) or not isinstance(schema, Mapping):
         return value

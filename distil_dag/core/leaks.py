@@ -15,7 +15,16 @@ from distil_dag.core.toolset import Toolset
 
 
 class Leak(BaseModel):
-    """One row and the test case that it repeats."""
+    """One row and the test case that it repeats.
+
+    Attributes:
+        row: id of the row.
+        row_request: its request.
+        test: id of the test case.
+        test_request: its request.
+        how: by which rule the row repeats the case.
+        similarity: of the two normalised requests, 0 to 1.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,13 +39,21 @@ class Leak(BaseModel):
 def find_leaks(
     test: Sequence[Case], rows: Sequence[Case], toolset: Toolset, similarity: float, normaliser: Normaliser
 ) -> list[Leak]:
-    """The rows that repeat a test case, those with the same words first.
+    """Find the rows that repeat a test case.
 
-    A row repeats a test case when both have one key (`normaliser`), whatever
-    they answer, or when both give the same calls and their keys are at least `similarity` alike:
-    the larger of the character ratios (0 to 1) as they stand and with their words sorted.
-    Similar words with different calls ("turn it on", "turn it off") are what a test is for, and
-    no leak.
+    A row repeats a test case when both have one key by the `normaliser`, whatever their calls are. It also
+    does when both have the same calls and similar keys. Similar words with different calls ("turn it on",
+    "turn it off") are what a test is for, and no leak.
+
+    Args:
+        test: the frozen test.
+        rows: the rows that may repeat it.
+        toolset: by whose canonical form calls are compared.
+        similarity: the similarity (see :func:`nearest`) from which requests with the same calls are copies.
+        normaliser: tells which requests are the same.
+
+    Returns:
+        One leak for each such row, those with the same words first.
     """
     leaks = find_copies(test, rows, normaliser)
     test_keys = {normaliser.key(case.request) for case in test}
@@ -61,10 +78,20 @@ def find_copies(test: Sequence[Case], rows: Sequence[Case], normaliser: Normalis
 
 
 def nearest(key: str, others: Sequence[str]) -> tuple[float, int]:
-    """The largest similarity (0 to 1) of a request's key to any of `others`, and the place of that one.
+    """The most similar of several requests.
 
-    The similarity is the larger of the character ratios of the two keys, as they stand and
-    with their words sorted. ValueError when there are no others.
+    The similarity is the larger of two character ratios: that of the keys as they stand, and that of the keys
+    with their words sorted.
+
+    Args:
+        key: the normalised request (`request_key`).
+        others: the normalised requests to compare it with.
+
+    Returns:
+        The largest similarity (0 to 1), and the place of the request that has it.
+
+    Raises:
+        ValueError: without others.
     """
     # Imported here: it takes a tenth of the time in which the code location loads.
     from rapidfuzz import fuzz, process

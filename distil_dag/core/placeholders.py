@@ -1,4 +1,4 @@
-"""Placeholders of personal data, such as `<EMAIL_1>`: what stands where a value stood."""
+"""Placeholders such as `<EMAIL_1>`, which stand in place of personal data."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ PLACEHOLDER = re.compile(rf"<({'|'.join(KINDS)})_(\d{{1,9}})>")
 
 
 def is_placeholder(value: object) -> bool:
-    """True for a text that is a placeholder and nothing else."""
+    """Whether a value is a text that is a placeholder and nothing else."""
     return isinstance(value, str) and PLACEHOLDER.fullmatch(value) is not None

@@ -25,6 +25,7 @@ class TracesReport(Report):
 
     @property
     def quarantined_total(self) -> int:
+        """Number of rows that were quarantined, for whatever reason."""
         return sum(self.quarantined.values())
 
 
@@ -47,7 +48,7 @@ class Rename(Report):
 
 
 class JudgeReport(Report):
-    """Judging: how many, how they split, how sure."""
+    """Judging: how many traces, how their verdicts fell, how far the judge agrees with labels and itself."""
 
     kind: str
     judge: str = Field(description="identity of the judging model")
@@ -100,12 +101,19 @@ class JudgeReport(Report):
 
     @property
     def seed_yield(self) -> float:
+        """Share of the judged traces that passed, 0 without any."""
         passed = self.seeds + self.passed_context + self.set_aside
         return passed / self.judged if self.judged else 0.0
 
 
 class CellCoverage(Report):
-    """One cell of the coverage plan: a tool with an argument pattern."""
+    """One cell of the coverage plan: a tool with an argument pattern.
+
+    Attributes:
+        cell: its name.
+        quota: rows that the plan wants.
+        accepted: rows that passed all filters.
+    """
 
     cell: str
     tool: str
@@ -116,7 +124,7 @@ class CellCoverage(Report):
 
 
 class SynthesisReport(Report):
-    """Generation: the yield funnel and the coverage that it reached."""
+    """Synthesis: how many rows were kept of those attempted, and the coverage that they reached."""
 
     teacher: str
     attempted: int
@@ -141,7 +149,11 @@ class SynthesisReport(Report):
 
 
 class Depth(Report):
-    """Which blocks of its base a shallower student kept, counted from 0."""
+    """Which transformer blocks of its base a shallower student kept.
+
+    Attributes:
+        kept: their places in the base, counted from 0.
+    """
 
     kept: list[int]
     influence: list[float] = Field(description="of each of the base's blocks: 1 - cosine of out and in")
@@ -261,14 +273,22 @@ class EvalReport(Report):
     report_html: str = ""
 
     def candidate(self, name: str) -> CandidateReport:
-        """The candidate of that name; KeyError when it was not evaluated."""
+        """The report of one candidate.
+
+        Raises:
+            KeyError: when it was not evaluated.
+        """
         for candidate in self.candidates:
             if candidate.name == name:
                 return candidate
         raise KeyError(name)
 
     def against(self, first: str, second: str) -> Comparison:
-        """The paired difference of two candidates; KeyError when it was not computed."""
+        """The paired difference of two candidates.
+
+        Raises:
+            KeyError: when it was not computed.
+        """
         for comparison in self.comparisons:
             if (comparison.first, comparison.second) == (first, second):
                 return comparison

@@ -1,9 +1,9 @@
 """The key of a run: the one partition key that a model carries through the whole chain.
 
-`TASK.WINDOW` or `TASK.WINDOW_LABEL`, where WINDOW is `UNTIL_SINCE` in UTC
-(`20261124T110000Z_20261117T110000Z`) or absent, which takes the whole log. A key explains
-itself: typed in the Dagster UI it needs no manifest, keys of one task sort by time, and
-variants of one window (another LABEL) stand side by side.
+A key is `TASK.WINDOW`, `TASK.WINDOW_LABEL` or `TASK.LABEL`. WINDOW is `UNTIL_SINCE` in UTC
+(`20261124T110000Z_20261117T110000Z`); a key without one takes the whole log. A key needs no manifest when it
+is typed in the Dagster UI. Keys of one task sort by time, and variants of one window (another LABEL) stand
+side by side.
 """
 
 from __future__ import annotations
@@ -23,7 +23,14 @@ _TASK = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
 
 @dataclass(frozen=True)
 class RunKey:
-    """A parsed key. `since` is inclusive, `until` exclusive; both None mean the whole log."""
+    """A parsed key.
+
+    Attributes:
+        task: name of the task.
+        since: start of the window, inclusive; None for the whole log.
+        until: end of the window, exclusive; None for the whole log.
+        label: name of a variant.
+    """
 
     task: str
     since: datetime | None = None
@@ -40,9 +47,14 @@ class RunKey:
 
     @classmethod
     def parse(cls, text: str, default_task: str | None = None) -> RunKey:
-        """Read a key; one without a task part belongs to `default_task`.
+        """Read a key.
 
-        Raises ValueError that says what a key looks like.
+        Args:
+            text: the key.
+            default_task: the task of a key without a task part.
+
+        Raises:
+            ValueError: for what is no key; the message says what a key looks like.
         """
         task, dot, rest = text.partition(".")
         if not dot:
@@ -66,9 +78,13 @@ class RunKey:
         return cls(task=task, since=since, until=until, label=label)
 
     def cut_by(self, time_column: str | None) -> RunKey:
-        """Itself, for a log whose times stand in `time_column`.
+        """The key itself, if a log can be cut by it.
 
-        Raises ValueError when the key asks for a window of a log without times.
+        Args:
+            time_column: the column of the log's times; None for a log without times.
+
+        Raises:
+            ValueError: when the key asks for a window of a log without times.
         """
         if self.since and time_column is None:
             raise ValueError(
@@ -78,7 +94,7 @@ class RunKey:
         return self
 
     def contains(self, time: datetime | None) -> bool:
-        """True when a trace of this time belongs to the run; a trace without time always does."""
+        """Whether a trace of this time belongs to the run; a trace without time always does."""
         if time is None or self.since is None or self.until is None:
             return True
         return self.since <= _utc(time) < self.until

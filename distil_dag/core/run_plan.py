@@ -15,9 +15,13 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class PastRun:
-    """One run of a task: its key, when the log was read for it, and what became of it.
+    """One run of a task.
 
-    It succeeded if it ended with a model that is measured; a part of the chain alone has not.
+    Attributes:
+        key: its key.
+        read: when the log was read for it.
+        state: how it ended. It succeeded if it ended with a model that is measured; a part of the chain alone
+            has not.
     """
 
     key: RunKey
@@ -26,13 +30,17 @@ class PastRun:
 
     @property
     def covers_until(self) -> datetime:
-        """The end of its window, as far as it could be read: nobody has read what was still to come."""
+        """The end of its window, or the time of reading if that was earlier: later traces were not there."""
         return min(self.key.until or self.read, self.read)
 
 
 @dataclass(frozen=True)
 class Wait:
-    """No run now, and why."""
+    """No run is due.
+
+    Attributes:
+        reason: why not, as a sentence.
+    """
 
     reason: str
 
@@ -44,12 +52,21 @@ def plan_next_run(
     threshold: int,
     now: datetime,
 ) -> RunKey | Wait:
-    """The next run's key, once `threshold` traces came in since the newest run's window.
+    """The next run's key, once enough traces came in since the newest run's window.
 
-    `count_between` counts the traces from a time (inclusive) up to another (exclusive). What is
-    dated ahead of `now` lies in no window yet: counted, it would ask for a run at every tick.
-    Its window reaches back to the last run that succeeded, so what a failed run took is not
-    lost; and a failed run is not repeated until as many new traces have come in again.
+    The window reaches back to the last run that succeeded, so what a failed run took is not lost. A failed
+    run is not repeated until as many new traces have come in again. What is dated ahead of `now` lies in no
+    window: if it were counted, it would ask for a run at every tick.
+
+    Args:
+        task: name of the task.
+        past: its runs, in any order.
+        count_between: counts the traces from a time (inclusive) up to another (exclusive).
+        threshold: number of new traces that make a run.
+        now: the time in UTC; a window ends there, in whole seconds.
+
+    Returns:
+        The key, or why to wait.
     """
     if running := [run for run in past if run.state == "running"]:
         return Wait(f"{task}: {running[0].key} is under way")
@@ -66,6 +83,14 @@ def plan_next_run(
 
 
 def trailing_window(days: int, now: datetime) -> tuple[datetime, datetime]:
-    """The last `days` days in whole seconds: since (inclusive) and until (exclusive)."""
+    """The last days, in whole seconds.
+
+    Args:
+        days: how many.
+        now: the end of the window.
+
+    Returns:
+        Since (inclusive) and until (exclusive), in UTC.
+    """
     until = now.astimezone(UTC).replace(microsecond=0)
     return until - timedelta(days=days), until

@@ -1,7 +1,7 @@
 r"""What is part of a word, in any script: pieces of regular expressions, and whether a word is cut.
 
-Python's `\w` takes a Chinese sentence for one word, as it has no spaces, and knows none of the signs
-that stand on letters: the vowels of Hindi, Tamil and Thai, the accents of decomposed Latin.
+Python's `\w` takes a Chinese sentence for one word, as it has no spaces. It also lacks the signs that stand
+on letters: the vowels of Hindi, Tamil and Thai, the accents of decomposed Latin.
 """
 
 from __future__ import annotations
@@ -49,18 +49,29 @@ _BEGINS_HERE, _ENDS_HERE, _SIGN_HERE = re.compile(BEGINS), re.compile(_ENDS), re
 
 
 def run(letter: str) -> str:
-    """A pattern for letters, each with its marks; `letter` is the pattern of one."""
+    """A pattern for one or more letters, each with its marks.
+
+    Args:
+        letter: the pattern of one letter.
+    """
     return rf"{letter}+(?:[{MARKS}]+{letter}*)*"
 
 
 def is_dense(word: str) -> bool:
-    """True for a word that begins with a sign of a script without spaces."""
+    """Whether a word begins with a sign of a script without spaces."""
     return _SIGN_HERE.match(word) is not None
 
 
 def is_whole(text: str, start: int, end: int) -> bool:
-    """True if no word of the text goes on across either end of the span.
+    """Whether a span of a text cuts no word.
 
-    Where spaces are not written, nobody can tell, and every letter may be an end.
+    Args:
+        text: the whole text.
+        start: first character of the span.
+        end: the character behind the span.
+
+    Returns:
+        True if no word goes on across either end. In scripts without spaces nobody can tell, so every letter
+        may be an end there.
     """
     return _BEGINS_HERE.match(text, start) is not None and _ENDS_HERE.match(text, end) is not None

@@ -14,7 +14,7 @@ Limit = Literal["tokens", "money", "hours"]
 
 
 class Usage(BaseModel):
-    """Calls of one model, or of several together; those that the cache answered cost nothing."""
+    """Use of one model, or of several together. Calls that the cache answered cost nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,7 +28,7 @@ class Usage(BaseModel):
 
     @property
     def tokens(self) -> int:
-        """Of prompts and answers together."""
+        """Tokens of prompts and answers together."""
         return self.prompt_tokens + self.completion_tokens
 
     def __add__(self, other: Usage) -> Usage:
@@ -45,11 +45,18 @@ class Spending(BaseModel):
 
     @property
     def total(self) -> Usage:
+        """The use of all models together."""
         return sum(self.models.values(), Usage())
 
 
 class BudgetReachedError(RuntimeError):
-    """A run may not send anything more. Says what was used and which setting allows more."""
+    """A run may send nothing more. The message says what was used, and :attr:`setting` what allows more.
+
+    Attributes:
+        limit: the limit that was reached.
+        used: how much of it was used, in its unit.
+        allowed: how much the task allows.
+    """
 
     def __init__(self, limit: Limit, used: float, allowed: float) -> None:
         self.limit: Limit = limit
@@ -66,7 +73,17 @@ class BudgetReachedError(RuntimeError):
 
 
 def cost(price: PriceSpec, prompt_tokens: float, completion_tokens: float, seconds: float) -> float:
-    """What tokens and time cost, in the currency of the price."""
+    """What tokens and time cost.
+
+    Args:
+        price: prices of a million tokens and of an hour.
+        prompt_tokens: tokens of prompts.
+        completion_tokens: tokens of answers.
+        seconds: time that is paid for.
+
+    Returns:
+        The cost in the currency of the price.
+    """
     return (
         price.prompt_per_million * prompt_tokens / 1e6
         + price.completion_per_million * completion_tokens / 1e6
@@ -75,7 +92,11 @@ def cost(price: PriceSpec, prompt_tokens: float, completion_tokens: float, secon
 
 
 def limits(budget: BudgetSpec, used: Usage) -> Iterator[tuple[Limit, float, float]]:
-    """Each limit that is set: its name, what was used of it, and what is allowed."""
+    """Each limit that is set.
+
+    Yields:
+        Its name, what was used of it, and what is allowed, in tokens, money or hours.
+    """
     for name, amount_used, allowed in (
         ("tokens", used.tokens, budget.tokens),
         ("money", used.money, budget.money),
@@ -86,14 +107,22 @@ def limits(budget: BudgetSpec, used: Usage) -> Iterator[tuple[Limit, float, floa
 
 
 def check(budget: BudgetSpec, used: Usage) -> None:
-    """Raises BudgetReachedError when nothing is left of one of the limits."""
+    """Refuse to go on where nothing is left of a limit.
+
+    Raises:
+        BudgetReachedError: naming the first such limit.
+    """
     for name, spent, allowed in limits(budget, used):
         if spent >= allowed:
             raise BudgetReachedError(name, spent, allowed)
 
 
 def calls_left(budget: BudgetSpec, used: Usage) -> float | None:
-    """How many more calls fit if they cost what calls so far did; None before there was one."""
+    """How many more calls fit into the budget, if each costs what the calls so far did on average.
+
+    Returns:
+        A number that may be infinite; None before any call.
+    """
     if not used.calls:
         return None
     fitting = [(allowed / spent - 1) * used.calls for _, spent, allowed in limits(budget, used) if spent]

@@ -1,4 +1,4 @@
-"""The tables of a run: which asset writes each, under which name, and of what its rows are."""
+"""The tables of a run: which asset writes each, under which name, and the class of its rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ CaseType_co = TypeVar("CaseType_co", bound=Case, covariant=True)
 
 @dataclass(frozen=True)
 class Table:
-    """A table of flat rows in the folder of the asset that writes it."""
+    """A table of flat rows in the folder of the asset that writes it.
+
+    Attributes:
+        asset: the asset.
+        name: name of the table in that folder.
+    """
 
     asset: str
     name: str
@@ -22,7 +27,11 @@ class Table:
 
 @dataclass(frozen=True)
 class CaseTable(Table, Generic[CaseType_co]):
-    """A table whose rows are cases of one class."""
+    """A table whose rows are cases.
+
+    Attributes:
+        row: the class of its rows.
+    """
 
     row: type[CaseType_co]
 

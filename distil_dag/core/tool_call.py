@@ -1,7 +1,7 @@
 """Tool calls: the answer an agent gives, its canonical form, and the one parser for it.
 
-Generator, trainer, evaluator and server all go through :func:`render_calls` and
-:func:`parse_answer`, so that "the same call" means the same thing everywhere.
+Generator, trainer, evaluator and server all use :func:`render_calls` and :func:`parse_answer`, so that "the
+same call" means the same thing everywhere.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ _TAGGED = re.compile(re.escape(OPEN_TAG) + r"(.*?)(?:" + re.escape(CLOSE_TAG) + 
 
 
 class ToolCall(BaseModel):
-    """One function call: its name and its arguments as parsed JSON."""
+    """One function call.
+
+    Attributes:
+        name: name of the tool.
+        arguments: argument -> value, as parsed JSON.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,7 +40,11 @@ class ToolCall(BaseModel):
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
 
     def key(self) -> str:
-        """Canonical JSON of the call: equal keys mean equal calls, whatever the key order."""
+        """Canonical JSON of the call.
+
+        Returns:
+            Equal texts for equal calls, whatever the order of keys; numbers are compared by value.
+        """
         return json.dumps([self.name, _plain(self.arguments)], sort_keys=True, ensure_ascii=False)
 
     def __hash__(self) -> int:
@@ -47,7 +56,13 @@ Calls = tuple[ToolCall, ...]
 
 
 class Answer(BaseModel):
-    """What a model said: the calls found in it, the words around them, or why it can't be read."""
+    """What a model said.
+
+    Attributes:
+        calls: the calls found in it.
+        text: the words around them.
+        error: why it can't be read; None where it can.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -63,7 +78,7 @@ def render_call(call: ToolCall) -> str:
 
 
 def render_calls(calls: Sequence[ToolCall]) -> str:
-    """The text a student is trained to say for these calls (Hermes form), or the no-call text."""
+    """Text a student is trained to say for these calls, in Hermes form; the no-call text without calls."""
     if not calls:
         return NO_CALL_TEXT
     return "\n".join(f"{OPEN_TAG}{render_call(call)}{CLOSE_TAG}" for call in calls)
@@ -72,9 +87,12 @@ def render_calls(calls: Sequence[ToolCall]) -> str:
 def parse_answer(text: str) -> Answer:
     """Read the tool calls out of a model's raw text.
 
-    Accepts the Hermes form, a bare JSON object or list of calls, and either of them in a
-    Markdown fence. Text without any call is an answer without calls; a call that does not
-    parse is an answer with an error.
+    Accepted are the Hermes form, a bare JSON object or list of calls, and either of them in a Markdown code
+    block.
+
+    Returns:
+        The answer. Text without any call is an answer without calls; a call that does not parse is an answer
+        with an error.
     """
     tagged = _TAGGED.findall(text)
     if tagged:
@@ -87,9 +105,13 @@ def parse_answer(text: str) -> Answer:
 
 
 def read_call(value: Any) -> ToolCall:
-    """A call from any JSON shape in use: OpenAI's nested `function`, Hermes, `parameters`.
+    """Read a call from any JSON shape in use: OpenAI's nested `function`, Hermes, `parameters`.
 
-    Raises ValueError with the reason when it is none of them.
+    Args:
+        value: parsed JSON; the arguments may be JSON text.
+
+    Raises:
+        ValueError: when it is none of them, with the reason.
     """
     if not isinstance(value, dict):
         raise ValueError(f"a tool call must be an object, found {type(value).__name__}")
@@ -114,17 +136,17 @@ def read_call(value: Any) -> ToolCall:
 
 
 def calls_key(calls: Iterable[ToolCall]) -> str:
-    """Equal for the same calls, in any order. Apply `Toolset.canonical` first."""
+    """A text that is equal for the same calls, in any order. Apply `Toolset.canonical` first."""
     return "\n".join(sorted(call.key() for call in calls))
 
 
 def same_calls(left: Iterable[ToolCall], right: Iterable[ToolCall]) -> bool:
-    """True when both hold the same calls, in any order. Apply `Toolset.canonical` first."""
+    """Whether both hold the same calls, in any order. Apply `Toolset.canonical` first."""
     return calls_key(left) == calls_key(right)
 
 
 def same_value(left: Any, right: Any) -> bool:
-    """True when two JSON values are equal, numbers by value (2 is 2.0) and booleans as booleans."""
+    """Whether two JSON values are equal, numbers by value (2 is 2.0) and booleans as booleans."""
     return ToolCall(name="", arguments={"": left}).key() == ToolCall(name="", arguments={"": right}).key()
 
 

@@ -17,7 +17,7 @@ from distil_dag.core.tool_call import ToolCall, same_value
 
 
 class Tool(BaseModel):
-    """One function: name, description and the JSON Schema of its arguments."""
+    """One function: its name, its description and the JSON Schema of its arguments."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -27,7 +27,7 @@ class Tool(BaseModel):
 
     @cached_property
     def properties(self) -> dict[str, dict[str, Any]]:
-        """Argument name -> its JSON Schema, references looked through, in the order of the definition."""
+        """Argument name -> its JSON Schema with references resolved, in the order of the definition."""
         declared = self.parameters.get("properties") or {}
         return {name: resolved(spec, self.parameters) for name, spec in declared.items()}
 
@@ -54,7 +54,15 @@ class Tool(BaseModel):
 
 
 class Toolset:
-    """The frozen tools of a run, with the rules that follow from their schemas."""
+    """The frozen tools of a run, with the rules that follow from their schemas.
+
+    Attributes:
+        tools: the tools, in the order of their definition.
+        description: what the task is.
+
+    Raises:
+        ValueError: where two tools share one name.
+    """
 
     def __init__(self, tools: list[Tool] | tuple[Tool, ...], description: str = "") -> None:
         self.tools = tuple(tools)
@@ -65,7 +73,15 @@ class Toolset:
 
     @classmethod
     def from_openai(cls, tools: list[dict[str, Any]], description: str = "") -> Toolset:
-        """From a list of OpenAI tool definitions (`{"type": "function", "function": {...}}`)."""
+        """The toolset of a list of OpenAI tool definitions (`{"type": "function", "function": {...}}`).
+
+        Args:
+            tools: the definitions.
+            description: what the task is.
+
+        Raises:
+            ValueError: where two tools share one name.
+        """
         return cls([Tool.model_validate(tool.get("function", tool)) for tool in tools], description)
 
     def __contains__(self, name: object) -> bool:
@@ -76,6 +92,7 @@ class Toolset:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the tools, in the order of their definition."""
         return tuple(self._by_name)
 
     def openai(self) -> list[dict[str, Any]]:
@@ -96,12 +113,15 @@ class Toolset:
         }
 
     def problems(self, call: ToolCall, placeholders: bool = True) -> list[str]:
-        """Why this call is not valid under the tools; empty when it is.
+        """Why a call is not valid under the tools.
 
         Args:
             call: the call, with or without the arguments that have defaults.
-            placeholders: whether a placeholder of personal data is valid anywhere, since what stood there
-                was, or was found wrong before it was replaced. If not, it is a text like any other.
+            placeholders: whether a placeholder of personal data is valid anywhere. The value that it replaced
+                was valid, or was found wrong before. If False, a placeholder is a text like any other.
+
+        Returns:
+            One sentence for each problem; empty when the call is valid.
         """
         if call.name not in self:
             return [f"unknown tool {call.name!r}"]
@@ -116,13 +136,24 @@ class Toolset:
         return found
 
     def takes(self, tool: str, argument: str, value: Any) -> bool:
-        """Whether the schema of an argument takes the value; one that is not declared takes any."""
+        """Whether the schema of an argument takes a value.
+
+        Args:
+            tool: name of a known tool.
+            argument: name of the argument; one that is not declared takes any value.
+            value: parsed JSON.
+        """
         spec = self[tool].properties.get(argument, {})
         # What the schema refers to further in is found from the tool's own root.
         return self._validators[tool].evolve(schema=spec).is_valid(value)
 
     def canonical(self, call: ToolCall) -> ToolCall:
-        """The call in schema order, nested objects too, and without defaults of what may be missing."""
+        """The canonical form of a call, in which equal calls are written the same.
+
+        Returns:
+            The call with its arguments in schema order, nested objects too, and without optional arguments
+            that equal their default. A call of an unknown tool stays as it is.
+        """
         if call.name not in self:
             return call
         tool = self[call.name]

@@ -26,7 +26,15 @@ class Proposal(BaseModel):
 class Verdict(BaseModel):
     """How far the calls of a trace can be trusted.
 
-    `reason` is a short category that reports count; `explanation` is the sentence for a person.
+    Attributes:
+        trace_id: id of the trace.
+        request: its request.
+        calls: the logged calls.
+        outcome: what became of the trace; `unjudged` where the judge's answer could not be read.
+        reason: a short category, which reports count.
+        explanation: the reason as a sentence for a person.
+        judge: identity of the judge.
+        details: further figures of the judge by name.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,6 +59,7 @@ class Verdict(BaseModel):
 
     @property
     def passed(self) -> bool:
+        """Whether the trace may be learned from."""
         return self.outcome == "passed"
 
     @property
@@ -59,7 +68,11 @@ class Verdict(BaseModel):
         return self.calls if self.relabelled_from is None else self.proposed or ()
 
     def row(self) -> dict[str, Any]:
-        """The verdict as one flat table row; nested values as JSON strings."""
+        """The verdict as one flat table row.
+
+        Returns:
+            Column -> value, nested values as JSON strings; `passed` is a column of its own.
+        """
         row = self.model_dump(mode="json")
         for name in _NESTED:
             row[name] = None if row[name] is None else json.dumps(row[name], ensure_ascii=False)

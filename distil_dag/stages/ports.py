@@ -13,7 +13,7 @@ Progress = Callable[[int, int, str], None]
 
 
 def quiet(done: int, total: int, note: str = "") -> None:
-    """A Progress that says nothing."""
+    """A Progress that does nothing."""
 
 
 # Called with a prompt's place and its reply as soon as that reply is in, in no particular order.
@@ -23,19 +23,30 @@ OnScore = Callable[[int, "Score"], None]
 
 
 def unheeded(place: int, reply: object) -> None:
-    """An OnReply, or a OnScore, that does nothing."""
+    """An OnReply or OnScore that does nothing."""
 
 
 class ModelUnreachableError(RuntimeError):
-    """No server of a model answers any more; says which, what they said last, and what to do."""
+    """No server of a model answers any more.
+
+    The message says which servers, what they said last, and what to do.
+    """
 
 
 @dataclass(frozen=True)
 class Prompt:
     """One request to a chat model.
 
-    `prefill` is the beginning of the assistant's turn, which the model continues. `schema` asks
-    for JSON that satisfies it; a reply is validated by whoever asked, all the same.
+    Attributes:
+        messages: the conversation, oldest turn first.
+        prefill: the beginning of the assistant's turn, which the model continues.
+        max_tokens: the longest answer, in tokens.
+        temperature: of sampling; 0 is greedy.
+        top_p: share of the probability that sampling draws from.
+        seed: of sampling.
+        stop: texts that end the answer.
+        schema: asks for JSON that satisfies it. The caller validates the reply all the same.
+        tools: function definitions as OpenAI's chat API takes them.
     """
 
     messages: tuple[Message, ...]
@@ -51,7 +62,15 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back: the text after `prefill`, and what it took."""
+    """The answer to a prompt.
+
+    Attributes:
+        text: the text after `prefill`.
+        finish: why the answer ended.
+        prompt_tokens: tokens of the prompt.
+        completion_tokens: tokens of the answer.
+        error: what went wrong, where `finish` is `error`.
+    """
 
     text: str
     finish: Literal["stop", "length", "error"]
@@ -62,7 +81,13 @@ class Reply:
 
 @dataclass(frozen=True)
 class Score:
-    """Natural-log probability of a whole continuation, and its length and its prompt's in tokens."""
+    """How likely a continuation is.
+
+    Attributes:
+        logprob: natural log of the probability of the whole continuation.
+        tokens: length of the continuation in tokens.
+        prompt_tokens: length of its prompt in tokens.
+    """
 
     logprob: float
     tokens: int
@@ -72,11 +97,7 @@ class Score:
 class ChatModel(Protocol):
     """A model that answers many prompts at once, and can say how likely a given answer is.
 
-    Replies come in the order of the prompts; a prompt that failed yields a Reply with
-    `finish="error"`, never an exception for the whole batch. Prompts that share a beginning
-    are cheap when they are sent together. A model whose replies depend on their company calls
-    `arrived` for none of them: part of such a batch must not be kept. Raises
-    ModelUnreachableError when a server that is gone stays away; what arrived before counts.
+    Prompts that share a beginning are cheap when they are sent together.
     """
 
     @property
@@ -84,8 +105,34 @@ class ChatModel(Protocol):
         """Model and revision, e.g. `smollm2-135m-instruct@sha256:…`: what the lineage records."""
         ...
 
-    def generate(self, prompts: Sequence[Prompt], arrived: OnReply = unheeded) -> list[Reply]: ...
+    def generate(self, prompts: Sequence[Prompt], arrived: OnReply = unheeded) -> list[Reply]:
+        """Answer prompts.
+
+        Args:
+            prompts: the prompts.
+            arrived: called for each reply as soon as it is in. A model whose replies depend on the other
+                prompts of their batch never calls it: part of such a batch must not be kept.
+
+        Returns:
+            The replies in the order of the prompts; a prompt that failed has one with `finish="error"`.
+
+        Raises:
+            ModelUnreachableError: when a server that is gone stays away. Replies that arrived before it
+                count.
+        """
+        ...
 
     def score(self, items: Sequence[tuple[Prompt, str]], arrived: OnScore = unheeded) -> list[Score]:
-        """How likely the assistant's whole text is behind each prompt (temperature 1)."""
+        """Tell how likely texts are as the assistant's whole turn, at temperature 1.
+
+        Args:
+            items: (prompt, text) pairs.
+            arrived: called for each score as soon as it is in, as for :meth:`generate`.
+
+        Returns:
+            The scores in the order of the items.
+
+        Raises:
+            ModelUnreachableError: when a server that is gone stays away. Scores that arrived before it count.
+        """
         ...

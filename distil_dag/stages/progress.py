@@ -1,4 +1,4 @@
-"""One line about a stage under way: written at a person's pace, and read back by whoever draws it."""
+"""One line about a stage under way: written every few seconds, and read back by what draws it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ _LINE = re.compile(
 
 @dataclass(frozen=True)
 class ProgressLine:
-    """How far a stage is: `done` of `total`, the seconds left if they can be told, and a note."""
+    """How far a stage is.
+
+    Attributes:
+        what: name of the stage or of a part of it.
+        done: units of work that are done.
+        total: units of work in all.
+        left: seconds left; None if they can't be told.
+        note: further words.
+    """
 
     what: str
     done: int
@@ -33,7 +41,7 @@ class ProgressLine:
 
     @classmethod
     def read(cls, text: str) -> Self | None:
-        """The line that `text` is; None for any other text."""
+        """Read a line back; None for any other text."""
         found = _LINE.fullmatch(text)
         if found is None:
             return None
@@ -48,10 +56,17 @@ def paced(
     every_seconds: float = EVERY_SECONDS,
     clock: Callable[[], float] = time.monotonic,
 ) -> Progress:
-    """A Progress that says a line now and then, and at the end of each part of the work.
+    """A Progress that reports a line at most every few seconds, and at the end of each part of the work.
 
-    `spent` adds what has been used so far, such as tokens and money. A smaller `done` or another
-    `total` begins a new part, whose time left is told from its own pace alone.
+    A smaller `done` or another `total` begins a new part, whose time left is estimated from its own pace
+    alone.
+
+    Args:
+        say: called with each line.
+        what: name of the work.
+        spent: tells what has been used so far, such as tokens and money, as part of the note.
+        every_seconds: seconds between two lines.
+        clock: tells the time in seconds.
     """
     said = -every_seconds
     base: tuple[float, int] = (0.0, 0)
@@ -61,7 +76,7 @@ def paced(
         nonlocal said, base, before
         now = clock()
         if total != before[1] or done < before[0]:
-            # What is done already when a part begins was done before: a resumed one has no pace yet.
+            # Work that is done when a part begins was done in an earlier run, so it says nothing of the pace.
             base = (now, done)
         before = (done, total)
         if done < total and now - said < every_seconds:
@@ -76,7 +91,7 @@ def paced(
 
 
 def tally(counts: Mapping[str, int]) -> str:
-    """The four largest counts as words, `120 passed, 7 ungrounded`; what is beyond is summed up."""
+    """The four largest counts in words, such as `120 passed, 7 ungrounded`; the others are summed up."""
     ordered = sorted((item for item in counts.items() if item[1]), key=lambda item: (-item[1], item[0]))
     parts = [f"{count} {name}" for name, count in ordered[:4]]
     rest = sum(count for _, count in ordered[4:])

@@ -4,8 +4,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from distil_dag.adapters.locks import is_held, locked
 
+from distil_dag.adapters.system.locks import is_held, locked
 from distil_dag.core.files import whole, write_whole
 
 

@@ -14,7 +14,6 @@ def locked(path: Path, shared: bool = False, wait: bool = True) -> Iterator[None
 
     Raises:
         BlockingIOError: Another process holds it, and `wait` is false.
-
     """
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     with path.open("a") as file:

@@ -1,4 +1,4 @@
-"""Answers with their scores, and what they say together: failures, disagreements, confidence."""
+"""Answers with their scores, and what is derived from them: failures, disagreements, confidence."""
 
 from __future__ import annotations
 
@@ -25,13 +25,18 @@ _LONGEST_ANSWER = 2000
 
 @dataclass(frozen=True)
 class Answered:
-    """A candidate's raw text for one case; how long it took alone, where that was measured.
+    """A candidate's raw answer to one case. What is not known is None.
 
-    `error` says why no answer came. Such a case is wrong, whatever was expected. `tokens` are those of
-    the prompt and of the answer. `logprob` is the natural log of the answer's probability (minus infinity
-    if it was cut off), `confidence` what that is worth and `confident` whether it is enough, each where it
-    is known. `asked` are the token ids of the prompt, `rendered` those that the runtime's own chat route
-    makes of the case, where it has one.
+    Attributes:
+        text: the raw text.
+        latency_ms: time of the answer alone, in milliseconds.
+        error: why no answer came. Such a case is wrong, whatever was expected.
+        tokens: of the prompt and of the answer.
+        logprob: natural log of the answer's probability; minus infinity if it was cut off.
+        confidence: the probability that the answer is right, by calibration.
+        confident: whether that is enough for the target precision.
+        asked: token ids of the prompt.
+        rendered: token ids that the runtime's own chat route makes of the case, where it has one.
     """
 
     text: str
@@ -47,7 +52,14 @@ class Answered:
 
 @dataclass(frozen=True)
 class Scored:
-    """One answer with its score."""
+    """One answer with its score.
+
+    Attributes:
+        case: the test case.
+        answered: the raw answer.
+        parsed: the calls read from it.
+        score: its metrics.
+    """
 
     case: Case
     answered: Answered
@@ -67,7 +79,16 @@ def disagreements(
     confidence: float,
     normaliser: Normaliser,
 ) -> ConventionReport:
-    """Where the student and the labels differ, held against a log whose calls are trusted."""
+    """Where the student and the labels differ, compared with a log whose calls are trusted.
+
+    Args:
+        student: name of the student's candidate.
+        scored: answers of all candidates.
+        log: logged rows with trusted calls.
+        toolset: the tools.
+        confidence: of intervals, e.g. 0.95.
+        normaliser: tells which requests are the same.
+    """
     answers = [
         conventions.Answers(
             case=item.case,
@@ -92,7 +113,18 @@ def confidence(
     known: Confidence | None,
     price: Price | None,
 ) -> ConfidenceReport | None:
-    """Of the first candidate that says how probable its answers are; None where nobody does."""
+    """The confidence report of the first candidate that says how probable its answers are.
+
+    Args:
+        scored: answers of all candidates.
+        teacher: name of the teacher's candidate.
+        spec: the settings of the evaluation.
+        known: the calibration of the probabilities, from other cases.
+        price: what a request costs at the teacher.
+
+    Returns:
+        The report; None where no candidate says so.
+    """
     taught = scored.get(teacher, {})
     for name, items in scored.items():
         sure = [
@@ -112,7 +144,7 @@ def confidence(
 
 
 def failures(student: str, scored: Results) -> list[dict[str, Any]]:
-    """What the student got wrong, in the order of the test, and who got it right."""
+    """What the student got wrong, in the order of the test, and which candidates got it right."""
     return [
         {
             "case": writable(item.case.id),
@@ -130,7 +162,7 @@ def failures(student: str, scored: Results) -> list[dict[str, Any]]:
 
 
 def answer_row(name: str, item: Scored) -> dict[str, Any]:
-    """One answer as a flat row. Without its latency: rows must come out equal when a run is repeated."""
+    """One answer as a flat row. It leaves out the latency: rows must be equal when a run is repeated."""
     return {
         "candidate": name,
         "case_id": writable(item.case.id),
@@ -145,9 +177,9 @@ def answer_row(name: str, item: Scored) -> dict[str, Any]:
 
 
 def sureness(answered: Answered) -> dict[str, Any]:
-    """`probability`, `confidence`, `confident` of an answer, None where they are not known.
+    """`probability`, `confidence` and `confident` of an answer, None where they are not known.
 
-    Rounded, because the last digits depend on the order in which a machine adds up.
+    They are rounded, because the last digits depend on the order in which a machine adds up.
     """
     probability = None if answered.logprob is None else round(math.exp(answered.logprob), 4)
     worth = None if answered.confidence is None else round(answered.confidence, 4)

@@ -20,11 +20,19 @@ UNKNOWN_ARGUMENT = "(unknown argument)"
 def per_tool(
     pairs: Sequence[Pair], exact: Sequence[bool], toolset: Toolset, confidence: float = 0.95
 ) -> dict[str, dict[str, Any]]:
-    """Tool -> `n` cases that expect it, how many are `exact` (with `low`, `high`), and its choice.
+    """Scores by tool, and how well each tool is chosen.
 
-    `precision` and `recall` are of choosing the tool, by calls: of those given to it, how many
-    belong to it; of those expected of it, how many were given. None where there is none to
-    divide by. `no call` counts cases instead; `(unknown tool)` collects invented names.
+    Args:
+        pairs: expected calls and answer of each case.
+        exact: whether each answer is exactly right.
+        toolset: the tools.
+        confidence: of the Wilson interval.
+
+    Returns:
+        Tool -> figures. `n` are cases that expect it, `exact` those answered exactly (share `value` with its
+        interval `low` to `high`). `expected` and `given` count calls. `precision` is the share of given calls
+        that belong to it, `recall` the share of expected calls that were given; None where there are none.
+        `(no call)` counts cases instead; `(unknown tool)` collects invented names.
     """
     cases: dict[str, list[bool]] = defaultdict(list)
     expected: Counter[str] = Counter()
@@ -55,11 +63,19 @@ def per_tool(
 
 
 def per_argument(pairs: Sequence[Pair], toolset: Toolset) -> dict[str, dict[str, Any]]:
-    """Argument name, over all tools that have it -> how often it was expected, given, and correct.
+    """Scores by argument name, over all tools that have it.
 
-    Correct means given to the right tool with the right value. What is not: `missing`,
-    `wrong_value`, or `extra` (given where none was expected, or to the wrong tool). Arguments
-    equal to their default count as left out. `(unknown argument)` collects invented names.
+    An argument is correct when it is given to the right tool with the right value. Arguments equal to their
+    default count as left out.
+
+    Args:
+        pairs: expected calls and answer of each case.
+        toolset: the tools.
+
+    Returns:
+        Argument name -> how often it was `expected`, `given`, `correct`, `missing`, `wrong_value` or `extra`
+        (given where none was expected, or to the wrong tool), with `precision` and `recall`. `(unknown
+        argument)` collects invented names.
     """
     known = {name: None for tool in toolset.tools for name in tool.properties}
     counts: dict[str, Counter[str]] = defaultdict(Counter)

@@ -1,4 +1,4 @@
-"""When a student can be believed: calibration of its probabilities, and a threshold for a precision."""
+"""Calibration of a student's probabilities, and the threshold for a wanted precision."""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ from distil_dag.core.confidence import Confidence
 
 
 def calibrated(logprobs: Sequence[float], right: Sequence[bool], target_precision: float) -> Confidence:
-    """What these answers tell of others; `logprobs` are natural logs of their probabilities.
+    """Calibrate probabilities on answers whose correctness is known.
 
-    The threshold keeps as many as it can of the answers with the highest probabilities such that the
-    share of right ones among them is the target. Raises ValueError without answers.
+    The threshold keeps as many as it can of the answers with the highest probabilities such that the share of
+    right ones among them is the target at least.
+
+    Args:
+        logprobs: natural logs of the answers' probabilities.
+        right: whether each answer is right.
+        target_precision: the wanted share of right answers, between 0 and 1.
+
+    Raises:
+        ValueError: without answers, or for unequal lengths.
     """
     if len(logprobs) != len(right) or not right:
         raise ValueError(f"need a probability for each answer, one at least: {len(logprobs)}, {len(right)}")

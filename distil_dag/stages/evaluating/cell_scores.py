@@ -1,4 +1,4 @@
-"""The student by cell of the coverage plan: on the test, and on the rows by which it is called weak."""
+"""The student's scores by cell of the coverage plan: on the test, and on the rows set aside."""
 
 from __future__ import annotations
 
@@ -23,10 +23,19 @@ def cell_scores(
     plan: SynthesisReport,
     toolset: Toolset,
 ) -> CellsReport:
-    """Every cell that the plan, the test or the set-aside rows have, those with the highest error first.
+    """Scores of every cell that the plan, the test or the set-aside rows have.
 
-    `answers` are rows of the evaluation, of the candidates `student` and, where it was asked, `before`;
-    `outcomes` those of the student on the rows set aside, by which alone a cell counts as weak.
+    Args:
+        test: the frozen test.
+        answers: rows of the evaluation.
+        student: name of the student's candidate.
+        before: name of the candidate of the run that is continued, which may have no answers.
+        outcomes: answers of the student on the rows set aside, by which alone a cell counts as weak.
+        plan: the report of synthesis, with the cells.
+        toolset: the tools.
+
+    Returns:
+        The cells, those with the highest error first.
     """
     name = CellNames(plan.by_value, toolset)
     cell_of = {case.id: name(case.calls) for case in test}

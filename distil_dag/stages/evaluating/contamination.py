@@ -1,4 +1,4 @@
-"""How near the rows that were learned from come to the test, and whether the score rests on that."""
+"""How near the training rows come to the test, and whether the score rests on that."""
 
 from __future__ import annotations
 
@@ -25,10 +25,17 @@ def leakage(
     normaliser: Normaliser,
     confidence: float = 0.95,
 ) -> LeakageReport:
-    """The certificate: copies in each table, nearest similarities, and the student's score by them.
+    """Copies of the test in each table, nearest similarities, and the student's score by similarity.
 
-    `tables` are rows by name, of which `trained_on` were in the training mix; `exact` says of the test
-    cases (by place) that the student answered whether it was right. `similarity` is the leak gate's.
+    Args:
+        test: the frozen test.
+        tables: rows by name of their table.
+        trained_on: names of the tables that were in the training mix.
+        exact: place of a test case -> whether the student is right; without cases that it did not answer.
+        toolset: the tools.
+        similarity: the leak gate's threshold (0 to 1).
+        confidence: of intervals.
+        normaliser: tells which requests are the same.
     """
     keys = [normaliser.key(case.request) for case in test]
     reached = [0.0] * len(test)

@@ -57,7 +57,9 @@ class Candidate(Protocol):
     """Something that answers cases: a model, a baseline, or the production log."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name in reports."""
+        ...
 
     @property
     def model(self) -> str:
@@ -70,24 +72,29 @@ class Candidate(Protocol):
         ...
 
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
-        """One answer a case, in order; None where this candidate has none to judge."""
+        """One answer for each case, in order; None where this candidate has none to score."""
         ...
 
 
 @runtime_checkable
 class Served(Protocol):
-    """A candidate that says which software answers; known when it has answered."""
+    """A candidate that says which software answers; it is known once it has answered."""
 
     @property
-    def software(self) -> str: ...
+    def software(self) -> str:
+        """Names and versions."""
+        ...
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What the student could learn from: rows by table, of which `trained_on` were in the training mix.
+    """What the student could learn from, in its training mix or beside it.
 
-    `log` are logged rows whose calls are trusted; `similarity` is that of the leak gate, and `normaliser`
-    tells which requests are the same.
+    Attributes:
+        tables: rows by name of their table.
+        trained_on: names of the tables that were in the training mix.
+        log: logged rows whose calls are trusted.
+        similarity: the leak gate's threshold (0 to 1).
     """
 
     tables: Mapping[str, Sequence[Case]]
@@ -99,9 +106,12 @@ class Learned:
 
 @dataclass(frozen=True)
 class Shipped:
-    """What an export made: names of the files among the candidates, how to read the student's probabilities.
+    """What an export made.
 
-    `price` is the teacher's, who is to answer where the student can't be believed.
+    Attributes:
+        files: names of the exported files among the candidates.
+        confidence: the calibration of the student's probabilities.
+        price: the teacher's, which is to answer where the student is not confident.
     """
 
     files: Sequence[str] = ()
@@ -122,15 +132,31 @@ def evaluate(
     learned: Learned | None = None,
     shipped: Shipped | None = None,
 ) -> tuple[EvalReport, list[dict[str, Any]]]:
-    """Let every candidate answer the test; returns the report and one row an answer.
+    """Let every candidate answer the test, and score and compare the answers.
 
-    `student` names the candidate that ships (the first if empty): it is compared with every
-    other one on the cases that both answered, and its failures are listed. With what it `learned`
-    from, copies of the test and the log's conventions are looked for there; with what was `shipped`, files
-    are held against the checkpoint and probabilities against answers. Where the checkpoint takes the test,
-    every form of the student is held against it, down to the token ids of prompts. A candidate that answers
-    no case (production without a log of them) is left out. Raises ValueError for an empty test or equal
-    names, RuntimeError when every answer of a candidate failed.
+    The student is compared with every other candidate on the cases that both answered. Where the checkpoint
+    takes the test, every form of the student is compared with it, down to the token ids of prompts. A
+    candidate that answers no case (production without a log of them) is left out.
+
+    Args:
+        test: the frozen test.
+        toolset: the tools.
+        candidates: who answers.
+        spec: the settings of the evaluation.
+        progress: called as answers come in.
+        student: name of the candidate that ships, whose failures are listed; the first if empty.
+        test_labels: what is known of the test's labels, for the report.
+        measured: how it was measured, for the report.
+        learned: what the student learned from; copies of the test and the log's conventions are looked for
+            there.
+        shipped: what the export made; files are compared with the checkpoint, probabilities with answers.
+
+    Returns:
+        The report, and one row for each answer.
+
+    Raises:
+        ValueError: for an empty test or equal names.
+        RuntimeError: when every answer of a candidate failed.
     """
     student = student or candidates[0].name
     _check(test, candidates, student)
@@ -181,12 +207,17 @@ def evaluate_model(
     progress: Progress = quiet,
     known: Confidence | None = None,
 ) -> dict[str, Any]:
-    """One model on some cases, as one JSON object; `known` is how its probabilities are to be read.
+    """Evaluate one model on some cases; `known` is the calibration of its probabilities.
 
-    `model`, `n`, each metric as `{"value", "low", "high"}`, `latency_ms` (`p50`, `p95` of one
-    answer alone), `bytes`, `unanswered`, `per_tool`, `per_argument`, `confidence` (a
-    :class:`ConfidenceReport`, or None), and `failures`: request, expected and given calls, the raw
-    answer, its probability and why it is wrong. Raises as :func:`evaluate` does.
+    Returns:
+        One JSON object: `model`, `n`, each metric as `{"value", "low", "high"}`, `latency_ms` (`p50`, `p95`
+        of one answer alone), `bytes`, `unanswered`, `per_tool`, `per_argument`, `confidence` (a
+        :class:`ConfidenceReport`, or None), and `failures`. A failure has the request, the expected and given
+        calls, the raw answer, its probability and why it is wrong.
+
+    Raises:
+        ValueError: as :func:`evaluate`.
+        RuntimeError: as :func:`evaluate`.
     """
     report, _ = evaluate(cases, toolset, [candidate], spec, progress, shipped=Shipped(confidence=known))
     found = report.candidates[0]
@@ -304,7 +335,7 @@ def _leakage(
 
 
 def _software(candidates: Sequence[Candidate]) -> dict[str, str]:
-    """Of the student's forms, whose names all begin so."""
+    """Candidate -> its software, for the student's forms, whose names all begin with `student`."""
     served = (one for one in candidates if one.name.startswith("student"))
     return {one.name: one.software for one in served if isinstance(one, Served)}
 

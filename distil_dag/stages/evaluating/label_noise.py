@@ -1,7 +1,7 @@
 """Where a student and the labels of the test disagree, and whether the log agrees with itself there.
 
-A student can only learn a convention that the log keeps. So each kind of difference is counted against
-the logged rows with the same words: where these are split, a test case asks for a coin's other side.
+A student can only learn a convention that the log keeps. Each kind of difference is therefore counted against
+the logged rows with the same words. Where these are split, the label of a test case is a matter of chance.
 """
 
 from __future__ import annotations
@@ -37,7 +37,14 @@ _Side = tuple[tuple[str, str], bool]
 
 @dataclass(frozen=True)
 class Answers:
-    """What the candidates answered to one case; `right` says whether the student's is exact."""
+    """What the candidates answered to one case.
+
+    Attributes:
+        case: the test case.
+        right: whether the student's answer is exact.
+        student: the student's calls; None where its answer could not be read.
+        others: calls of the other candidates by name.
+    """
 
     case: Case
     right: bool
@@ -52,11 +59,20 @@ def find_label_noise(
     normaliser: Normaliser,
     confidence: float = 0.95,
 ) -> ConventionReport:
-    """All disagreements of the student with the labels, the most frequent first.
+    """All disagreements of the student with the labels.
 
-    `log` are rows whose calls are trusted. An answer that could not be read (None) is no disagreement
-    about labels. Failures whose every difference is a convention are set aside from `exact`, a figure
-    beside the result and never in its place.
+    An answer that could not be read is no disagreement about labels. Failures whose every difference is a
+    convention are set aside from `exact`, a figure beside the result and never in its place.
+
+    Args:
+        answers: the answers to the test.
+        log: logged rows whose calls are trusted.
+        toolset: the tools.
+        confidence: of the Wilson interval.
+        normaliser: tells which requests are the same.
+
+    Returns:
+        The disagreements, the most frequent first.
     """
     groups: dict[_Group, list[tuple[Answers, Difference]]] = defaultdict(list)
     failures: list[set[_Group]] = []
@@ -145,7 +161,7 @@ def _example(found: Difference) -> str:
 
 
 class _Log:
-    """Trusted rows of the log, asked on which side of a difference they are."""
+    """Trusted rows of the log, and on which side of a difference they are."""
 
     def __init__(self, rows: Sequence[Case], toolset: Toolset, normaliser: Normaliser) -> None:
         self._key = normaliser.key

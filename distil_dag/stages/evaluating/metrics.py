@@ -1,8 +1,8 @@
 """Scores of one answer against the calls that were expected.
 
-`tool_call_equivalence`, `binary_tool_call` and `staged_tool_call` follow the definitions of
-Distil Labs' evaluation metrics (distil-labs/distil-cli-skill, `references/evaluation-metrics.md`),
-so that numbers compare; `function_name` is the share of answers that choose the right tools.
+`tool_call_equivalence`, `binary_tool_call` and `staged_tool_call` follow the definitions of Distil Labs'
+evaluation metrics (distil-labs/distil-cli-skill, `references/evaluation-metrics.md`), so that numbers
+compare; `function_name` is the share of answers that choose the right tools.
 
 Beyond those definitions, which know one call a side:
 
@@ -41,13 +41,19 @@ _RULES: tuple[Callable[[ToolCall], Hashable], ...] = (
 
 @dataclass(frozen=True)
 class CaseScore:
-    """Every metric of one answer, from 0 to 1, and why it is wrong (empty when it is exact)."""
+    """Every metric of one answer.
+
+    Attributes:
+        metrics: name -> from 0 to 1.
+        why: why the answer is wrong; empty when it is exact.
+    """
 
     metrics: dict[str, float]
     why: str = ""
 
     @property
     def exact(self) -> bool:
+        """Whether the answer is exactly right."""
         return self.metrics[EXACT] == 1.0
 
 
@@ -55,8 +61,12 @@ class CaseScore:
 class Difference:
     """One way in which an answer is not what was expected.
 
-    `tool` is the expected one (that of an extra call is its own); `expected` and `given` are values of
-    the argument, or names of tools.
+    Attributes:
+        kind: which way.
+        tool: the expected tool; of an extra call, its own.
+        argument: name of the argument; empty where calls or tools differ.
+        expected: the expected value of the argument, or name of the tool.
+        given: the given value of the argument, or name of the tool.
     """
 
     kind: Literal[
@@ -76,7 +86,13 @@ class Difference:
 
 
 def score(expected: Sequence[ToolCall], answer: Answer, toolset: Toolset) -> CaseScore:
-    """Score one parsed answer; `expected` empty means that no tool should be called."""
+    """Score one parsed answer.
+
+    Args:
+        expected: the expected calls; empty where no tool should be called.
+        answer: the parsed answer.
+        toolset: the tools, for canonical forms.
+    """
     if answer.error is not None:
         reason = " ".join(answer.error.split())[:_LONGEST_REASON]
         return CaseScore(dict.fromkeys(METRICS, 0.0), f"unparseable: {reason}")
@@ -95,9 +111,12 @@ def score(expected: Sequence[ToolCall], answer: Answer, toolset: Toolset) -> Cas
 def staged(expected: Sequence[ToolCall], given: Sequence[ToolCall]) -> float:
     """0.25 for each stage reached: a readable call, its name, its argument names, its values.
 
-    0.0 when one side holds more calls than the other. Arguments are compared as they stand:
-    the definition takes defaults into account in `tool_call_equivalence` only. Of several
-    parallel calls, the mean over the best assignment.
+    Arguments are compared as they stand: the definition takes defaults into account in
+    `tool_call_equivalence` only.
+
+    Returns:
+        From 0 to 1; of several parallel calls, the mean over the best assignment. 0 when one side holds more
+        calls than the other.
     """
     if len(expected) != len(given):
         return 0.0
@@ -109,11 +128,14 @@ def staged(expected: Sequence[ToolCall], given: Sequence[ToolCall]) -> float:
 def pair_calls(
     expected: Sequence[ToolCall], given: Sequence[ToolCall]
 ) -> list[tuple[ToolCall | None, ToolCall | None]]:
-    """Every call of both sides once: next to its match on the other side, or to None.
+    """Assign the calls of two sides to each other.
 
-    Equal calls meet first, then those with the same name and argument names, then those with
-    the same name, then the rest as they stand. Each rule only coarsens the one before it, so
-    no other assignment reaches more stages.
+    Equal calls are paired first, then those with the same name and argument names, then those with the same
+    name, then the rest as they stand. Each rule only coarsens the one before it, so no other assignment
+    reaches more stages.
+
+    Returns:
+        Every call of both sides once, beside its match on the other side or None.
     """
     partners: dict[int, int] = {}
     rest = list(range(len(given)))

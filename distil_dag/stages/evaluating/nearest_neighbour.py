@@ -1,8 +1,7 @@
 """The lookup baseline: answer with what production did for the nearest request of the log.
 
-A trained model that does not beat this has learned nothing that a search would not give. Which
-similarity is used moves its score by many points, so there is one, fixed here in advance: cosine
-of word tf-idf vectors.
+A trained model that does not beat this has learned nothing that a search would not give. Which similarity is
+used moves its score by many points, so there is one, fixed in advance: cosine of word tf-idf vectors.
 """
 
 from __future__ import annotations
@@ -18,11 +17,21 @@ SIMILARITY = "cosine of word tf-idf vectors"
 
 
 def nearest_calls(requests: Sequence[str], log: Sequence[Case]) -> list[tuple[ToolCall, ...]]:
-    """For each request, the calls logged for the nearest request of `log`.
+    """The calls logged for the nearest request of a log.
 
-    Of equally near ones, the calls logged most often, then the first in the log; so a request
-    without a known word gets the most frequent calls of the log. Raises ValueError on an empty
-    log. Memory grows with the log, not with requests times log.
+    Of equally near ones, the calls logged most often are taken, then the first in the log. So a request
+    without a known word gets the most frequent calls of the log. Memory grows with the log, not with requests
+    times log.
+
+    Args:
+        requests: the requests to answer.
+        log: the logged cases.
+
+    Returns:
+        The calls for each request.
+
+    Raises:
+        ValueError: for an empty log.
     """
     if not log:
         raise ValueError("a lookup needs at least one trace")

@@ -1,4 +1,4 @@
-"""The same test through every runtime that serves the student: whether prompts and answers are the same."""
+"""The same test in every runtime that serves the student: whether prompts and answers are the same."""
 
 from __future__ import annotations
 
@@ -22,11 +22,21 @@ ScoredPair = tuple[Scored, Scored]
 def runtimes(
     software: Mapping[str, str], reference: str, scored: Results, toolset: Toolset, spec: EvaluationSpec
 ) -> list[RuntimeReport]:
-    """A row for each candidate in `software` (name -> what it runs by), the `reference` first.
+    """Compare every runtime with the reference.
 
-    A prompt is the same when its ids are those that the reference was asked with: as the candidate was
-    asked, and as its runtime's own chat route would ask. One without known ids counts as another. No rows
-    without the reference.
+    A prompt is the same when its ids are those that the reference was asked with. That holds for the ids that
+    the candidate was asked with, and for those that its runtime's own chat route would ask with. A prompt
+    without known ids counts as different.
+
+    Args:
+        software: candidate -> names and versions of what it runs by.
+        reference: name of the candidate that the others are compared with.
+        scored: answers of all candidates.
+        toolset: the tools, for canonical calls.
+        spec: the settings of the evaluation.
+
+    Returns:
+        A row for each candidate in `software`, the reference first. Empty without the reference's answers.
     """
     known = scored.get(reference, {})
     rows = []

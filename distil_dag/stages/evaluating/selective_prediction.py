@@ -1,4 +1,4 @@
-"""What the probabilities of answers are worth: who is believed, how often, and at what cost."""
+"""Selective prediction: how often an answer is confident, how often it is right then, and at what cost."""
 
 from __future__ import annotations
 
@@ -23,9 +23,14 @@ _COVERAGES = tuple(part / 20 for part in range(1, 21))
 
 @dataclass(frozen=True)
 class Sure:
-    """One answer: the natural log of its probability, what that was calibrated to, and whether it is right.
+    """One answer that has a probability.
 
-    `teacher_right` is whether the teacher's answer to the case is, None where it gave none.
+    Attributes:
+        logprob: natural log of the probability.
+        right: whether the answer is right.
+        confidence: the probability that it is right, by calibration.
+        confident: whether that is enough for the target precision.
+        teacher_right: whether the teacher's answer to the case is right; None where it gave none.
     """
 
     logprob: float
@@ -37,7 +42,13 @@ class Sure:
 
 @dataclass(frozen=True)
 class Price:
-    """What a request costs at the teacher: its price, and the mean tokens of one."""
+    """What a request costs at the teacher.
+
+    Attributes:
+        spec: the teacher's price.
+        prompt_tokens: mean tokens of a prompt.
+        completion_tokens: mean tokens of an answer.
+    """
 
     spec: PriceSpec
     prompt_tokens: float
@@ -45,7 +56,7 @@ class Price:
 
     @property
     def thousand(self) -> float | None:
-        """Of 1,000 requests; None where tokens have no price, as on a machine that is paid by the hour."""
+        """Cost of 1,000 requests; None where tokens have no price, as on a machine paid by the hour."""
         tokens = (1000 * self.prompt_tokens, 1000 * self.completion_tokens)
         return cost(self.spec, *tokens, 0.0) or None
 
@@ -57,7 +68,18 @@ def confidence_report(
     known: Confidence | None = None,
     price: Price | None = None,
 ) -> ConfidenceReport | None:
-    """The report; None without answers. `known` is what was calibrated, on other cases than these."""
+    """How far a candidate's probabilities tell right answers from wrong ones.
+
+    Args:
+        candidate: its name.
+        answers: its answers.
+        spec: the settings of the evaluation.
+        known: the calibration, fitted on other cases than these.
+        price: what a request costs at the teacher.
+
+    Returns:
+        The report; None without answers.
+    """
     if not answers:
         return None
     scores = np.array([answer.logprob for answer in answers])

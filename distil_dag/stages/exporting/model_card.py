@@ -1,4 +1,4 @@
-"""The README that travels with a model: what it is for, what made it, how to run it, where it ends."""
+"""The README that travels with a model: what it is for, what made it, how to run it, its limits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,16 @@ def model_card(
     primary: str,
     confidence: Confidence | None = None,
 ) -> str:
-    """The card as Markdown with the Hub's front matter. It quotes nothing of the log."""
+    """The model card as Markdown with the Hub's front matter. It quotes nothing of the log.
+
+    Args:
+        task: the task.
+        run: key of the run.
+        training: the report of the training.
+        files: the exported files.
+        primary: path of the file to use.
+        confidence: the calibration of that file, if it has one.
+    """
     sections = [
         _front_matter(task, training),
         _summary(task, run, primary),
@@ -229,7 +238,14 @@ def _cell(text: str) -> str:
 
 
 def lineage_document(task: Task, run: str, files: Sequence[GgufFile], ancestors: Sequence[object]) -> str:
-    """`lineage.json`: the run, its files by content, and every ancestor of the model."""
+    """The content of `lineage.json`: the run, its files by content, and every ancestor of the model.
+
+    Args:
+        task: the task.
+        run: key of the run.
+        files: the exported files.
+        ancestors: JSON values, one for each ancestor.
+    """
     body = {
         "run": run,
         "task": task.name,

@@ -1,4 +1,4 @@
-"""How Ollama is told of a GGUF file."""
+"""The Modelfile by which Ollama runs a GGUF file."""
 
 from __future__ import annotations
 
@@ -33,9 +33,14 @@ _OLLAMA_TURNS = """\
 
 
 def modelfile(gguf_file: str, student: StudentSpec, chatml: bool) -> str:
-    """An Ollama Modelfile for a GGUF file beside it: the trained template, greedy, with its stop token.
+    """An Ollama Modelfile: the trained template, greedy decoding, the stop token.
 
     A base model with a template of its own is left to what Ollama makes of the template in the file.
+
+    Args:
+        gguf_file: name of the GGUF file beside it.
+        student: the student's settings.
+        chatml: whether the student's template is ChatML.
     """
     lines = [f"FROM ./{gguf_file}", "PARAMETER temperature 0"]
     if chatml:

@@ -1,4 +1,4 @@
-"""Whether an exported file reads, tokenises and answers as the checkpoint that it was made from."""
+"""Whether an exported file prompts, tokenises and answers as the checkpoint that it was made from."""
 
 from __future__ import annotations
 
@@ -17,16 +17,29 @@ class TextModel(Protocol):
     """A model that continues rendered prompts: a checkpoint, or a GGUF file in llama.cpp."""
 
     @property
-    def chat_template(self) -> str: ...
+    def chat_template(self) -> str:
+        """The chat template in Jinja."""
+        ...
 
-    def tokenize(self, text: str) -> list[int]: ...
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of a text, with control tokens read."""
+        ...
 
-    def complete_text(self, prompts: Sequence[str], max_tokens: int) -> list[Reply]: ...
+    def complete_text(self, prompts: Sequence[str], max_tokens: int) -> list[Reply]:
+        """Greedy continuations of rendered prompts, in their order, of at most `max_tokens` tokens."""
+        ...
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What the checkpoint makes of the golden texts and the probes."""
+    """What the checkpoint makes of the golden texts and the probes.
+
+    Attributes:
+        template: its chat template.
+        tokens: token ids of each golden text.
+        prompts: the probes.
+        answers: its greedy answer to each probe.
+    """
 
     template: str
     tokens: tuple[tuple[int, ...], ...]
@@ -36,7 +49,15 @@ class Reference:
 
 @dataclass(frozen=True)
 class Parity:
-    """How far a file agrees with the reference; `differing` has (prompt, reference, file)."""
+    """How far a file agrees with the reference.
+
+    Attributes:
+        tokens_equal: whether all golden texts have the same token ids.
+        template_equal: whether the chat template is the same.
+        agreement: share of probes with the same answer.
+        probes: number of probes.
+        differing: (prompt, reference's answer, file's answer) of the others.
+    """
 
     tokens_equal: bool
     template_equal: bool
@@ -46,7 +67,7 @@ class Parity:
 
 
 def golden_texts() -> tuple[str, ...]:
-    """Texts on which tokenizers are known to part: control tokens, spaces, digits, scripts, emoji, code."""
+    """Texts on which tokenizers often differ: control tokens, spaces, digits, scripts, emoji, code."""
     return (
         "turn on the light in the kitchen",
         f"{CHATML_OPEN}user\nhi{CHATML_CLOSE}\n{CHATML_OPEN}assistant\n",
@@ -71,7 +92,16 @@ def probe_prompts(
     cases: Sequence[Case], toolset: Toolset, student: StudentSpec, template: str,
     special_tokens: dict[str, str], count: int,
 ) -> list[str]:  # fmt: skip
-    """Rendered prompts of `count` different requests, spread evenly over the cases."""
+    """Rendered prompts of different requests, spread evenly over the cases.
+
+    Args:
+        cases: where the requests come from, in any order.
+        toolset: the tools, for prompts that show them.
+        student: the student's settings.
+        template: the chat template.
+        special_tokens: `bos_token` and the like, for templates that ask.
+        count: the most prompts to make.
+    """
     by_request = {case.request: case for case in sorted(cases, key=lambda case: case.id, reverse=True)}
     distinct = sorted(by_request.values(), key=lambda case: case.id)
     step = max(len(distinct) / max(count, 1), 1.0)
@@ -84,7 +114,13 @@ def probe_prompts(
 
 
 def reference(checkpoint: TextModel, prompts: Sequence[str], max_tokens: int) -> Reference:
-    """The checkpoint's template, ids of the golden texts and greedy answers."""
+    """What a file is compared with.
+
+    Args:
+        checkpoint: the checkpoint.
+        prompts: the probes, as rendered prompts.
+        max_tokens: the longest answer, in tokens.
+    """
     return Reference(
         template=checkpoint.chat_template,
         tokens=tuple(tuple(checkpoint.tokenize(text)) for text in golden_texts()),
@@ -94,7 +130,16 @@ def reference(checkpoint: TextModel, prompts: Sequence[str], max_tokens: int) ->
 
 
 def compare_files(known: Reference, file: TextModel, max_tokens: int) -> Parity:
-    """The same of a file, against the reference; answers are equal when their text is."""
+    """Compare a file with the reference.
+
+    Args:
+        known: the reference.
+        file: the exported file.
+        max_tokens: the longest answer, in tokens.
+
+    Returns:
+        The parity; answers are equal when their text is, apart from spaces around it.
+    """
     answers = [reply.text.strip() for reply in file.complete_text(known.prompts, max_tokens)]
     pairs = list(zip(known.prompts, (text.strip() for text in known.answers), answers, strict=True))
     differing = tuple((prompt, ours, theirs) for prompt, ours, theirs in pairs if ours != theirs)

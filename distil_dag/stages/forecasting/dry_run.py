@@ -1,7 +1,7 @@
-"""A stage rehearsed: its own code makes the prompts, and a model answers only the first of them.
+"""A dry run of a stage: its own code makes the prompts, and a model answers only the first of them.
 
-So the number and the length of all calls are those of the real run, and a probe of the first batches
-says what such calls take.
+So the number and the length of all calls are those of the real run. A probe of the first batches measures
+what such calls take.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class Call:
-    """One call: characters of its prompt and scored text, and how many no call before it shares."""
+    """The size of one call.
+
+    Attributes:
+        size: characters of its prompt and scored text.
+        fresh: how many of them it shares with no call before it.
+    """
 
     size: int
     fresh: int
@@ -35,7 +40,16 @@ class Call:
 
 @dataclass
 class PromptKind:
-    """Calls of one kind: those that were made, with what they took, and those that would follow."""
+    """Calls of one kind: those that were made, with what they took, and those that would follow.
+
+    Attributes:
+        made: calls that were made.
+        prompt_tokens: tokens of the prompt (and scored text) of each of them.
+        completion_tokens: tokens of the answer to each of them.
+        ahead: calls that were not made.
+        timed: those of the made calls that no cache answered.
+        seconds: how long these took.
+    """
 
     made: list[Call] = field(default_factory=list)
     prompt_tokens: list[int] = field(default_factory=list)
@@ -51,12 +65,20 @@ class PromptKind:
 
 
 class DryRun:
-    """A ChatModel that answers the first batches of each kind of call, and the others from memory.
+    """A ChatModel that passes on the first batches of each kind of call, and makes up the other replies.
 
-    A judge's later prompts get one of the marks, or of the scores, that the probe brought; any other
-    prompt gets an empty answer. `sent` counts the calls that were not answered by a cache: only they
-    tell the model's pace. Of a large batch only the beginning is asked if the model `splits`, which
-    one that replies by the company of a prompt does not.
+    A judge's later prompts get one of the marks, or of the scores, that the probe brought; any other prompt
+    gets an empty answer.
+
+    Args:
+        model: the model that answers the probe.
+        sent: counts the calls that no cache answered: only they tell the model's pace.
+        splits: whether only the beginning of a large batch is asked. It is not for a model whose replies
+            depend on the other prompts of their batch.
+
+    Attributes:
+        kinds: the calls by name of their kind.
+        seconds: time in which the model answered.
     """
 
     def __init__(self, model: ChatModel, sent: Callable[[], int], splits: bool = False) -> None:
@@ -70,9 +92,11 @@ class DryRun:
 
     @property
     def identity(self) -> str:
+        """Identity of the model that answers the probe."""
         return self._model.identity
 
     def generate(self, prompts: Sequence[Prompt], arrived: OnReply = unheeded) -> list[Reply]:
+        """See :meth:`ChatModel.generate`."""
         replies: list[Reply] = []
         while left := prompts[len(replies) :]:
             replies += self._generate(left[:_BATCH] if self._splits else left)
@@ -95,6 +119,7 @@ class DryRun:
         return replies
 
     def score(self, items: Sequence[tuple[Prompt, str]], arrived: OnScore = unheeded) -> list[Score]:
+        """See :meth:`ChatModel.score`."""
         scores: list[Score] = []
         while left := items[len(scores) :]:
             scores += self._score(left[:_BATCH] if self._splits else left)

@@ -1,11 +1,13 @@
 """From a dry run to a forecast: what all calls of a stage take, by what the probe of them took.
 
-Tokens are a ratio estimate: the dry run knows the length of every prompt in characters, the probe
-how many tokens a character makes and how long answers are. Time goes by the tokens that have to be
-computed, where a beginning that prompts of a batch share counts once, at the pace of the probe's
-whole batches; the stage's own work is timed in the dry_run. Ranges are bootstrap percentiles
-(B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13) over the probe's
-calls; that of the time allows for a pace that is not the probe's.
+Tokens are a ratio estimate: the dry run knows the length of every prompt in characters, the probe how many
+tokens a character makes and how long answers are.
+
+Time goes by the tokens that have to be computed, at the pace of the probe's whole batches; a beginning that
+prompts of a batch share counts once. The stage's own work is timed in the dry run.
+
+Ranges are bootstrap percentiles (B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993,
+chapter 13) over the probe's calls; that of the time allows for a pace that is not the probe's.
 """
 
 from __future__ import annotations
@@ -46,9 +48,12 @@ _REPEATS = frozenset({SEED_COPY, DUPLICATE, TEST_LEAK})
 
 @dataclass(frozen=True)
 class Need:
-    """How many calls of a kind a stage makes in the end, draw by draw, and what share of them passes.
+    """How many calls of a kind a stage makes in the end.
 
-    `groups` is the share of calls that share no beginning with one before them.
+    Attributes:
+        calls: their number, of shape (draws,).
+        passing: share of them whose result is kept, of shape (draws,).
+        groups: share of calls that share no beginning with one before them.
     """
 
     calls: Floats
@@ -66,10 +71,18 @@ def forecast(
     needs: Mapping[str, Need] | None = None,
     paces: Paces | None = None,
 ) -> Forecast:
-    """What the rehearsed stage takes in a run whose cache is empty.
+    """What a stage takes in a run whose cache is empty.
 
-    `needs` replaces the number of calls that were rehearsed, by kind. `paces` (seconds a computed token,
-    by kind) stand in where the cache has answered the probe, so that it has no pace.
+    Args:
+        stage: name of the stage.
+        dry_run: its dry run.
+        price: prices of the model.
+        own_seconds: time of the stage's own work; a number, or of shape (draws,).
+        probe: what the dry run has cost.
+        reused: whether the run itself finds the probe's replies in the cache.
+        needs: kind -> what replaces the number of calls in the dry run.
+        paces: kind -> seconds for each computed token, where the cache has answered the probe, so that it has
+            no pace.
     """
     random = np.random.default_rng(0)
     calls, prompts, answers, seconds = (np.zeros(_DRAWS) for _ in range(4))
@@ -104,7 +117,7 @@ def forecast(
 
 
 def pace_of(kind: PromptKind) -> float | None:
-    """Seconds a computed token takes in the probe's batches; None where the cache answered them."""
+    """Seconds for each computed token in the probe's batches; None where the cache answered them."""
     if not kind.timed:
         return None
     per_character, answer = _ratio(kind, np.arange(len(kind.made)))
@@ -118,8 +131,15 @@ def synthesis_need(
     """How often the teacher has to be asked for its share of the rows.
 
     The probe says how many of its first requests pass, and why others don't. One reason grows as the set
-    fills: a request that repeats a row. By how much, the dry run's rows show that need no model. Every
-    cell is asked until it is full, hard ones more often: by the mean of 1/p to the second order.
+    fills: a request that repeats a row. By how much, the dry run's rows show that need no model. Every cell
+    is asked until it is full, hard ones more often: by the mean of 1/p to the second order.
+
+    Args:
+        dry_run: the dry run of synthesis.
+        kind: name of the kind of call that asks for requests.
+        made: the rows of the dry run.
+        report: its report, with the cells.
+        spec: the settings of synthesis.
     """
     reasons = {row.id: row.reason for row in made.rejected}
     kept = [row.id for row in made.accepted]
@@ -155,7 +175,7 @@ def _shares(reasons: Sequence[str], random: np.random.Generator) -> tuple[Floats
 
 
 def _until(reasons: Sequence[str], wanted: int) -> Sequence[str]:
-    """The rows up to the one that fills the share of those who need no model."""
+    """The rows up to the one that fills the share of generators that need no model."""
     passed = 0
     for n, reason in enumerate(reasons, 1):
         passed += not reason
@@ -165,7 +185,7 @@ def _until(reasons: Sequence[str], wanted: int) -> Sequence[str]:
 
 
 def _left_for_the_teacher(made: Synthetic, report: SynthesisReport, spec: SynthesisSpec) -> dict[str, int]:
-    """Rows of each cell that others can't make, or leave to the teacher as its share."""
+    """Rows of each cell that the other generators can't make, or that are the teacher's share."""
     found = Counter(row.cell for row in made.accepted if not row.id.startswith(TEACHER))
     shares = {cell.cell: round((1 - spec.transplant_share) * cell.quota) for cell in report.cells}
     return {cell.cell: max(shares[cell.cell], cell.quota - found[cell.cell]) for cell in report.cells}

@@ -1,7 +1,7 @@
 """The rounds of a synthesis as they go on average: how often the teacher is asked, in how many groups.
 
-The prompts of a group share all but their last turn. Groups get smaller as cells fill, so that later
-calls have more to compute than the first ones.
+The prompts of a group share all but their last turn. Groups get smaller as cells fill, so that later calls
+have more to compute than the first ones.
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ from distil_dag.stages.synthesis.generator import group_size, wanted_attempts
 
 
 def expected_rounds(missing: Mapping[str, int], passing: float, spec: SynthesisSpec) -> tuple[int, int]:
-    """Calls and groups that fill cells which lack so many rows each, if a share `passing` of calls does."""
+    """Calls and groups that it takes to fill cells.
+
+    Args:
+        missing: cell -> rows that it lacks.
+        passing: share of calls whose result is kept.
+        spec: the settings of synthesis.
+
+    Returns:
+        The number of calls, and of groups.
+    """
     needs = {cell: float(rows) for cell, rows in missing.items()}
     made = dict.fromkeys(needs, 0.0)
     tried = dict.fromkeys(needs, 0)

@@ -14,19 +14,28 @@ from distil_dag.stages.statistics import area_interval, wilson
 _DRAWS = 1000
 _CONFIDENCE = 0.95
 _TAIL = (1 - _CONFIDENCE) / 2
-# Jeffreys' prior of the four shares: an interval that does not vanish where few labels all agree.
+# Jeffreys' prior of the four shares: the interval keeps a width where few labels all agree.
 _PRIOR = 0.5
 
 
 def agreement(verdicts: Sequence[Verdict], labels: Mapping[str, bool], seed: int = 0) -> dict[str, float]:
-    """Agreement of verdicts with labels, with 95 % intervals; empty without labels of both kinds.
+    """Agreement of verdicts with labels.
 
-    `labels` maps a trace id to whether its logged calls are right; a trace of several turns may
-    be labelled by the id of its row. A rejected verdict says wrong, and a relabelled one rejects the
-    logged calls. Unjudged traces are left out and counted. `agreement` and Cohen's `kappa` (1960;
-    interval: posterior of the two-by-two table) are of verdicts with labels; `precision` and `recall`
-    of finding wrong calls, `purity` is the share of right ones among those passed (Wilson); `auc`
-    takes the scores (Newcombe's score interval, as in the report).
+    A rejected verdict says that the logged calls are wrong, and so does a relabelled one. Unjudged traces are
+    left out and counted. Cohen's kappa (1960) has an interval from the posterior of the two-by-two table;
+    that of `auc` is Newcombe's score interval, those of all shares are Wilson's.
+
+    Args:
+        verdicts: the verdicts.
+        labels: trace id -> whether its logged calls are right. A trace of several turns may be labelled by
+            the id of its row.
+        seed: of the draws from the posterior.
+
+    Returns:
+        `n`, `wrong` and `unjudged` are numbers of traces. Each of the others also has its 95 % interval, as
+        `_low` and `_high`: `agreement` and `kappa` of verdicts with labels, `precision` and `recall` of
+        finding wrong calls, `purity` (the share of right ones among those that passed), and `auc` of the
+        scores. Empty without labels of both kinds.
     """
     known = [(v, labels.get(v.trace_id, labels.get(v.trace_id.split("#")[0]))) for v in verdicts]
     judged = [(v, right) for v, right in known if right is not None and v.outcome != "unjudged"]
@@ -62,9 +71,16 @@ def agreement(verdicts: Sequence[Verdict], labels: Mapping[str, bool], seed: int
 
 
 def consistency(first: Sequence[Judgement], again: Sequence[Judgement], min_score: float) -> dict[str, float]:
-    """Agreement of two judgements of the same calls: outcomes that are the same, and how scores move.
+    """Agreement of two judgements of the same calls.
 
-    A judgement without a score agrees with no other. Empty without any.
+    Args:
+        first: the judgements of some calls.
+        again: further judgements of the same calls, in the same order.
+        min_score: the score from which a judgement passes.
+
+    Returns:
+        `n`, the share of equal outcomes as `agreement` with its 95 % interval (`_low`, `_high`), and the
+        `mean_difference` of scores. A judgement without a score agrees with no other. Empty without any.
     """
     if not first:
         return {}

@@ -1,4 +1,4 @@
-"""Trusted examples that nobody learns from, on which a student finds out when it can be believed."""
+"""Trusted examples that nobody learns from, on which a student's confidence is calibrated."""
 
 from __future__ import annotations
 
@@ -28,17 +28,30 @@ def set_aside(
     earlier: Sequence[Example] = (),
     normaliser: Normaliser = ENGLISH,
 ) -> tuple[Judged, JudgeReport]:
-    """The same with `spec.set_aside` of its requests, 100 at most, as calibration cases, one a step.
+    """Take calibration cases out of what was judged, one for each step of a drawn request.
 
-    None where that would be fewer than 20. Drawn in proportion to tool and argument pattern, never the last
-    one of a pattern, and by chance: the judge's surest would be easier than what comes, and a threshold
-    found on them would promise too much. Calls where a placeholder of personal data stands for a number would
-    be wrong whatever a student knows, so they are not drawn. Requests of the context go before those of
-    seeds, which are surer and dearer; a wrong label among them makes the threshold promise too little. They
-    leave as the test does: with every row of the same request, and near copies with the same calls, so that
-    neither the teacher nor the trainer sees them. What an `earlier` round set aside stays so, and nothing is
-    drawn: its student may have learned from all other rows. Depends on the rows and `spec.seed`, not on the
-    order of the rows.
+    Requests are drawn in proportion to tool and argument pattern, never the last one of a pattern, and by
+    chance: those that the judge is surest of would be easier than what comes, and a threshold found on them
+    would promise too much. Requests of the context go before those of seeds, which are surer and dearer; a
+    wrong label among them makes the threshold promise too little.
+
+    Calls where a placeholder of personal data stands for a number would be wrong whatever a student knows, so
+    they are not drawn. Cases leave as the test does: with every row of the same request, and near copies with
+    the same calls, so that neither the teacher nor the trainer sees them.
+
+    Args:
+        judged: what judging left, in any order.
+        report: the report on it.
+        spec: the share of requests to set aside, and the seed. There are 100 at most, and none where the
+            share is fewer than 20.
+        toolset: the tools of the task.
+        similarity: of requests with the same calls, from which one is a near copy of the other (0 to 1).
+        earlier: what an earlier round set aside. It stays so, and nothing is drawn: that round's student may
+            have learned from all other rows.
+        normaliser: tells which requests are the same.
+
+    Returns:
+        The same without these rows but with calibration cases, and the report on that.
     """
     groups: dict[str, list[Example]] = defaultdict(list)
     for row in sorted([*judged.seeds, *judged.context], key=lambda row: row.id):

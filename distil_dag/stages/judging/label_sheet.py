@@ -1,4 +1,4 @@
-"""Rows for a person to label, so that a judge can be held against somebody."""
+"""Rows for a person to label, by which a judge is measured."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _ROWS = 60
 
 
 def label_sheet(traces: Sequence[Trace], verdicts: Sequence[Verdict]) -> bytes:
-    """JSON lines of at most 60 judged traces, with `right` left open: the form of `labels.jsonl`.
+    """A sample of judged traces as JSON lines, with `right` left open: the form of `labels.jsonl`.
 
-    Drawn evenly from all, since a sample drawn by the verdicts would tilt every share that is
-    measured on it; and without the judge's word, which would lean on whoever reads it.
+    At most 60 traces are drawn evenly from all: a sample drawn by the verdicts would bias every share that is
+    measured on it. The judge's verdict is left out, since it would influence whoever labels.
     """
     judged = {verdict.trace_id for verdict in verdicts if verdict.score is not None}
     rows = sorted((trace for trace in traces if trace.id in judged), key=lambda trace: trace.id)

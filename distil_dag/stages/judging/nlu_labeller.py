@@ -1,4 +1,4 @@
-"""The call that a request reads as, by the conventions of the trusted traces: a labeller without a model."""
+"""A labeller without a language model: the intent-slot model of the trusted traces labels requests."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ READER = "reader of the trusted traces"
 
 # Traces from which conventions can be learned.
 _FEWEST = 20
-# Probabilities from which a tool, and whether a word belongs to an argument, is read.
+# Probabilities from which a predicted tool, and a word's argument, counts as sure.
 _SURE_TOOL, _SURE_WORD = 0.8, 0.75
 
 
 class TrustedReader:
-    """Reads single calls whose values are words of the request; other requests it leaves unread."""
+    """Labels a request with a single call whose values are words of it; other requests have no label."""
 
     def __init__(self, trusted: Sequence[Example], toolset: Toolset) -> None:
         self._toolset = toolset
         self._labeller = IntentSlotModel(trusted) if len(trusted) >= _FEWEST else None
         self._vocabulary = ValueCatalogue.learn(trusted, toolset)
         said = self._vocabulary.is_grounded
-        # A value that no words show can't be read, nor can the call that may need it.
+        # A value that is not in the words can't be labelled, nor can the call that may need it.
         self._unreadable = {
             call.name for case in trusted for call in case.calls for name in call.arguments
             if not said(call.name, name)
         }  # fmt: skip
 
     def read(self, requests: Sequence[str]) -> list[tuple[ToolCall, ...] | None]:
-        """For each request the call that it surely reads as; None where it is not sure."""
+        """The calls that the intent-slot model predicts for each request; None where it is not sure."""
         if self._labeller is None:
             return [None for _ in requests]
         found: list[tuple[ToolCall, ...] | None] = []
@@ -53,6 +53,6 @@ class TrustedReader:
         return (self._toolset.canonical(ToolCall(name=tool, arguments=arguments)),)
 
     def _value(self, tool: str, name: str, words: str) -> Any:
-        """The value that the log gives to these words; the words themselves where it knows none."""
+        """The value that the log has for these words; the words themselves where it has none."""
         known = self._vocabulary.known_value(tool, name, words)
         return words if known is None else known

@@ -1,4 +1,4 @@
-"""A task's log, judged: the test leaves it, a judge parts the rest, and some of what passed is set aside."""
+"""A task's log, judged: the test is held out, the rest is judged, and calibration cases are set aside."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from distil_dag.stages.splitting.holdout import Holdout, alike, split_of
 
 @dataclass(frozen=True)
 class JudgedLog:
-    """The split of a log, what judging left of the part that may be learned from, and the report on it."""
+    """A log after judging.
+
+    Attributes:
+        split: the held-out test, and the part that may be learned from.
+        judged: what judging left of that part.
+        report: the report on it.
+    """
 
     split: Holdout
     judged: Judged
@@ -40,11 +46,11 @@ def judge_log(
         model: the judging model.
         committee: who may propose other calls for rejected traces.
         arbiter: who scores the proposals; the judge where there is none.
-        progress: hears of each judgement.
+        progress: called after each judgement.
         earlier: what the run that is continued set aside, which stays so.
 
     Returns:
-        The same for everyone who asks with equal models, whatever the order of the traces.
+        The same for equal models, whatever the order of the traces.
 
     Raises:
         ValueError: where the judge can't learn from the log, or the committee can't propose.

@@ -1,4 +1,4 @@
-"""Judging as pictures: where the verdicts went, and how their scores lie."""
+"""Plots of judging: outcomes of the verdicts and their scores."""
 
 from __future__ import annotations
 
@@ -32,7 +32,12 @@ def outcome_bars(report: JudgeReport) -> bytes:
 
 
 def score_histogram(bins: Sequence[int], min_score: float) -> bytes:
-    """PNG of the number of verdicts by score, in equal bins from 0 to 1, with the threshold marked."""
+    """PNG of the number of verdicts by score, with the threshold marked.
+
+    Args:
+        bins: number of verdicts in equal bins from 0 to 1.
+        min_score: the threshold.
+    """
     width = 1 / max(1, len(bins))
     middles = [(n + 0.5) * width for n in range(len(bins))]
     figure, axes = _axes(2.6)

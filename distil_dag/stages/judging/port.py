@@ -1,4 +1,4 @@
-"""What a judge is: something that says how far calls fit a request, and why."""
+"""The port of a judge: something that says how far calls fit a request, and why."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from distil_dag.stages.prompting.prompt_files import PromptName
 
 @dataclass(frozen=True)
 class Judgement:
-    """A score from 0 to 1, or None with the reason why there is none."""
+    """What a judge says about the calls of one trace.
+
+    Attributes:
+        score: from 0 (wrong) to 1 (right); None where there is none.
+        reason: a short category, which reports count; without a score, why there is none.
+        explanation: the reason as a sentence for a person.
+        details: further figures by name.
+    """
 
     score: float | None
     reason: str
@@ -26,15 +33,15 @@ OnJudgement = Callable[[Judgement], None]
 
 
 def ignore(judgement: Judgement) -> None:
-    """A OnJudgement that does nothing."""
+    """An OnJudgement that does nothing."""
 
 
 class Judge(Protocol):
-    """Scores calls for the requests of traces, in the order of the items."""
+    """A method that scores the calls of traces."""
 
     @property
     def identity(self) -> str:
-        """The model and the version of the method: what verdicts and lineage record."""
+        """The model and the version of the method, which verdicts and lineage record."""
         ...
 
     @property
@@ -44,8 +51,22 @@ class Judge(Protocol):
 
     def assess(
         self, items: Sequence[tuple[Trace, Calls]], on_result: OnJudgement = ignore
-    ) -> list[Judgement]: ...
+    ) -> list[Judgement]:
+        """Score calls.
+
+        Args:
+            items: traces with the calls to judge, which need not be the logged ones.
+            on_result: called once for each judgement.
+
+        Returns:
+            The judgements, in the order of the items.
+        """
+        ...
 
     def again(self) -> tuple[Judge, str]:
-        """The same judge put to the question in another way, and which way that is."""
+        """The same judge asking in another way, for a measurement of its consistency.
+
+        Returns:
+            That judge, and in words how it asks.
+        """
         ...

@@ -1,4 +1,4 @@
-"""A trace as plain values: what judges, the committee and the sheet of labels show of it."""
+"""A trace as plain values, as judges, the committee and the label sheet show it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from distil_dag.core.tool_call import ToolCall
 
 
 def conversation(trace: Trace) -> list[dict[str, object]]:
-    """The turns of a trace in order, the calls in them included."""
+    """The turns of a trace in order, with the calls in them."""
     return [_turn(message) for message in trace.messages]
 
 
 def answer(trace: Trace, calls: Sequence[ToolCall]) -> dict[str, object]:
-    """The calls that answer a trace; with the agent's words where it made none."""
+    """The calls that answer a trace; without calls, the agent's words."""
     return {"calls": [_call(call) for call in calls]} | ({} if calls else {"text": trace.text})
 
 

@@ -43,7 +43,13 @@ _SCHEMA = {
 
 
 class Marks(BaseModel):
-    """What the judging model must answer."""
+    """What the judging model must answer.
+
+    Attributes:
+        rationale: one sentence that names the decisive words.
+        inference_clarity: how far the words determine a call, from 1 to 5.
+        inference_coherence: how far the call follows from the words, from 1 to 5.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -58,9 +64,10 @@ class Marks(BaseModel):
 
 
 class RubricJudge:
-    """Asks a model for the two marks of each exchange; what it can't read stays without a score.
+    """A judge that asks a model for two marks of each exchange (LLM as a judge, Zheng et al. 2023).
 
-    No exchange is in another's prompt, so what one says can change no other's marks.
+    An answer that can't be read stays without a score. No exchange is in another's prompt, so what one says
+    can change no other's marks.
     """
 
     prompts: tuple[PromptName, ...] = ("rubric_judge",)
@@ -73,7 +80,7 @@ class RubricJudge:
     def assess(
         self, items: Sequence[tuple[Trace, Calls]], on_result: OnJudgement = ignore
     ) -> list[Judgement]:
-        """A judgement an item."""
+        """One judgement for each item; see :meth:`Judge.assess`."""
         found: dict[int, Judgement] = {}
 
         def arrived(place: int, reply: Reply) -> None:
@@ -90,7 +97,7 @@ class RubricJudge:
 
 
 def rubric_prompt(toolset: Toolset, trace: Trace, calls: Calls) -> Prompt:
-    """What the judge asks about one exchange."""
+    """The prompt by which the judge asks about one exchange."""
     exchange = {"conversation": conversation(trace), "answer": answer(trace, calls)}
     text = render(
         "rubric_judge",
@@ -106,7 +113,7 @@ def rubric_prompt(toolset: Toolset, trace: Trace, calls: Calls) -> Prompt:
 
 
 def read_marks(reply: Reply) -> Judgement:
-    """The judgement in a reply; one without a score where it is not exactly what was asked for."""
+    """The judgement in a reply; one without a score where the reply is not exactly what was asked for."""
     if reply.finish == "error":
         return Judgement(None, "the judge did not answer", reply.error[:300])
     text = _FENCED.sub(r"\1", reply.text)

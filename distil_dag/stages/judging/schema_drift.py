@@ -1,8 +1,8 @@
-"""Tools and arguments that were renamed: calls of an older schema, read under the names of today's.
+"""Tools and arguments that were renamed: calls of an older schema, read under the current names.
 
-A log is older than its schema. Calls with names that the tools no longer have are not wrong, only dated:
-what users asked for with them says which tool they were, and what the words of their values are to a
-reader of today's calls says which argument.
+A log can be older than its schema. Calls with names that the tools no longer have are not wrong, only dated.
+The requests that such calls answer tell which tool the name stood for. The words of their values tell which
+argument: an intent-slot model, trained on valid calls, labels them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from distil_dag.core.toolset import Toolset
 from distil_dag.stages.nlu.intent_slots import OUTSIDE, IntentSlotModel
 from distil_dag.stages.nlu.spans import contains, locate
 
-# A name is taken for another when so many calls speak of it, and this share of them for the same one.
+# A name is replaced when at least so many calls vote on it, and this share of them for the same other name.
 _FEWEST = 2
 _SURE = 0.6
-# The probability from which a request reads as a tool.
+# The probability from which the intent-slot model's tool for a request counts.
 _READ = 0.5
-# Traces of today's schema from which its use can be read.
+# Traces of the current schema from which its use can be learned.
 _TO_LEARN_FROM = 20
 
 
@@ -43,10 +43,13 @@ class _Names:
 
 
 def undo_renames(traces: Sequence[Trace], toolset: Toolset) -> tuple[list[Trace], list[Rename]]:
-    """The traces in their order, with old names replaced where the log is sure, and what was replaced.
+    """Replace names of an older schema where the log is sure which name they stand for.
 
-    A trace changes only when all its calls are valid under the tools afterwards; it then has no
-    problems. All others stay as they were. Needs twenty traces that are valid as they are.
+    A trace changes only when all its calls are valid under the tools afterwards; it then has no problems. All
+    others stay as they were. At least twenty traces must be valid as they are, otherwise nothing changes.
+
+    Returns:
+        The traces in their order, and what was replaced.
     """
     valid = [trace for trace in traces if not trace.problems and not _unknown(trace, toolset)]
     old = [trace for trace in traces if _unknown(trace, toolset)]
@@ -82,12 +85,12 @@ def _unknown(trace: Trace, toolset: Toolset) -> bool:
 
 
 def _tool_votes(old: Sequence[Trace], toolset: Toolset, labeller: IntentSlotModel) -> dict[str, Counter[str]]:
-    """Unknown tool -> tools that its requests read as; calls beside others say too little."""
+    """Unknown tool -> tools that the model predicts for its requests; parallel calls say too little."""
     alone = [trace for trace in old if len(trace.calls) == 1 and trace.calls[0].name not in toolset]
     votes: dict[str, Counter[str]] = defaultdict(Counter)
     for trace, chances in zip(alone, labeller.read_tools([t.request for t in alone]), strict=True):
         likeliest = max(sorted(chances), key=lambda name: chances[name], default=OUTSIDE)
-        # Another agent's requests read as nothing in particular.
+        # The model is sure of no tool for another agent's requests.
         sure = chances.get(likeliest, 0.0) >= _READ
         votes[trace.calls[0].name][likeliest if sure else OUTSIDE] += 1
     return votes
@@ -96,7 +99,7 @@ def _tool_votes(old: Sequence[Trace], toolset: Toolset, labeller: IntentSlotMode
 def _argument_votes(
     old: Sequence[Trace], toolset: Toolset, labeller: IntentSlotModel, tools: Mapping[str, str]
 ) -> dict[tuple[str, str], Counter[str]]:
-    """(Tool, unknown argument) -> arguments that the words of its values read as.
+    """(Tool, unknown argument) -> arguments that the model labels the words of its values with.
 
     Where too few calls of the tool have it, those of all tools vote.
     """
@@ -116,7 +119,7 @@ def _argument_votes(
 
 
 def _read_as(labeller: IntentSlotModel, tool: str, value: Any, request: str) -> str:
-    """The argument that a value's words are to the reader; OUTSIDE where they are none, or not said."""
+    """The argument that the model labels a value's words with; OUTSIDE for none, or words not said."""
     spans = locate(value, request)
     chances: Counter[str] = Counter()
     for _, word, read in labeller.read_arguments(tool, request):
@@ -146,7 +149,7 @@ def _under(names: _Names, trace: Trace, toolset: Toolset) -> Trace | None:
 
 
 def _pairs(trace: Trace, names: _Names) -> Iterator[Any]:
-    """What was renamed in a trace: tools by name, arguments with today's name of their tool."""
+    """What was renamed in a trace: tools by name, arguments with the current name of their tool."""
     for call in trace.calls:
         name = names.tools.get(call.name, call.name)
         if name != call.name:

@@ -1,4 +1,4 @@
-"""Many prompts to one model, each reply heard once."""
+"""Many prompts to one model, each reply reported once."""
 
 from __future__ import annotations
 
@@ -6,14 +6,24 @@ from collections.abc import Sequence
 
 from distil_dag.stages.ports import ChatModel, OnReply, Prompt, Reply
 
-# Prompts handed over at once. A model that can't be heard from before a batch is whole repeats at
-# most this much after it was killed; one that can keeps each reply, and a smaller batch would only
-# make its server wait for the last reply of each.
+# Prompts handed over at once. A model that reports no reply before its batch is whole repeats at most this
+# much after it was killed. One that does keeps each reply, and a smaller batch would only make its server
+# wait for the last reply of each.
 BATCH = 256
 
 
 def ask_all(model: ChatModel, prompts: Sequence[Prompt], heard: OnReply) -> list[Reply]:
-    """The replies, in order; `heard` gets each with its place, as soon as the model tells of it."""
+    """Ask a model in batches.
+
+    Args:
+        model: the model.
+        prompts: the prompts.
+        heard: called once with each place and its reply, as soon as the model reports it, and at the end of
+            the batch for a model that reports none before.
+
+    Returns:
+        The replies, in the order of the prompts.
+    """
     replies: list[Reply] = []
     for start in range(0, len(prompts), BATCH):
         waiting = set(range(start, min(start + BATCH, len(prompts))))

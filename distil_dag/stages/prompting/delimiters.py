@@ -1,8 +1,9 @@
-"""Text of a log inside a prompt: kept apart as data, whatever it says.
+"""Text of a log inside a prompt, kept apart as data, whatever it says.
 
-Two forms. A *fence* is JSON between two lines that nobody who wrote the text could know, for models
-that follow instructions. A *single line* without control tokens is for few-shot layouts, where the
-turn or the line is the fence: small models imitate the layout and would lose it in JSON.
+Spotlighting by delimiters (Hines et al. 2024, arXiv:2403.14720), in two forms. For models that follow
+instructions, JSON stands between two lines of delimiters that nobody who wrote the text could know. For
+few-shot layouts, the text is a single line without control tokens, and the turn or the line delimits it:
+small models imitate the layout and would lose it in JSON.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from distil_dag.core.control_tokens import escape_in_json, neutralise
 
 LONGEST = 20_000
-"""Characters of JSON in one fence; longer strings are cut, and say so."""
+"""Characters of JSON between two delimiters; longer strings are cut, and say so."""
 
 _MARK = "data-"
 _MARK_DIGITS = 24
@@ -24,7 +25,12 @@ _SHORTEST_CUT = 32
 
 @dataclass(frozen=True)
 class Fence:
-    """Data and the line that stands before and behind it."""
+    """Data between two delimiters.
+
+    Attributes:
+        mark: the line that stands before and behind the data.
+        data: one line of JSON.
+    """
 
     mark: str
     data: str
@@ -34,10 +40,13 @@ class Fence:
 
 
 def delimited(value: Any) -> Fence:
-    """The value as one line of ASCII JSON that spells no control token, in a fence.
+    """The value as one line of ASCII JSON that spells no control token, between delimiters.
 
-    The mark is a hash of the data: whoever writes a text can't know the hash of the whole, the text
-    itself included, so no text can close its own fence. Equal data have equal fences.
+    The delimiter is a hash of the data. Whoever writes a text can't know the hash of the whole, the text
+    itself included, so no text can close its own delimiters. Equal data have equal delimiters.
+
+    Args:
+        value: JSON values; longer ones than :data:`LONGEST` are cut.
     """
     data = _json(value)
     return Fence(f"{_MARK}{hashlib.sha256(data.encode()).hexdigest()[:_MARK_DIGITS]}", data)

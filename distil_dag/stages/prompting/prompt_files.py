@@ -1,7 +1,7 @@
 """What models are asked: each prompt is a file of `prompts/`, and its hash names its version.
 
-The rendered text is part of every call's key in the cache, so a changed file asks anew; the hashes
-stand in the code version of the assets that use it, in their metadata and in the lineage.
+The rendered text is part of every call's key in the cache, so a changed file asks anew. The hashes stand in
+the code version of the assets that use it, in their metadata and in the lineage.
 """
 
 from __future__ import annotations
@@ -25,17 +25,34 @@ _DIGITS = 12
 
 
 def render(name: PromptName, /, **values: Any) -> str:
-    """The prompt with its values in place; a value that is missing is an error, not a gap."""
+    """The prompt with its values in place.
+
+    Args:
+        name: the prompt.
+        **values: a value for each name in its template.
+
+    Raises:
+        jinja2.UndefinedError: for a value that is missing.
+    """
     return str(_template(name).render(**values))
 
 
 def digests(*names: PromptName) -> dict[str, str]:
-    """Name -> the first hex digits of the sha256 of the prompt's file, by name."""
+    """The versions of prompts.
+
+    Returns:
+        Prompt -> the first 12 hex digits of the sha256 of its file, sorted by name.
+    """
     return {name: hashlib.sha256(_source(name).encode()).hexdigest()[:_DIGITS] for name in sorted(names)}
 
 
 def code_version(version: str, *names: PromptName) -> str:
-    """The code version of an asset whose code has this version and asks by these prompts."""
+    """The code version of an asset that asks by prompts.
+
+    Args:
+        version: the version of the asset's code.
+        *names: the prompts.
+    """
     both = hashlib.sha256(repr(digests(*names)).encode()).hexdigest()
     return f"{version}+prompts.{both[:_DIGITS]}"
 

@@ -9,14 +9,14 @@ from distil_dag.core.tool_call import CLOSE_TAG, NO_CALL_TEXT, OPEN_TAG
 from distil_dag.core.toolset import Tool, Toolset
 from distil_dag.stages.prompting.prompt_files import render
 
-# An enumeration longer than this is cut: what it lists is no longer a hint but a burden.
+# A longer enumeration is cut: its first values are a hint, the others a burden.
 _LISTED = 12
 
 
 def instructions(toolset: Toolset, description: str) -> str:
-    """A system prompt: the task's description, one line a tool, and the form of an answer.
+    """A system prompt: the task's description, one line for each tool, and the form of an answer.
 
-    About a quarter of the tokens that the same tools take as JSON Schema.
+    It takes about a quarter of the tokens that the same tools take as JSON Schema.
     """
     lines = "\n".join(signature(tool) for tool in toolset.tools)
     return render(
@@ -30,7 +30,7 @@ def instructions(toolset: Toolset, description: str) -> str:
 
 
 def signature(tool: Tool) -> str:
-    """`light_on(room?: string, level: integer): what it does`, on one line."""
+    """One line such as `light_on(room?: string, level: integer): what it does`."""
     arguments = ", ".join(
         f"{name}{'' if name in tool.required else '?'}: {_kind(schema)}"
         for name, schema in tool.properties.items()

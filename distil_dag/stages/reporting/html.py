@@ -1,7 +1,7 @@
 """The evaluation as one HTML file that needs nothing else: styles and plots inside, no script.
 
-Requests and answers are untrusted: everything is escaped by the template engine, and a content
-policy forbids scripts and requests to anywhere.
+Requests and answers are untrusted: the template engine escapes everything, and a content security policy
+forbids scripts and requests to anywhere.
 """
 
 from __future__ import annotations
@@ -30,14 +30,24 @@ _LONGEST = 400
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a call as it is shown; `marked` where the two sides differ."""
+    """A piece of a call as it is shown.
+
+    Attributes:
+        text: the piece.
+        marked: whether the two sides differ in it.
+    """
 
     text: str
     marked: bool = False
 
 
 def report_html(report: EvalReport, title: str) -> str:
-    """The whole page."""
+    """The evaluation as an HTML page.
+
+    Args:
+        report: the evaluation.
+        title: title of the page.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("distil_dag.stages.reporting", "templates"),
         autoescape=True,
@@ -78,7 +88,15 @@ def report_html(report: EvalReport, title: str) -> str:
 
 
 def call_parts(calls: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]) -> list[list[Part]]:
-    """Calls as `name(argument=value, …)`, marked where no call of the other side agrees."""
+    """Calls as `name(argument=value, …)`, in pieces.
+
+    Args:
+        calls: calls of one side, each with `name` and `arguments`.
+        others: calls of the other side; pieces that agree with none of them are marked.
+
+    Returns:
+        The pieces of each call.
+    """
     shown = []
     for call in calls:
         rivals = [other["arguments"] for other in others if other["name"] == call["name"]]

@@ -40,7 +40,11 @@ def verdict(report: EvalReport) -> str:
 
 
 def helped(report: EvalReport) -> str:
-    """Whether training on has helped, with what the cells that it aimed at say; empty for a first round."""
+    """Whether continuing the training has helped, in words, with the scores of the cells that it aimed at.
+
+    Returns:
+        Empty for a first round.
+    """
     if not report.continues:
         return ""
     found = report.against(report.student, PARENT)
@@ -67,7 +71,10 @@ def helped(report: EvalReport) -> str:
 
 
 def report_markdown(report: EvalReport) -> str:
-    """Verdict, candidates, differences, runtimes, cells, leakage, conventions: for Dagster, model cards."""
+    """The evaluation in Markdown, for Dagster and model cards.
+
+    It holds the verdict, candidates, differences, runtimes, cells, confidence, leakage and conventions.
+    """
     lines = [
         f"**{_plain(verdict(report))}**",
         *(["", f"**{_plain(helped(report))}**"] if report.continues else []),
@@ -100,22 +107,22 @@ def report_markdown(report: EvalReport) -> str:
 
 
 def share(estimate: Estimate) -> str:
-    """A share in per cent: `91.0 %`."""
+    """A share in per cent, such as `91.0 %`."""
     return f"{100 * estimate.value:.1f} %"
 
 
 def interval(estimate: Estimate) -> str:
-    """An interval in per cent: `86.2 to 94.3 %`."""
+    """An interval in per cent, such as `86.2 to 94.3 %`."""
     return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f} %"
 
 
 def points(value: float) -> str:
-    """A difference in percentage points, with its sign: `+12.5`."""
+    """A difference of shares in percentage points with its sign, such as `+12.5`."""
     return f"{100 * value:+.1f}"
 
 
 def p_value(value: float) -> str:
-    """`0.031`, or `< 0.001`."""
+    """A p-value, such as `0.031` or `< 0.001`."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
@@ -242,7 +249,7 @@ def _cells(found: CellsReport) -> list[str]:
 
 
 def weakness(found: CellsReport) -> str:
-    """How many cells are weak, and by what they are called so."""
+    """How many cells are weak, and by which rows they are called so."""
     if found.error is None:
         return "No rows were set aside, so no cell can be called weak without spending the test."
     return (

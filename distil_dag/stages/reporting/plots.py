@@ -24,12 +24,25 @@ _LINE = "#e5e7eb"
 
 
 def colour(name: str, student: str) -> str:
-    """The colour of a candidate: the student that ships stands out, its other forms are near it."""
+    """The colour of a candidate: the student that ships stands out, its other forms are near it.
+
+    Args:
+        name: name of the candidate.
+        student: name of the candidate that ships.
+
+    Returns:
+        A hexadecimal RGB colour.
+    """
     return _SHIPS if name == student else _STUDENT if name.startswith("student") else _OTHER
 
 
 def exact_match(report: EvalReport, scale: float = 1.0) -> bytes:
-    """Exact match of every candidate with its interval."""
+    """PNG of every candidate's exact match with its interval.
+
+    Args:
+        report: the evaluation.
+        scale: factor of the picture's size.
+    """
     rows = [(c.name, c.metrics[EXACT], colour(c.name, report.student)) for c in report.candidates]
     figure, axes = _canvas(len(rows), scale)
     _bars(axes, rows)
@@ -38,7 +51,12 @@ def exact_match(report: EvalReport, scale: float = 1.0) -> bytes:
 
 
 def per_tool(report: EvalReport, scale: float = 1.0) -> bytes:
-    """Exact match of the student that ships, by tool, with the number of cases."""
+    """PNG of the exact match of the student that ships by tool, with the number of cases.
+
+    Args:
+        report: the evaluation.
+        scale: factor of the picture's size.
+    """
     tools = report.candidate(report.student).per_tool
     rows = [
         (f"{_short(tool)}  (n={numbers['n']})", _estimate(numbers), _SHIPS)
@@ -52,7 +70,14 @@ def per_tool(report: EvalReport, scale: float = 1.0) -> bytes:
 
 
 def differences(report: EvalReport, scale: float = 1.0) -> bytes:
-    """Paired differences, student minus the other; the grey band is too small for this test to show."""
+    """PNG of paired differences, student minus the other.
+
+    Differences within the grey band are too small for this test to show.
+
+    Args:
+        report: the evaluation.
+        scale: factor of the picture's size.
+    """
     rows = [comparison for comparison in report.comparisons if comparison.n]
     figure, axes = _canvas(len(rows), scale)
     for place, row in enumerate(rows):
@@ -83,7 +108,12 @@ def differences(report: EvalReport, scale: float = 1.0) -> bytes:
 
 
 def coverage(report: ConfidenceReport, scale: float = 1.0) -> bytes:
-    """Exact match of the most probable answers against their share, with its interval."""
+    """PNG of the exact match of the most probable answers against their share, with its interval.
+
+    Args:
+        report: what the answers' probabilities tell.
+        scale: factor of the picture's size.
+    """
     figure, axes = _canvas(5, scale)
     shares = [point.coverage for point in report.curve]
     exact = [point.exact for point in report.curve]

@@ -1,8 +1,8 @@
 """The test leaves the log before anything else happens to it.
 
-Requests that say the same (see :class:`distil_dag.core.normalise.Normaliser`) leave as one
-group, so that no copy of a test request stays behind for the judge, the teacher or the trainer.
-Where an agent takes several steps for a request, each is a case of its own in that group.
+Requests that say the same (see :class:`distil_dag.core.normalise.Normaliser`) leave as one group, so that no
+copy of a test request stays behind for the judge, the teacher or the trainer. Where an agent takes several
+steps for a request, each is a case of its own in that group.
 """
 
 from __future__ import annotations
@@ -28,31 +28,50 @@ from distil_dag.stages.splitting.stratified import pattern, proportional_shares
 NEAR_COPY = 0.95
 # The parts of a split.
 TEST, REST = "test", "rest"
-# However small the log, this much of it at most becomes the test.
+# At most this share of the log becomes the test, however small the log is.
 LARGEST_SHARE = 0.2
 
 
 @dataclass(frozen=True)
 class Holdout:
-    """The frozen test and the traces that may be learned from."""
+    """A log in two parts.
+
+    Attributes:
+        test: the frozen test.
+        rest: the traces that may be learned from.
+    """
 
     test: list[HeldOut]
     rest: list[Trace]
 
 
 def alike(task: Task) -> float:
-    """The similarity from which a task takes two requests with the same calls for one."""
+    """The similarity (0 to 1) from which a task takes two requests with the same calls for one."""
     return min(NEAR_COPY, task.settings.gates.leak_similarity)
 
 
 def split_rows(split: Holdout, traces: Sequence[Trace]) -> list[dict[str, str]]:
-    """A row for each trace of the log: its `id`, and its `part`: `rest`, or `test` with the test's copies."""
+    """A split as rows of a table.
+
+    Args:
+        split: the split.
+        traces: the log that it is a split of.
+
+    Returns:
+        A row for each trace: its `id`, and its `part`, which is `rest`, or `test` for test cases and their
+        copies.
+    """
     staying = {trace.id for trace in split.rest}
     return [{"id": trace.id, "part": REST if trace.id in staying else TEST} for trace in traces]
 
 
 def remaining(traces: Sequence[Trace], rows: Sequence[Mapping[str, str]]) -> list[Trace]:
-    """The traces that may be learned from, by the rows of :func:`split_rows`."""
+    """The traces that may be learned from.
+
+    Args:
+        traces: the log.
+        rows: its split, as :func:`split_rows` made them.
+    """
     staying = {row["id"] for row in rows if row["part"] == REST}
     return [trace for trace in traces if trace.id in staying]
 
@@ -74,14 +93,26 @@ def hold_out(
 ) -> tuple[Holdout, HoldoutReport]:
     """Split a log into a test and the rest, which holds no copy and no near copy of the test.
 
-    With a `frozen` test its cases are the test, with what is known of their `labels`, and rows of the log
-    that match one leave; what production answered is looked up there for cases that do not know it.
-    Without, `spec.size` requests of the log become it, by whole groups of equal requests, in
-    proportion to tool and argument pattern, and never more than a fifth of the groups or rows;
-    traces with problems can't be test cases, nor those where a placeholder of personal data stands for a
-    number, which no student can say. Each step of a group gives one case at most, with the calls logged most
-    often for it. A near copy (see :func:`find_leaks`) has the same calls, which may differ in defaults.
-    Depends on the rows and the seed, not on the order of the rows.
+    A given test keeps its cases, and rows of the log that repeat one leave. Otherwise whole groups of equal
+    requests become the test, in proportion to tool and argument pattern, and never more than a fifth of the
+    groups or rows. Each step of a group gives one case at most, with the calls logged most often for it.
+
+    Traces with problems can't be test cases. Nor can those in which a placeholder of personal data stands for
+    a number, which no student can say. A near copy (see :func:`find_leaks`) has the same calls in canonical
+    form, so they may differ in defaults.
+
+    Args:
+        traces: the log; the split depends on its rows and the seed, not on their order.
+        frozen: the cases of a given test. What production answered is looked up in the log for cases that do
+            not know it.
+        spec: the wanted number of requests, and the seed.
+        toolset: the tools of the task.
+        similarity: of requests with the same calls, from which one is a near copy of the other (0 to 1).
+        labels: what is known of a given test's labels, for the report.
+        normaliser: tells which requests are the same.
+
+    Returns:
+        The split, and the report on it.
     """
     groups: dict[str, list[Trace]] = defaultdict(list)
     for trace in sorted(traces, key=lambda trace: trace.id):

@@ -1,4 +1,4 @@
-"""Samples that keep the rare: cells of tool × argument pattern, filled evenly."""
+"""Stratified samples that keep rare cells: strata are tool and argument pattern."""
 
 from __future__ import annotations
 
@@ -16,18 +16,26 @@ CellType = TypeVar("CellType", bound=Hashable)
 
 
 def pattern(calls: Iterable[ToolCall]) -> str:
-    """The cell of an answer: its tools with the names of their arguments, values left out.
+    """The cell of an answer: its tools with the names of their arguments, without values.
 
-    `light_on(area, name)`; parallel calls are joined by ` + `; without calls, `no call`.
+    Returns:
+        Text such as `light_on(area, name)`. Parallel calls are joined by ` + `; without calls, `no call`.
     """
     return " + ".join(sorted(f"{c.name}({', '.join(sorted(c.arguments))})" for c in calls)) or NO_CALL
 
 
 def fair_shares(sizes: Mapping[CellType, int], total: int, exponent: float = 0.0) -> dict[CellType, int]:
-    """How many of `total` each cell gives: in proportion to its size to the power of `exponent`.
+    """How many rows each cell gives, in proportion to its size to a power.
 
-    That is the same of all cells by 0, and by 0.5 the root of their sizes. What a small cell does not have
-    goes to the larger ones; ties go to the smaller name. Sizes are 1 at least, `exponent` is from 0 to 1.
+    What a small cell does not have goes to the larger ones. Ties go to the smaller name.
+
+    Args:
+        sizes: cell -> its number of rows, 1 at least.
+        total: rows wanted of all cells together.
+        exponent: from 0 (the same of all cells) over 0.5 (in proportion to the root of their sizes) to 1.
+
+    Returns:
+        Cell -> rows; in sum `total`, or all rows if there are fewer.
     """
     left = min(total, sum(sizes.values()))
     shares: dict[CellType, int] = {}
@@ -43,7 +51,15 @@ def fair_shares(sizes: Mapping[CellType, int], total: int, exponent: float = 0.0
 
 
 def proportional_shares(sizes: Mapping[CellType, int], total: int) -> dict[CellType, int]:
-    """How many of `total` each cell gives, as large as its share of all rows (largest remainder)."""
+    """How many rows each cell gives, as large as its share of all rows (largest remainder method).
+
+    Args:
+        sizes: cell -> its number of rows.
+        total: rows wanted of all cells together.
+
+    Returns:
+        Cell -> rows; in sum `total`, or all rows if there are fewer.
+    """
     rows = sum(sizes.values())
     total = min(total, rows)
     exact = {cell: total * size / rows for cell, size in sizes.items() if rows}
@@ -55,7 +71,17 @@ def proportional_shares(sizes: Mapping[CellType, int], total: int) -> dict[CellT
 
 
 def stratified(cases: Sequence[CaseType], size: int, seed: int = 0, exponent: float = 0.0) -> list[CaseType]:
-    """At most `size` cases, the shares of cells by `fair_shares`; by id, whatever the order of `cases`."""
+    """A sample of cases over the cells of :func:`pattern`.
+
+    Args:
+        cases: what to draw from, in any order.
+        size: the most cases to draw.
+        seed: of the draw within a cell.
+        exponent: as for :func:`fair_shares`.
+
+    Returns:
+        The sample, sorted by id.
+    """
     cells: dict[str, list[CaseType]] = defaultdict(list)
     for case in sorted(cases, key=lambda case: case.id):
         cells[pattern(case.calls)].append(case)

@@ -1,8 +1,7 @@
 """What the student reads and what it says: one rendering for training, evaluation and serving.
 
-The tools are frozen with the run, so the student learns them by heart (*closed book*): its prompt
-holds the conversation and nothing else. The template travels in the tokenizer, the GGUF file and
-the Modelfile.
+The tools are frozen with the run, so the student learns them by heart (*closed book*): its prompt holds the
+conversation and nothing else. The template travels in the tokenizer, the GGUF file and the Modelfile.
 """
 
 from __future__ import annotations
@@ -70,8 +69,14 @@ def template_for(
 ) -> str:
     """The chat template that a student is trained and served with.
 
-    ChatML with tools left out, or in; a base model whose vocabulary lacks `<|im_start|>` keeps its own
-    template. Raises ValueError when it has none either.
+    Args:
+        base_template: the template of the base model; None where it has none.
+        vocabulary_has_chatml: whether `<|im_start|>` is one token of its vocabulary. If not, the base model
+            keeps its own template.
+        tools_in_prompt: whether ChatML has the tools in a system turn.
+
+    Raises:
+        ValueError: for a base model with neither ChatML nor a template.
     """
     if vocabulary_has_chatml:
         return OPEN_BOOK_TEMPLATE if tools_in_prompt else CLOSED_BOOK_TEMPLATE
@@ -84,9 +89,9 @@ def template_for(
 
 
 def student_messages(case: Case, system_prompt: str = "") -> tuple[Message, ...]:
-    """The conversation as the student sees it: the task's system prompt, not production's.
+    """The conversation as the student sees it: with the task's system prompt, not production's.
 
-    The history of a longer conversation stays; the prompt that taught the old agent its tools goes.
+    The history of a longer conversation stays. The prompt that taught the old agent its tools goes.
     """
     turns = tuple(message for message in case.messages if message.role != "system")
     return (Message(role="system", content=system_prompt), *turns) if system_prompt else turns
@@ -100,10 +105,18 @@ def render_prompt(
 ) -> str:
     """The prompt up to where the assistant begins to speak.
 
-    It equals the tokenizer's `apply_chat_template(..., add_generation_prompt=True)` on plain text;
-    what spells a control token in a message is neutralised first, so tokenize the result with control
-    tokens read. `special_tokens` gives `bos_token` and the like to templates of base models that ask.
-    Raises ValueError when the template refuses the conversation.
+    It equals the tokenizer's `apply_chat_template(..., add_generation_prompt=True)` on plain text. What
+    spells a control token in a message is neutralised first, so tokenize the result with control tokens
+    enabled.
+
+    Args:
+        template: a chat template in Jinja.
+        messages: the conversation.
+        tools: OpenAI function definitions, for templates that render them.
+        special_tokens: `bos_token` and the like, for templates of base models that ask.
+
+    Raises:
+        ValueError: when the template refuses the conversation.
     """
     turns = [_plain_turn(message) for message in messages]
     try:
@@ -117,7 +130,7 @@ def render_prompt(
 
 
 def completion(case: Case, toolset: Toolset) -> str:
-    """What the student should say for a case; the turn ends with the tokenizer's end token."""
+    """What the student should say for a case, without the end token that ends the turn."""
     return render_calls([toolset.canonical(call) for call in case.calls])
 
 

@@ -1,4 +1,4 @@
-"""The sandbox that chat templates are rendered in: what models bring was written by others."""
+"""The sandbox that chat templates are rendered in, since templates that come with models are untrusted."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-# What a template raises for a conversation that it was not written for.
+# Errors of a template for a conversation that it was not written for.
 REFUSALS = (TemplateError, TypeError, AttributeError, KeyError, ValueError)
 
 
 def read_template(source: str, **more: Callable[..., Any]) -> Template:
-    """A template in a sandbox as transformers and llama.cpp set it up; `more` are functions that it may call.
+    """Compile a chat template in a sandbox as transformers and llama.cpp set it up.
 
-    Without their `strftime_now`: a prompt that changes with the day would not be the trained one.
-    Raises ValueError for what is no template.
+    Their `strftime_now` is left out: a prompt that changes with the day would not be the trained one.
+
+    Args:
+        source: the template in Jinja.
+        **more: functions that it may call.
+
+    Raises:
+        ValueError: for what is no template.
     """
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]

@@ -1,9 +1,8 @@
 """A shallower student: the blocks of its base that change least are left out before it is trained.
 
-Block Influence is one minus the cosine between what enters a transformer block and what leaves it
-(ShortGPT, Men et al. 2024, arXiv:2403.03853): a block whose output points where its input did has done
-little. Here it is measured on the very rows that the student is trained on, and the same training heals
-the cut.
+Block Influence is one minus the cosine between what enters a transformer block and what leaves it (ShortGPT,
+Men et al. 2024, arXiv:2403.03853): a block whose output points where its input did has done little. It is
+measured on the rows that the student is trained on, and the same training makes up for the missing blocks.
 """
 
 from __future__ import annotations
@@ -31,7 +30,16 @@ def blocks(model: Any) -> Any:
 
 
 def refuse_deeper(layers: int, depth: int, base: str) -> None:
-    """Raises ValueError where a student of so many layers can't be cut out of its base."""
+    """Refuse a student with more layers than its base.
+
+    Args:
+        layers: layers that the student shall have.
+        depth: layers of the base.
+        base: name of the base, for the message.
+
+    Raises:
+        ValueError: where there are too few to choose from.
+    """
     if layers > depth:
         raise ValueError(
             f"student.layers is {layers}, and {base} has {depth} layers: "
@@ -40,12 +48,20 @@ def refuse_deeper(layers: int, depth: int, base: str) -> None:
 
 
 def make_shallower(model: Any, layers: int, rows: Sequence[TrainingRow], kept_in: Path) -> Depth:
-    """Leave only `layers` blocks in the model; returns which, and the influence of each of the base's.
+    """Leave only the most influential blocks in a model; the first and the last always stay.
 
-    The first and the last block always stay. The choice is written to the file `kept_in`, and read from
-    there when the file exists, so that a training that was killed goes on with the same blocks. Raises
-    ValueError for a model that can't be cut: shallower than asked, or with blocks that are built
-    according to their place.
+    Args:
+        model: a causal model, which is changed.
+        layers: number of blocks that stay.
+        rows: rows of the training, on a sample of which the influence is measured.
+        kept_in: a file for the choice. If it exists, the choice is read from it, so that a training that was
+            killed goes on with the same blocks.
+
+    Returns:
+        Which blocks stayed, and the influence of each of the base's.
+
+    Raises:
+        ValueError: for a model with fewer blocks, or with blocks that are built according to their place.
     """
     refuse_deeper(layers, len(blocks(model)), model.config.name_or_path or "the base")
     if kept_in.exists():
@@ -59,7 +75,11 @@ def make_shallower(model: Any, layers: int, rows: Sequence[TrainingRow], kept_in
 
 
 def block_influence(model: Any, rows: Sequence[TrainingRow]) -> list[float]:
-    """Influence of each block, 0 (changes no direction) to 2, averaged over all positions of the rows."""
+    """Influence of each block, averaged over all positions of the rows.
+
+    Returns:
+        A number from 0 (changes no direction) to 2 for each block.
+    """
     import torch
 
     if torch.cuda.is_available():
@@ -92,14 +112,22 @@ def block_influence(model: Any, rows: Sequence[TrainingRow]) -> list[float]:
 
 
 def most_influential(influence: Sequence[float], count: int) -> list[int]:
-    """Places of the first and the last block and of the most influential others, in their order."""
+    """Choose blocks by their influence.
+
+    Args:
+        influence: of each block.
+        count: number of blocks to choose.
+
+    Returns:
+        Places of the first and the last block and of the most influential others, in ascending order.
+    """
     last = len(influence) - 1
     between = sorted(range(1, last), key=lambda place: (-influence[place], place))
     return sorted({0, last, *between[: max(0, count - 2)]})
 
 
 def _keep(model: Any, kept: Sequence[int]) -> None:
-    """Drop all other blocks; configuration and numbering say the same as before of those that stay."""
+    """Drop all other blocks; configuration and numbering of those that stay are adapted."""
     config, staying = model.config.get_text_config(), blocks(model)
     depth = len(staying)
     for name, value in config.to_dict().items():
@@ -117,7 +145,7 @@ def _keep(model: Any, kept: Sequence[int]) -> None:
 
 
 def _refuse_another_shape(model: Any) -> None:
-    """Raises ValueError unless the configuration alone builds the same modules again."""
+    """Refuse a model unless its configuration alone builds the same modules again."""
     import torch
 
     with torch.device("meta"):

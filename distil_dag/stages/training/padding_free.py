@@ -1,7 +1,7 @@
 """A batch without its padding: linear layers see its tokens as one long row, attention sees rows.
 
-TRL has this for flash attention, which CPUs have not (`padding_free` of its `SFTConfig`). A causal
-attention over rows that are padded on the right needs no mask: no token looks at what stands behind it.
+TRL has this (`padding_free` of its `SFTConfig`) for flash attention, which CPUs have not. Causal attention
+over rows that are padded on the right needs no mask: no token looks at what stands behind it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ _KINDS = frozenset({"llama", "qwen2", "qwen3"})
 
 @dataclass(frozen=True)
 class Packed:
-    """Token ids and positions in their row, both of shape (1, tokens), and where the tokens stood."""
+    """The tokens of a batch of shape (rows, length) without its padding.
+
+    Attributes:
+        input_ids: token ids, of shape (1, tokens).
+        position_ids: positions of the tokens in their row, of shape (1, tokens).
+        places: places of the tokens in the flattened batch, of shape (tokens,).
+        shape: (rows, length) of the batch.
+    """
 
     input_ids: Any
     position_ids: Any
@@ -24,25 +31,34 @@ class Packed:
     shape: tuple[int, int]
 
     def packed(self, rows: Any) -> Any:
-        """(rows, length, ...) to (1, tokens, ...)."""
+        """Drop the padding: (rows, length, ...) to (1, tokens, ...)."""
         return rows.flatten(0, 1).index_select(0, self.places)[None]
 
     def rows(self, packed: Any) -> Any:
-        """(1, tokens, ...) to (rows, length, ...), zero where there is no token."""
+        """Put the padding back: (1, tokens, ...) to (rows, length, ...), zero where there is no token."""
         count, length = self.shape
         empty = packed.new_zeros((count * length, *packed.shape[2:]))
         return empty.index_copy(0, self.places, packed[0]).unflatten(0, self.shape)
 
 
 def pack(input_ids: Any, attention_mask: Any) -> Packed:
-    """The tokens of a batch that is padded on the right; both arguments of shape (rows, length)."""
+    """Drop the padding of a batch that is padded on the right.
+
+    Args:
+        input_ids: token ids, of shape (rows, length).
+        attention_mask: 1 for tokens and 0 for padding, of shape (rows, length).
+    """
     places = attention_mask.flatten().nonzero()[:, 0]
     positions = attention_mask.cumsum(1).flatten() - 1
     return Packed(input_ids.flatten()[places][None], positions[places][None], places, tuple(input_ids.shape))
 
 
 def allow(model: Any) -> bool:
-    """Let a model take the keyword `batch`, a `Packed`, in place of a mask; False where it can't."""
+    """Make a model take the keyword `batch`, a :class:`Packed`, in place of a mask.
+
+    Returns:
+        False where the model can't, and is left as it is.
+    """
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 

@@ -1,4 +1,4 @@
-"""The loss curve of a training as a small picture."""
+"""The plot of a training's loss."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from collections.abc import Sequence
 
 
 def loss_plot(loss: Sequence[tuple[int, float]], batch: int) -> bytes:
-    """PNG of the training loss over the rows seen, on a logarithmic scale."""
+    """PNG of the training loss over the rows seen, on a logarithmic scale.
+
+    Args:
+        loss: (step, loss in nats for each supervised token).
+        batch: rows in a step.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.6, 2.6), dpi=90)

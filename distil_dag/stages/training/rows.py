@@ -18,7 +18,13 @@ from distil_dag.stages.student.prompt import CHATML_OPEN, completion, render_pro
 
 @dataclass(frozen=True)
 class TrainingRow:
-    """Token ids of one prompt and its completion; the completion ends with the stop token."""
+    """Token ids of one prompt and its completion.
+
+    Attributes:
+        prompt: ids that are read only.
+        completion: ids that are supervised; the last is the stop token.
+        origin: where the row comes from, as :class:`Example` has it.
+    """
 
     prompt: tuple[int, ...]
     completion: tuple[int, ...]
@@ -26,6 +32,7 @@ class TrainingRow:
 
     @property
     def length(self) -> int:
+        """Tokens of prompt and completion together."""
         return len(self.prompt) + len(self.completion)
 
     def columns(self) -> dict[str, list[int]]:
@@ -35,7 +42,7 @@ class TrainingRow:
 
 
 def has_chatml(tokenizer: Any) -> bool:
-    """True when the vocabulary holds `<|im_start|>` as one token."""
+    """Whether the vocabulary holds `<|im_start|>` as one token."""
     return CHATML_OPEN in tokenizer.get_vocab()
 
 
@@ -44,8 +51,15 @@ def tokenise(
 ) -> list[TrainingRow]:
     """Every row as tokens, in order.
 
-    Prompt and completion are tokenised apart, so that the boundary between them lies where it
-    lies when the student is asked.
+    Prompt and completion are tokenised apart, so that the boundary between them lies where it lies when the
+    student is asked.
+
+    Args:
+        rows: the rows.
+        toolset: the tools, for canonical calls and for prompts that show them.
+        student: its system prompt, and whether tools stand in the prompt.
+        tokenizer: a tokenizer of transformers, with the end token of a turn as `eos_token`.
+        template: the chat template.
     """
     tools = toolset.openai() if student.tools_in_prompt else None
     special = {name: token for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)}
@@ -65,15 +79,24 @@ def _ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
 
 
 def presentations(origins: Sequence[str], spec: TrainingSpec) -> list[int]:
-    """Places of the rows, by their origins, in the order in which they are seen, all passes in one list.
+    """The order in which rows are seen, all passes in one list; each pass is a new shuffle.
 
-    Synthetic rows first, `synthetic_epochs` times, then logged ones `epochs` times: a teacher's words come
-    close to users', who have the last word. Without logged rows the synthetic ones are seen `epochs` times.
-    Where all that is less than `least_seen` rows, there are more passes over those that are seen last.
-    Each pass is a new shuffle. A trainer that reads the list in order goes on exactly where
-    it stopped, which is not so for samplers that draw as they go. Rows of like length are not put
-    together, though that would save padding: their answers are alike as well (no argument, one, two), and
-    a student that is shown one kind a step ends up answering in the kind that it saw last.
+    Synthetic rows come first, then logged ones: a teacher's words come close to those of users, which are
+    learned last. A trainer that reads the list in order goes on exactly where it stopped, which is not so for
+    samplers that draw as they go.
+
+    Rows of like length are not put together, though that would save padding. Their answers are alike as well
+    (no argument, one, two), and a student that is shown one kind in a step ends up answering in the kind that
+    it saw last.
+
+    Args:
+        origins: the origin of each row.
+        spec: the passes: synthetic rows `synthetic_epochs` times, then logged ones `epochs` times; without
+            logged rows the synthetic ones `epochs` times. Where all that is less than `least_seen` rows,
+            there are more passes over those that are seen last.
+
+    Returns:
+        Places of the rows.
     """
     draw = random.Random(spec.seed)
     made = [place for place, origin in enumerate(origins) if origin == "synthetic"]
@@ -97,7 +120,7 @@ def _passes(places: Sequence[int], epochs: float, draw: random.Random) -> list[i
 
 
 def rows_digest(rows: Sequence[TrainingRow]) -> str:
-    """Content hash of tokenised rows, in their order."""
+    """Content hash (sha256) of tokenised rows, in their order."""
     total = hashlib.sha256()
     for row in rows:
         total.update(json.dumps([row.prompt, row.completion]).encode() + b"\n")
@@ -105,7 +128,16 @@ def rows_digest(rows: Sequence[TrainingRow]) -> str:
 
 
 def preview_rows(dataset: Any, tokenizer: Any, count: int = 8) -> list[dict[str, str]]:
-    """A few rows of the dataset that the trainer reads: the prompt, and what is supervised, decoded."""
+    """A few rows of the dataset that the trainer reads, decoded.
+
+    Args:
+        dataset: the dataset, with the columns `input_ids` and `labels`.
+        tokenizer: what decodes them.
+        count: how many rows, spread evenly over the dataset.
+
+    Returns:
+        `prompt` and `supervised` of each row, as texts.
+    """
     places = sorted({round(place * (len(dataset) - 1) / max(count - 1, 1)) for place in range(count)})
     found = []
     for place in places if len(dataset) else []:

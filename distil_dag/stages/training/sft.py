@@ -36,10 +36,19 @@ _RECIPE = "6"
 def fingerprint(
     rows: Sequence[Example], toolset: Toolset, student: StudentSpec, spec: TrainingSpec, base: str
 ) -> str:
-    """Identity of a training, as 16 hexadecimal digits: equal ones end in the same weights.
+    """Identity of a training: equal ones end in the same weights.
 
-    `base` names the base weights beyond doubt, e.g. with a content hash or a revision. How often
-    a checkpoint is written does not count.
+    How often a checkpoint is written does not count.
+
+    Args:
+        rows: the training mix.
+        toolset: the tools.
+        student: the student's settings.
+        spec: the settings of the training.
+        base: names the base weights beyond doubt, e.g. with a content hash or a revision.
+
+    Returns:
+        16 hexadecimal digits.
     """
     parts = [
         _RECIPE,
@@ -62,12 +71,23 @@ def train(
     progress: Progress = quiet,
     base_name: str = "",
 ) -> TrainReport:
-    """Fine-tune `base` on the rows; the model goes to `out/model`, weights merged, tokenizer beside.
+    """Fine-tune a base model; the student goes to `out/model`, weights merged, with its tokenizer.
 
-    `out` belongs to one training. A training that was killed goes on from its last whole
-    checkpoint there, and one that had finished is returned as it is; when `out` holds another
-    training, that one is discarded. With `student.layers` only so many blocks of the base stay. Raises
-    ValueError for rows that teach nothing, and for a base with fewer layers.
+    A training that was killed goes on from its last whole checkpoint in `out`. One that had finished is
+    returned as it is.
+
+    Args:
+        rows: the training mix.
+        toolset: the tools.
+        student: the student's settings; with `student.layers` only so many blocks of the base stay.
+        spec: the settings of the training.
+        base: folder or Hub name of the base model.
+        out: folder of this training alone; what another one left there is discarded.
+        progress: called after each step.
+        base_name: names the base weights in report and fingerprint; `base` if empty.
+
+    Raises:
+        ValueError: for rows that teach nothing, and for a base with fewer layers.
     """
     started = time.monotonic()
     mark = fingerprint(rows, toolset, student, spec, base_name or str(base))
@@ -117,7 +137,7 @@ def train(
 
 
 def _claim(out: Path, mark: str) -> None:
-    """Make the folder this training's own: whatever another one left there goes."""
+    """Make the folder this training's own: what another one left there is deleted."""
     if (out / _FINGERPRINT).exists() and (out / _FINGERPRINT).read_text() == mark:
         return
     for name in (_CHECKPOINTS, MODEL):

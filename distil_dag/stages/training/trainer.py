@@ -1,4 +1,4 @@
-"""TRL's trainer as it is set up here: where it computes, what it updates, when a checkpoint is whole."""
+"""The set-up of TRL's trainer: where it computes, what it updates, when a checkpoint is whole."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WHOLE = "whole"  # file that marks a checkpoint as completely written
 
 
 def native_bfloat16() -> bool:
-    """True where bfloat16 arithmetic is in hardware; a CPU that emulates it is seven times slower."""
+    """Whether bfloat16 arithmetic is in hardware; a CPU that emulates it is seven times slower."""
     import torch
 
     if torch.cuda.is_available():
@@ -27,7 +27,13 @@ def native_bfloat16() -> bool:
 
 
 def load_base(base: Path | str, revision: str | None, spec: TrainingSpec) -> Any:
-    """The base model as it is, in the precision that its training needs."""
+    """The base model in the precision that its training needs.
+
+    Args:
+        base: folder or Hub name.
+        revision: revision on the Hub.
+        spec: the settings of the training.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -51,7 +57,11 @@ def freeze(model: Any, spec: TrainingSpec) -> None:
 
 
 def adapter(model: Any, spec: TrainingSpec) -> Any | None:
-    """The LoRA configuration on every linear layer but the output head; None for full training."""
+    """The LoRA configuration (Hu et al. 2021) on every linear layer but the output head.
+
+    Returns:
+        A `LoraConfig` of PEFT; None for full training.
+    """
     if spec.method != "lora":
         return None
     import torch
@@ -82,7 +92,16 @@ def make_trainer(
     folder: Path,
     progress: Progress,
 ) -> Any:
-    """An `SFTTrainer` over the rows, laid out for all passes; its checkpoints go to `folder`."""
+    """An `SFTTrainer` over the rows, laid out for all passes.
+
+    Args:
+        model: the base model.
+        tokenizer: the student's tokenizer.
+        rows: the rows, once each.
+        spec: the settings of the training.
+        folder: where its checkpoints go.
+        progress: called after each step.
+    """
     import torch
     import trl
     from datasets import Dataset
@@ -193,14 +212,14 @@ def _compact_trainer() -> type[Any]:
             batch = pack(input_ids, attention_mask)
             positions = batch.position_ids
             found = blocks(input_ids=batch.input_ids, position_ids=positions, batch=batch, use_cache=False)
-            # The first token of a row is not foretold by the last one of the row before.
+            # The first token of a row is not predicted from the last one of the row before.
             return found.last_hidden_state, batch.packed(labels).masked_fill(positions == 0, -100)
 
     return CompactTrainer
 
 
 def _reporter(progress: Progress, batch: int) -> Any:
-    """Tells `progress` about every step, and marks checkpoints that are whole."""
+    """A callback that reports every step to `progress`, and marks checkpoints that are whole."""
     from transformers import TrainerCallback
 
     class Reporter(TrainerCallback):  # type: ignore[misc]
