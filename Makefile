@@ -65,6 +65,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@# Every import is declared and every declaration used; then: nothing but the tests imports what `dev` alone declares.
+	$(BIN)/deptry . benchmarks examples/smart_home
+	$(BIN)/deptry distil_dag benchmarks examples/smart_home examples/massive_iot --known-first-party distil_dag --optional-dependencies-dev-groups dev --ignore DEP002
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 
 format: $(READY)

@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from distil_dag.stages.judging.likelihood.pu_learning import area
 from distil_dag.stages.reporting.markdown import points
-from distil_dag.stages.statistics import paired_interval, wilson
+from distil_dag.stages.statistics import auroc, paired_interval, wilson
 
 _CONFIDENCE = 0.95
 _PRIMARY = "Q8_0"
@@ -186,10 +185,10 @@ def differences_table(cells: Sequence[Cell], logs: Sequence[str]) -> list[str]:
 def _auroc(rows: Sequence[Mapping[str, Any]]) -> float | None:
     """By how probable answers are; None where none tells it, or where all are right or none is."""
     logprobs = [row.get("logprob") for row in rows]
-    wrong = np.array([not row["exact"] for row in rows])
-    if all(logprob is None for logprob in logprobs) or wrong.all() or not wrong.any():
+    right = np.array([bool(row["exact"]) for row in rows])
+    if all(logprob is None for logprob in logprobs) or right.all() or not right.any():
         return None
-    return round(area(np.array([-np.inf if logprob is None else logprob for logprob in logprobs]), wrong), 4)
+    return round(auroc(np.array([-np.inf if logprob is None else logprob for logprob in logprobs]), right), 4)
 
 
 def _difference(

@@ -11,9 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
+import numpy as np
+from numpy.typing import NDArray
+
 from distil_dag.core.estimate import Estimate
 
+Floats = NDArray[np.float64]
+
 _POWER = 0.8
+# Numbers drawn at a time: without a bound, a bootstrap holds resamples times cases of them.
+_DRAWN = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,12 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Estimate:
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical
     inference", J. Am. Stat. Assoc. 22 (1927) 209-212.
     """
-    return _wilson(float(successes), n, confidence)
+    from scipy.stats import binomtest
+
+    if n == 0:
+        return Estimate(value=0.0, low=0.0, high=1.0)
+    low, high = binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    return Estimate(value=successes / n, low=float(low), high=float(high))
 
 
 def bootstrap_mean(
@@ -48,22 +60,30 @@ def bootstrap_mean(
 
     Where all values are equal, resampling shows no spread and would claim certainty; there the
     Wilson interval stands in. It bounds the interval of any variable in [0, 1], because none
-    varies more than a yes-or-no variable of the same mean. Source of the percentile interval:
-    B. Efron and R. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
+    varies more than a yes-or-no variable of the same mean.
     """
-    import numpy as np
-
     scores = np.asarray(values, dtype=float)
-    if scores.size == 0:
-        return _wilson(0.0, 0, confidence)
-    mean = float(scores.mean())
-    if scores.min() == scores.max():
-        return _wilson(float(scores.sum()), scores.size, confidence)
-    random = np.random.default_rng(seed)
-    means = np.array([scores[random.integers(0, scores.size, scores.size)].mean() for _ in range(resamples)])
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return Estimate(value=mean, low=min(float(low), mean), high=max(float(high), mean))
+    if scores.size == 0 or scores.min() == scores.max():
+        # Wilson's interval counts whole cases; its ends rise with the count, so rounding outwards is safe.
+        total = float(scores.sum())
+        return Estimate(
+            value=total / max(1, scores.size),
+            low=wilson(math.floor(total), scores.size, confidence).low,
+            high=wilson(math.ceil(total), scores.size, confidence).high,
+        )
+    return _percentile(scores, confidence, resamples, seed)
+
+
+def auroc(scores: Floats, right: NDArray[np.bool_]) -> float:
+    """Area under the ROC curve: the chance that a right case scores above a wrong one, ties half.
+
+    `scores` and `right` hold a value a case, and `right` has cases of both kinds. A score may be infinite,
+    which scikit-learn's `roc_auc_score` refuses: an answer can have no probability at all.
+    """
+    from scipy.stats import mannwhitneyu
+
+    above, below = scores[right], scores[~right]
+    return float(mannwhitneyu(above, below, method="asymptotic").statistic / (above.size * below.size))
 
 
 def compare(first: Sequence[bool], second: Sequence[bool], confidence: float = 0.95) -> PairedDifference:
@@ -114,19 +134,14 @@ def paired_bootstrap(
 ) -> Estimate:
     """The difference of two paired shares with its bootstrap percentile interval over cases.
 
-    Drawing cases anew draws how many fall to either side. Without discordant cases resampling shows no
-    spread, and Tango's interval stands in. Source: Efron and Tibshirani (1993), chapter 13.
+    Where all cases fall to one side, or none to either, resampling shows no spread, and Tango's interval
+    stands in.
     """
-    import numpy as np
-
-    observed = (first_only - second_only) / n
-    if not first_only + second_only:
+    counts = (first_only, second_only, n - first_only - second_only)
+    if n in counts:
         return paired_interval(first_only, second_only, n, confidence)
-    shares = np.array([first_only, second_only, n - first_only - second_only]) / n
-    drawn = np.random.default_rng(seed).multinomial(n, shares, size=resamples)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / n, [tail, 1 - tail])
-    return Estimate(value=observed, low=min(float(low), observed), high=max(float(high), observed))
+    of_case = np.repeat([1.0, -1.0, 0.0], counts)
+    return _percentile(of_case, confidence, resamples, seed)
 
 
 def mcnemar_exact(first_only: int, second_only: int) -> float:
@@ -196,21 +211,27 @@ def area_interval(area: float, right: int, wrong: int, confidence: float = 0.95)
 
 def quantiles(values: Sequence[float], shares: Sequence[float]) -> list[float]:
     """The values below which these shares of `values` lie, interpolated linearly."""
-    import numpy as np
-
     return [float(value) for value in np.quantile(np.asarray(values, dtype=float), list(shares))]
 
 
-def _wilson(successes: float, n: int, confidence: float) -> Estimate:
-    if n == 0:
-        return Estimate(value=0.0, low=0.0, high=1.0)
-    z = _z(1 - (1 - confidence) / 2)
-    share = successes / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Estimate(
-        value=share, low=max(0.0, min(share, centre - half)), high=min(1.0, max(share, centre + half))
-    )
+def _percentile(values: Floats, confidence: float, resamples: int, seed: int) -> Estimate:
+    """The mean with its percentile interval.
+
+    Source: B. Efron and R. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
+    """
+    from scipy.stats import bootstrap
+
+    found = bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=resamples,
+        batch=max(1, _DRAWN // values.size),
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    mean = float(values.mean())
+    return Estimate(value=mean, low=min(float(found.low), mean), high=max(float(found.high), mean))
 
 
 def _variance(first_only: int, second_only: int, n: int, delta: float) -> float:

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom, chi2
+from scipy.stats import binom, chi2, multinomial
 
 from distil_dag.stages.statistics import (
+    auroc,
     bootstrap_mean,
     compare,
     mcnemar_exact,
     minimum_detectable,
+    paired_bootstrap,
     paired_interval,
     quantiles,
     wilson,
@@ -31,6 +34,15 @@ def test_wilson_published_values(successes: int, n: int, low: float, high: float
     found = wilson(successes, n)
     assert found.value == successes / n
     assert (found.low, found.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+
+
+@pytest.mark.parametrize(("successes", "n"), [(3, 7), (81, 263), (2800, 2974)])
+def test_wilson_solves_its_quadratic(successes: int, n: int) -> None:
+    """Its ends are the shares whose own standard error puts the observed one at the quantile."""
+    found = wilson(successes, n)
+    for end in (found.low, found.high):
+        distance = (successes / n - end) ** 2 / (end * (1 - end) / n)
+        assert distance == pytest.approx(1.959963984540054**2, rel=1e-11)
 
 
 def test_without_cases_nothing_is_known() -> None:
@@ -155,6 +167,68 @@ def test_bootstrap_is_repeatable_and_never_certain() -> None:
     alike = bootstrap_mean([1.0] * 20)
     assert alike.value == 1.0
     assert alike.low == pytest.approx(wilson(20, 20).low)
+
+
+def test_where_all_scores_are_alike_the_interval_of_a_yes_or_no_variable_holds_them() -> None:
+    found = bootstrap_mean([0.5] * 9)
+    assert (found.value, found.low, found.high) == (0.5, wilson(4, 9).low, wilson(5, 9).high)
+
+
+def test_bootstrap_of_yes_and_no_has_the_quantiles_of_the_binomial_distribution() -> None:
+    found = bootstrap_mean([1.0] * 20 + [0.0] * 30, resamples=100_000)
+    assert (found.low * 50, found.high * 50) == pytest.approx(binom.ppf([0.025, 0.975], 50, 0.4))
+
+
+def test_bootstrap_is_that_of_resampling_one_by_one() -> None:
+    scores = np.random.default_rng(1).random(700)
+    random = np.random.default_rng(5)
+    means = [scores[random.integers(0, 700, 700)].mean() for _ in range(2000)]
+    found = bootstrap_mean(scores.tolist(), seed=5)
+    assert (found.low, found.high) == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=1e-12)
+
+
+def test_paired_bootstrap_has_the_quantiles_of_the_exact_distribution() -> None:
+    first, second, n = 2, 8, 21
+    chance = {
+        difference: sum(
+            multinomial.pmf([a, a - difference, n - 2 * a + difference], n, [2 / 21, 8 / 21, 11 / 21])
+            for a in range(max(0, difference), (n + difference) // 2 + 1)
+        )
+        for difference in range(-n, n + 1)
+    }
+    below = np.cumsum(list(chance.values()))
+    exact = [int(np.searchsorted(below, share)) - n for share in (0.025, 0.975)]
+    found = paired_bootstrap(first, second, n, resamples=100_000)
+    assert [found.low * n, found.high * n] == pytest.approx(exact)
+    assert found.value == pytest.approx(-6 / 21)
+
+
+@pytest.mark.parametrize("counts", [(0, 0, 20), (20, 0, 20), (0, 1, 1)])
+def test_paired_bootstrap_is_never_certain(counts: tuple[int, int, int]) -> None:
+    assert paired_bootstrap(*counts) == paired_interval(*counts)
+
+
+def test_auroc_published_value() -> None:
+    # Ratings of 58 normal and 51 abnormal images, from 1 to 5: Hanley and McNeil, Radiology 143 (1982) 29-36.
+    normal, abnormal = (33, 6, 6, 11, 2), (3, 2, 2, 11, 33)
+    ratings = np.repeat([1.0, 2.0, 3.0, 4.0, 5.0] * 2, [*normal, *abnormal])
+    found = auroc(ratings, np.arange(109) >= 58)
+    assert found == pytest.approx(0.893, abs=5e-4)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=2, max_size=40))
+def test_auroc_counts_pairs(cases: list[tuple[int, bool]]) -> None:
+    above = [score for score, right in cases if right]
+    below = [score for score, right in cases if not right]
+    if not above or not below:
+        return
+    won = sum((a > b) + (a == b) / 2 for a in above for b in below)
+    found = auroc(np.array([score for score, _ in cases], float), np.array([right for _, right in cases]))
+    assert found == pytest.approx(won / len(above) / len(below), abs=1e-12)
+
+
+def test_auroc_of_answers_without_a_probability() -> None:
+    assert auroc(np.array([-np.inf, -1.0, -2.0]), np.array([False, True, False])) == 1.0
 
 
 def test_compare_counts_what_only_one_got_right() -> None:

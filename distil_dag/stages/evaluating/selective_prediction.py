@@ -13,8 +13,7 @@ from distil_dag.core.estimate import Estimate
 from distil_dag.core.evidence import ConfidenceReport, CoveragePoint
 from distil_dag.core.settings import EvaluationSpec, PriceSpec
 from distil_dag.core.spending import cost
-from distil_dag.stages.judging.likelihood.pu_learning import area
-from distil_dag.stages.statistics import area_interval, wilson
+from distil_dag.stages.statistics import Floats, area_interval, auroc, wilson
 
 _BINS = 10
 _BY_CHANCE = 0.95
@@ -111,16 +110,14 @@ def confidence_report(
     )
 
 
-def _auroc(scores: NDArray[np.float64], right: NDArray[np.bool_], spec: EvaluationSpec) -> Estimate | None:
+def _auroc(scores: Floats, right: NDArray[np.bool_], spec: EvaluationSpec) -> Estimate | None:
     hits = int(right.sum())
     if not 0 < hits < len(right):
         return None
-    return area_interval(area(scores, ~right), hits, len(right) - hits, spec.confidence)
+    return area_interval(auroc(scores, right), hits, len(right) - hits, spec.confidence)
 
 
-def _curve(
-    scores: NDArray[np.float64], right: NDArray[np.bool_], spec: EvaluationSpec
-) -> list[CoveragePoint]:
+def _curve(scores: Floats, right: NDArray[np.bool_], spec: EvaluationSpec) -> list[CoveragePoint]:
     """The score on the answers with the highest probabilities; equal ones are taken together."""
     ordered = np.sort(scores)[::-1]
     points = []
@@ -131,7 +128,7 @@ def _curve(
     return list({point.n: point for point in points}.values())
 
 
-def _error(claimed: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+def _error(claimed: Floats, right: NDArray[np.bool_]) -> float:
     """Expected calibration error over bins of equal size, in order of what is claimed.
 
     Source: M. P. Naeini, G. F. Cooper, M. Hauskrecht, "Obtaining well calibrated probabilities using
@@ -141,7 +138,7 @@ def _error(claimed: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
     return float(sum(abs((claimed[rows] - right[rows]).sum()) for rows in bins) / len(claimed))
 
 
-def _error_by_chance(claimed: NDArray[np.float64], spec: EvaluationSpec) -> float:
+def _error_by_chance(claimed: Floats, spec: EvaluationSpec) -> float:
     """The error that remains by chance when every probability is true, at its 95th percentile.
 
     Source: J. Bröcker and L. A. Smith, "Increasing the reliability of reliability diagrams", Weather and

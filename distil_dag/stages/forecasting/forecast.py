@@ -25,10 +25,10 @@ from distil_dag.core.settings import PriceSpec, SynthesisSpec
 from distil_dag.core.spending import Usage, cost
 from distil_dag.stages.forecasting.dry_run import Call, DryRun, PromptKind
 from distil_dag.stages.forecasting.rounds import expected_rounds
+from distil_dag.stages.statistics import Floats
 from distil_dag.stages.synthesis.filters import DUPLICATE, SEED_COPY, TEST_LEAK
 from distil_dag.stages.synthesis.generator import TEACHER, Synthetic
 
-Floats = NDArray[np.float64]
 Paces = Mapping[str, float]
 
 _DRAWS = 1000

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from distil_dag.core.verdict import Verdict
-from distil_dag.stages.judging.likelihood.pu_learning import area
 from distil_dag.stages.judging.port import Judgement
-from distil_dag.stages.statistics import area_interval, wilson
+from distil_dag.stages.statistics import area_interval, auroc, wilson
 
 _DRAWS = 1000
 _CONFIDENCE = 0.95
@@ -44,7 +43,7 @@ def agreement(verdicts: Sequence[Verdict], labels: Mapping[str, bool], seed: int
         return {}
     rejected = np.array([v.outcome == "rejected" or v.relabelled_from is not None for v, _ in judged])
     scores = np.array([_logged_score(v) for v, _ in judged])
-    auc = area_interval(area(scores, wrong), int((~wrong).sum()), int(wrong.sum()), _CONFIDENCE)
+    auc = area_interval(auroc(scores, ~wrong), int((~wrong).sum()), int(wrong.sum()), _CONFIDENCE)
     table = np.array(
         [(a & b).sum() for a in (rejected, ~rejected) for b in (wrong, ~wrong)], dtype=np.float64
     )

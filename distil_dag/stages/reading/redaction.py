@@ -17,9 +17,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from stdnum import iban, luhn, numdb
+
 from distil_dag.core.placeholders import KINDS, PLACEHOLDER
-from distil_dag.core.scripts import DENSE, SPACED, is_whole
-from distil_dag.stages.reading.iban import iban_at
+from distil_dag.core.scripts import DENSE, SPACED, is_dense, is_whole
 from distil_dag.stages.reading.strict_values import Unreadable
 
 _NUMBERS = ("PHONE", "CARD")
@@ -51,7 +52,9 @@ _EMAIL = re.compile(
     rf"(?:{SPACED}(?:{SPACED}|[.%&'+-]){{0,63}}|[{DENSE}]{{1,64}})[@\uff20](?:[\w-]{{1,63}}\.){{1,8}}"
     rf"(?:xn--(?a:[\w-]{{2,59}})|[^\W\d_{DENSE}]{{2,24}}|[{DENSE}]{{2,24}})"
 )
-_IBAN = re.compile(rf"(?<![^\W_{DENSE}])[A-Za-z]{{2}}\d{{2}}(?=[ -]?[A-Za-z0-9])")
+_IBAN = re.compile(rf"(?<![^\W_{DENSE}])[A-Za-z]{{2}}[0-9]{{2}}(?=[ \u00a0-]{{0,3}}[A-Za-z0-9])")
+# The SWIFT registry: what follows the check digits in each country, such as 8!n10!n.
+_IBAN_FORMS = numdb.get("iban")
 _IP = re.compile(
     rf"{_FREE}(?<!\.)(?:\d{{1,3}}\.){{3}}\d{{1,3}}{_DONE}(?!\.\d)"
     rf"|{_FREE}(?<![:.])(?:[0-9A-Fa-f]{{0,4}}:){{2,7}}"
@@ -190,9 +193,9 @@ class Redactor:
     def _ibans(self, text: str) -> str:
         done, parts = 0, []
         for match in _IBAN.finditer(text):
-            if match.start() >= done and (found := iban_at(text, match.start())):
-                value, end = found
-                parts += [text[done : match.start()], self._name("IBAN", value)]
+            start = match.start()
+            if start >= done and (end := _iban_end(text, start)):
+                parts += [text[done:start], self._name("IBAN", iban.compact(text[start:end]))]
                 done = end
         return "".join(parts) + text[done:]
 
@@ -276,11 +279,24 @@ def _ip(text: str) -> str | None:
     return str(address) if plain else None
 
 
+def _iban_end(text: str, start: int) -> int:
+    """Where the number that begins at `start` ends; 0 if there is none."""
+    form = _IBAN_FORMS.info(text[start : start + 2].upper())[0][1].get("bban")
+    if form is None:
+        return 0
+    length = 4 + sum(map(int, _DIGITS.findall(form)))
+    found = re.compile(rf"(?:[A-Za-z0-9][ \u00a0-]{{0,3}}){{{length - 1}}}[A-Za-z0-9]").match(text, start)
+    if not found:
+        return 0
+    end = found.end()
+    whole = end == len(text) or not text[end].isalnum() or is_dense(text[end])
+    # National check digits are left out: a number with a slip in them is still somebody's.
+    return end if whole and iban.is_valid(found[0], check_country=False) else 0
+
+
 def _card(text: str) -> str | None:
     digits = _digits(text)
-    doubled = (int(sign) * (1 + place % 2) for place, sign in enumerate(reversed(digits)))
-    luhn = sum(number // 10 + number % 10 for number in doubled) % 10 == 0
-    return digits if luhn and _CARD_BRAND.fullmatch(digits) else None
+    return digits if _CARD_BRAND.fullmatch(digits) and luhn.is_valid(digits) else None
 
 
 def _phone(text: str) -> str | None:

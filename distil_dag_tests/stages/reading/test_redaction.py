@@ -3,9 +3,11 @@
 import json
 import string
 
+import phonenumbers
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stdnum import luhn
 
 from distil_dag.core.toolset import Tool, Toolset
 from distil_dag.stages.reading.records import RecordReader
@@ -14,12 +16,8 @@ from distil_dag.stages.reading.redaction import Redactor, excerpt, redact_text
 
 def card(start, length):
     """A card number with its Luhn digit."""
-    body = [int(sign) for sign in start] + [0] * (length - 1 - len(start))
-    for check in range(10):
-        doubled = [digit * (1 + place % 2) for place, digit in enumerate([check, *reversed(body)])]
-        if sum(number // 10 + number % 10 for number in doubled) % 10 == 0:
-            return "".join(map(str, [*body, check]))
-    raise AssertionError
+    body = start.ljust(length - 1, "0")
+    return body + luhn.calc_check_digit(body)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +42,9 @@ def card(start, length):
         ("card 378282246310005", "card <CARD_1>"),
         ("send it to DE89 3704 0044 0532 0130 00 please", "send it to <IBAN_1> please"),
         ("iban gb29nwbk60161331926819", "iban <IBAN_1>"),
+        ("pay DE89 3704 0044 0532 0130 00 20 euros", "pay <IBAN_1> 20 euros"),
+        ("DE89-3704-0044-0532-0130-00, FR14 2004 1010 0505 0001 3M02 606", "<IBAN_1>, <IBAN_2>"),
+        ("CR05\u00a00152\u00a00200\u00a01026\u00a02840\u00a066", "<IBAN_1>"),
         ("ping 192.168.1.10", "ping <IP_1>"),
         ("ssh to 2001:db8::8a2e:370:7334", "ssh to <IP_1>"),
         ("key sk-proj-abcdEFGH1234567890abcd", "key <API_KEY_1>"),
@@ -92,12 +93,38 @@ def test_what_is_found(text, expected):
         "mac aa:bb:cc:dd:ee:ff",
         "it is 12:30:45, std::vector, 10::30",
         "play GB29 by the band",
+        "order GB29NWBK60161331926818",
+        "part ZZ29NWBK60161331926819",
+        "code DE89370400440532013000x",
         "-5 degrees, +5 degrees, +20 30",
         "شغّل الضوء في المطبخ 😀",
     ],
 )
 def test_ordinary_requests_stay(text):
     assert redact_text(text) == text
+
+
+COUNTRIES = "US CA GB IE DE AT CH FR ES IT PT NL BE DK SE NO FI PL CZ GR TR RU IN CN JP KR AU BR MX ZA"
+
+
+@pytest.mark.parametrize(
+    ("form", "sentence", "share"),
+    [
+        (phonenumbers.PhoneNumberFormat.E164, "send it to {} today", 1.0),
+        (phonenumbers.PhoneNumberFormat.INTERNATIONAL, "send it to {} today", 1.0),
+        (phonenumbers.PhoneNumberFormat.NATIONAL, "my number is {}", 0.93),
+        # Without a word for it: what begins with a trunk zero, and North America's groups.
+        (phonenumbers.PhoneNumberFormat.NATIONAL, "send it to {} today", 0.55),
+    ],
+)
+def test_phone_numbers_of_thirty_countries_are_found(form, sentence, share):
+    """The examples of libphonenumber, a line and a mobile phone of each country."""
+    kinds = (phonenumbers.PhoneNumberType.FIXED_LINE, phonenumbers.PhoneNumberType.MOBILE)
+    examples = [
+        phonenumbers.example_number_for_type(country, kind) for country in COUNTRIES.split() for kind in kinds
+    ]
+    texts = [sentence.format(phonenumbers.format_number(number, form)) for number in examples]
+    assert sum(redact_text(text) == sentence.format("<PHONE_1>") for text in texts) >= share * len(texts)
 
 
 def trace_of(request, arguments, tool_result=""):

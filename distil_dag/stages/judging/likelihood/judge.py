@@ -26,10 +26,10 @@ from distil_dag.stages.judging.likelihood.model_scores import Item, ModelScorer
 from distil_dag.stages.judging.likelihood.neighbours import Requests
 from distil_dag.stages.judging.likelihood.pu_learning import Addition, Calibration, addition, calibrate
 from distil_dag.stages.judging.port import Judgement, OnJudgement, ignore
-from distil_dag.stages.nlu.slot_tagger import Floats
 from distil_dag.stages.ports import ChatModel, Progress, quiet
 from distil_dag.stages.prompting.prompt_files import PromptName, digests
 from distil_dag.stages.splitting.stratified import pattern
+from distil_dag.stages.statistics import Floats
 
 METHOD = "likelihood-4"
 

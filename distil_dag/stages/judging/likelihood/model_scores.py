@@ -16,10 +16,10 @@ from distil_dag.core.tool_call import NO_CALL_TEXT, Calls, ToolCall, render_call
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.judging.likelihood.features import Evidence
 from distil_dag.stages.judging.likelihood.neighbours import Requests
-from distil_dag.stages.nlu.slot_tagger import Floats
 from distil_dag.stages.ports import ChatModel, Progress, Prompt, Score, quiet
 from distil_dag.stages.prompting.delimiters import one_line
 from distil_dag.stages.prompting.prompt_files import render
+from distil_dag.stages.statistics import Floats
 
 Item = tuple[int, Calls]
 
