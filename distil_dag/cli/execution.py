@@ -47,8 +47,10 @@ def execute(
 ) -> dg.DagsterRun:
     """Run the chain to its end and return the finished run; `watch` gets its events as they come.
 
-    An interrupt ends the run's steps and marks it as canceled. Raises CommandError when
-    the same key is already under way.
+    An interrupt ends the run's steps and marks it as canceled.
+
+    Raises:
+        CommandError: a run of the same key is under way.
     """
     with _alone(places.home / "locks" / f"{key}.lock") as held:
         _bury_the_dead(instance, held)

@@ -24,14 +24,16 @@ Asked = TypeVar("Asked")
 class Rendering:
     """How a student is prompted: the same way as in its training.
 
-    Called with a case, it returns the text of the prompt. It raises ValueError when the template refuses the
-    case.
+    Called with a case, it returns the text of the prompt.
 
     Attributes:
         template: The chat template's Jinja source.
         system_prompt: The task's system prompt.
         tools: Tool definitions, if the student reads them in its prompt.
         special_tokens: Special tokens that the template may use: name -> token.
+
+    Raises:
+        ValueError: The template refuses the case.
     """
 
     template: str

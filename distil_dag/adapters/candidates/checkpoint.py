@@ -88,7 +88,10 @@ class CheckpointCandidate:
             model: The loaded checkpoint, for its template and special tokens.
 
         Returns:
-            The function; it raises ValueError when the template refuses the case.
+            A function from a case to the text of its prompt.
+
+        Raises:
+            ValueError: From that function, when the template refuses the case.
         """
         template, special, tools = model.chat_template, model.special_tokens, self.tools
         if not (tools and self.tools_shown and "tools" not in template):

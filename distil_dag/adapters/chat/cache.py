@@ -33,12 +33,14 @@ class CachedChat(Closing):
     together are committed together: a batch of such a model is found whole or not at all. Failures are not
     stored.
 
-    A damaged file, or one that can't be written, raises RuntimeError with its name. What was committed before
-    stays.
+    What was committed stays, whatever happens later.
 
     Args:
         model: The model that is asked for what the file lacks.
         path: The SQLite file, created if need be.
+
+    Raises:
+        RuntimeError: The file, which is named, is damaged or can't be written.
     """
 
     def __init__(self, model: ChatModel, path: Path) -> None:

@@ -30,7 +30,10 @@ def metered_model(model: ChatModel, spec: ModelSpec, meter: Meter) -> Iterator[C
         meter: The meter of the asset.
 
     Yields:
-        The metered model. Its methods raise BudgetReachedError instead of sending a call beyond the budget.
+        The metered model.
+
+    Raises:
+        BudgetReachedError: From the model's methods, instead of sending a call beyond the budget.
     """
     line = meter.line(model.identity, spec.price)
     with ExitStack() as held:

@@ -96,8 +96,11 @@ class LlamaCppChat(Closing):
     def tokens(self, prompt: Prompt, text: str = "") -> list[int]:
         """Ids of a prompt by the model's template, with its `prefill` and then `text`.
 
-        What messages hold is read as words, control tokens too. Raises ValueError where the template has no
-        place for the messages, and for a prompt that is empty or far beyond the context.
+        What messages hold is read as words, control tokens too.
+
+        Raises:
+            ValueError: The template has no place for the messages, or the prompt is empty or far beyond the
+                context.
         """
         return self._join(self._template.pieces(prompt.messages, prompt.tools, prompt.prefill + text))
 

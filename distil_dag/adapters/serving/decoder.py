@@ -78,8 +78,6 @@ class _Choice(NamedTuple):
 class CallDecoder:
     """Answers under a grammar with one llama.cpp context, for one thread at a time.
 
-    The methods raise ValueError for a prompt that the context has no room for.
-
     Args:
         engine: The model.
         head: Token ids that its prompts begin with; they stay in the cache.
@@ -87,6 +85,9 @@ class CallDecoder:
     Attributes:
         margin: Smallest lead, in logits, that is trusted in a pass of several tokens. Infinite until
             :meth:`measure_margin` has measured it, so that every choice is verified.
+
+    Raises:
+        ValueError: From the methods, for a prompt that the context has no room for.
     """
 
     def __init__(self, engine: LlamaCppEngine, head: Sequence[int]) -> None:

@@ -63,9 +63,10 @@ def masked(text: str) -> str:
 
 
 def store_without_secret(root: str) -> str:
-    """The root of a store, as it is. Raises ValueError for a URL that holds a secret.
+    """The root of a store, as it is. It stands in errors, in Dagster's metadata and in reports.
 
-    It stands in errors, in Dagster's metadata and in reports.
+    Raises:
+        ValueError: The root is a URL that holds a secret.
     """
     if masked(root) != root:
         raise ValueError(

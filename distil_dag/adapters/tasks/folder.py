@@ -53,10 +53,15 @@ class TaskFolderError(ValueError):
 def read_task(folder: Path, overrides: Mapping[str, str] | None = None) -> Task:
     """The task of a folder (`task.yaml`, or the `config.yaml` of a Distil Labs folder).
 
-    `overrides` maps dotted paths to YAML text (`training.epochs` -> `1`) and wins over the file.
-    Relative paths of trace files, SQLite databases and models start at the folder; `${NAME}` is
-    left for the run to read, so that no secret is frozen with the task.
-    Raises TaskFolderError with every mistake of every file.
+    Relative paths of trace files, SQLite databases and models start at the folder. `${NAME}` is left for the
+    run to read, so that no secret is frozen with the task.
+
+    Args:
+        folder: the task's folder.
+        overrides: dotted path -> YAML text (`training.epochs` -> `1`); it wins over the file.
+
+    Raises:
+        TaskFolderError: holds every mistake of every file.
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -30,7 +30,9 @@ class ManagedChat:
 
     A server that dies is started again by its supervisor, at the same address: the calls under way wait,
     and are made once more. Use it in a `with` block; the server itself stays for the run's next step.
-    Raises ServerError when the server does not come, or does not come back.
+
+    Raises:
+        ServerError: From the methods, when the server does not come, or does not come back.
     """
 
     def __init__(self, spec: ModelSpec, servers: Servers) -> None:

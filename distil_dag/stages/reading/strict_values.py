@@ -29,9 +29,10 @@ class Unreadable(ValueError):
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The JSON value of a text, by the letter of the standard (no NaN, UTF-8 only).
+    """The JSON value of a text, by the letter of RFC 8259 (no NaN, UTF-8 only).
 
-    Raises Unreadable when it is none, or is too long or too deep to be read.
+    Raises:
+        Unreadable: the text is no JSON, or is too long or too deep to be read.
     """
     if len(text) > MAX_RECORD_BYTES:
         raise too_large()
@@ -61,7 +62,16 @@ def clean_text(value: Any, what: str) -> str:
 
 
 def check_json(value: Any, what: str, depth: int = 0) -> None:
-    """Raises Unreadable unless `value` is JSON of clean text and finite numbers, not nested too deep."""
+    """Check that a value is JSON of clean text and finite numbers, not nested too deep.
+
+    Args:
+        value: the value.
+        what: names it in the error.
+        depth: how deep it stands in what is checked.
+
+    Raises:
+        Unreadable: it is not.
+    """
     if value is None or isinstance(value, (bool, int)):
         return
     if isinstance(value, str):
@@ -85,7 +95,13 @@ def check_json(value: Any, what: str, depth: int = 0) -> None:
 def read_time(value: Any) -> datetime | None:
     """A moment in UTC: from ISO 8601, Unix time in seconds to nanoseconds, or a datetime.
 
-    A time without zone is UTC. None, where the log has no time. Raises Unreadable.
+    A time without zone is UTC.
+
+    Returns:
+        The moment; None where the log has no time.
+
+    Raises:
+        Unreadable: the value is no moment that can be read.
     """
     if value is None or value == "":
         return None
