@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "smart_home"))
 from household_words import households
 from sentences import sample_request
 
-Spoil = Callable[[Sequence[Trace], Toolset, int], list[Trace]]
+Corruption = Callable[[Sequence[Trace], Toolset, int], list[Trace]]
 
 _SHARE = 0.5
 _SMALL = 20
@@ -95,7 +95,7 @@ def mixed(traces: Sequence[Trace], toolset: Toolset, seed: int) -> list[Trace]:
     return [*traces, *others]
 
 
-LOGS: dict[str, Spoil] = {
+LOGS: dict[str, Corruption] = {
     "clean": clean,
     "corrupted": corrupted,
     "renamed": renamed,

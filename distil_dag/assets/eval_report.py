@@ -51,7 +51,7 @@ def eval_report(
             planned = stack.enter_context(
                 plan_evaluation(runs, run, task, opened, trainer.base, models.servers)
             )
-            report, answers = planned.held(task, logged(context.log, "evaluating"))
+            report, answers = planned.evaluate(task, logged(context.log, "evaluating"))
     except (FileNotFoundError, ImportError, ServerError, ValueError) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     version = runs.write_rows(run, tables.ANSWERS, answers)

@@ -44,7 +44,7 @@ def plan_task(task_text: str, key_text: str | None, parent: str, settings: list[
     with console.status("reading the log …") as status:
 
         def told(done: int, total: int, note: str = "") -> None:
-            status.update(f"rehearsing: {done}/{total} {note}")
+            status.update(f"dry run: {done}/{total} {note}")
 
         try:
             plan = forecast_run(task, key, store, models.chat, places.cache / "paces.json", told)

@@ -7,7 +7,7 @@ import sys
 from typing import Any, TextIO
 
 
-class _Unheard(io.FileIO):
+class _Unread(io.FileIO):
     """A descriptor for which failed writes of the error type `lost` count as successful."""
 
     def __init__(self, descriptor: int, lost: type[OSError], closes: bool) -> None:
@@ -23,7 +23,7 @@ class _Unheard(io.FileIO):
 
 def own_stream(descriptor: int) -> TextIO:
     """A line-buffered text stream over a descriptor, which is closed with it; failed writes are ignored."""
-    raw = _Unheard(descriptor, OSError, closes=True)
+    raw = _Unread(descriptor, OSError, closes=True)
     return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", line_buffering=True)
 
 
@@ -35,11 +35,11 @@ def outlive_readers() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream and stream is getattr(sys, f"__{name}__"):
-            setattr(sys, name, _unheard(stream))
+            setattr(sys, name, _unread(stream))
 
 
-def _unheard(stream: TextIO) -> TextIO:
-    raw = _Unheard(stream.fileno(), BrokenPipeError, closes=False)
+def _unread(stream: TextIO) -> TextIO:
+    raw = _Unread(stream.fileno(), BrokenPipeError, closes=False)
     return io.TextIOWrapper(
         io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=bool(stream.line_buffering)
     )

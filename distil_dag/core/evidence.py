@@ -86,7 +86,7 @@ class Disagreement(Report):
     convention: bool = Field(default=False, description="seen in several cases, and the log is split on it")
 
 
-class ConventionReport(Report):
+class LabelNoiseReport(Report):
     """Where student and labels disagree systematically, and what the score is without it."""
 
     log_rows: int

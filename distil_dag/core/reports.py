@@ -9,7 +9,7 @@ from pydantic import Field
 from distil_dag.core.cells import CellsReport
 from distil_dag.core.confidence import Confidence
 from distil_dag.core.estimate import Estimate, Report
-from distil_dag.core.evidence import ConfidenceReport, ConventionReport, LeakageReport, RuntimeReport
+from distil_dag.core.evidence import ConfidenceReport, LabelNoiseReport, LeakageReport, RuntimeReport
 
 
 class TracesReport(Report):
@@ -263,7 +263,7 @@ class EvalReport(Report):
         default_factory=list, description="the same weights by each software that may serve them"
     )
     leakage: LeakageReport | None = None
-    conventions: ConventionReport | None = None
+    conventions: LabelNoiseReport | None = None
     confidence: ConfidenceReport | None = None
     cells: CellsReport | None = None
     continues: str = Field(default="", description="key of the run whose student this one continues")

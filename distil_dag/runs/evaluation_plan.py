@@ -69,7 +69,7 @@ class EvaluationPlan:
     plan: SynthesisReport
     outcomes: list[AnswerOutcome]
 
-    def held(self, task: Task, progress: Progress) -> tuple[EvalReport, list[dict[str, Any]]]:
+    def evaluate(self, task: Task, progress: Progress) -> tuple[EvalReport, list[dict[str, Any]]]:
         """Let all candidates answer the test.
 
         Args:

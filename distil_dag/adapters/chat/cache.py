@@ -120,15 +120,15 @@ class CachedChat(Closing):
         def keep(results: dict[bytes, Result]) -> None:
             self._write({key: result for key, result in results.items() if is_good(result)})
             # Where another process was faster, its reply is stored, and every later run will read that one.
-            hear(results | self._read(list(results), cls))
+            tell(results | self._read(list(results), cls))
 
-        def hear(results: dict[bytes, Result]) -> None:
+        def tell(results: dict[bytes, Result]) -> None:
             found.update(results)
             for key, result in results.items():
                 for place in places[key]:
                     arrived(place, result)
 
-        hear(self._read(list(places), cls))
+        tell(self._read(list(places), cls))
         # A request that stands in the batch twice is sent once, as it would be after a restart.
         missing = [key for key in places if key not in found]
         if missing:

@@ -73,10 +73,10 @@ class _Metered:
             self._meter.check()
             start, size = len(replies), self._meter.room() if self._splits else len(left)
 
-            def hear(place: int, reply: Reply, start: int = start) -> None:
+            def on_result(place: int, reply: Reply, start: int = start) -> None:
                 arrived(start + place, reply)
 
-            replies += self._send(left[:size], self._model.generate, self._count, hear)
+            replies += self._send(left[:size], self._model.generate, self._count, on_result)
         return replies
 
     def score(self, items: Sequence[tuple[Prompt, str]], arrived: OnScore = unheeded) -> list[Score]:
@@ -98,13 +98,13 @@ class _Metered:
         """
         counted: set[int] = set()
 
-        def hear(place: int, result: Result) -> None:
+        def on_result(place: int, result: Result) -> None:
             counted.add(place)
             count(result)
             arrived(place, result)
 
         with self._using():
-            results = ask(requests, hear)
+            results = ask(requests, on_result)
         for place, result in enumerate(results):
             if place not in counted:
                 count(result)

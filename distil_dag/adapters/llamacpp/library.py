@@ -9,7 +9,7 @@ from typing import Any
 from distil_dag.adapters.system.openmp import share_cores
 
 _said: deque[str] = deque(maxlen=8)
-_listeners: list[Any] = []
+_callbacks: list[Any] = []
 
 
 def load_library() -> Any:
@@ -29,10 +29,10 @@ def load_library() -> Any:
             "llama-cpp-python is not installed: run `pip install 'distil_dag[gguf]'` "
             "(it compiles llama.cpp), or use an endpoint as the model"
         ) from error
-    if not _listeners:
+    if not _callbacks:
         # Kept in a list, because llama.cpp calls the callback as long as the process lives.
-        _listeners.append(api.llama_log_callback(_listen))
-        api.llama_log_set(_listeners[0], ctypes.c_void_p(0))
+        _callbacks.append(api.llama_log_callback(_keep_line))
+        api.llama_log_set(_callbacks[0], ctypes.c_void_p(0))
         api.llama_backend_init()
     return api
 
@@ -59,5 +59,5 @@ def read_string(read: Any, model: Any, index: int) -> str:
     return buffer.value.decode("utf-8", "replace")
 
 
-def _listen(level: int, text: bytes, _: Any) -> None:
+def _keep_line(level: int, text: bytes, _: Any) -> None:
     _said.append(text.decode("utf-8", "replace"))

@@ -204,6 +204,6 @@ class _Batch(Generic[Item, Result]):
         model = self._endpoints[0].model
         said = "; ".join(f"{endpoint.host}: {endpoint.trouble}" for endpoint in self._endpoints)
         return (
-            f"the model {model} can't be reached. Last heard: {said}. Replies that came in before are kept: "
+            f"the model {model} can't be reached. Last answer: {said}. Replies that came in before are kept: "
             "start the server, or correct its address, key or name in task.yaml, and run again"
         )

@@ -72,9 +72,9 @@ class ManagedChat:
         """What `work` brings for each item, or the fault that ended its tries, in order."""
 
         def ask(
-            chat: EndpointChat, left: Sequence[Request], heard: Callable[[int, Result | Fault], None]
+            chat: EndpointChat, left: Sequence[Request], on_result: Callable[[int, Result | Fault], None]
         ) -> None:
-            chat.each(left, work, heard)
+            chat.each(left, work, on_result)
 
         return self._each(items, ask, unheeded)
 
@@ -94,11 +94,11 @@ class ManagedChat:
         def ask_for_the_rest(chat: EndpointChat) -> None:
             left = [place for place in range(len(requests)) if place not in found]
 
-            def heard(at: int, result: Result) -> None:
+            def on_result(at: int, result: Result) -> None:
                 found[left[at]] = result
                 arrived(left[at], result)
 
-            ask(chat, [requests[place] for place in left], heard)
+            ask(chat, [requests[place] for place in left], on_result)
 
         self._until_answered(ask_for_the_rest)
         return [found[place] for place in range(len(requests))]
@@ -120,7 +120,7 @@ class ManagedChat:
         if self._chat is None or address != self._address:
             if self._chat is not None:
                 self._chat.close()
-            # It was heard of a moment ago. Its supervisor knows better than a clock whether it comes back.
+            # It answered a moment ago. Its supervisor knows better than a clock whether it comes back.
             patience = Patience(
                 known=math.inf,
                 unknown=math.inf,

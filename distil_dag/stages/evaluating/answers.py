@@ -10,13 +10,12 @@ from typing import Any
 
 from distil_dag.core.case import Case
 from distil_dag.core.confidence import Confidence
-from distil_dag.core.evidence import ConfidenceReport, ConventionReport
+from distil_dag.core.evidence import ConfidenceReport, LabelNoiseReport
 from distil_dag.core.normalise import Normaliser
 from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.tool_call import Answer, ToolCall
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.evaluating import label_noise as conventions
-from distil_dag.stages.evaluating import metrics
+from distil_dag.stages.evaluating import label_noise, metrics
 from distil_dag.stages.evaluating.selective_prediction import Price, Sure, confidence_report
 
 # Of a rambling answer the report keeps the beginning.
@@ -78,7 +77,7 @@ def disagreements(
     toolset: Toolset,
     confidence: float,
     normaliser: Normaliser,
-) -> ConventionReport:
+) -> LabelNoiseReport:
     """Where the student and the labels differ, compared with a log whose calls are trusted.
 
     Args:
@@ -90,7 +89,7 @@ def disagreements(
         normaliser: tells which requests are the same.
     """
     answers = [
-        conventions.Answers(
+        label_noise.Answers(
             case=item.case,
             right=item.score.exact,
             student=None if item.parsed.error is not None else item.parsed.calls,
@@ -103,7 +102,7 @@ def disagreements(
         )
         for place, item in scored[student].items()
     ]
-    return conventions.find_label_noise(answers, log, toolset, normaliser, confidence)
+    return label_noise.find_label_noise(answers, log, toolset, normaliser, confidence)
 
 
 def confidence(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distil_dag.core.case import Case
-from distil_dag.core.evidence import ConventionReport, Disagreement
+from distil_dag.core.evidence import Disagreement, LabelNoiseReport
 from distil_dag.core.leaks import nearest
 from distil_dag.core.normalise import Normaliser
 from distil_dag.core.tool_call import ToolCall, same_value
@@ -58,7 +58,7 @@ def find_label_noise(
     toolset: Toolset,
     normaliser: Normaliser,
     confidence: float = 0.95,
-) -> ConventionReport:
+) -> LabelNoiseReport:
     """All disagreements of the student with the labels.
 
     An answer that could not be read is no disagreement about labels. Failures whose every difference is a
@@ -88,7 +88,7 @@ def find_label_noise(
     described = {group: _described(group, members, evidence, toolset) for group, members in groups.items()}
     split = {group for group, row in described.items() if row.convention}
     aside = sum(kinds <= split for kinds in failures)
-    return ConventionReport(
+    return LabelNoiseReport(
         log_rows=len(log),
         disagreements=sorted(described.values(), key=lambda row: (-len(row.cases), row.kind, row.tool)),
         set_aside=aside,

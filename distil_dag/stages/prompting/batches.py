@@ -12,14 +12,14 @@ from distil_dag.stages.ports import ChatModel, OnReply, Prompt, Reply
 BATCH = 256
 
 
-def ask_all(model: ChatModel, prompts: Sequence[Prompt], heard: OnReply) -> list[Reply]:
+def ask_all(model: ChatModel, prompts: Sequence[Prompt], on_result: OnReply) -> list[Reply]:
     """Ask a model in batches.
 
     Args:
         model: the model.
         prompts: the prompts.
-        heard: called once with each place and its reply, as soon as the model reports it, and at the end of
-            the batch for a model that reports none before.
+        on_result: called once with each place and its reply, as soon as the model reports it, and at the end
+            of the batch for a model that reports none before.
 
     Returns:
         The replies, in the order of the prompts.
@@ -31,9 +31,9 @@ def ask_all(model: ChatModel, prompts: Sequence[Prompt], heard: OnReply) -> list
         def arrived(place: int, reply: Reply, start: int = start, waiting: set[int] = waiting) -> None:
             if start + place in waiting:
                 waiting.remove(start + place)
-                heard(start + place, reply)
+                on_result(start + place, reply)
 
         replies += model.generate(prompts[start : start + BATCH], arrived)
         for place in sorted(waiting):
-            heard(place, replies[place])
+            on_result(place, replies[place])
     return replies

@@ -8,7 +8,7 @@ from distil_dag.core.cells import CellsReport
 from distil_dag.core.estimate import Estimate
 from distil_dag.core.evidence import (
     ConfidenceReport,
-    ConventionReport,
+    LabelNoiseReport,
     LeakageReport,
     RuntimeReport,
     SimilarityBand,
@@ -275,7 +275,7 @@ def _leakage(found: LeakageReport) -> list[str]:
     return [*lines, "", f"Exact match by similarity to the nearest row trained on: {'; '.join(shown)}."]
 
 
-def _conventions(found: ConventionReport) -> list[str]:
+def _conventions(found: LabelNoiseReport) -> list[str]:
     split = [row for row in found.disagreements if row.convention]
     if not split:
         return ["", "No kind of failure meets a convention on which the log is split."]

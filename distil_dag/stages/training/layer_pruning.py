@@ -87,7 +87,7 @@ def block_influence(model: Any, rows: Sequence[TrainingRow]) -> list[float]:
     measured = blocks(model)
     sums, positions = [0.0] * len(measured), 0
 
-    def listen(place: int) -> Any:
+    def hook(place: int) -> Any:
         def hook(_: Any, args: Any, kwargs: Any, output: Any) -> None:
             entering = args[0] if args else kwargs["hidden_states"]
             leaving = output[0] if isinstance(output, tuple) else output
@@ -97,7 +97,7 @@ def block_influence(model: Any, rows: Sequence[TrainingRow]) -> list[float]:
         return hook
 
     hooks = [
-        block.register_forward_hook(listen(place), with_kwargs=True) for place, block in enumerate(measured)
+        block.register_forward_hook(hook(place), with_kwargs=True) for place, block in enumerate(measured)
     ]
     try:
         with torch.no_grad():

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from distil_dag.core.case import Case, HeldOut, Message
-from distil_dag.core.evidence import ConventionReport, Disagreement
+from distil_dag.core.evidence import Disagreement, LabelNoiseReport
 from distil_dag.core.normalise import ENGLISH, Normaliser
 from distil_dag.core.reports import EvalReport
 from distil_dag.core.settings import EvaluationSpec
@@ -57,7 +57,7 @@ def measured(
     return report
 
 
-def conventions(report: EvalReport) -> ConventionReport:
+def conventions(report: EvalReport) -> LabelNoiseReport:
     assert report.conventions is not None
     return report.conventions
 
