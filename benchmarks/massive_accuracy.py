@@ -60,7 +60,7 @@ from distil_dag.core.tool_call import parse_answer, render_calls
 from distil_dag.entrypoints.train import PARENT_VARIABLE, TrainingJob
 from distil_dag.runs.export import export
 from distil_dag.stages.evaluating import metrics
-from distil_dag.stages.evaluating.evaluate import Candidate
+from distil_dag.stages.evaluating.candidate import Candidate
 from distil_dag.stages.reading.case_files import read_cases
 from distil_dag.stages.training import sft
 from distil_dag.stages.training.trainer import native_bfloat16

@@ -25,7 +25,7 @@ from distil_dag.core.settings import GateName, GateSpec
 from distil_dag.core.task import Task
 from distil_dag.resources.metadata import figures, table
 from distil_dag.resources.store import StoreResource
-from distil_dag.stages.evaluating.evaluate import BASE, LOOKUP
+from distil_dag.stages.evaluating.candidate import BASE, LOOKUP
 
 GateCheck = Callable[[RunStore, str, Task, GateSpec], list[gates.Finding]]
 

@@ -25,7 +25,8 @@ from distil_dag.core.tool_call import parse_answer
 from distil_dag.core.toolset import Toolset
 from distil_dag.resources.deployment import deployment
 from distil_dag.stages.evaluating.answers import sureness
-from distil_dag.stages.evaluating.evaluate import Candidate, evaluate_model
+from distil_dag.stages.evaluating.candidate import Candidate
+from distil_dag.stages.evaluating.evaluate import evaluate_model
 from distil_dag.stages.evaluating.metrics import METRICS
 from distil_dag.stages.reading.case_files import read_cases
 

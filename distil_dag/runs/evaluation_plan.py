@@ -27,9 +27,19 @@ from distil_dag.core.task import Task
 from distil_dag.runs.continued import outcomes_of, rows_before
 from distil_dag.runs.training_rows import CONTEXT, SEEDS, in_mix, tables_of_run
 from distil_dag.stages.decoding.schema_grammar import answers
-from distil_dag.stages.evaluating import evaluate as evaluation
+from distil_dag.stages.evaluating.candidate import (
+    BASE,
+    CHECKPOINT,
+    PARENT,
+    TEACHER,
+    TEACHER_FEW_SHOT,
+    VLLM,
+    Candidate,
+    decoder_name,
+    gguf_name,
+)
 from distil_dag.stages.evaluating.cell_scores import cell_scores
-from distil_dag.stages.evaluating.evaluate import Candidate, Learned, Shipped
+from distil_dag.stages.evaluating.evaluate import Learned, Shipped, evaluate
 from distil_dag.stages.evaluating.nearest_neighbour import SIMILARITY
 from distil_dag.stages.ports import ChatModel, Progress
 from distil_dag.stages.splitting.holdout import remaining
@@ -83,7 +93,7 @@ class EvaluationPlan:
             ValueError: The test is empty, or two candidates have the same name.
             RuntimeError: All answers of a candidate failed, or the student answered no case.
         """
-        report, rows = evaluation.evaluate(
+        report, rows = evaluate(
             self.test,
             task.toolset,
             self.candidates,
@@ -95,9 +105,7 @@ class EvaluationPlan:
             learned=self.learned,
             shipped=self.shipped,
         )
-        cells = cell_scores(
-            self.test, rows, self.student, evaluation.PARENT, self.outcomes, self.plan, task.toolset
-        )
+        cells = cell_scores(self.test, rows, self.student, PARENT, self.outcomes, self.plan, task.toolset)
         return report.model_copy(update={"cells": cells, "continues": task.continues}), rows
 
 
@@ -137,7 +145,7 @@ def plan_evaluation(
         exported = store.read_report(run, "gguf", GgufReport)
         students = _ggufs(exported, files, task)
         checkpoint = CheckpointCandidate(
-            evaluation.CHECKPOINT,
+            CHECKPOINT,
             weights,
             task.toolset,
             _longest(task),
@@ -150,10 +158,10 @@ def plan_evaluation(
             # Before the checkpoint: torch does not free all the GPU memory that it has used.
             *_vllm(checkpoint, task, servers),
             checkpoint,
-            *([EarlierAnswers(store, task.continues, evaluation.PARENT)] if task.continues else []),
+            *([EarlierAnswers(store, task.continues, PARENT)] if task.continues else []),
             _base(task, open_chat, find_base),
-            _teacher(evaluation.TEACHER, task, open_chat, Exemplars()),
-            *([_teacher(evaluation.TEACHER_FEW_SHOT, task, open_chat, exemplars)] if exemplars.turns else []),
+            _teacher(TEACHER, task, open_chat, Exemplars()),
+            *([_teacher(TEACHER_FEW_SHOT, task, open_chat, exemplars)] if exemplars.turns else []),
             *([ProductionCandidate(_production_model(test, rest))] if judged else []),
             LookupCandidate(rest),
         ]
@@ -206,7 +214,7 @@ def _ggufs(report: GgufReport, folder: Path, task: Task) -> list[GgufCandidate]:
             path=folder / Path(file.path).name,
             toolset=task.toolset,
             max_tokens=_longest(task),
-            name=evaluation.gguf_name(file.format),
+            name=gguf_name(file.format),
         )
         for file in ordered
     ]
@@ -218,7 +226,7 @@ def _decoder(student: GgufCandidate, task: Task) -> list[Candidate]:
         answers(task.toolset)
     except ValueError:
         return []
-    return [DecoderCandidate(student, evaluation.decoder_name(student.name))]
+    return [DecoderCandidate(student, decoder_name(student.name))]
 
 
 def _vllm(checkpoint: CheckpointCandidate, task: Task, servers: Servers) -> list[Candidate]:
@@ -228,7 +236,7 @@ def _vllm(checkpoint: CheckpointCandidate, task: Task, servers: Servers) -> list
     # It imports the SDK, which takes a second.
     from distil_dag.adapters.candidates.vllm import VllmCandidate
 
-    return [VllmCandidate(checkpoint, task.settings.evaluation.vllm, servers, evaluation.VLLM)]
+    return [VllmCandidate(checkpoint, task.settings.evaluation.vllm, servers, VLLM)]
 
 
 def _base(task: Task, open_chat: OpenChat, find_base: FindBase) -> Candidate:
@@ -236,7 +244,7 @@ def _base(task: Task, open_chat: OpenChat, find_base: FindBase) -> Candidate:
     if task.settings.student.model != "embedded":
         folder, identity = find_base(task)
         return CheckpointCandidate(
-            evaluation.BASE,
+            BASE,
             folder,
             task.toolset,
             _longest(task),
@@ -246,7 +254,7 @@ def _base(task: Task, open_chat: OpenChat, find_base: FindBase) -> Candidate:
         )
     spec = ModelSpec()
     return ChatCandidate(
-        name=evaluation.BASE,
+        name=BASE,
         open=lambda: open_chat(spec),
         toolset=task.toolset,
         max_tokens=_longest(task),

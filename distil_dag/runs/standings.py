@@ -8,7 +8,7 @@ from typing import Any
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core.reports import EvalReport
-from distil_dag.stages.evaluating.evaluate import LOOKUP
+from distil_dag.stages.evaluating.candidate import LOOKUP
 from distil_dag.stages.evaluating.metrics import EXACT
 
 

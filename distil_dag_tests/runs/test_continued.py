@@ -32,7 +32,7 @@ from distil_dag.resources.store import StoreResource
 from distil_dag.resources.trainer import TrainerResource
 from distil_dag.runs.continued import EarlierStudent, continued, rows_before
 from distil_dag.runs.standings import standings
-from distil_dag.stages.evaluating.evaluate import PARENT
+from distil_dag.stages.evaluating.candidate import PARENT
 from distil_dag_tests import stand_ins as good
 from distil_dag_tests.assets.test_judged_seeds import SilentTeacher
 from distil_dag_tests.assets.test_synthetic_set import ScriptedTeacher

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from distil_dag.core.case import Case, HeldOut
 from distil_dag.core.tool_call import render_calls
-from distil_dag.stages.evaluating import evaluate as evaluation
 from distil_dag.stages.evaluating.answers import Answered
+from distil_dag.stages.evaluating.candidate import LOOKUP, PRODUCTION
 from distil_dag.stages.evaluating.nearest_neighbour import SIMILARITY, nearest_calls
 from distil_dag.stages.ports import Progress, quiet
 
@@ -18,7 +18,7 @@ class ProductionCandidate:
     """What the old agent answered, as far as the log has it."""
 
     model: str = "production log"
-    name: str = evaluation.PRODUCTION
+    name: str = PRODUCTION
     bytes: int = 0
 
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
@@ -47,7 +47,7 @@ class LookupCandidate:
     """
 
     log: Sequence[Case]
-    name: str = evaluation.LOOKUP
+    name: str = LOOKUP
     bytes: int = 0
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from distil_dag.core.case import Case
 from distil_dag.core.confidence import Confidence
@@ -18,7 +18,6 @@ from distil_dag.core.toolset import Toolset
 from distil_dag.stages import statistics
 from distil_dag.stages.evaluating import metrics
 from distil_dag.stages.evaluating.answers import (
-    Answered,
     Scored,
     answer_row,
     confidence,
@@ -26,64 +25,11 @@ from distil_dag.stages.evaluating.answers import (
     failures,
 )
 from distil_dag.stages.evaluating.breakdown import per_argument, per_tool
+from distil_dag.stages.evaluating.candidate import CHECKPOINT, TEACHER, Candidate, Served
 from distil_dag.stages.evaluating.contamination import leakage
 from distil_dag.stages.evaluating.runtime_parity import runtimes
 from distil_dag.stages.evaluating.selective_prediction import Price
 from distil_dag.stages.ports import Progress, quiet
-
-# Names of the candidates: reports, gates and the leaderboard find them by these.
-CHECKPOINT = "student checkpoint"
-VLLM = "student checkpoint, vLLM"
-# The student of the run that is continued.
-PARENT = "parent"
-BASE = "base"
-TEACHER = "teacher zero-shot"
-TEACHER_FEW_SHOT = "teacher few-shot"
-PRODUCTION = "production"
-LOOKUP = "lookup"
-
-
-def gguf_name(file_format: str) -> str:
-    """The candidate's name of a student's GGUF file, e.g. `student Q8_0`."""
-    return f"student {file_format}"
-
-
-def decoder_name(gguf: str) -> str:
-    """The candidate's name of a student's file when the project's own decoder reads it."""
-    return f"{gguf}, decoder"
-
-
-class Candidate(Protocol):
-    """Something that answers cases: a model, a baseline, or the production log."""
-
-    @property
-    def name(self) -> str:
-        """Name in reports."""
-        ...
-
-    @property
-    def model(self) -> str:
-        """Identity of what answers, for the lineage."""
-        ...
-
-    @property
-    def bytes(self) -> int:
-        """Size of its weights in bytes; 0 where there are none here."""
-        ...
-
-    def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
-        """One answer for each case, in order; None where this candidate has none to score."""
-        ...
-
-
-@runtime_checkable
-class Served(Protocol):
-    """A candidate that says which software answers; it is known once it has answered."""
-
-    @property
-    def software(self) -> str:
-        """Names and versions."""
-        ...
 
 
 @dataclass(frozen=True)

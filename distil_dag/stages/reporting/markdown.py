@@ -14,7 +14,7 @@ from distil_dag.core.evidence import (
     SimilarityBand,
 )
 from distil_dag.core.reports import Comparison, EvalReport
-from distil_dag.stages.evaluating.evaluate import PARENT
+from distil_dag.stages.evaluating.candidate import PARENT
 from distil_dag.stages.evaluating.metrics import EXACT, NAME, STAGED
 
 # Cells in the Markdown, which lies in the event log; page and JSON have all of them.

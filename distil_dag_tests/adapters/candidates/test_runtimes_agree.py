@@ -15,7 +15,7 @@ from distil_dag.adapters.llamacpp.embedded_weights import embedded_checkpoint
 from distil_dag.core.case import Case, Message
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.evaluating.evaluate import Candidate
+from distil_dag.stages.evaluating.candidate import Candidate
 from distil_dag.stages.student.prompt import CLOSED_BOOK_TEMPLATE, OPEN_BOOK_TEMPLATE
 from distil_dag_tests.adapters.llamacpp.tiny_gguf import write_tiny_gguf
 from distil_dag_tests.stages.training.tiny_checkpoint import write_tiny_checkpoint

@@ -10,8 +10,9 @@ from distil_dag.core.case import HeldOut
 from distil_dag.core.cells import AnswerOutcome
 from distil_dag.core.reports import CellCoverage, EvalReport, SynthesisReport
 from distil_dag.core.tool_call import render_calls
+from distil_dag.stages.evaluating.candidate import PARENT
 from distil_dag.stages.evaluating.cell_scores import cell_scores
-from distil_dag.stages.evaluating.evaluate import PARENT, evaluate
+from distil_dag.stages.evaluating.evaluate import evaluate
 from distil_dag.stages.reporting.html import report_html
 from distil_dag.stages.reporting.markdown import helped, report_markdown
 from distil_dag_tests.stages.evaluating.test_evaluate import SPEC, TOOLS, Scripted, call, held_out

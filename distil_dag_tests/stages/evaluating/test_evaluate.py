@@ -16,7 +16,8 @@ from distil_dag.core.tool_call import NO_CALL, UNKNOWN_TOOL, ToolCall, render_ca
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating.answers import Answered
 from distil_dag.stages.evaluating.breakdown import UNKNOWN_ARGUMENT
-from distil_dag.stages.evaluating.evaluate import BASE, LOOKUP, PRODUCTION, evaluate, evaluate_model
+from distil_dag.stages.evaluating.candidate import BASE, LOOKUP, PRODUCTION
+from distil_dag.stages.evaluating.evaluate import evaluate, evaluate_model
 from distil_dag.stages.evaluating.metrics import EXACT, METRICS
 from distil_dag.stages.ports import Progress, quiet
 from distil_dag.stages.reporting.html import report_html

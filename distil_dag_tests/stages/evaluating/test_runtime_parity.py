@@ -12,7 +12,8 @@ from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.tool_call import parse_answer
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating.answers import Answered
-from distil_dag.stages.evaluating.evaluate import BASE, CHECKPOINT, evaluate
+from distil_dag.stages.evaluating.candidate import BASE, CHECKPOINT
+from distil_dag.stages.evaluating.evaluate import evaluate
 from distil_dag.stages.ports import Progress, quiet
 from distil_dag.stages.reporting.html import report_html
 from distil_dag.stages.reporting.markdown import report_markdown

@@ -14,7 +14,8 @@ from distil_dag.core.settings import EvaluationSpec, PriceSpec
 from distil_dag.core.tool_call import render_calls
 from distil_dag.stages.evaluating.answers import Answered
 from distil_dag.stages.evaluating.calibration import calibrated
-from distil_dag.stages.evaluating.evaluate import TEACHER, Shipped, evaluate, evaluate_model
+from distil_dag.stages.evaluating.candidate import TEACHER
+from distil_dag.stages.evaluating.evaluate import Shipped, evaluate, evaluate_model
 from distil_dag.stages.evaluating.selective_prediction import Price, Sure, confidence_report
 from distil_dag.stages.reporting.html import report_html
 from distil_dag.stages.reporting.markdown import report_markdown

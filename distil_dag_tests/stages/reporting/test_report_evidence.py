@@ -13,7 +13,8 @@ from distil_dag.core.reports import EvalReport
 from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.tool_call import ToolCall, render_calls
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.evaluating.evaluate import CHECKPOINT, Learned, Shipped, evaluate
+from distil_dag.stages.evaluating.candidate import CHECKPOINT
+from distil_dag.stages.evaluating.evaluate import Learned, Shipped, evaluate
 from distil_dag.stages.reporting.html import report_html
 from distil_dag.stages.reporting.markdown import report_markdown
 from distil_dag_tests.stages.evaluating.test_evaluate import Scripted
