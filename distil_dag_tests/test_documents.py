@@ -35,7 +35,7 @@ def test_who_comes_first_reads_little(name: str) -> None:
         ("```\ndistil-dag plan TASK\ndistil-dag run\n```", "`distil-dag run`: Missing parameter: task"),
         ("```\ndistil-dag run TASK \\\n  --set judge.nothing=1\n```", "`judge.nothing` is no setting"),
         ("```\npython benchmarks/none.py\n```", "`benchmarks/none.py` does not exist"),
-        ("```python\nfrom distil_dag.student import Teacher\n```", "distil_dag.student has no Teacher"),
+        ("```python\nfrom distil_dag import Teacher\n```", "distil_dag has no Teacher"),
         ("`make nothing`", "`make nothing` is no target of the Makefile"),
         ("```\nmake demo nothing   # all\n```", "`make nothing` is no target of the Makefile"),
         ("`judge.nothing`", "`judge.nothing` is no setting of task.yaml"),

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -92,7 +92,7 @@ class RunStore:
         """
         path = self.folder(run, asset) / name
         if not path.exists():
-            raise FileNotFoundError(f"{path} is missing: materialize `{asset}` for {run!r} first")
+            raise _missing(path, run, asset)
         return bytes(path.read_bytes())
 
     def write_report(self, run: str, asset: str, report: BaseModel, name: str = "report") -> UPath:
@@ -140,8 +140,8 @@ class RunStore:
         self.write_bytes(run, table.asset, f"{table.name}.parquet", buffer.getvalue())
         return digest(rows)
 
-    def read_rows(self, run: str, table: Table) -> list[dict[str, Any]]:
-        """All rows of a table, from one Parquet file or a folder of them.
+    def read_table(self, run: str, table: Table) -> pa.Table:
+        """A table as it was written, from one Parquet file or a folder of them.
 
         Args:
             run: Key of the run.
@@ -155,13 +155,24 @@ class RunStore:
         if not files[0].exists():
             files = sorted((folder / table.name).glob("*.parquet"))
         if not files:
-            raise FileNotFoundError(
-                f"{folder / table.name} is missing: materialize `{table.asset}` for {run!r} first"
-            )
-        rows: list[dict[str, Any]] = []
+            raise _missing(folder / table.name, run, table.asset)
+        parts = []
         for path in files:
             with path.open("rb") as file:
-                rows += pq.ParquetFile(file).read().to_pylist()
+                parts.append(pq.ParquetFile(file).read())
+        return pa.concat_tables(parts, promote_options="permissive")
+
+    def read_rows(self, run: str, table: Table) -> list[dict[str, Any]]:
+        """All rows of a table, as dicts.
+
+        Args:
+            run: Key of the run.
+            table: The table, with its asset.
+
+        Raises:
+            FileNotFoundError: The table is missing; the message names the asset to materialize first.
+        """
+        rows: list[dict[str, Any]] = self.read_table(run, table).to_pylist()
         return rows
 
     def write_cases(self, run: str, table: CaseTable[CaseType], cases: Iterable[CaseType]) -> str:
@@ -235,7 +246,7 @@ class RunStore:
         """
         source = self.folder(run, asset) / name
         if not source.exists():
-            raise FileNotFoundError(f"{source} is missing: materialize `{asset}` for {run!r} first")
+            raise _missing(source, run, asset)
         if self.is_local:
             yield Path(source.path)
             return
@@ -246,6 +257,12 @@ class RunStore:
                     copy.parent.mkdir(parents=True, exist_ok=True)
                     copy.write_bytes(path.read_bytes())
             yield Path(temporary)
+
+
+def _missing(path: UPath, run: str, asset: str) -> FileNotFoundError:
+    """The error for what an asset would have written, with the ways to make it."""
+    go_on = f"`distil-dag run {run.partition('.')[0]} --run {run}` does what the run lacks"
+    return FileNotFoundError(f"{path} is missing: materialize `{asset}` for {run!r} first; {go_on}")
 
 
 def _replace(target: UPath, filled: Path) -> None:
@@ -262,7 +279,7 @@ def _replace(target: UPath, filled: Path) -> None:
         standing[name].unlink()
 
 
-def digest(rows: Iterable[dict[str, Any]]) -> str:
+def digest(rows: Iterable[Mapping[Any, Any]]) -> str:
     """Content hash of rows, in their order: the data version of a table."""
     total = hashlib.sha256()
     for row in rows:

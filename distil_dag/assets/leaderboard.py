@@ -35,4 +35,6 @@ def leaderboard(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
         "runs left out": len(rows) - len(shown),
         "dagster/row_count": len(rows),
     }
-    return dg.MaterializeResult(data_version=dg.DataVersion(digest(rows)), metadata=metadata)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(digest(rows.to_dict("records"))), metadata=metadata
+    )

@@ -102,10 +102,15 @@ class Case(BaseModel):
             ValueError: for values that are no such case.
         """
         values = {key: row[key] for key in cls.model_fields if key in row and row[key] is not None}
-        for key, value in values.items():
-            if isinstance(value, str) and _is_nested(cls, key):
-                values[key] = json.loads(value)
+        for key in cls.nested():
+            if isinstance(values.get(key), str):
+                values[key] = json.loads(values[key])
         return cls.model_validate(values)
+
+    @classmethod
+    def nested(cls) -> tuple[str, ...]:
+        """The columns of :meth:`row` that hold JSON."""
+        return tuple(name for name, field in cls.model_fields.items() if "tuple" in str(field.annotation))
 
 
 class Trace(Case):
@@ -149,7 +154,3 @@ class Example(Case):
 
 def _flat(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
-
-
-def _is_nested(cls: type[BaseModel], key: str) -> bool:
-    return "tuple" in str(cls.model_fields[key].annotation) or "dict" in str(cls.model_fields[key].annotation)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from distil_dag.core.case import Case, Example, HeldOut, Trace
+from distil_dag.core.verdict import NESTED
 
 CaseType = TypeVar("CaseType", bound=Case)
 # A table of examples can be read wherever one of cases can.
@@ -19,10 +20,12 @@ class Table:
     Attributes:
         asset: the asset.
         name: name of the table in that folder.
+        nested: columns whose texts are JSON.
     """
 
     asset: str
     name: str
+    nested: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,9 @@ class CaseTable(Table, Generic[CaseType_co]):
 
     row: type[CaseType_co]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nested", self.row.nested())
+
 
 TRACES = CaseTable("traces", "traces", Trace)
 QUARANTINE = Table("traces", "quarantine")
@@ -43,11 +49,11 @@ SEEDS = CaseTable("judged_seeds", "seeds", Example)
 CONTEXT = CaseTable("judged_seeds", "context", Example)
 CALIBRATION = CaseTable("judged_seeds", "calibration", Example)
 UNLABELLED = CaseTable("judged_seeds", "unlabelled", Case)
-VERDICTS = Table("judged_seeds", "verdicts")
+VERDICTS = Table("judged_seeds", "verdicts", nested=NESTED)
 SPLIT = Table("judged_seeds", "split")
 SYNTHETIC = CaseTable("synthetic_set", "accepted", Example)
-REJECTED = Table("synthetic_set", "rejected")
-ANSWERS = Table("eval_report", "answers")
+REJECTED = Table("synthetic_set", "rejected", nested=("calls",))
+ANSWERS = Table("eval_report", "answers", nested=("expected",))
 
 TABLES: dict[str, Table] = {
     "traces": TRACES,

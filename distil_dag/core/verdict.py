@@ -74,9 +74,9 @@ class Verdict(BaseModel):
             Column -> value, nested values as JSON strings; `passed` is a column of its own.
         """
         row = self.model_dump(mode="json")
-        for name in _NESTED:
+        for name in NESTED:
             row[name] = None if row[name] is None else json.dumps(row[name], ensure_ascii=False)
         return row | {"passed": self.passed}
 
 
-_NESTED = ("calls", "proposed", "relabelled_from", "proposals", "details")
+NESTED = ("calls", "proposed", "relabelled_from", "proposals", "details")

@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
-from upath import UPath
 
-from distil_dag.adapters.system.environment import store_without_secret
 from distil_dag.adapters.system.locks import locked
+from distil_dag.adapters.system.places import home_folder, store_root
 from distil_dag.core.files import write_whole
 
 _TASKS_FILE = "tasks.txt"
@@ -93,10 +92,10 @@ def deployment(home: Path | None = None) -> Deployment:
     Raises:
         ValueError: `DISTIL_DAG_STORE` holds a secret, which Dagster would show.
     """
-    root = (home or Path(os.environ.get("DISTIL_DAG_HOME") or ".distil_dag")).absolute()
+    root = home_folder(home)
     return Deployment(
         home=root,
-        store=_store(os.environ.get("DISTIL_DAG_STORE") or str(root / "store")),
+        store=store_root(root),
         dagster_home=Path(os.environ.get("DAGSTER_HOME") or root / "dagster").absolute(),
         task_folders=_task_folders(root),
     )
@@ -105,12 +104,6 @@ def deployment(home: Path | None = None) -> Deployment:
 def default_settings() -> str:
     """The `dagster.yaml` of an installation on one machine."""
     return Path(__file__).with_name("dagster.yaml").read_text(encoding="utf-8")
-
-
-def _store(said: str) -> str:
-    """A folder as an absolute path, as reports and metadata name it; a URL unchanged."""
-    root = store_without_secret(said)
-    return root if UPath(root).protocol else str(Path(root).expanduser().absolute())
 
 
 def _task_folders(home: Path) -> tuple[Path, ...]:

@@ -16,10 +16,10 @@ from distil_dag.stages.judging import relabelling
 from distil_dag.stages.judging.judge import VALIDITY
 from distil_dag.stages.judging.plots import outcome_bars, score_histogram
 
-_COMMITTEE = (
+_COMMITTEE = [
     "labeller", relabelling.PROPOSED, relabelling.TAKEN, relabelling.AS_LOGGED, relabelling.REFUSED_BY_TOOLS,
     relabelling.UNSAID, relabelling.UNREADABLE,
-)  # fmt: skip
+]  # fmt: skip
 _SHOWN = 8
 
 

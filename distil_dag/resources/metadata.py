@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def table(
-    rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None, limit: int = 20
+    rows: pd.DataFrame | Sequence[Mapping[str, Any]], columns: list[str] | None = None, limit: int = 20
 ) -> dg.MarkdownMetadataValue:
-    """At most `limit` rows as a Markdown table; says how many it left out."""
-    if not rows:
+    """Rows as a Markdown table, without what would end a cell or open a tag.
+
+    Args:
+        rows: One mapping a row, or a frame.
+        columns: Names of the columns to show; all by default.
+        limit: Most rows to show; the text says how many were left out.
+    """
+    import pandas as pd
+
+    frame = pd.DataFrame(rows, columns=columns, dtype=object)
+    if frame.empty:
         return dg.MetadataValue.md("*none*")
-    names = list(columns or rows[0])
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    lines += ["| " + " | ".join(_cell(row.get(name)) for name in names) + " |" for row in rows[:limit]]
-    if len(rows) > limit:
-        lines.append(f"\n*{len(rows) - limit} more rows*")
-    return dg.MetadataValue.md("\n".join(lines))
+    shown = frame.head(limit).fillna("").map(_cell).to_markdown(index=False, disable_numparse=True)
+    left_out = f"\n\n*{len(frame) - limit} more rows*" if len(frame) > limit else ""
+    return dg.MetadataValue.md(shown + left_out)
 
 
 def figures(numbers: Mapping[str, float]) -> dict[str, float]:
@@ -36,7 +45,7 @@ def image(png: bytes, title: str) -> dg.MarkdownMetadataValue:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
-    text = "" if value is None else str(value)
+    text = str(value)
     # Traces are untrusted: nothing in them may end the cell, open a tag or an image.
     for raw, safe in (
         ("&", "&amp;"),

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core.reports import EvalReport
 from distil_dag.stages.evaluating.candidate import LOOKUP
 from distil_dag.stages.evaluating.metrics import EXACT
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def standings(store: RunStore) -> list[dict[str, Any]]:
+_COLUMNS = [
+    "task", "run", "continues", "model", "exact match", "interval", "n", "lead over lookup", "p50 ms", "MB",
+    "labels",
+]  # fmt: skip
+
+
+def standings(store: RunStore) -> pd.DataFrame:
     """One row for each evaluated run, by task and then by exact match, best first."""
+    import pandas as pd
+
     rows = []
     for run in store.runs():
         try:
@@ -21,15 +29,16 @@ def standings(store: RunStore) -> list[dict[str, Any]]:
         except (FileNotFoundError, ValueError):
             continue  # stopped before its evaluation, or written by a release that reported otherwise
         rows.append(_standing(run, report))
-    return sorted(rows, key=lambda row: (row["task"], -row["exact match"], row["run"]))
+    order = ["task", "exact match", "run"]
+    return pd.DataFrame(rows, columns=_COLUMNS).sort_values(
+        order, ascending=[True, False, True], ignore_index=True
+    )
 
 
-def best_of_each_task(rows: Sequence[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+def best_of_each_task(rows: pd.DataFrame, limit: int) -> pd.DataFrame:
     """In the order they have, as many standings of each task as fit into `limit`; one at least."""
-    groups = groupby(rows, key=lambda row: row["task"])
-    places = [place for _, group in groups for place, _ in enumerate(group)]
-    best = sorted(range(len(rows)), key=places.__getitem__)[: max(limit, places.count(0))]
-    return [rows[number] for number in sorted(best)]
+    places = rows.groupby("task").cumcount().sort_values(kind="stable")
+    return rows.loc[places.index[: max(limit, (places == 0).sum())]].sort_index()
 
 
 def _standing(run: str, report: EvalReport) -> dict[str, Any]:

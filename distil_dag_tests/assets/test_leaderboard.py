@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.build import build_defs
@@ -25,7 +27,7 @@ def test_best_first_within_each_task(tmp_path: Path) -> None:
     evaluated(store, older, 0.7, comparisons=[])
     store.write_report("home.gated", "traces", good.TRACES_REPORT)
     store.write_bytes("home.broken", "eval_report", "report.json", b"{")
-    rows = standings(store)
+    rows = standings(store).to_dict("records")
     assert [row["run"] for row in rows] == [older, "home.b", "home.a"]
     assert rows[0]["task"] == "car"
     assert rows[1]["lead over lookup"] == "+15.0% (+10.0% to +20.0%)"
@@ -37,11 +39,20 @@ def test_best_first_within_each_task(tmp_path: Path) -> None:
 def test_where_not_all_fit_each_task_shows_its_best() -> None:
     many = [{"task": "a", "run": f"a.{n}"} for n in range(50)]
     rows = [*many, {"task": "b", "run": "b.0"}, {"task": "c", "run": "c.0"}, {"task": "c", "run": "c.1"}]
-    assert best_of_each_task(rows, 10) == [*many[:7], *rows[-3:]]
-    assert best_of_each_task(rows, 4) == [*many[:2], *rows[-3:-1]]
-    assert best_of_each_task(rows, 1) == [many[0], *rows[-3:-1]]
-    assert best_of_each_task(rows, 100) == rows
-    assert best_of_each_task([], 100) == []
+
+    def best(limit: int) -> list[dict[Hashable, Any]]:
+        return best_of_each_task(pd.DataFrame(rows), limit).to_dict("records")
+
+    assert best(10) == [*many[:7], *rows[-3:]]
+    assert best(4) == [*many[:2], *rows[-3:-1]]
+    assert best(1) == [many[0], *rows[-3:-1]]
+    assert best(100) == rows
+
+
+def test_a_store_without_runs_has_no_standings(tmp_path: Path) -> None:
+    found = standings(RunStore(tmp_path))
+    assert best_of_each_task(found, 100).empty
+    assert "exact match" in found
 
 
 def test_the_asset_shows_all_runs(instance: dg.DagsterInstance, home: Path) -> None:

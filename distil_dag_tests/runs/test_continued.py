@@ -121,7 +121,7 @@ def test_a_run_goes_on_from_another_and_says_whether_it_helped(
     assert store.read_report("home.b", "checkpoint", TrainReport).base.startswith("home.a@sha256:")
     model = store.folder("home.b", "checkpoint") / "model" / "model.safetensors"
     assert model.read_text() == "the base, then home.a, then home.b"
-    assert {row["run"]: row["continues"] for row in standings(store)} == {"home.a": "", "home.b": "home.a"}
+    assert standings(store).set_index("run").continues.to_dict() == {"home.a": "", "home.b": "home.a"}
 
     # The same again goes on with it, and its table says it too.
     again = call("run", chained, "--run", "b", "--continue", "home.a")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from distil_dag.adapters.serving.decoder import CallDecoder
-from distil_dag.adapters.serving.student import Student
+from distil_dag.adapters.serving.student import NotDecodable, Student
 from distil_dag.core.case import Case, Message
 from distil_dag.core.confidence import Confidence
 from distil_dag.core.settings import EvaluationSpec
@@ -21,7 +21,6 @@ from distil_dag.core.toolset import Toolset
 from distil_dag.runs.confidence import measure_confidence
 from distil_dag.stages.nlu.spans import stands_in
 from distil_dag.stages.student.draft_model import KEY, DraftModel
-from distil_dag.student import NotDecodable
 from distil_dag_tests.adapters.llamacpp.tiny_gguf import write_tiny_gguf
 
 pytest.importorskip("llama_cpp")
