@@ -20,7 +20,7 @@ from distil_dag.core.confidence import Confidence
 from distil_dag.core.tool_call import ToolCall, parse_answer
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.decoding.byte_languages import Language
-from distil_dag.stages.decoding.schema_grammar import answers
+from distil_dag.stages.decoding.schema_grammar import answers, deviations
 from distil_dag.stages.decoding.token_masks import Spelling, TokenGrammar
 from distil_dag.stages.student.draft_model import KEY, DraftModel
 from distil_dag.stages.student.prompt import render_prompt, student_messages
@@ -33,7 +33,7 @@ _TRIALS = 4
 
 
 class NotDecodable(ValueError):
-    """The file is no student of this project, or no grammar can be made of its tools."""
+    """The file is no student of this project, or none of its tools can be called."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class StudentAnswer:
         milliseconds: Wall-clock time of the answer.
         decoded: What the decoder did.
         confidence: Probability that the answer is right; None where the run had too few cases to calibrate.
-        confident: Whether that suffices for the precision that the file was calibrated for; None as above.
+        confident: Whether that suffices for the precision that the file was calibrated for; None as above. A
+            call that its schema refuses is never confident.
     """
 
     calls: tuple[ToolCall, ...]
@@ -64,9 +65,9 @@ class StudentAnswer:
 class Student(Closing):
     """A student in this process, whose answers are valid calls of its tools by construction.
 
-    An answer is that of plain greedy decoding under the tools' grammar. Some students have learned to copy
-    words of the request into arguments. If such a student's answer has other words, it is decoded again with
-    only the request's words allowed.
+    An answer is that of plain greedy decoding under the tools' grammar, which holds it to the schemas but for
+    what `deviations` names. Some students have learned to copy words of the request into arguments. If such
+    a student's answer has other words, it is decoded again with only the request's words allowed.
 
     Close the object, or use it as a context manager, to free its memory. Threads may share it; they take
     turns.
@@ -85,7 +86,7 @@ class Student(Closing):
     Raises:
         FileNotFoundError: There is no file at `path`.
         ValueError: The file is no model.
-        NotDecodable: The file is no student, or no grammar can be made of its tools.
+        NotDecodable: The file is no student, or none of its tools can be called.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class Student(Closing):
                 decoded.logprob = min(decoded.logprob, first.logprob)
         parsed = parse_answer(decoded.text)
         complete, known = decoded.finish == "stop", self.calibration
+        valid = not self.deviations or not any(map(self._tools.problems, parsed.calls))
         return StudentAnswer(
             calls=parsed.calls,
             text=decoded.text,
@@ -146,7 +148,7 @@ class Student(Closing):
             milliseconds=1000 * (time.perf_counter() - started),
             decoded=decoded,
             confidence=(known.right_with(decoded.logprob) if complete else 0.0) if known else None,
-            confident=complete and known.holds(decoded.logprob) if known else None,
+            confident=complete and valid and known.holds(decoded.logprob) if known else None,
         )
 
     def prompt(self, conversation: str | Sequence[Message]) -> list[int]:
@@ -174,6 +176,7 @@ class Student(Closing):
         habits = carried.get(KEY)
         self._habits = DraftModel.loads(habits, toolset) if habits else DraftModel.unknown(toolset)
         self._tools = toolset
+        self.deviations = deviations(toolset)
         # Students learn to end with the end token of their tokenizer.
         self._spelling = Spelling(
             [words.piece(token) for token in range(words.size)],

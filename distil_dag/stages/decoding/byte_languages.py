@@ -38,14 +38,23 @@ class Language(ABC):
     def after(self, byte: int) -> Language:
         """What may follow one of the `firsts`."""
 
-    def begins(self, text: bytes) -> bool:
-        """True if something may be said that begins with this text."""
+    def rest(self, text: bytes) -> Language | None:
+        """What may follow this text; None if nothing begins with it."""
         rest: Language = self
         for byte in text:
             if byte not in rest.firsts:
-                return False
+                return None
             rest = rest.after(byte)
-        return True
+        return rest
+
+    def begins(self, text: bytes) -> bool:
+        """True if something may be said that begins with this text."""
+        return self.rest(text) is not None
+
+    def holds(self, text: bytes) -> bool:
+        """True if exactly this may be said."""
+        rest = self.rest(text)
+        return rest is not None and rest.complete
 
 
 @dataclass(frozen=True)
@@ -111,31 +120,37 @@ def sequence(*parts: Language) -> Language:
     """One after the other."""
     whole: Language = NOTHING
     for part in reversed(parts):
+        if whole == NOTHING:  # a part is a sequence in this form already
+            whole = part
+            continue
         match part, whole:
+            case Literal(b""), _:
+                pass
             case Literal(left), Literal(right):
                 whole = Literal(left + right)
             case Literal(left), _Sequence(Literal(middle), tail):
                 whole = _Sequence(Literal(left + middle), tail)
-            case Literal(b""), _:
-                pass
             case _Sequence(head, tail), _:
                 whole = sequence(head, sequence(tail, whole))
             case _:
-                whole = part if whole == NOTHING else _Sequence(part, whole)
+                whole = _Sequence(part, whole)
     return whole
 
 
 def choice(options: Iterable[Language]) -> Language:
     """Any one of them; at least one must be given."""
-    flat: set[Language] = set()
-    for option in options:
-        flat |= option.options if isinstance(option, _Choice) else {option}
-    if not flat:
+    given = list(options)
+    if not given:
         raise ValueError("a choice needs an option")
+    if len(given) == 1:  # most often, and a set would look through all of it
+        return given[0]
+    flat: set[Language] = set()
+    for option in given:
+        flat |= option.options if isinstance(option, _Choice) else {option}
     return flat.pop() if len(flat) == 1 else _Choice(frozenset(flat))
 
 
-class _Unfolded(Language):
+class Unfolded(Language):
     """A language that is defined by another one, which is made when it is looked at."""
 
     @abstractmethod
@@ -158,7 +173,7 @@ class _Unfolded(Language):
 
 
 @dataclass(frozen=True)
-class Repeated(_Unfolded):
+class Repeated(Unfolded):
     """`least` to `most` items (without end if None) with a separator between them."""
 
     item: Language
@@ -175,7 +190,7 @@ class Repeated(_Unfolded):
 
 
 @dataclass(frozen=True)
-class _More(_Unfolded):
+class _More(Unfolded):
     """The rest of `Repeated` behind an item."""
 
     item: Language
@@ -192,21 +207,28 @@ class _More(_Unfolded):
 
 
 @dataclass(frozen=True)
-class Members(_Unfolded):
-    """Named members in this order, commas between them; those that are not required may be missing."""
+class Members(Unfolded):
+    """Named members in this order, then any number of `others`, commas between them.
+
+    Those that are not required may be missing.
+    """
 
     members: tuple[tuple[bytes, Language, bool], ...]
     """Key with its colon, value, whether it is required."""
     begun: bool = False
+    others: Language | None = None
 
     def unfold(self) -> Language:
         ways: list[Language] = []
         for place, (key, value, required) in enumerate(self.members):
-            rest = Members(self.members[place + 1 :], begun=True)
+            rest = Members(self.members[place + 1 :], True, self.others)
             ways.append(sequence(Literal(b"," * self.begun + key), value, rest))
             if required:
                 return choice(ways)
-        return choice([*ways, NOTHING])
+        if self.others is None:
+            return choice([*ways, NOTHING])
+        more = _More(self.others, b",", 0, None) if self.begun else Repeated(self.others, b",")
+        return choice([*ways, more])
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from jsonschema import Draft202012Validator
 
@@ -12,6 +12,7 @@ from distil_dag.core.control_tokens import escape_in_json
 from distil_dag.core.json_schema import Schema, referred
 from distil_dag.core.tool_call import CLOSE_TAG, NO_CALL_TEXT, OPEN_TAG
 from distil_dag.core.toolset import Tool, Toolset
+from distil_dag.stages.decoding.any_json import AnyValue, member
 from distil_dag.stages.decoding.byte_languages import (
     Copied,
     Language,
@@ -25,23 +26,30 @@ from distil_dag.stages.decoding.byte_languages import (
 from distil_dag.stages.decoding.numbers import number
 from distil_dag.stages.nlu.spans import tokens
 
+Part = TypeVar("Part")
 Place = tuple[str, ...]
 """A tool's name, an argument's, and the way further in."""
 
-# They say something about a value and forbid none, or are seen to where they count.
-_ANNOTATIONS = frozenset({
-    "type", "title", "description", "default", "examples", "deprecated", "format", "readOnly", "writeOnly",
-    "$comment", "$schema", "$id", "$defs", "definitions", "additionalProperties",
-})  # fmt: skip
-_KEYWORDS: dict[str, frozenset[str]] = {
-    "string": frozenset({"minLength", "maxLength"}),
-    "integer": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}),
-    "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}),
-    "array": frozenset({"items", "minItems", "maxItems"}),
-    "object": frozenset({"properties", "required"}),
-    "boolean": frozenset(),
-    "null": frozenset(),
-}
+# What the grammar does not see to: of any value, and of values of a type.
+_BEYOND = frozenset({"allOf", "not", "if", "$dynamicRef"})
+_BEYOND_OF = {
+    "string": frozenset({"pattern"}),
+    "integer": frozenset({"multipleOf"}),
+    "number": frozenset({"multipleOf"}),
+    "array": frozenset({"prefixItems", "contains", "uniqueItems", "unevaluatedItems"}),
+    "object": frozenset({
+        "patternProperties", "propertyNames", "minProperties", "maxProperties", "dependentRequired",
+        "dependentSchemas", "unevaluatedProperties",
+    }),
+}  # fmt: skip
+# No validator knows other keywords, so they forbid nothing; these restrict a value each by itself.
+_DESCRIBING = frozenset(Draft202012Validator.VALIDATORS) - {"format"}
+_RESTRICTING = _DESCRIBING - {"type", "additionalProperties", "$ref"}
+_ANY_TYPE = ["null", "boolean", "number", "string", "array", "object"]
+
+
+class _Contradiction(ValueError):
+    """No value at all satisfies a schema."""
 
 
 def answers(
@@ -56,16 +64,32 @@ def answers(
     Calls stand in the canonical form that students are trained on: compact JSON, arguments in the
     order of the schema. The texts of `copied` arguments, by tool and name, are whole `words` as they
     stand there, one after the other; any text if there are none, or if JSON would write them otherwise.
-    Raises ValueError that names the tool and the argument whose schema says what a grammar can't hold a
-    model to.
+
+    What a grammar can't hold a model to is not held, and a tool that no call can satisfy is left out:
+    `deviations` names both. Raises ValueError if that leaves no tool.
     """
     ways: list[Language] = [Literal(NO_CALL_TEXT.encode())] if may_decline or not toolset.tools else []
     if toolset.tools and most_calls != 0:
         copy = _copied(words)
         texts: dict[Place, Language] = dict.fromkeys(copied, copy) if copy else {}
-        call = choice(_call(tool, texts) for tool in toolset.tools)
+        call = _any_of(lambda tool: _call(tool, texts, []), toolset.tools)
         ways.append(Repeated(call, b"\n", 1, most_calls))
     return choice(ways)
+
+
+def deviations(toolset: Toolset) -> list[str]:
+    """Where the grammar says other calls than the schemas, as `tool.argument[].name: why`.
+
+    More, where a keyword is beyond a grammar. Fewer, where no value satisfies the schema of an optional
+    argument, which is then never said, or of a required one, whose tool is then never called.
+    """
+    found: list[str] = []
+    for tool in toolset.tools:
+        try:
+            _call(tool, {}, found)
+        except _Contradiction as error:
+            found.append(str(error))
+    return list(dict.fromkeys(found))
 
 
 def _copied(words: str) -> Language | None:
@@ -79,15 +103,29 @@ def _copied(words: str) -> Language | None:
     return Copied(words.encode(), starts, ends)
 
 
-def _refused(place: Place, why: str) -> ValueError:
-    """The error that names a place: `tool.argument[].name: why`."""
-    return ValueError(f"{'.'.join(place).replace('.[]', '[]')}: {why}")
+def _said(place: Place, why: str) -> str:
+    return f"{'.'.join(place).replace('.[]', '[]')}: {why}"
 
 
-def _call(tool: Tool, texts: Mapping[Place, Language]) -> Language:
+def _any_of(make: Callable[[Part], Language], parts: Iterable[Part]) -> Language:
+    """What is made of any part, those left out that contradict themselves."""
+    found: list[Language] = []
+    why: list[str] = []
+    for part in parts:
+        try:
+            found.append(make(part))
+        except _Contradiction as error:
+            why.append(str(error))
+    if not found:
+        raise _Contradiction("; ".join(dict.fromkeys(why)))
+    return choice(found)
+
+
+def _call(tool: Tool, texts: Mapping[Place, Language], found: list[str]) -> Language:
+    """Calls of a tool; deviations are added to `found`."""
     return sequence(
         Literal(f'{OPEN_TAG}{{"name":'.encode() + _written(tool.name) + b',"arguments":'),
-        _Schemas(tool, texts).language({"type": "object", **tool.parameters}, (tool.name,)),
+        _Schemas(tool, texts, found).language({"type": "object", **tool.parameters}, (tool.name,)),
         Literal(f"}}{CLOSE_TAG}".encode()),
     )
 
@@ -100,57 +138,72 @@ def _written(value: Any) -> bytes:
 class _Schemas:
     """The schemas of one tool, which may refer to each other; `texts` are said at their places."""
 
-    def __init__(self, tool: Tool, texts: Mapping[Place, Language]) -> None:
-        self._root, self._texts = tool.parameters, texts
+    def __init__(self, tool: Tool, texts: Mapping[Place, Language], found: list[str]) -> None:
+        self._root, self._texts, self._found = tool.parameters, texts, found
         self._rule = Draft202012Validator(tool.parameters)
         self._open: list[str] = []
 
-    def language(self, schema: Schema, place: Place) -> Language:
-        """The values that a schema allows; `place` is named in errors."""
-        if not isinstance(schema, Mapping):
-            raise _refused(place, f"a schema must be an object, found {schema!r}; declare its type")
+    def language(self, schema: Schema | bool, place: Place) -> Language:
+        """The values that a schema allows; `place` is named where it is not held to."""
+        if schema is False:
+            raise _Contradiction(_said(place, "its schema takes no value"))
+        if schema is True or (not _RESTRICTING & schema.keys() and not schema.keys() & {"type", "$ref"}):
+            return AnyValue()
         if "$ref" in schema:
             return self._referred(schema, place)
         if "const" in schema or "enum" in schema:
             return self._listed(schema, place)
-        if "anyOf" in schema:
-            return choice(
-                self.language(_both(schema, "anyOf", option, place), place) for option in schema["anyOf"]
-            )
-        kinds = _types(schema)
-        if not kinds:
-            raise _refused(place, "its schema has no type, so no grammar can be made of it")
-        known = _ANNOTATIONS.union(*(_KEYWORDS.get(kind, frozenset()) for kind in kinds))
-        if unknown := sorted(set(schema) - known):
-            raise _refused(place, f"no grammar can be made of {', '.join(unknown)} in its schema")
-        return choice(self._typed(kind, schema, place) for kind in kinds)
+        for keyword in ("anyOf", "oneOf"):
+            if keyword in schema:
+                return self._one_of(keyword, schema, place)
+        if not (kinds := _types(schema) if "type" in schema else _ANY_TYPE):
+            raise _Contradiction(_said(place, "its schema takes values of no type"))
+        beyond = _BEYOND.union(*(_BEYOND_OF.get(kind, frozenset()) for kind in kinds))
+        if left := sorted(beyond & schema.keys()):
+            self._deviates(place, f"{', '.join(left)} is not held to")
+        return _any_of(lambda kind: self._typed(kind, schema, place), kinds)
+
+    def _deviates(self, place: Place, why: str) -> None:
+        self._found.append(_said(place, why))
 
     def _referred(self, schema: Schema, place: Place) -> Language:
         reference = str(schema["$ref"])
+        beside = {key: value for key, value in schema.items() if key != "$ref"}
         if reference in self._open:
-            raise _refused(place, f"{reference} refers to itself, so no grammar can be made of it")
+            self._deviates(place, f"{reference} refers to itself and is not held to")
+            return self.language(beside, place)
         try:
             target = referred(reference, self._root)
         except LookupError as error:
-            raise _refused(place, str(error)) from error
+            self._deviates(place, str(error))
+            return self.language(beside, place)
         self._open.append(reference)
         try:
-            return self.language(_both(schema, "$ref", target, place), place)
+            return self.language(self._both(schema, "$ref", target, place), place)
         finally:
             self._open.pop()
+
+    def _one_of(self, keyword: str, schema: Schema, place: Place) -> Language:
+        options = schema[keyword]
+        if keyword == "oneOf" and not all(isinstance(one, Mapping) and "const" in one for one in options):
+            self._deviates(place, "of oneOf more than one may fit")
+        return _any_of(
+            lambda option: self.language(self._both(schema, keyword, option, place), place), options
+        )
 
     def _listed(self, schema: Schema, place: Place) -> Language:
         rule = self._rule.evolve(schema=schema)
         values = [schema["const"]] if "const" in schema else schema["enum"]
         written = [Literal(_written(value)) for value in values if rule.is_valid(value)]
         if not written:
-            raise _refused(place, "no listed value satisfies its schema")
+            raise _Contradiction(_said(place, "no listed value satisfies its schema"))
         return choice(written)
 
     def _typed(self, kind: str, schema: Schema, place: Place) -> Language:
         match kind:
             case "string":
-                text: Language = Text(schema.get("minLength", 0), schema.get("maxLength"))
+                least, most = _sizes(schema, "minLength", "maxLength", place)
+                text: Language = Text(least, most)
                 if text == Text():
                     text = self._texts.get(place, text)
                 return sequence(Literal(b'"'), text, Literal(b'"'))
@@ -161,50 +214,90 @@ class _Schemas:
             case "null":
                 return Literal(b"null")
             case "array":
-                least, most = schema.get("minItems", 0), schema.get("maxItems")
-                item = self.language(schema.get("items", {}), (*place, "[]")) if most != 0 else Literal(b"")
-                return sequence(Literal(b"["), Repeated(item, b",", least, most), Literal(b"]"))
+                return self._array(schema, place)
             case "object":
                 return self._object(schema, place)
-        raise _refused(place, f"its schema has the unknown type {kind!r}")
+        self._deviates(place, f"its schema has the unknown type {kind!r}, which is not held to")
+        return AnyValue() if len(place) > 1 else self._object(schema, place)
+
+    def _array(self, schema: Schema, place: Place) -> Language:
+        least, most = _sizes(schema, "minItems", "maxItems", place)
+        item: Language = Literal(b"")
+        if most != 0:
+            try:
+                item = self.language(schema.get("items", True), (*place, "[]"))
+            except _Contradiction as error:
+                if least:
+                    raise
+                self._found.append(str(error))
+                most = 0
+        return sequence(Literal(b"["), Repeated(item, b",", least, most), Literal(b"]"))
 
     def _object(self, schema: Schema, place: Place) -> Language:
         properties = schema.get("properties") or {}
         required = set(schema.get("required") or ())
-        if missing := sorted(required - set(properties)):
-            raise _refused(place, f"{', '.join(missing)} is required but not declared")
-        # No answer holds an argument that is not declared, whatever the tool says; a value may hold anything.
-        if len(place) > 1 and schema.get("additionalProperties", not properties) is not False:
-            advice = "declare them as `properties`, without `additionalProperties`"
-            raise _refused(place, f"no grammar can be made of keys that its schema does not name; {advice}")
-        members = tuple(
-            (_written(name) + b":", self.language(spec, (*place, name)), name in required)
-            for name, spec in properties.items()
-        )
-        return sequence(Literal(b"{"), Members(members), Literal(b"}"))
+        members = []
+        for name, spec in properties.items():
+            try:
+                value = self.language(spec, (*place, name))
+            except _Contradiction as error:
+                if name in required:
+                    raise
+                self._found.append(str(error))
+            else:
+                members.append((_written(name) + b":", value, name in required))
+        others = self._others(schema, place)
+        if missing := ", ".join(sorted(required - properties.keys())):
+            if others is None:
+                raise _Contradiction(_said(place, f"{missing} is required but not declared"))
+            self._deviates(place, f"{missing} is required but not declared, so it may be missing")
+        return sequence(Literal(b"{"), Members(tuple(members), others=others), Literal(b"}"))
 
+    def _others(self, schema: Schema, place: Place) -> Language | None:
+        """Members that the schema does not name; None if there are none.
 
-def _both(outer: Schema, keyword: str, inner: Any, place: Place) -> Any:
-    """One schema for a value that has to satisfy two: what a keyword of the outer one leads to, and the rest.
+        No answer holds an argument that is not declared, whatever the tool says. A value holds them where
+        its schema says so, or names none itself.
+        """
+        properties = schema.get("properties") or {}
+        spec = schema.get("additionalProperties", not properties) if len(place) > 1 else False
+        try:
+            value = self.language(spec, (*place, "*"))
+        except _Contradiction:
+            return None
+        return member(value, frozenset(_written(name)[1:-1] for name in properties))
 
-    Raises ValueError where both restrict the same.
-    """
-    if not isinstance(inner, Mapping):
-        return inner
-    rest = {key: value for key, value in outer.items() if key != keyword}
-    clash = {key for key in rest.keys() & inner.keys() - _ANNOTATIONS if rest[key] != inner[key]}
-    merged = {**inner, **rest}
-    if "type" in rest and "type" in inner:
-        merged["type"] = _types_of_both(_types(rest), _types(inner))
-        clash |= set() if merged["type"] else {"type"}
-    # It speaks of the properties beside it, and forbids all others.
-    for one, other in ((rest, inner), (inner, rest)):
-        clash |= (
-            {"additionalProperties"} if "additionalProperties" in one and "properties" in other else set()
-        )
-    if clash:
-        raise _refused(place, f"{', '.join(sorted(clash))} stands beside {keyword} and inside it")
-    return merged
+    def _both(self, outer: Schema, keyword: str, inner: Any, place: Place) -> Any:
+        """One schema for a value that has to satisfy two: what a keyword leads to, and what is beside it.
+
+        Where both restrict the same, what is beside it is held to.
+        """
+        if inner is False:
+            return False
+        inner = inner if isinstance(inner, Mapping) else {}
+        rest = {key: value for key, value in outer.items() if key != keyword}
+        clash = {key for key in rest.keys() & inner.keys() & _RESTRICTING if rest[key] != inner[key]}
+        merged = {**inner, **rest}
+        if "properties" in clash:
+            named, more = rest["properties"], inner["properties"]
+            clash -= set() if any(named[key] != more[key] for key in named.keys() & more) else {"properties"}
+            merged["properties"] = {**named, **{key: more[key] for key in more if key not in named}}
+        if "required" in clash:
+            clash.remove("required")
+            merged["required"] = [*rest["required"], *inner["required"]]
+        if "type" in rest and "type" in inner:
+            merged["type"] = _types_of_both(_types(rest), _types(inner))
+            if not merged["type"]:
+                raise _Contradiction(_said(place, f"type stands beside {keyword} and contradicts it"))
+        # It speaks of the properties beside it, and forbids all others.
+        for one, other in ((rest, inner), (inner, rest)):
+            clash |= (
+                {"additionalProperties"} if "additionalProperties" in one and "properties" in other else set()
+            )
+        if clash:
+            names = ", ".join(sorted(clash))
+            self._deviates(place, f"{names} stands beside {keyword} and inside it, and only one is held to")
+        return merged
 
 
 def _types(schema: Schema) -> list[str]:
@@ -230,5 +323,12 @@ def _number(whole: bool, schema: Schema, place: Place) -> Language:
     )
     language = number(low, high, whole, low_open, high_open)
     if language is None:
-        raise _refused(place, "no number lies between the bounds of its schema")
+        raise _Contradiction(_said(place, "no number lies between the bounds of its schema"))
     return language
+
+
+def _sizes(schema: Schema, least: str, most: str, place: Place) -> tuple[int, int | None]:
+    low, high = schema.get(least, 0), schema.get(most)
+    if high is not None and high < low:
+        raise _Contradiction(_said(place, f"its {least} is greater than its {most}"))
+    return low, high

@@ -131,6 +131,15 @@ def test_the_answers_of_plain_decoding_in_fewer_passes(make: Make) -> None:
     check(make, range(1, 4), 15)
 
 
+def test_free_values_are_those_of_plain_decoding_as_well(make: Make) -> None:
+    parts = {"any": {}, "object": {"type": "object"}, "more": {**SCHEMAS[-1], "additionalProperties": True}}
+    schema = {"type": "object", "properties": parts, "required": list(parts)}
+    tools = Toolset.from_openai([{"name": "note", "parameters": schema}])
+    draw = random.Random(2)
+    found = compare(make(tools), tools, [request(draw) for _ in range(10)])
+    assert found["different"] == found["invalid"] == 0
+
+
 def test_what_was_always_copied_is_words_of_the_request(make: Make) -> None:
     """Without its second decoding, these weights answer what nobody said."""
     schema = {"type": "object", "properties": {"room": {"type": "string"}}, "required": ["room"]}
@@ -205,6 +214,26 @@ def test_an_answer_says_how_far_it_is_to_be_believed(tmp_path: Path) -> None:
     assert (other.confidence, other.confident) == (None, None)
 
 
+def test_a_call_that_its_schema_refuses_is_never_confident(tmp_path: Path) -> None:
+    """Where the grammar can't hold a student to its tools; every answer is probable enough here."""
+    schema = {
+        "properties": {"bed": {"type": "string", "maxLength": 3, "pattern": "^rose$"}},
+        "required": ["bed"],
+    }
+    tools = Toolset.from_openai([{"name": "water", "parameters": schema}])
+    learned = DraftModel.fit([Case(id="", messages=(), calls=(ToolCall(name="water"),))], tools)
+    trusting = KNOWN.model_copy(update={"threshold": -1e9})
+    values = {"distil_dag.run": "home.first", "distil_dag.tools": json.dumps(tools.openai())}
+    values |= {KEY: learned.dumps(), **trusting.key_values()}
+    path = write_tiny_gguf(tmp_path / "sure.gguf", values)
+    with Student(path, threads=THREADS) as student:
+        assert student.deviations == ["water.bed: pattern is not held to"]
+        answer = student.answer("water the rose", 100)
+    assert answer.complete
+    assert answer.calls
+    assert answer.confident is False
+
+
 def test_what_was_cut_off_says_nothing_of_how_far_whole_answers_are_to_be_believed(tmp_path: Path) -> None:
     draw = random.Random(4)
     tools = toolset(draw)
@@ -253,11 +282,12 @@ def test_files_that_the_decoder_is_not_for(tmp_path: Path) -> None:
     foreign = write_tiny_gguf(tmp_path / "foreign.gguf", {})
     with pytest.raises(NotDecodable, match="no student of this project"):
         Student(foreign, threads=THREADS)
-    beyond = [{"name": "act", "parameters": {"properties": {"x": {"type": "string", "pattern": "a"}}}}]
+    x = {"type": "integer", "enum": ["a"]}
+    beyond = [{"name": "act", "parameters": {"properties": {"x": x}, "required": ["x"]}}]
     path = write_tiny_gguf(
         tmp_path / "b.gguf", {"distil_dag.run": "r", "distil_dag.tools": json.dumps(beyond)}
     )
-    with pytest.raises(NotDecodable, match=r"act\.x.*pattern"):
+    with pytest.raises(NotDecodable, match=r"act\.x: no listed value"):
         Student(path, threads=THREADS)
 
 

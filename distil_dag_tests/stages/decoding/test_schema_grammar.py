@@ -12,15 +12,9 @@ from hypothesis import strategies as st
 from distil_dag.core.tool_call import NO_CALL_TEXT, ToolCall, parse_answer, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.decoding.automaton import DEAD, START, AnswerAutomaton
-from distil_dag.stages.decoding.byte_languages import Language
 from distil_dag.stages.decoding.schema_grammar import answers
 from distil_dag.stages.nlu.spans import stands_in
-
-
-def tool(name: str = "act", required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
-    schema = {"type": "object", "properties": properties, "required": list(required)}
-    return {"name": name, "parameters": schema}
-
+from distil_dag_tests.stages.decoding.schema_walks import tool, walk
 
 ROOM = {"type": "object", "properties": {"floor": {"type": "integer"}, "name": {"type": "string"}}}
 LEVEL = {"type": "integer", "minimum": 0, "maximum": 100}
@@ -42,18 +36,6 @@ TOOLS.tools[-1].parameters["$defs"] = {"n": {"type": "string"}}
 def accepted(automaton: AnswerAutomaton, text: str) -> bool:
     state = automaton.step(START, text.encode())
     return state != DEAD and automaton.ends(state)
-
-
-def walk(language: Language, draw: random.Random, longest: int = 400) -> bytes:
-    """A random text of the language, drawn to its end."""
-    text = bytearray()
-    while not (language.complete and (draw.random() < 0.3 or not language.firsts)):
-        firsts = sorted(language.firsts)
-        ends = [byte for byte in firsts if byte in b'"}],<>']
-        byte = draw.choice(ends if ends and (len(text) > longest or draw.random() < 0.3) else firsts)
-        text.append(byte)
-        language = language.after(byte)
-    return bytes(text)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -135,40 +117,6 @@ def test_a_string_holds_nothing_but_characters(text: bytes) -> None:
     before = b'<tool_call>{"name":"light_on","arguments":{"room":"'
     assert AUTOMATON.step(START, before + text + b'"') == DEAD
     assert AUTOMATON.step(START, before + "é😀\\u00e9\\n".encode() + b'"') != DEAD
-
-
-@pytest.mark.parametrize(
-    ("schema", "said"),
-    [
-        ({"type": "string", "pattern": "a+"}, "act.x: no grammar can be made of pattern"),
-        ({}, "act.x: its schema has no type"),
-        ({"type": "list"}, "unknown type 'list'"),
-        ({"type": "integer", "minimum": 2, "exclusiveMaximum": 2}, "no number lies between"),
-        ({"$ref": "#/nowhere"}, "act.x: #/nowhere is not found"),
-        ({"$ref": "#/properties/x"}, "act.x: #/properties/x refers to itself"),
-        ({"$ref": "#/properties/y", "maxLength": 2}, r"act.x: maxLength stands beside \$ref and inside it"),
-        ({"$ref": "#/properties/y", "type": "integer"}, r"act.x: type stands beside \$ref and inside it"),
-        (
-            {"anyOf": [{"type": "string", "maxLength": 5}, {"type": "null"}], "maxLength": 2},
-            "maxLength stands",
-        ),
-        ({"$ref": "#/properties/o", "additionalProperties": False}, "additionalProperties stands beside"),
-        (
-            {"type": "object"},
-            "act.x: no grammar can be made of keys that its schema does not name",
-        ),
-        ({"type": "object", "additionalProperties": {"type": "string"}}, "declare them as `properties`"),
-        ({**ROOM, "additionalProperties": True}, "act.x: no grammar can be made of keys"),
-        ({"type": "array", "items": {"type": "object"}}, r"act.x\[\]: no grammar can be made of keys"),
-        ({"anyOf": [{"type": "string"}, True]}, "a schema must be an object, found True"),
-        ({"type": "object", "required": ["y"]}, "act.x: y is required but not declared"),
-        ({"enum": ["a"], "type": "integer"}, "no listed value"),
-        ({"type": "array"}, r"act.x\[\]: its schema has no type"),
-    ],
-)
-def test_a_schema_beyond_a_grammar_is_named(schema: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        answers(Toolset.from_openai([tool(x=schema, y={"type": "string", "maxLength": 5}, o=ROOM)]))
 
 
 def test_an_object_that_takes_no_other_keys_has_a_grammar() -> None:
