@@ -93,7 +93,7 @@ def check_seeds(
             gate="enough_seeds",
             passed=report.seeds >= max(spec.min_seeds, 1),
             message=f"{report.seeds} seeds; {spec.min_seeds} needed. "
-            "More traces, a lower judge.min_score, judge.relabel or judge.reader bring more.",
+            "More traces, a lower judge.min_score or judge.relabel bring more.",
             numbers={"seeds": report.seeds, "min_seeds": spec.min_seeds},
         ),
         Finding(

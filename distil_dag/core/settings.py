@@ -116,7 +116,6 @@ class JudgeSpec(Section):
         default=None, description="a model that marks the proposals by the rubric; the judge if unset"
     )
     relabel: bool = Field(default=False, description="let committee or teacher correct rejected calls")
-    reader: bool = Field(default=False, description="let what passed teach corrections, without a model")
     set_aside: Share = Field(
         default=0.1,
         description="of what passed, 100 at most, kept from training to tell when to believe the student",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from distil_dag.core.case import HeldOut
@@ -32,6 +32,12 @@ from distil_dag.core.settings import (
 )
 from distil_dag.core.sources import TraceSource
 from distil_dag.core.toolset import Toolset
+
+REMOVED: dict[tuple[int | str, ...], str] = {
+    ("judge", "reader"): "is gone, as no student was better for it: delete this line, or set `judge.relabel` "
+    "to let models correct rejected calls",
+}
+"""Settings that are gone, and what to do where a file still has them."""
 
 
 class Settings(Section):
@@ -94,6 +100,18 @@ class Task(BaseModel):
         default=(), description="what the folder says and this task does not use, for a person to read"
     )
     folder: str = Field(default="", exclude=True, description="where relative paths start; not frozen")
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _without_removed(cls, settings: Any) -> Any:
+        """Runs that were frozen with a setting that is gone stay readable."""
+        if not isinstance(settings, dict):
+            return settings
+        return {
+            name: {key: v for key, v in section.items() if (name, key) not in REMOVED}
+            if isinstance(section, dict) else section
+            for name, section in settings.items()
+        }  # fmt: skip
 
     @property
     def name(self) -> str:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from distil_dag.adapters.tasks.located_yaml import Step
-from distil_dag.core.task import Settings
+from distil_dag.core.task import REMOVED, Settings
 
 _SAID: dict[str, str] = {
     "missing": "is missing",
@@ -69,6 +69,8 @@ def explain(error: ErrorDetails) -> str:
         return f"{context['tag']!r} is not allowed; one of: {', '.join(_tags())}"
     if kind == "union_tag_not_found":
         return f"is missing; one of: {', '.join(_tags())}"
+    if kind == "extra_forbidden" and error["loc"] in REMOVED:
+        return REMOVED[error["loc"]]
     if kind == "extra_forbidden":
         return unknown_key(str(error["loc"][-1]), _keys_at(error["loc"][:-1]))
     if kind == "string_pattern_mismatch":

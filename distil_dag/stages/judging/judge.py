@@ -69,11 +69,10 @@ def judge(
     the others `spec.sample` are judged, rare cells in a larger share than they have in the log. Those
     that reach `spec.min_score` pass; at most `spec.seeds` of them become seeds, one for each request,
     spread over tools and argument patterns. With `spec.relabel` the committee, or the judging model
-    where there is none, may correct rejected traces, with `spec.reader` what the passed traces teach.
-    The `arbiter` picks among the proposals, else the judge does. What passed otherwise is context, and
-    all other requests stay unlabelled. `labels` (trace id -> are its calls right?) only tell the report
-    how good the judge is; `normaliser` tells which requests are the same. Nothing depends on the order
-    of the traces.
+    where there is none, may correct rejected traces. The `arbiter` picks among the proposals, else the
+    judge does. What passed otherwise is context, and all other requests stay unlabelled. `labels`
+    (trace id -> are its calls right?) only tell the report how good the judge is; `normaliser` tells which
+    requests are the same. Nothing depends on the order of the traces.
     """
     logged = {trace.id: trace.calls for trace in traces}
     ordered, renames = undo_renames(sorted(traces, key=lambda trace: trace.id), toolset)
@@ -96,13 +95,14 @@ def judge(
     measured: dict[str, object] = _self_agreement(judging, chosen, judgements, spec, progress)
     measured["renames"] = renames
     prompts = [*judging.prompts]
-    if spec.relabel or spec.reader:
+    if spec.relabel:
         picking: Judge = RubricJudge(toolset, arbiter) if arbiter else judging
-        labellers = (committee or (model,)) if spec.relabel else ()
-        changed, outcomes = _relabelled(chosen, verdicts, toolset, picking, labellers, spec, progress)
+        changed, outcomes = _relabelled(
+            chosen, verdicts, toolset, picking, committee or (model,), spec, progress
+        )
         verdicts |= changed
         measured |= {"committee": outcomes, "arbiter": picking.identity}
-        prompts += ["relabelling", *picking.prompts] if labellers else picking.prompts
+        prompts += ["relabelling", *picking.prompts]
     for trace in ordered:
         if trace.id in invalid:
             verdicts[trace.id] = _rejection(trace, *invalid[trace.id])
@@ -281,9 +281,7 @@ def _relabelled(
     rejected = [(t, verdicts[t.id]) for t in traces if verdicts[t.id].outcome == "rejected"]
     trusted = [_example(trace, verdicts[trace.id], "seed") for trace in traces if verdicts[trace.id].passed]
     best = sorted(trusted, key=lambda case: (-(verdicts[case.id].score or 0.0), case.id))
-    return relabel(
-        rejected, best, toolset, judging, labellers, spec.min_score, spec.seed, progress, spec.reader
-    )
+    return relabel(rejected, best, toolset, judging, labellers, spec.min_score, spec.seed, progress)
 
 
 def _example(trace: Trace, verdict: Verdict, origin: str) -> Example:

@@ -1,6 +1,6 @@
 """A committee proposes calls for traces that failed; a judge picks, or none is good enough.
 
-Members are models, asked with a few trusted examples in view, and a reader that has learned from all of them.
+Members are models, asked with a few trusted examples in view.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from distil_dag.core.case import Example, Message, Trace
 from distil_dag.core.tool_call import NO_CALL_TEXT, Calls, ToolCall, calls_key, parse_answer, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Proposal, Verdict
-from distil_dag.stages.judging.nlu_labeller import READER, TrustedReader
 from distil_dag.stages.judging.port import Judge, Judgement
 from distil_dag.stages.judging.rendering import conversation
-from distil_dag.stages.nlu.slot_tagger import leaves
-from distil_dag.stages.nlu.spans import locate, surfaces
+from distil_dag.stages.nlu.spans import leaves, locate, surfaces
 from distil_dag.stages.ports import ChatModel, Progress, Prompt, Reply, quiet
 from distil_dag.stages.progress import tally
 from distil_dag.stages.prompting.batches import ask_all
@@ -35,8 +33,6 @@ UNSAID = "values nobody said"
 
 # The best-judged examples from which those that a model sees are drawn.
 _BEST, _EXAMPLES = 64, 8
-# A call that no agent and no model gave has only the log behind it, as its judge has.
-_READ_ALONE = 0.8
 _MAX_TOKENS = 200
 _SHAPE = ToolCall(name="function name", arguments={"argument": "value"})
 
@@ -60,20 +56,16 @@ def relabel(
     min_score: float,
     seed: int = 0,
     progress: Progress = quiet,
-    reader: bool = False,
 ) -> tuple[dict[str, Verdict], dict[str, dict[str, int]]]:
     """Trace id -> the verdict that replaces a rejection, and labeller -> outcome -> answers.
 
-    Each labeller answers the request anew, with a few `trusted` examples, best first, in view; with `reader`
-    what all of them teach proposes a call as well. A proposal counts if the tools allow it and the
-    conversation holds its values. `judge`, who may be an arbiter other than who rejected the trace, scores
-    each by itself, so that no order of proposals can sway it; the highest score wins, then the number of
-    labellers. Where it reaches `min_score` (0.8 at least if the reader alone proposes it), the verdict passes
-    with the proposal and names the logged calls. Every proposal stays in the verdict.
+    Each labeller answers the request anew, with a few `trusted` examples, best first, in view. A proposal
+    counts if the tools allow it and the conversation holds its values. `judge`, who may be an arbiter other
+    than who rejected the trace, scores each by itself, so that no order of proposals can sway it; the highest
+    score wins, then the number of labellers. Where it reaches `min_score`, the verdict passes with the
+    proposal and names the logged calls. Every proposal stays in the verdict.
     """
     committee = _propose(rejected, trusted, toolset, labellers, seed, progress)
-    if reader:
-        _read(committee, rejected, trusted, toolset)
     items = [(n, key) for n, found in enumerate(committee.proposals) for key in sorted(found)]
     scored = 0
 
@@ -131,36 +123,8 @@ def _take(
     answer = parse_answer(reply.text) if reply.finish == "stop" else None
     if answer is None or answer.error or not (answer.calls or answer.text == NO_CALL_TEXT):
         return UNREADABLE
-    return _enter(committee, rejected, place, answer.calls, name, toolset)
-
-
-def _read(
-    committee: Committee,
-    rejected: Sequence[tuple[Trace, Verdict]],
-    trusted: Sequence[Example],
-    toolset: Toolset,
-) -> None:
-    """The reader's proposals beside those of the models."""
-    committee.labellers = (*committee.labellers, READER)
-    found = TrustedReader(trusted, toolset).read([trace.request for trace, _ in rejected])
-    for place, calls in enumerate(found):
-        outcome = UNREADABLE
-        if calls is not None:
-            outcome = _enter(committee, rejected[place], place, calls, READER, toolset)
-        committee.outcomes[READER][outcome] += 1
-
-
-def _enter(
-    committee: Committee,
-    rejected: tuple[Trace, Verdict],
-    place: int,
-    answer: Sequence[ToolCall],
-    name: str,
-    toolset: Toolset,
-) -> str:
-    """Enter the calls that a labeller answers with; returns what came of them."""
     trace, verdict = rejected
-    calls = tuple(toolset.canonical(call) for call in answer)
+    calls = tuple(toolset.canonical(call) for call in answer.calls)
     key = calls_key(calls)
     if key == calls_key(tuple(toolset.canonical(call) for call in verdict.calls)):
         committee.voters[place][key].append(name)
@@ -183,7 +147,7 @@ def _decide(
     """The verdict with every proposal, the best of them in place of the calls if it is good enough."""
     voters, calls = committee.voters[place], committee.proposals[place]
     ranked = sorted(calls, key=lambda key: (-_or_less(scores[key]), -len(voters[key]), key))
-    enough = [key for key in ranked if _or_less(scores[key]) >= _needed(voters[key], min_score)]
+    enough = [key for key in ranked if _or_less(scores[key]) >= min_score]
     best = next((key for key in enough or ranked if scores[key] is not None), None)
     taken = bool(enough)
     proposals = [
@@ -217,10 +181,6 @@ def _decide(
             "details": verdict.details | {"logged_score": verdict.score or 0.0},
         }
     return verdict.model_copy(update=change)
-
-
-def _needed(voters: Sequence[str], min_score: float) -> float:
-    return max(min_score, _READ_ALONE) if list(voters) == [READER] else min_score
 
 
 def refusal(trace: Trace, calls: Calls, toolset: Toolset) -> str:

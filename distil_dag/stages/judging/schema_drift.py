@@ -16,8 +16,9 @@ from distil_dag.core.case import Example, Trace
 from distil_dag.core.reports import Rename
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.nlu.intent_slots import OUTSIDE, IntentSlotModel
-from distil_dag.stages.nlu.spans import contains, locate
+from distil_dag.stages.nlu.intent_slots import IntentSlotModel
+from distil_dag.stages.nlu.slot_tagger import likeliest
+from distil_dag.stages.nlu.spans import OUTSIDE, contains, locate
 
 # A name is replaced when at least so many calls vote on it, and this share of them for the same other name.
 _FEWEST = 2
@@ -89,10 +90,10 @@ def _tool_votes(old: Sequence[Trace], toolset: Toolset, labeller: IntentSlotMode
     alone = [trace for trace in old if len(trace.calls) == 1 and trace.calls[0].name not in toolset]
     votes: dict[str, Counter[str]] = defaultdict(Counter)
     for trace, chances in zip(alone, labeller.read_tools([t.request for t in alone]), strict=True):
-        likeliest = max(sorted(chances), key=lambda name: chances[name], default=OUTSIDE)
+        tools = likeliest(chances)
         # The model is sure of no tool for another agent's requests.
-        sure = chances.get(likeliest, 0.0) >= _READ
-        votes[trace.calls[0].name][likeliest if sure else OUTSIDE] += 1
+        sure = chances.get(tools, 0.0) >= _READ
+        votes[trace.calls[0].name][tools if sure else OUTSIDE] += 1
     return votes
 
 
@@ -125,7 +126,7 @@ def _read_as(labeller: IntentSlotModel, tool: str, value: Any, request: str) -> 
     for _, word, read in labeller.read_arguments(tool, request):
         if contains(word, spans):
             chances.update(read)
-    return max(sorted(chances), key=lambda name: chances[name], default=OUTSIDE)
+    return likeliest(chances)
 
 
 def _winner(votes: Counter[str]) -> str:

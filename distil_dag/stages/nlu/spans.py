@@ -7,7 +7,8 @@ other values (delexicalisation and its way back).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -29,6 +30,11 @@ _RUN = run(SPACED)
 _TOKEN = re.compile(rf"{_RUN}(?:['\u2019]{_RUN})*|{SIGN}|[^\w\s][{MARKS}]*")
 # Signs of a script without spaces that are taken to be as long as a word.
 _SIGNS = 3
+# Texts and values beyond these many characters are no spoken request; what is cut off is not read.
+_LONGEST_TEXT, _LONGEST_VALUE = 4000, 400
+
+OUTSIDE = ""
+"""The tag of a word that belongs to no argument."""
 
 
 def tokens(text: str) -> list[tuple[str, int, int]]:
@@ -114,6 +120,52 @@ def locate(value: Any, text: str) -> list[Span]:
     return []
 
 
+class Words:
+    """The words of a request, and where values stand in them."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text = text[:_LONGEST_TEXT]
+        found = tokens(text)
+        self.words = [word for word, _, _ in found]
+        self._starts = [start for _, start, _ in found]
+        self._ends = [end for _, _, end in found]
+
+    def places(self, value: Any) -> list[list[int]]:
+        """The positions of the words at each place where the text holds the value."""
+        if len(str(value)) > _LONGEST_VALUE:
+            return []
+        return [
+            list(range(bisect_right(self._ends, start), bisect_left(self._starts, end)))
+            for start, end in locate(value, self.text)
+        ]
+
+
+def leaves(value: Any) -> list[Any]:
+    """The plain values in a value: itself, or those that a list or an object holds."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [leaf for item in value for leaf in leaves(item)] if isinstance(value, list) else [value]
+
+
+def slot_tags(words: Words, calls: Iterable[ToolCall]) -> tuple[list[str], list[tuple[str, Any]]]:
+    """The argument that each word belongs to under these calls, and the values not in the words.
+
+    Long values choose their place first; a word has one argument.
+    """
+    tags = [OUTSIDE] * len(words.words)
+    absent: list[tuple[str, Any]] = []
+    pairs = [
+        (name, leaf) for call in calls for name, value in call.arguments.items() for leaf in leaves(value)
+    ]
+    for name, value in sorted(pairs, key=lambda pair: -len(str(pair[1]))):
+        free = [place for place in words.places(value) if all(tags[n] == OUTSIDE for n in place)]
+        if not free:
+            absent.append((name, value))
+        for n in free[0] if free else ():
+            tags[n] = name
+    return tags, absent
+
+
 @dataclass(frozen=True)
 class Template:
     """A case whose last request has slots: which value stands where. Other values are fixed."""
@@ -124,6 +176,13 @@ class Template:
     @property
     def paths(self) -> frozenset[Path]:
         return frozenset(path for path, _ in self.slots)
+
+    def tags(self) -> list[str]:
+        """For each word of the request the argument in whose slot it stands."""
+        return [
+            next((name for (_, name), slot in self.slots if contains((start, end), [slot])), OUTSIDE)
+            for _, start, end in tokens(self.case.request)
+        ]
 
     def frame(self, path: Path) -> tuple[str, str]:
         """The words just before and after a slot; empty at the ends of the request."""

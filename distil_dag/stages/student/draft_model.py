@@ -1,28 +1,26 @@
 """How a student answers: what it never does, and what it will probably say, guessed from the request.
 
-Two linear models that learned from the student's own training rows: which tools are called, and
-which words are whose argument. A draft is only ever checked, so a wrong one costs time and changes
-no answer. Unlike :class:`IntentSlotModel`, which judges, this one has to travel in the model's file and to
-go on from wherever the student has turned another way.
+An intent and slot model learned from the student's own training rows and travels in the model's file. A
+draft is only ever checked, so a wrong one costs time and changes no answer; it goes on from wherever the
+student has turned another way.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Self
 
 from distil_dag.core.case import Case
 from distil_dag.core.tool_call import CLOSE_TAG, NO_CALL_TEXT, OPEN_TAG, ToolCall, render_call
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.nlu.spans import locate, number_words, stands_in, surfaces, tokens
-from distil_dag.stages.student.perceptron import Perceptron
+from distil_dag.stages.nlu.intent_slots import CompactModel
+from distil_dag.stages.nlu.spans import number_words, stands_in, surfaces, tokens
 
 # Key-value of a student's GGUF file, and file beside its checkpoint, that hold the habits.
 KEY, FILE = "distil_dag.habits", "habits.json"
-_OUTSIDE = ""
 _NAME, _ARGUMENTS = '{"name":', ',"arguments":{'
 # An argument that was never anything but words of the request in so many rows is one that is copied. All
 # texts are if none of so many, of whatever argument, was anything else.
@@ -44,57 +42,51 @@ class DraftModel:
         most_calls: int | None,
         declines: bool,
         copied: Iterable[tuple[str, str]],
-        tools: Perceptron,
-        tags: Perceptron,
+        model: CompactModel,
     ) -> None:
         self.most_calls, self.declines, self.copied = most_calls, declines, sorted(copied)
-        self._toolset, self._tools, self._tags = toolset, tools, tags
+        self._toolset, self._model = toolset, model
 
     @classmethod
     def fit(cls, cases: Sequence[Case], toolset: Toolset) -> Self:
         """Learn from cases whose calls are what the student is trained to answer."""
-        calls = [(case.request, [toolset.canonical(call) for call in case.calls]) for case in cases]
-        tools = [(_request_features(request), _key(found)) for request, found in calls]
-        tags = [row for request, found in calls for call in found for row in _tag_rows(request, call)]
+        cases = [
+            case.model_copy(update={"calls": tuple(toolset.canonical(call) for call in case.calls)})
+            for case in cases
+        ]
         return cls(
             toolset,
-            most_calls=max((len(found) for _, found in calls), default=0),
-            declines=any(not found for _, found in calls),
-            copied=_always_copied(calls, toolset),
-            tools=Perceptron.fit(tools),
-            tags=Perceptron.fit(tags),
+            most_calls=max((len(case.calls) for case in cases), default=0),
+            declines=any(not case.calls for case in cases),
+            copied=_always_copied(cases, toolset),
+            model=CompactModel.fit(cases, [_key(case.calls) for case in cases]),
         )
 
     @classmethod
     def unknown(cls, toolset: Toolset) -> Self:
         """Of a student whose training rows nobody kept: any number of calls; drafts are copies only."""
-        return cls(toolset, None, True, [], Perceptron([], {}), Perceptron([], {}))
+        return cls(toolset, None, True, [], CompactModel.fit([], []))
 
     def dumps(self) -> str:
         """The habits as JSON."""
-        models = [[model.labels, model.weights] for model in (self._tools, self._tags)]
-        return json.dumps([self.most_calls, self.declines, self.copied, *models], separators=(",", ":"))
+        found = [self.most_calls, self.declines, self.copied, *self._model.state()]
+        return json.dumps(found, separators=(",", ":"))
 
     @classmethod
     def loads(cls, text: str, toolset: Toolset) -> Self:
         """From what `dumps` gave; ValueError if it is something else."""
         try:
-            most_calls, declines, copied, *models = json.loads(text)
-            tools, tags = (
-                Perceptron(
-                    labels, {n: {int(p): int(w) for p, w in row.items()} for n, row in weights.items()}
-                )
-                for labels, weights in models
-            )
+            most_calls, declines, copied, *state = json.loads(text)
             known = [(str(tool), str(argument)) for tool, argument in copied]
             most = most_calls if most_calls is None else int(most_calls)
-            return cls(toolset, most, bool(declines), known, tools, tags)
-        except (ValueError, TypeError, AttributeError) as error:
+            return cls(toolset, most, bool(declines), known, CompactModel.from_state(*state))
+        except (ValueError, TypeError, AttributeError, IndexError) as error:
             raise ValueError(f"the habits in the model's file can't be read: {error}") from error
 
     def draft(self, request: str) -> Callable[[bytes], bytes]:
         """For one request: what was said so far -> what probably follows."""
-        keys = [json.loads(key) for key in self._tools.ranked(_request_features(request))]
+        chances = self._model.intents(request)
+        keys = [json.loads(key) for key in sorted(chances, key=lambda key: -chances[key])]
         keys += [[name] for name in self._toolset.names]
         arguments = lru_cache(maxsize=8)(lambda tool: self._arguments(request, tool))
 
@@ -103,7 +95,7 @@ class DraftModel:
             place = done.count(CLOSE_TAG) + bool(done)
             begun = behind.lstrip("\n")
             newline = b"\n" if done and not behind else b""
-            likely = keys[0] if self._tools.labels else None
+            likely = keys[0] if chances else None
             if not begun and likely is not None and len(likely) <= place:
                 return b"" if place else NO_CALL_TEXT.encode()
             names = [key[place] for key in keys if len(key) > place and key[place] in self._toolset]
@@ -132,31 +124,18 @@ class DraftModel:
 
     def _arguments(self, request: str, tool: str) -> dict[str, Any]:
         """Argument -> value, in the order of the schema, for those that seem to be in the words."""
-        found = tokens(request)
-        words = [word for word, _, _ in found]
         properties = self._toolset[tool].properties
-        spans: dict[str, tuple[int, int]] = {}
-        before = _OUTSIDE
-        for place, (_, start, end) in enumerate(found):
-            ranked = self._tags.ranked(_word_features(words, place, tool, before))
-            tag = next((tag for tag in ranked if tag == _OUTSIDE or tag in properties), _OUTSIDE)
-            if tag != _OUTSIDE and (tag not in spans or before == tag):
-                spans[tag] = (spans.get(tag, (start, end))[0], end)
-            before = tag
-        values = {
-            name: _value(request[slice(*spans[name])], properties[name])
-            for name in properties
-            if name in spans
-        }
+        spans = self._model.spans(tool, request, properties)
+        values = {n: _value(request[slice(*spans[n])], properties[n]) for n in properties if n in spans}
         return {name: value for name, value in values.items() if value is not None}
 
 
-def _always_copied(rows: Sequence[tuple[str, Sequence[ToolCall]]], toolset: Toolset) -> set[tuple[str, str]]:
+def _always_copied(cases: Sequence[Case], toolset: Toolset) -> set[tuple[str, str]]:
     found: dict[tuple[str, str], list[bool]] = defaultdict(list)
-    for request, calls in rows:
-        for call in calls:
+    for case in cases:
+        for call in case.calls:
             for name, value in call.arguments.items():
-                found[call.name, name].append(isinstance(value, str) and stands_in(value, request))
+                found[call.name, name].append(isinstance(value, str) and stands_in(value, case.request))
     proven = {argument for argument, copies in found.items() if len(copies) >= _ENOUGH and all(copies)}
     texts = {
         (tool.name, name)
@@ -178,40 +157,6 @@ def _fits(opening: str, begun: str) -> bool:
 
 def _key(calls: Sequence[ToolCall]) -> str:
     return json.dumps([call.name for call in calls])
-
-
-def _request_features(request: str) -> list[str]:
-    words = [word for word, _, _ in tokens(request)]
-    pairs = zip(["<", *words], [*words, ">"], strict=True)
-    return ["", *words, *(f"{left} {right}" for left, right in pairs)]
-
-
-def _word_features(words: Sequence[str], place: int, tool: str, before: str) -> list[str]:
-    def at(offset: int) -> str:
-        index = place + offset
-        return words[index] if 0 <= index < len(words) else "<>"[index >= 0]
-
-    word = "0" if at(0).isdigit() else at(0)
-    return [
-        f"t={tool}", f"w={word}", f"tw={tool}|{word}", f"b={before}", f"bw={before}|{word}",
-        f"tb={tool}|{before}",
-        f"l={at(-1)}", f"r={at(1)}", f"lw={at(-1)}|{word}", f"wr={word}|{at(1)}", f"lr={at(-1)}|{at(1)}",
-        f"tl={tool}|{at(-1)}", f"tr={tool}|{at(1)}", f"ll={at(-2)}|{at(-1)}", f"br={before}|{at(1)}",
-        f"e={word[-3:]}",
-    ]  # fmt: skip
-
-
-def _tag_rows(request: str, call: ToolCall) -> Iterator[tuple[list[str], str]]:
-    """A row for each word: its features, and the argument whose value it belongs to."""
-    places = {name: locate(value, request)[:1] for name, value in call.arguments.items()}
-    found = tokens(request)
-    words = [word for word, _, _ in found]
-    before = _OUTSIDE
-    for place, (_, start, end) in enumerate(found):
-        own = (n for n, spans in places.items() if any(low < end and start < high for low, high in spans))
-        tag = next(own, _OUTSIDE)
-        yield _word_features(words, place, call.name, before), tag
-        before = tag
 
 
 def _value(words: str, schema: dict[str, Any]) -> Any:

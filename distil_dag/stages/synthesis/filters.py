@@ -18,8 +18,9 @@ from distil_dag.core.scripts import is_dense
 from distil_dag.core.settings import SynthesisSpec
 from distil_dag.core.tool_call import NO_CALL, ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.nlu.intent_slots import OUTSIDE, IntentSlotModel, tools_key
-from distil_dag.stages.nlu.spans import Span, contains, delexicalise, locate, tokens
+from distil_dag.stages.nlu.intent_slots import IntentSlotModel, tools_key
+from distil_dag.stages.nlu.slot_tagger import likeliest
+from distil_dag.stages.nlu.spans import OUTSIDE, Span, contains, delexicalise, locate, tokens
 from distil_dag.stages.nlu.value_catalogue import ValueCatalogue
 
 # Reasons, in the order of the checks.
@@ -252,7 +253,7 @@ class Validator:
                 if self._labeller.knows(word) and outside >= _SURE_OUTSIDE:
                     return Refusal(BOUNDARY, f"{word!r} belongs to no argument in the seeds")
                 continue
-            tag = max(sorted(chances), key=lambda name: chances[name])
+            tag = likeliest(chances)
             if tag != OUTSIDE and chances[tag] >= _SURE_ARGUMENT:
                 touching = _adjacent(span, spans.get(tag, []), text)
                 reason = BOUNDARY if touching else UNPLANNED

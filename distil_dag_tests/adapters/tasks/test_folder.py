@@ -39,6 +39,13 @@ def test_a_frozen_task_says_the_same(folder: Path) -> None:
     assert thawed == task.model_copy(update={"folder": ""})
 
 
+def test_a_task_that_was_frozen_with_a_setting_that_is_gone_is_read(folder: Path) -> None:
+    task = read_task(folder)
+    frozen = task.model_dump(mode="json")
+    frozen["settings"]["judge"]["reader"] = True
+    assert Task.model_validate_json(json.dumps(frozen)) == task.model_copy(update={"folder": ""})
+
+
 def test_relative_paths_start_at_the_folder(folder: Path) -> None:
     given = {
         "teacher": "{mode: gguf, model: models/t.gguf}",
@@ -126,6 +133,7 @@ def test_overrides_win_and_take_yaml(folder: Path) -> None:
         ("training.method", "loraa", "training.method: 'loraa' is not allowed; one of: lora, full"),
         ("training.epoch", "1", "training.epoch: unknown key; did you mean `epochs`?"),
         ("trainning.epochs", "1", "trainning: unknown key; did you mean `training`?"),
+        ("judge.reader", "true", "judge.reader: is gone, as no student was better for it: delete this line"),
         ("judge.committee", "[{mode: gguf}]", "judge.committee[0].model: is missing: mode `gguf` needs it"),
         ("name.first", "x", "there is no `name.first` to set"),
         ("budget.money", "3", "budget.money: limits nothing without a price: set `teacher.price`"),

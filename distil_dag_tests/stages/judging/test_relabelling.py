@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pytest
-
-from distil_dag.core.case import Example, Trace
-from distil_dag.core.tool_call import Calls, render_calls
-from distil_dag.core.verdict import Verdict
+from distil_dag.core.tool_call import render_calls
 from distil_dag.stages.judging.agreement import agreement
 from distil_dag.stages.judging.judge import judge
-from distil_dag.stages.judging.nlu_labeller import READER
-from distil_dag.stages.judging.port import Judgement, OnJudgement, ignore
-from distil_dag.stages.judging.relabelling import relabel
 from distil_dag.stages.ports import OnReply, Prompt, Reply, unheeded
 from distil_dag_tests.stages.household_log import TOOLSET, SilentModel, call, clean_log, faulty_log, trace
 from distil_dag_tests.stages.judging.scripted_judge import LIKELIHOOD, RUBRIC, Marker, exchange, marks
 
 
-class IntentSlotModel(SilentModel):
+class Scripted(SilentModel):
     """Reads the right calls of a clean log by the request."""
 
     identity = "labeller"
@@ -36,12 +29,12 @@ class IntentSlotModel(SilentModel):
 def test_a_committee_corrects_what_failed_and_says_so() -> None:
     log, right = faulty_log(200, 0.25)
     answers = {row.request: render_calls(row.calls) for row in clean_log(200)}
-    nonsense = IntentSlotModel(dict.fromkeys(answers, '<tool_call>{"name":"fly","arguments":{}}</tool_call>'))
-    invented = IntentSlotModel(
+    nonsense = Scripted(dict.fromkeys(answers, '<tool_call>{"name":"fly","arguments":{}}</tool_call>'))
+    invented = Scripted(
         dict.fromkeys(answers, '<tool_call>{"name":"turn_on","arguments":{"device":"dragon"}}</tool_call>')
     )
     spec = LIKELIHOOD.model_copy(update={"relabel": True})
-    judged, report = judge(log, TOOLSET, spec, SilentModel(), [nonsense, invented, IntentSlotModel(answers)])
+    judged, report = judge(log, TOOLSET, spec, SilentModel(), [nonsense, invented, Scripted(answers)])
     truth = {row.id: row.calls for row in clean_log(200)}
     corrected = [v for v in judged.verdicts if v.relabelled_from is not None]
     assert report.relabelled == len(corrected) > 10
@@ -69,7 +62,7 @@ def test_a_committee_corrects_what_failed_and_says_so() -> None:
 def test_an_arbiter_picks_in_place_of_the_judge_and_votes_break_ties() -> None:
     row = trace(1, "turn the lamp and the fan on", call("turn_off", device="lamp"))
     lamp, fan = (render_calls([call("turn_on", device=name)]) for name in ("lamp", "fan"))
-    committee = [IntentSlotModel({row.request: said}) for said in (fan, lamp, lamp, render_calls(row.calls))]
+    committee = [Scripted({row.request: said}) for said in (fan, lamp, lamp, render_calls(row.calls))]
 
     def arbiter(scores: dict[str, tuple[int, int]]) -> Marker:
         def answer(seen: dict) -> Reply:
@@ -95,66 +88,3 @@ def test_an_arbiter_picks_in_place_of_the_judge_and_votes_break_ties() -> None:
         assert "arbiter" in verdict.arbiter
         assert "arbiter" not in verdict.judge
         assert set(report.prompts) == {"rubric_judge", "relabelling"}
-
-
-def test_what_passed_teaches_a_reader_that_corrects_the_rest_without_a_model() -> None:
-    log, _ = faulty_log(400, 0.3)
-    truth = {row.id: row.calls for row in clean_log(400)}
-    model = SilentModel()
-    judged, report = judge(log, TOOLSET, LIKELIHOOD.model_copy(update={"reader": True}), model)
-    corrected = [v for v in judged.verdicts if v.relabelled_from is not None]
-    assert report.relabelled == len(corrected) > 20
-    assert sum(v.trusted_calls == truth[v.trace_id] for v in corrected) >= 0.95 * len(corrected)
-    assert all(v.proposals[0].labellers == (READER,) and v.score >= 0.8 for v in corrected)
-    assert report.committee[READER]["taken"] == len(corrected)
-    assert "relabelling" not in report.prompts
-    assert not any("proposals" in str(prompt) for prompt in model.asked)
-
-
-class Same:
-    """Gives every call the same score."""
-
-    identity, prompts = "same", ()
-
-    def __init__(self, score: float) -> None:
-        self.score = score
-
-    def assess(
-        self, items: Sequence[tuple[Trace, Calls]], on_result: OnJudgement = ignore
-    ) -> list[Judgement]:
-        return [Judgement(self.score, "") for _ in items]
-
-
-TRUSTED = [Example(**row.model_dump(), origin="seed") for row in clean_log(200) if row.calls]
-
-
-@pytest.mark.parametrize(("taught", "corrected"), [(19, False), (60, True)])
-def test_a_log_that_teaches_too_little_corrects_nothing(taught: int, corrected: bool) -> None:
-    # As often as it takes to be sure of, so that only their number is too small.
-    lesson = [case for case in TRUSTED if case.request.startswith("switch off the")] * taught
-    others = [case for case in TRUSTED if case.calls[0].name == "turn_on"][: taught // 2]
-    row = trace("read", lesson[0].request, call("turn_on", device="radio"))
-    no = Verdict(
-        trace_id="read", request=row.request, calls=row.calls, outcome="rejected", reason="no", judge="j"
-    )
-    trusted = [*others, *lesson][:taught]
-    found, outcomes = relabel([(row, no)], trusted, TOOLSET, Same(0.9), [], 0.5, reader=True)
-    assert [verdict.passed for verdict in found.values()] == [True] * corrected
-    assert outcomes[READER] == ({"taken": 1, "proposed": 1} if corrected else {"unreadable": 1})
-
-
-@pytest.mark.parametrize(("score", "taken"), [(0.7, ["both"]), (0.85, ["both", "read"])])
-def test_what_the_reader_alone_proposes_must_score_higher(score: float, taken: list[str]) -> None:
-    rows = [
-        trace("both", "switch off the attic radio", call("turn_on", device="radio")),
-        trace("read", "switch off the cellar radio", call("turn_on", device="radio")),
-    ]
-    no = {"outcome": "rejected", "reason": "no", "judge": "j"}
-    rejected = [(row, Verdict(trace_id=row.id, request=row.request, calls=row.calls, **no)) for row in rows]
-    agrees = IntentSlotModel(
-        {rows[0].request: render_calls([call("turn_off", device="radio", area="attic")])}
-    )
-    found, _ = relabel(rejected, TRUSTED, TOOLSET, Same(score), [agrees], 0.5, reader=True)
-    assert [name for name, verdict in sorted(found.items()) if verdict.passed] == taken
-    assert found["read"].proposals[0].labellers == (READER,)
-    assert set(found["both"].proposals[0].labellers) == {"labeller", READER}

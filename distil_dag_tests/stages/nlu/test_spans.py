@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from distil_dag.core.case import Example, Message
 from distil_dag.core.tool_call import ToolCall
-from distil_dag.stages.nlu.spans import delexicalise, grams, locate, number_words, tokens
+from distil_dag.stages.nlu.spans import (
+    Words,
+    delexicalise,
+    grams,
+    locate,
+    number_words,
+    slot_tags,
+    tokens,
+)
 from distil_dag.stages.nlu.value_catalogue import ValueCatalogue
 from distil_dag.stages.synthesis.coverage_plan import Cell, largest_remainder, re_aim
 from distil_dag.stages.synthesis.slot_substitution import SlotSubstituter
@@ -176,3 +184,20 @@ def test_shares_sum_to_the_total(weights: dict[str, float], total: int) -> None:
     shares = largest_remainder(weights, total)
     assert sum(shares.values()) == total
     assert all(count >= 0 for count in shares.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "place"),
+    [
+        ("send it to new york now", "new york", [3, 4]),
+        ("o'hare and don't", "don", [2]),
+        ("打开客厅的灯", "客厅", [2, 3]),
+        ("send it", "bonn", []),
+    ],
+)
+def test_the_words_of_a_value(text: str, value: str, place: list[int]) -> None:
+    words = Words(text)
+    assert words.places(value) == ([place] if place else [])
+    tags, absent = slot_tags(words, (ToolCall(name="send", arguments={"to": value}),))
+    assert [n for n, name in enumerate(tags) if name == "to"] == place
+    assert absent == ([] if place else [("to", value)])

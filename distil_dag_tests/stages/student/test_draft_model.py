@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -108,6 +109,15 @@ def test_without_rows_values_are_copied() -> None:
 def test_broken_habits_say_so(text: str) -> None:
     with pytest.raises(ValueError, match="habits in the model's file"):
         DraftModel.loads(text, TOOLS)
+
+
+def test_the_habits_in_a_file_of_an_earlier_version_are_read() -> None:
+    tools = [['["light_on"]', '["light_off"]'], {"off": {"0": -300, "1": 300}, "on": {"0": 300, "1": -300}}]
+    tags = [["", "room"], {"": {"0": 50}, "l=the": {"0": -200, "1": 200}, "e=ght": {"0": 900, "1": -900}}]
+    found = DraftModel.loads(json.dumps([1, True, [["light_off", "room"]], tools, tags]), TOOLS)
+    assert (found.most_calls, found.declines, found.copied) == (1, True, [("light_off", "room")])
+    assert found.draft("turn off the garage light")(b"").decode() == call("light_off", room="garage")
+    assert found.draft("light on")(b"").decode() == call("light_on")
 
 
 def test_what_was_always_copied_is_known() -> None:

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from distil_dag.core.tool_call import Calls, calls_key
-from distil_dag.stages.judging.likelihood.neighbours import LEAST_VOTE, Requests, Votes, marked, read_tools
-from distil_dag.stages.nlu.slot_tagger import FLOOR, OUTSIDE, Floats, Words, leaves, tag, tag_probabilities
-from distil_dag.stages.nlu.spans import grams, surfaces
+from distil_dag.stages.judging.likelihood.neighbours import LEAST_VOTE, Requests, Votes, marked
+from distil_dag.stages.nlu.cross_fitting import FLOOR, cross_fitted_intents, cross_fitted_slots
+from distil_dag.stages.nlu.spans import OUTSIDE, Words, grams, leaves, slot_tags, surfaces
 from distil_dag.stages.splitting.stratified import pattern
+from distil_dag.stages.statistics import Floats
 
 FEATURES = (
     "read_tool", "read_margin", "tool", "tool_margin", "weakest_tool", "missing_tool", "pattern",
@@ -51,15 +52,15 @@ class Evidence:
             kind: {label[1]: n for label, n in self._labels.items() if label[0] == kind}  # type: ignore[index]
             for kind in ("tools", "tool", "argument", "pattern")
         }
-        self._columns, self._tags = tag_probabilities(
-            requests.words, [trace.calls for trace in traces], weights, requests.folds
-        )
+        calls = [trace.calls for trace in traces]
+        self._columns, self._tags = cross_fitted_slots(requests.words, calls, weights, requests.folds)
         masked = self._masked()
         votes = Votes(requests, masked, weights)
         self._votes = votes.predict(self._table(rows), self._table(tools))
-        answers = [_tools(trace.calls) for trace in traces]
-        self._reader, names = read_tools(requests, masked, answers, weights)
-        self._reader_columns = {name: n for n, name in enumerate(names)}
+        self._intent_columns, intents = cross_fitted_intents(
+            masked, [_tools(found) for found in calls], weights, requests.folds, requests.voters
+        )
+        self._intents = np.maximum(intents, LEAST_VOTE)
         self._values: dict[str, Counter[str]] = defaultdict(Counter)
         self._same: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
         for trace, key, weight in zip(traces, requests.keys, weights, strict=True):
@@ -77,7 +78,7 @@ class Evidence:
         rival = max((votes[place] for name, place in tools.items() if name != together), default=LEAST_VOTE)
         names = {call.name for call in calls}
         arguments = {name for call in calls for name in call.arguments}
-        tags, absent = tag(words, calls)
+        tags, absent = slot_tags(words, calls)
         table = self._tags[n]
         chances = [
             float(table[place, self._columns[name]]) if name in self._columns else FLOOR
@@ -86,8 +87,8 @@ class Evidence:
         inside = [chance for chance, name in zip(chances, tags, strict=True) if name != OUTSIDE]
         outside = [chance for chance, name in zip(chances, tags, strict=True) if name == OUTSIDE]
         absent = [(name, value) for name, value in absent if not self._requests.history[n].places(value)]
-        read = self._reader[n]
-        column = self._reader_columns.get(together)
+        read = self._intents[n]
+        column = self._intent_columns.get(together)
         own_read = LEAST_VOTE if column is None else float(read[column])
         return [
             math.log(own_read),
@@ -149,7 +150,7 @@ class Evidence:
     def _inferred(self) -> list[list[str]]:
         """For each trace its values that the words do not hold, where the log repeats them."""
         absent = [
-            sorted({_pair(pair) for pair in tag(words, trace.calls)[1]})
+            sorted({_pair(pair) for pair in slot_tags(words, trace.calls)[1]})
             for words, trace in zip(self._requests.words, self._requests.traces, strict=True)
         ]
         counts = Counter(pair for pairs in absent for pair in pairs)

@@ -18,7 +18,9 @@ import numpy as np
 from distil_dag.core.case import Trace
 from distil_dag.core.normalise import Normaliser
 from distil_dag.core.toolset import Tool, Toolset
-from distil_dag.stages.nlu.slot_tagger import FOLDS, Floats, Words
+from distil_dag.stages.nlu.cross_fitting import FOLDS
+from distil_dag.stages.nlu.spans import Words
+from distil_dag.stages.statistics import Floats
 
 # A vote is never taken to be smaller: an unseen thing is unlikely, not impossible.
 LEAST_VOTE = 1e-3
@@ -101,33 +103,6 @@ class Votes:
         left_out = targets - dual / np.diag(self._inverse)[:, None]
         found[self._voters] = left_out[: len(self._voters)]
         return np.clip(found, LEAST_VOTE, 1.0)
-
-
-def read_tools(requests: Requests, masked: Sequence[str], answers: Sequence[str], weights: Floats) -> Any:
-    """For each trace the probability of each answer (columns), and the answers in column order.
-
-    A logistic regression on which words and pairs are there, arguments masked; where similarity
-    averages over all words, it learns the one that decides. A fold is read by what the others teach.
-    """
-    from sklearn.feature_extraction.text import CountVectorizer
-    from sklearn.linear_model import LogisticRegression
-
-    parts = r"\S+"
-    table = CountVectorizer(token_pattern=parts, ngram_range=(1, 2), binary=True).fit_transform(masked)
-    names = sorted(set(answers))
-    columns = {name: n for n, name in enumerate(names)}
-    targets = np.array([columns[answer] for answer in answers])
-    found = np.full((len(answers), len(names)), LEAST_VOTE)
-    rows = np.zeros(len(answers), dtype=bool)
-    rows[requests.voters] = True
-    for fold in range(FOLDS):
-        held = requests.folds == fold
-        learn = rows & ~held
-        if held.any() and len(set(targets[learn])) > 1:
-            model = LogisticRegression(C=2.0, max_iter=100, tol=1e-3)
-            model.fit(table[learn], targets[learn], sample_weight=weights[learn])
-            found[np.ix_(held, model.classes_)] = model.predict_proba(table[held])
-    return np.maximum(found, LEAST_VOTE), names
 
 
 def _before(trace: Trace) -> list[Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from distil_dag.stages.nlu.slot_tagger import FOLDS
+from distil_dag.stages.nlu.cross_fitting import FOLDS
 from distil_dag.stages.statistics import Floats
 
 _ROUNDS = 3

@@ -6,10 +6,10 @@ import random
 import tracemalloc
 
 import numpy as np
-import pytest
 
 from distil_dag.core.tool_call import ToolCall
-from distil_dag.stages.nlu.slot_tagger import FOLDS, OUTSIDE, Words, tag, tag_probabilities
+from distil_dag.stages.nlu.cross_fitting import FOLDS, cross_fitted_intents, cross_fitted_slots
+from distil_dag.stages.nlu.spans import OUTSIDE, Words
 
 CITIES = ("rome", "oslo", "bonn", "lima", "cairo", "paris")
 
@@ -18,7 +18,7 @@ def tagged(texts: list[str], cities: list[str]) -> tuple[list[Words], dict[str, 
     requests = [Words(text) for text in texts]
     calls = [(ToolCall(name="send", arguments={"to": city}),) for city in cities]
     folds = np.arange(len(texts)) % FOLDS
-    return requests, *tag_probabilities(requests, calls, np.ones(len(texts)), folds)
+    return requests, *cross_fitted_slots(requests, calls, np.ones(len(texts)), folds)
 
 
 def test_a_request_beyond_those_that_are_learned_from_is_read_as_well() -> None:
@@ -48,24 +48,20 @@ def test_the_memory_of_a_long_request_grows_with_its_length() -> None:
 
 
 def test_a_log_without_words_or_arguments() -> None:
-    columns, tables = tag_probabilities([], [], np.ones(0), np.zeros(0, dtype=np.int64))
+    columns, tables = cross_fitted_slots([], [], np.ones(0), np.zeros(0, dtype=np.int64))
     assert (columns, tables) == ({OUTSIDE: 0}, [])
     _, columns, tables = tagged(["", "  "], ["rome", "oslo"])
     assert [table.shape for table in tables] == [(0, 1), (0, 1)]
 
 
-@pytest.mark.parametrize(
-    ("text", "value", "place"),
-    [
-        ("send it to new york now", "new york", [3, 4]),
-        ("o'hare and don't", "don", [2]),
-        ("打开客厅的灯", "客厅", [2, 3]),
-        ("send it", "bonn", []),
-    ],
-)
-def test_the_words_of_a_value(text: str, value: str, place: list[int]) -> None:
-    words = Words(text)
-    assert words.places(value) == ([place] if place else [])
-    tags, absent = tag(words, (ToolCall(name="send", arguments={"to": value}),))
-    assert [n for n, name in enumerate(tags) if name == "to"] == place
-    assert absent == ([] if place else [("to", value)])
+def test_an_intent_is_read_by_what_other_folds_teach() -> None:
+    texts = [f"{verb} lamp {n}" for n in range(20) for verb in ("start", "stop")]
+    intents = ["on", "off"] * 20
+    intents[0] = "off"  # a mistake of the log
+    folds = np.arange(len(texts)) % FOLDS
+    places = np.arange(len(texts))
+    columns, table = cross_fitted_intents(texts, intents, np.ones(len(texts)), folds, places)
+    assert [list(columns)[column] for column in table.argmax(axis=1)] == ["on", "off"] * 20
+    alone = ["on"] * 20 + ["off"] * 20
+    columns, table = cross_fitted_intents(texts, alone, np.ones(len(texts)), folds, places[:20])
+    assert not table.any()  # who learns from calls of one kind knows no other
