@@ -40,15 +40,14 @@ _REPORTS: dict[str, type[Report]] = {
 class Run:
     """What a run has made so far. Everything is read from the store when it is asked for.
 
-    What the run lacks raises FileNotFoundError, which names the asset that makes it.
-
     Args:
         key: Key of the run, such as `smart_home.demo`; `distil-dag runs` lists them.
         store: Folder or URL with runs. By default the store that the command line and Dagster use, which
             `DISTIL_DAG_STORE` and `DISTIL_DAG_HOME` name.
 
     Raises:
-        FileNotFoundError: The store has no such run; the message says where, and which keys are like it.
+        FileNotFoundError: The store has no such run; the message says where, and which keys are like it. Also
+            from the methods, for what the run lacks; that message names the asset which makes it.
         ValueError: The store's URL holds a secret.
     """
 

@@ -59,14 +59,21 @@ def answers(
     copied: Iterable[tuple[str, str]] = (),
     words: str = "",
 ) -> Language:
-    """Every valid answer: one to `most_calls` calls (None: any number), or none if it `may_decline`.
+    """Every valid answer, in the canonical form that students are trained on.
 
-    Calls stand in the canonical form that students are trained on: compact JSON, arguments in the
-    order of the schema. The texts of `copied` arguments, by tool and name, are whole `words` as they
-    stand there, one after the other; any text if there are none, or if JSON would write them otherwise.
+    That is compact JSON with arguments in the order of the schema. What a grammar can't hold a model to is
+    not held, and a tool that no call can satisfy is left out: :func:`deviations` names both.
 
-    What a grammar can't hold a model to is not held, and a tool that no call can satisfy is left out:
-    `deviations` names both. Raises ValueError if that leaves no tool.
+    Args:
+        toolset: the tools.
+        most_calls: calls of an answer at most; None for any number.
+        may_decline: whether an answer may hold no call.
+        copied: tool and name of the arguments whose texts are whole words of `words`, as they stand there,
+            one after the other. They are any text if there are none, or if JSON would write them otherwise.
+        words: the request.
+
+    Raises:
+        ValueError: no tool is left.
     """
     ways: list[Language] = [Literal(NO_CALL_TEXT.encode())] if may_decline or not toolset.tools else []
     if toolset.tools and most_calls != 0:

@@ -27,7 +27,8 @@ from distil_dag.stages.forecasting.dry_run import Call, DryRun, PromptKind
 from distil_dag.stages.forecasting.rounds import expected_rounds
 from distil_dag.stages.statistics import Floats
 from distil_dag.stages.synthesis.filters import DUPLICATE, SEED_COPY, TEST_LEAK
-from distil_dag.stages.synthesis.generator import TEACHER, Synthetic
+from distil_dag.stages.synthesis.generator import Synthetic
+from distil_dag.stages.synthesis.loop import TEACHER
 
 Paces = Mapping[str, float]
 

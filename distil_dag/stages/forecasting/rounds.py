@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 
 from distil_dag.core.settings import SynthesisSpec
-from distil_dag.stages.synthesis.generator import group_size, wanted_attempts
+from distil_dag.stages.synthesis.loop import group_size, wanted_attempts
 
 
 def expected_rounds(missing: Mapping[str, int], passing: float, spec: SynthesisSpec) -> tuple[int, int]:

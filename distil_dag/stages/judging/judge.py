@@ -64,15 +64,31 @@ def judge(
 ) -> tuple[Judged, JudgeReport]:
     """Split traces into seeds, context and unlabelled requests, with a verdict for each judged one.
 
-    Calls under names of an older schema are judged under today's, where the log shows which they are.
-    Traces that are invalid under the tools or hold no request are rejected without a judge. Of
-    the others `spec.sample` are judged, rare cells in a larger share than they have in the log. Those
-    that reach `spec.min_score` pass; at most `spec.seeds` of them become seeds, one for each request,
-    spread over tools and argument patterns. With `spec.relabel` the committee, or the judging model
-    where there is none, may correct rejected traces. The `arbiter` picks among the proposals, else the
-    judge does. What passed otherwise is context, and all other requests stay unlabelled. `labels`
-    (trace id -> are its calls right?) only tell the report how good the judge is; `normaliser` tells which
-    requests are the same. Nothing depends on the order of the traces.
+    Calls under names of an older schema are judged under today's, where the log shows which they are. Traces
+    that are invalid under the tools or hold no request are rejected without a judge. Of the others
+    `spec.sample` are judged, rare cells in a larger share than they have in the log.
+
+    Those that reach `spec.min_score` pass. At most `spec.seeds` of them become seeds, one for each request,
+    spread over tools and argument patterns. With `spec.relabel` rejected traces may be corrected. What passed
+    otherwise is context, and all other requests stay unlabelled.
+
+    Args:
+        traces: the log without its test, in any order.
+        toolset: the tools of the task.
+        spec: which judge, how strict, how many.
+        model: the judging model.
+        committee: who may correct rejected traces; the judging model where there is none.
+        arbiter: who picks among the proposals; the judge where there is none.
+        progress: told of each judgement.
+        holdout: the report on the split, which becomes part of this one.
+        labels: trace id -> whether its calls are right. They only tell the report how good the judge is.
+        normaliser: tells which requests are the same.
+
+    Returns:
+        What judging leaves, and the report on it.
+
+    Raises:
+        ValueError: the judge can't learn from the log, or the committee can't propose.
     """
     logged = {trace.id: trace.calls for trace in traces}
     ordered, renames = undo_renames(sorted(traces, key=lambda trace: trace.id), toolset)

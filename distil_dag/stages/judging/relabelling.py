@@ -19,7 +19,7 @@ from distil_dag.stages.nlu.spans import leaves, locate, surfaces
 from distil_dag.stages.ports import ChatModel, Progress, Prompt, Reply, quiet
 from distil_dag.stages.progress import tally
 from distil_dag.stages.prompting.batches import ask_all
-from distil_dag.stages.prompting.delimiters import Fence, delimited
+from distil_dag.stages.prompting.delimiters import Delimited, delimited
 from distil_dag.stages.prompting.prompt_files import render
 from distil_dag.stages.splitting.stratified import stratified
 
@@ -57,26 +57,38 @@ def relabel(
     seed: int = 0,
     progress: Progress = quiet,
 ) -> tuple[dict[str, Verdict], dict[str, dict[str, int]]]:
-    """Trace id -> the verdict that replaces a rejection, and labeller -> outcome -> answers.
+    """Ask for other calls of rejected traces, and score what is proposed.
 
-    Each labeller answers the request anew, with a few `trusted` examples, best first, in view. A proposal
-    counts if the tools allow it and the conversation holds its values. `judge`, who may be an arbiter other
-    than who rejected the trace, scores each by itself, so that no order of proposals can sway it; the highest
-    score wins, then the number of labellers. Where it reaches `min_score`, the verdict passes with the
-    proposal and names the logged calls. Every proposal stays in the verdict.
+    Each labeller answers the request anew, with a few trusted examples in view. A proposal counts if the
+    tools allow it and the conversation holds its values. The judge scores each by itself, so that no order
+    of proposals can sway it. The highest score wins, then the number of labellers. Every proposal stays in
+    the verdict.
+
+    Args:
+        rejected: traces with the verdicts on their calls.
+        trusted: examples to show, best first.
+        toolset: the tools of the task.
+        judge: scores the proposals; it may be another than the one that rejected the traces.
+        labellers: the models that propose.
+        min_score: from which a proposal passes, and the verdict names the logged calls beside it (0 to 1).
+        seed: draws the examples.
+        progress: told of each step.
+
+    Returns:
+        Trace id -> the verdict that replaces a rejection, and labeller -> outcome -> number of answers.
     """
     committee = _propose(rejected, trusted, toolset, labellers, seed, progress)
     items = [(n, key) for n, found in enumerate(committee.proposals) for key in sorted(found)]
     scored = 0
 
-    def heard(judgement: Judgement) -> None:
+    def on_result(judgement: Judgement) -> None:
         nonlocal scored
         scored += 1
         progress(scored, len(items), "proposals scored")
 
     asked = [(rejected[n][0], committee.proposals[n][key]) for n, key in items]
     scores: list[dict[str, float | None]] = [{} for _ in rejected]
-    for (n, key), judgement in zip(items, judge.assess(asked, heard), strict=True):
+    for (n, key), judgement in zip(items, judge.assess(asked, on_result), strict=True):
         scores[n][key] = judgement.score
     found = {}
     for n, (_, verdict) in enumerate(rejected):
@@ -201,7 +213,7 @@ def refusal(trace: Trace, calls: Calls, toolset: Toolset) -> str:
     return ""
 
 
-def _examples(trusted: Sequence[Example], seed: int) -> Fence | None:
+def _examples(trusted: Sequence[Example], seed: int) -> Delimited | None:
     """Solved requests in a fence, the same for every row: prompts share all up to the conversation."""
     shown = stratified(trusted, _EXAMPLES, seed)
     return (
@@ -209,7 +221,7 @@ def _examples(trusted: Sequence[Example], seed: int) -> Fence | None:
     )
 
 
-def _prompt(trace: Trace, examples: Fence | None, toolset: Toolset) -> Prompt:
+def _prompt(trace: Trace, examples: Delimited | None, toolset: Toolset) -> Prompt:
     text = render(
         "relabelling",
         description=toolset.description,

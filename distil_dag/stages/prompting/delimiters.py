@@ -24,7 +24,7 @@ _SHORTEST_CUT = 32
 
 
 @dataclass(frozen=True)
-class Fence:
+class Delimited:
     """Data between two delimiters.
 
     Attributes:
@@ -39,7 +39,7 @@ class Fence:
         return f"{self.mark}\n{self.data}\n{self.mark}"
 
 
-def delimited(value: Any) -> Fence:
+def delimited(value: Any) -> Delimited:
     """The value as one line of ASCII JSON that spells no control token, between delimiters.
 
     The delimiter is a hash of the data. Whoever writes a text can't know the hash of the whole, the text
@@ -49,7 +49,7 @@ def delimited(value: Any) -> Fence:
         value: JSON values; longer ones than :data:`LONGEST` are cut.
     """
     data = _json(value)
-    return Fence(f"{_MARK}{hashlib.sha256(data.encode()).hexdigest()[:_MARK_DIGITS]}", data)
+    return Delimited(f"{_MARK}{hashlib.sha256(data.encode()).hexdigest()[:_MARK_DIGITS]}", data)
 
 
 def one_line(text: str) -> str:

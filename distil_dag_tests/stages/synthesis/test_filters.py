@@ -14,8 +14,8 @@ from distil_dag.stages.synthesis.filters import (
     ROUND_TRIP,
     TEST_LEAK,
     UNANSWERED,
-    Style,
 )
+from distil_dag.stages.synthesis.style import Style
 from distil_dag_tests.stages.synthesis.lamp_teacher import (
     LEADS,
     TAILS,
