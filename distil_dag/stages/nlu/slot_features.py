@@ -70,10 +70,9 @@ def in_context(words: Sequence[str], n: int) -> Features:
     word = words[n]
     shape = (f"end={word[-3:]}", f"begin={word[:3]}", f"digit={any(c.isdigit() for c in word)}")
     around = words[max(0, n - _AROUND) : n + _AROUND + 1]
+    near = _names(_near(words, n, ("#", "#"), " "))
     found = {f"c={word}": _FAR for word in around}
-    return (
-        found | dict.fromkeys(shape, _SHAPE) | dict.fromkeys(_names(_near(words, n, ("#", "#"), " ")), _NEAR)
-    )
+    return found | dict.fromkeys(shape, _SHAPE) | dict.fromkeys(near, _NEAR)
 
 
 def _near(words: Sequence[str], n: int, edges: tuple[str, str], joint: str) -> dict[str, str]:
