@@ -53,7 +53,7 @@ from distil_dag.adapters.system.malloc import keeping_memory
 from distil_dag.adapters.tasks.folder import read_task
 from distil_dag.core.case import Case, Example, Trace
 from distil_dag.core.files import write_whole
-from distil_dag.core.reports import TrainReport
+from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.settings import TrainingSpec
 from distil_dag.core.task import Task
 from distil_dag.core.tool_call import parse_answer, render_calls

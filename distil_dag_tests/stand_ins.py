@@ -9,20 +9,13 @@ from pydantic import BaseModel
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core import tables
 from distil_dag.core.case import Case, Example, HeldOut, Message
-from distil_dag.core.estimate import Estimate
-from distil_dag.core.reports import (
-    CandidateReport,
-    CellCoverage,
-    Comparison,
-    EvalReport,
-    GgufFile,
-    GgufReport,
-    HoldoutReport,
-    JudgeReport,
-    SynthesisReport,
-    TracesReport,
-    TrainReport,
-)
+from distil_dag.core.reports.base import Estimate
+from distil_dag.core.reports.evaluation import CandidateReport, Comparison, EvalReport
+from distil_dag.core.reports.exporting import GgufFile, GgufReport
+from distil_dag.core.reports.intake import TracesReport
+from distil_dag.core.reports.judging import HoldoutReport, JudgeReport
+from distil_dag.core.reports.synthesis import CellCoverage, SynthesisReport
+from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.sources import FileSource
 from distil_dag.core.task import Settings, Task
 from distil_dag.core.tool_call import ToolCall, render_calls

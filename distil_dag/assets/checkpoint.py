@@ -13,7 +13,7 @@ from distil_dag.resources.model_metadata import checkpoint_metadata
 from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.trainer import TrainerResource
-from distil_dag.runs.continued import earlier_student
+from distil_dag.runs.earlier_round import earlier_student
 from distil_dag.runs.training_rows import in_mix, tables_of_run
 
 

@@ -4,9 +4,10 @@ import dagster as dg
 
 from distil_dag.adapters.run_store import digest
 from distil_dag.core import tables
-from distil_dag.core.reports import TrainReport
+from distil_dag.core.reports.training import TrainReport
+from distil_dag.resources.ancestors import ancestors
 from distil_dag.resources.asset_defaults import OWNERS, RELEASE, RUNS, TRAINING_POOL
-from distil_dag.resources.lineage import ancestors, made_with
+from distil_dag.resources.lineage import made_with
 from distil_dag.resources.model_metadata import gguf_metadata
 from distil_dag.resources.progress import logged
 from distil_dag.resources.store import StoreResource

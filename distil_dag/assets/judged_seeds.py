@@ -10,7 +10,7 @@ from distil_dag.resources.lineage import made_with
 from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.spending import Outlook, metered
 from distil_dag.resources.store import StoreResource
-from distil_dag.runs.continued import set_aside_before
+from distil_dag.runs.earlier_round import set_aside_before
 from distil_dag.stages.judging.label_sheet import TO_LABEL, label_sheet
 from distil_dag.stages.judging.pipeline import judge_log
 from distil_dag.stages.prompting.prompt_files import code_version

@@ -10,7 +10,7 @@ from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.spending import Outlook, metered
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.synthesis_metadata import synthesis_metadata
-from distil_dag.runs.continued import earlier_round
+from distil_dag.runs.earlier_round import earlier_round
 from distil_dag.stages.prompting.prompt_files import code_version
 from distil_dag.stages.synthesis.generator import LATER_CALLS, synthesize
 

@@ -13,14 +13,12 @@ from pydantic import Field, ValidationError
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core import gates, tables
-from distil_dag.core.reports import (
-    EvalReport,
-    GgufReport,
-    JudgeReport,
-    SynthesisReport,
-    TracesReport,
-    TrainReport,
-)
+from distil_dag.core.reports.evaluation import EvalReport
+from distil_dag.core.reports.exporting import GgufReport
+from distil_dag.core.reports.intake import TracesReport
+from distil_dag.core.reports.judging import JudgeReport
+from distil_dag.core.reports.synthesis import SynthesisReport
+from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.settings import GateName, GateSpec
 from distil_dag.core.task import Task
 from distil_dag.resources.metadata import figures, table

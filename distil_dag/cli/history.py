@@ -11,11 +11,11 @@ from rich.table import Table
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.cli.errors import CommandError
-from distil_dag.core.reports import EvalReport
+from distil_dag.core.reports.evaluation import EvalReport
 from distil_dag.core.task import Task
+from distil_dag.resources.ancestors import Ancestor, ancestors, as_mermaid, as_text
 from distil_dag.resources.asset_defaults import PARTITION_TAG, RUNS
 from distil_dag.resources.deployment import Deployment, deployment
-from distil_dag.resources.lineage import Ancestor, ancestors, as_mermaid, as_text
 from distil_dag.resources.spending import RESUMABLE_TAG
 from distil_dag.stages.evaluating.metrics import EXACT
 

@@ -22,7 +22,8 @@ from distil_dag.cli.execution import execute, materialize_leaderboard
 from distil_dag.cli.live import Story
 from distil_dag.cli.streams import own_stream
 from distil_dag.cli.task_folders import find_task, going_on, parse_overrides
-from distil_dag.core.reports import EvalReport, GgufReport
+from distil_dag.core.reports.evaluation import EvalReport
+from distil_dag.core.reports.exporting import GgufReport
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import BEGINNING
 from distil_dag.core.task import Task

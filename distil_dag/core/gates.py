@@ -15,14 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from distil_dag.core.case import Case
 from distil_dag.core.leaks import Leak, find_copies, find_leaks
 from distil_dag.core.normalise import Normaliser
-from distil_dag.core.reports import (
-    EvalReport,
-    GgufReport,
-    JudgeReport,
-    SynthesisReport,
-    TracesReport,
-    TrainReport,
-)
+from distil_dag.core.reports.evaluation import EvalReport
+from distil_dag.core.reports.exporting import GgufReport
+from distil_dag.core.reports.intake import TracesReport
+from distil_dag.core.reports.judging import JudgeReport
+from distil_dag.core.reports.synthesis import SynthesisReport
+from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.settings import GateName, GateSpec
 from distil_dag.core.toolset import Toolset
 

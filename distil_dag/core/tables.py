@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from distil_dag.core.case import Case, Example, HeldOut, Trace
-from distil_dag.core.verdict import NESTED
 
 CaseType = TypeVar("CaseType", bound=Case)
 # A table of examples can be read wherever one of cases can.
@@ -49,7 +48,9 @@ SEEDS = CaseTable("judged_seeds", "seeds", Example)
 CONTEXT = CaseTable("judged_seeds", "context", Example)
 CALIBRATION = CaseTable("judged_seeds", "calibration", Example)
 UNLABELLED = CaseTable("judged_seeds", "unlabelled", Case)
-VERDICTS = Table("judged_seeds", "verdicts", nested=NESTED)
+VERDICTS = Table(
+    "judged_seeds", "verdicts", nested=("calls", "proposed", "relabelled_from", "proposals", "details")
+)
 SPLIT = Table("judged_seeds", "split")
 SYNTHETIC = CaseTable("synthetic_set", "accepted", Example)
 REJECTED = Table("synthetic_set", "rejected", nested=("calls",))

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from distil_dag.core.tables import VERDICTS
 from distil_dag.core.tool_call import ToolCall
 
 VerdictOutcome = Literal["passed", "rejected", "unjudged"]
@@ -74,9 +75,6 @@ class Verdict(BaseModel):
             Column -> value, nested values as JSON strings; `passed` is a column of its own.
         """
         row = self.model_dump(mode="json")
-        for name in NESTED:
+        for name in VERDICTS.nested:
             row[name] = None if row[name] is None else json.dumps(row[name], ensure_ascii=False)
         return row | {"passed": self.passed}
-
-
-NESTED = ("calls", "proposed", "relabelled_from", "proposals", "details")

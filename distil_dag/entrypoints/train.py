@@ -32,7 +32,7 @@ from distil_dag.adapters.system.openmp import share_cores
 from distil_dag.adapters.system.processes import ProcessMark
 from distil_dag.core.case import Example
 from distil_dag.core.files import write_whole
-from distil_dag.core.reports import TrainReport
+from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.settings import StudentSpec, TrainingSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.entrypoints.gpu_memory import current_gpu, wait_for_memory

@@ -10,7 +10,7 @@ from upath import UPath
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core.case import Case
-from distil_dag.core.reports import EvalReport
+from distil_dag.core.reports.evaluation import EvalReport
 from distil_dag.resources.lineage import PROMPTS_KEY
 from distil_dag.resources.metadata import figures, image, table
 from distil_dag.runs.evaluation_plan import EvaluationPlan, cases_as_jsonl

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from distil_dag.core.reports import JudgeReport
+from distil_dag.core.reports.judging import JudgeReport
 from distil_dag.core.tool_call import NO_CALL, render_call
 from distil_dag.core.verdict import Verdict
 from distil_dag.resources.lineage import PROMPTS_KEY

@@ -7,7 +7,8 @@ from typing import Any
 
 import dagster as dg
 
-from distil_dag.core.reports import Depth, GgufReport, TrainReport
+from distil_dag.core.reports.exporting import GgufReport
+from distil_dag.core.reports.training import Depth, TrainReport
 from distil_dag.core.settings import TrainingSpec
 from distil_dag.resources.metadata import figures, image, table
 from distil_dag.stages.exporting.parity import Parity

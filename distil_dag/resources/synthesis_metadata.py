@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from distil_dag.core.reports import SynthesisReport
+from distil_dag.core.reports.synthesis import SynthesisReport
 from distil_dag.core.tool_call import NO_CALL, render_call
 from distil_dag.resources.lineage import PROMPTS_KEY
 from distil_dag.resources.metadata import image, table

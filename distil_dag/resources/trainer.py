@@ -16,10 +16,10 @@ from distil_dag.adapters.checkpoints.base_weights import base_checkpoint, layers
 from distil_dag.adapters.system.malloc import keeping_memory
 from distil_dag.core.case import Example
 from distil_dag.core.files import write_whole
-from distil_dag.core.reports import TrainReport
+from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.task import Task
 from distil_dag.entrypoints.train import PARENT_VARIABLE, TrainingJob
-from distil_dag.runs.continued import EarlierStudent
+from distil_dag.runs.earlier_round import EarlierStudent
 from distil_dag.stages.student.draft_model import FILE, DraftModel
 from distil_dag.stages.training.layer_pruning import refuse_deeper
 from distil_dag.stages.training.sft import MODEL, REPORT, fingerprint

@@ -20,11 +20,14 @@ from distil_dag.adapters.system.versions import versions
 from distil_dag.adapters.vllm.lease import Servers
 from distil_dag.core import tables
 from distil_dag.core.case import Case, HeldOut, Message, Trace
-from distil_dag.core.cells import AnswerOutcome
-from distil_dag.core.reports import EvalReport, GgufReport, JudgeReport, SynthesisReport
+from distil_dag.core.earlier_round import AnswerOutcome
+from distil_dag.core.reports.evaluation import EvalReport
+from distil_dag.core.reports.exporting import GgufReport
+from distil_dag.core.reports.judging import JudgeReport
+from distil_dag.core.reports.synthesis import SynthesisReport
 from distil_dag.core.settings import ModelSpec
 from distil_dag.core.task import Task
-from distil_dag.runs.continued import outcomes_of, rows_before
+from distil_dag.runs.earlier_round import outcomes_of, rows_before
 from distil_dag.runs.training_rows import CONTEXT, SEEDS, in_mix, tables_of_run
 from distil_dag.stages.decoding.schema_grammar import answers
 from distil_dag.stages.evaluating.candidate import (

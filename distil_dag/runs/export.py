@@ -13,7 +13,8 @@ from distil_dag.adapters.llamacpp.gguf_tools import convert, quantize, set_metad
 from distil_dag.adapters.run_store import file_digest
 from distil_dag.adapters.serving import student
 from distil_dag.core.case import Case
-from distil_dag.core.reports import GgufFile, GgufReport, TrainReport
+from distil_dag.core.reports.exporting import GgufFile, GgufReport
+from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.task import Task
 from distil_dag.runs.confidence import measure_confidence
 from distil_dag.stages.exporting.model_card import base_licence, lineage_document, model_card

@@ -15,14 +15,14 @@ from distil_dag.adapters.logs.source import read_traces
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core import tables
 from distil_dag.core.case import Case, Example, Trace
-from distil_dag.core.cells import Earlier
+from distil_dag.core.earlier_round import Earlier
 from distil_dag.core.files import write_whole
 from distil_dag.core.forecast import Forecast, Plan
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.settings import BudgetSpec, ModelSpec
 from distil_dag.core.spending import Usage
 from distil_dag.core.task import Task
-from distil_dag.runs.continued import earlier_round, set_aside_before
+from distil_dag.runs.earlier_round import earlier_round, set_aside_before
 from distil_dag.stages.forecasting.dry_run import DryRun
 from distil_dag.stages.forecasting.forecast import forecast, pace_of, synthesis_need
 from distil_dag.stages.judging.pipeline import judge_log

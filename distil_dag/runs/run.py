@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.places import home_folder, store_root
-from distil_dag.core.estimate import Report
-from distil_dag.core.reports import (
-    EvalReport,
-    GgufReport,
-    JudgeReport,
-    SynthesisReport,
-    TracesReport,
-    TrainReport,
-)
+from distil_dag.core.reports.base import Report
+from distil_dag.core.reports.evaluation import EvalReport
+from distil_dag.core.reports.exporting import GgufReport
+from distil_dag.core.reports.intake import TracesReport
+from distil_dag.core.reports.judging import JudgeReport
+from distil_dag.core.reports.synthesis import SynthesisReport
+from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.tables import TABLES, UNLABELLED, CaseTable, Table
 from distil_dag.core.task import Task
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from distil_dag.adapters.run_store import RunStore
-from distil_dag.core.reports import EvalReport
+from distil_dag.core.reports.evaluation import EvalReport
 from distil_dag.stages.evaluating.candidate import LOOKUP
 from distil_dag.stages.evaluating.metrics import EXACT
 

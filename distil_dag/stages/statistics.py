@@ -14,7 +14,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from distil_dag.core.estimate import Estimate
+from distil_dag.core.reports.base import Estimate
 
 Floats = NDArray[np.float64]
 

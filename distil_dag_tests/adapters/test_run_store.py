@@ -12,7 +12,7 @@ from upath import UPath
 from distil_dag.adapters.run_store import RunStore, digest
 from distil_dag.core import tables
 from distil_dag.core.case import HeldOut, Message, Trace
-from distil_dag.core.reports import TracesReport
+from distil_dag.core.reports.intake import TracesReport
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.resources.deployment import deployment
 

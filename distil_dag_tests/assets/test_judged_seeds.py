@@ -10,10 +10,10 @@ from distil_dag.adapters.chat.meter import Meter
 from distil_dag.assets.judged_seeds import judged_seeds
 from distil_dag.core import tables
 from distil_dag.core.normalise import ENGLISH
-from distil_dag.core.reports import JudgeReport
+from distil_dag.core.reports.judging import JudgeReport
 from distil_dag.core.settings import ModelSpec
 from distil_dag.core.task import Settings, Task
-from distil_dag.resources.lineage import ancestors
+from distil_dag.resources.ancestors import ancestors
 from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.store import StoreResource
 from distil_dag.stages.prompting.prompt_files import digests

@@ -14,7 +14,7 @@ from distil_dag.adapters.run_store import RunStore
 from distil_dag.assets.synthetic_set import synthetic_set
 from distil_dag.core import tables
 from distil_dag.core.case import Example
-from distil_dag.core.reports import SynthesisReport
+from distil_dag.core.reports.synthesis import SynthesisReport
 from distil_dag.core.settings import ModelSpec, SynthesisSpec
 from distil_dag.core.sources import FileSource
 from distil_dag.core.task import Settings, Task

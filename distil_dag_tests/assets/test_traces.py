@@ -12,7 +12,7 @@ from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable
 from distil_dag.assets.traces import traces
 from distil_dag.core import tables
-from distil_dag.core.reports import TracesReport
+from distil_dag.core.reports.intake import TracesReport
 from distil_dag.core.task import Task
 from distil_dag.resources.asset_defaults import RUNS
 from distil_dag.resources.store import StoreResource

@@ -9,8 +9,9 @@ from distil_dag.adapters.llamacpp.gguf_tools import read_metadata
 from distil_dag.assets.checkpoint import checkpoint
 from distil_dag.assets.gguf import gguf
 from distil_dag.core import tables
-from distil_dag.core.reports import GgufReport, TrainReport
-from distil_dag.resources.lineage import ancestors
+from distil_dag.core.reports.exporting import GgufReport
+from distil_dag.core.reports.training import TrainReport
+from distil_dag.resources.ancestors import ancestors
 from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.trainer import TrainerResource

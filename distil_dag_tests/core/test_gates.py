@@ -11,7 +11,7 @@ import pytest
 from distil_dag.core import gates
 from distil_dag.core.case import Case
 from distil_dag.core.normalise import ENGLISH
-from distil_dag.core.reports import CellCoverage
+from distil_dag.core.reports.synthesis import CellCoverage
 from distil_dag.core.settings import GateName, GateSpec
 from distil_dag_tests import stand_ins as good
 

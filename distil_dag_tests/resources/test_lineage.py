@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 
 from distil_dag.build import build_defs
-from distil_dag.resources.lineage import ancestors, as_mermaid, as_text
+from distil_dag.resources.ancestors import ancestors, as_mermaid, as_text
 from distil_dag_tests import stand_ins as good
 
 CONFIG = {"ops": {"traces_gates": {"config": {"thresholds": {"min_traces": 1}}}}}

@@ -23,14 +23,17 @@ from distil_dag.core import tables
 from distil_dag.core.case import Case, Example
 from distil_dag.core.leaks import find_leaks
 from distil_dag.core.normalise import ENGLISH
-from distil_dag.core.reports import JudgeReport, SynthesisReport, TrainReport
+from distil_dag.core.reports.judging import JudgeReport
+from distil_dag.core.reports.synthesis import SynthesisReport
+from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.task import Task
 from distil_dag.core.tool_call import parse_answer
 from distil_dag.resources.asset_defaults import RUNS
 from distil_dag.resources.deployment import Deployment
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.trainer import TrainerResource
-from distil_dag.runs.continued import EarlierStudent, continued, rows_before
+from distil_dag.runs.continued import continued
+from distil_dag.runs.earlier_round import EarlierStudent, rows_before
 from distil_dag.runs.standings import standings
 from distil_dag.stages.evaluating.candidate import PARENT
 from distil_dag_tests import stand_ins as good

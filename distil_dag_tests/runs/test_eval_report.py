@@ -19,15 +19,10 @@ from distil_dag.adapters.vllm.record import RECORD_FILE, ServerRecord
 from distil_dag.assets.eval_report import eval_report
 from distil_dag.core import tables
 from distil_dag.core.case import Example, HeldOut, Message, Trace
-from distil_dag.core.reports import (
-    CellCoverage,
-    EvalReport,
-    GgufFile,
-    GgufReport,
-    HoldoutReport,
-    JudgeReport,
-    SynthesisReport,
-)
+from distil_dag.core.reports.evaluation import EvalReport
+from distil_dag.core.reports.exporting import GgufFile, GgufReport
+from distil_dag.core.reports.judging import HoldoutReport, JudgeReport
+from distil_dag.core.reports.synthesis import CellCoverage, SynthesisReport
 from distil_dag.core.settings import EvaluationSpec, ServingSpec
 from distil_dag.core.sources import FileSource
 from distil_dag.core.task import Settings, Task

@@ -12,9 +12,9 @@ from distil_dag.adapters.run_store import weights_digest
 from distil_dag.assets.checkpoint import checkpoint
 from distil_dag.core import tables
 from distil_dag.core.case import Message
-from distil_dag.core.reports import TrainReport
+from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.settings import StudentSpec
-from distil_dag.resources.lineage import ancestors
+from distil_dag.resources.ancestors import ancestors
 from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.trainer import TrainerResource

@@ -10,7 +10,7 @@ import pytest
 
 from distil_dag.core.case import Example, Message, Trace
 from distil_dag.core.normalise import ENGLISH
-from distil_dag.core.reports import HoldoutReport, JudgeReport
+from distil_dag.core.reports.judging import HoldoutReport, JudgeReport
 from distil_dag.core.settings import JudgeSpec, SynthesisSpec, TestSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core import tables
 from distil_dag.core.case import Case
-from distil_dag.core.reports import EvalReport
+from distil_dag.core.reports.evaluation import EvalReport
 from distil_dag.stages.evaluating.answers import Answered
 from distil_dag.stages.ports import Progress, quiet
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from distil_dag.core.case import Trace
-from distil_dag.core.reports import TracesReport
+from distil_dag.core.reports.intake import TracesReport
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
 from distil_dag.core.tool_call import NO_CALL, UNKNOWN_TOOL

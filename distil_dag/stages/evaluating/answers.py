@@ -10,8 +10,8 @@ from typing import Any
 
 from distil_dag.core.case import Case
 from distil_dag.core.confidence import Confidence
-from distil_dag.core.evidence import ConfidenceReport, LabelNoiseReport
 from distil_dag.core.normalise import Normaliser
+from distil_dag.core.reports.evidence import ConfidenceReport, LabelNoiseReport
 from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.tool_call import Answer, ToolCall
 from distil_dag.core.toolset import Toolset

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distil_dag.core.case import Case
-from distil_dag.core.cells import AnswerOutcome, CellScore, CellsReport
-from distil_dag.core.reports import SynthesisReport
+from distil_dag.core.earlier_round import AnswerOutcome
+from distil_dag.core.reports.cells import CellScore, CellsReport
+from distil_dag.core.reports.synthesis import SynthesisReport
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.synthesis.coverage_plan import CellNames
 from distil_dag.stages.synthesis.error_rates import ErrorRates

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from distil_dag.core.case import Case
-from distil_dag.core.evidence import LeakageReport, RowsNearTest, SimilarityBand
 from distil_dag.core.leaks import find_copies, find_leaks, nearest
 from distil_dag.core.normalise import Normaliser
+from distil_dag.core.reports.evidence import LeakageReport, RowsNearTest, SimilarityBand
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.statistics import quantiles, wilson
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from distil_dag.core.case import Case
 from distil_dag.core.confidence import Confidence
-from distil_dag.core.estimate import Estimate
-from distil_dag.core.evidence import LeakageReport
 from distil_dag.core.normalise import Normaliser
-from distil_dag.core.reports import CandidateReport, Comparison, EvalReport
+from distil_dag.core.reports.base import Estimate
+from distil_dag.core.reports.evaluation import CandidateReport, Comparison, EvalReport
+from distil_dag.core.reports.evidence import LeakageReport
 from distil_dag.core.settings import EvaluationSpec, PriceSpec
 from distil_dag.core.tool_call import Answer, parse_answer
 from distil_dag.core.toolset import Toolset

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from distil_dag.core.case import Case
-from distil_dag.core.evidence import Disagreement, LabelNoiseReport
 from distil_dag.core.leaks import nearest
 from distil_dag.core.normalise import Normaliser
+from distil_dag.core.reports.evidence import Disagreement, LabelNoiseReport
 from distil_dag.core.tool_call import ToolCall, same_value
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating.metrics import Difference, call_differences

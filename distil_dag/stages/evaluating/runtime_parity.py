@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from distil_dag.core.estimate import Estimate
-from distil_dag.core.evidence import OtherPrompt, RuntimeReport
+from distil_dag.core.reports.base import Estimate
+from distil_dag.core.reports.evidence import OtherPrompt, RuntimeReport
 from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.tool_call import same_calls
 from distil_dag.core.toolset import Toolset

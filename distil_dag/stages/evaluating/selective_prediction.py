@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distil_dag.core.confidence import Confidence
-from distil_dag.core.estimate import Estimate
-from distil_dag.core.evidence import ConfidenceReport, CoveragePoint
+from distil_dag.core.reports.base import Estimate
+from distil_dag.core.reports.evidence import ConfidenceReport, CoveragePoint
 from distil_dag.core.settings import EvaluationSpec, PriceSpec
 from distil_dag.core.spending import cost
 from distil_dag.stages.statistics import Floats, area_interval, auroc, wilson

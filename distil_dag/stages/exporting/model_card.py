@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 
 from distil_dag.core.confidence import Confidence
-from distil_dag.core.reports import GgufFile, TrainReport
+from distil_dag.core.reports.exporting import GgufFile
+from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.task import Task
 from distil_dag.core.tool_call import NO_CALL_TEXT
 

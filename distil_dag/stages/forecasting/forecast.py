@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distil_dag.core.forecast import Forecast, Range
-from distil_dag.core.reports import SynthesisReport
+from distil_dag.core.reports.synthesis import SynthesisReport
 from distil_dag.core.settings import PriceSpec, SynthesisSpec
 from distil_dag.core.spending import Usage, cost
 from distil_dag.stages.forecasting.dry_run import Call, DryRun, PromptKind

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from distil_dag.core.case import Example
 from distil_dag.core.normalise import ENGLISH, Normaliser
-from distil_dag.core.reports import JudgeReport
+from distil_dag.core.reports.judging import JudgeReport
 from distil_dag.core.settings import JudgeSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.judging.judge import Judged, keep_apart

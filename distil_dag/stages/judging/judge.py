@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from distil_dag.core.case import Case, Example, Trace
 from distil_dag.core.leaks import find_leaks
 from distil_dag.core.normalise import ENGLISH, Normaliser
-from distil_dag.core.reports import HoldoutReport, JudgeReport
+from distil_dag.core.reports.judging import HoldoutReport, JudgeReport
 from distil_dag.core.settings import JudgeSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset

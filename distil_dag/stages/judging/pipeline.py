@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distil_dag.core.case import Example, Trace
-from distil_dag.core.reports import JudgeReport
+from distil_dag.core.reports.judging import JudgeReport
 from distil_dag.core.task import Task
 from distil_dag.stages.judging.calibration_split import set_aside
 from distil_dag.stages.judging.judge import Judged, judge, keep_apart

@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from distil_dag.core.reports import JudgeReport
+from distil_dag.core.reports.judging import JudgeReport
 
 _GOOD, _BAD = "#3b7d4f", "#b5533c"
 _REASONS = 8

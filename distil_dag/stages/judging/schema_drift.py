@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distil_dag.core.case import Example, Trace
-from distil_dag.core.reports import Rename
+from distil_dag.core.reports.judging import Rename
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.nlu.intent_slots import IntentSlotModel

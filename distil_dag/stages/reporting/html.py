@@ -16,7 +16,7 @@ from typing import Any
 
 import jinja2
 
-from distil_dag.core.reports import EvalReport
+from distil_dag.core.reports.evaluation import EvalReport
 from distil_dag.core.tool_call import same_value
 from distil_dag.stages.evaluating import metrics
 from distil_dag.stages.reporting import markdown as report_text

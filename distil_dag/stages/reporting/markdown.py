@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from distil_dag.core.cells import CellsReport
-from distil_dag.core.estimate import Estimate
-from distil_dag.core.evidence import (
+from distil_dag.core.reports.base import Estimate
+from distil_dag.core.reports.cells import CellsReport
+from distil_dag.core.reports.evaluation import Comparison, EvalReport
+from distil_dag.core.reports.evidence import (
     ConfidenceReport,
     LabelNoiseReport,
     LeakageReport,
     RuntimeReport,
     SimilarityBand,
 )
-from distil_dag.core.reports import Comparison, EvalReport
 from distil_dag.stages.evaluating.candidate import PARENT
 from distil_dag.stages.evaluating.metrics import EXACT, NAME, STAGED
 

@@ -6,9 +6,9 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from distil_dag.core.estimate import Estimate
-from distil_dag.core.evidence import ConfidenceReport
-from distil_dag.core.reports import EvalReport
+from distil_dag.core.reports.base import Estimate
+from distil_dag.core.reports.evaluation import EvalReport
+from distil_dag.core.reports.evidence import ConfidenceReport
 from distil_dag.stages.evaluating.metrics import EXACT
 
 if TYPE_CHECKING:

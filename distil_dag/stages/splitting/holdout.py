@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from distil_dag.core.case import Case, HeldOut, Trace
 from distil_dag.core.leaks import find_leaks
 from distil_dag.core.normalise import ENGLISH, Normaliser
-from distil_dag.core.reports import HoldoutReport
+from distil_dag.core.reports.judging import HoldoutReport
 from distil_dag.core.settings import TestSpec
 from distil_dag.core.task import Task
 from distil_dag.core.tool_call import ToolCall, calls_key

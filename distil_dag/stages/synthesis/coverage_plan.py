@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from distil_dag.core.case import Case, Example
-from distil_dag.core.reports import CellCoverage
+from distil_dag.core.reports.synthesis import CellCoverage
 from distil_dag.core.tool_call import NO_CALL, ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.nlu.value_catalogue import Slot, ValueCatalogue

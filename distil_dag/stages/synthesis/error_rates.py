@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from distil_dag.core.cells import AnswerOutcome
+from distil_dag.core.earlier_round import AnswerOutcome
 from distil_dag.core.tool_call import ToolCall
 
 # What all rows say of a cell weighs as much as so many cases of its own.

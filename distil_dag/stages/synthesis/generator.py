@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distil_dag.core.case import Case, Example
-from distil_dag.core.cells import Earlier
+from distil_dag.core.earlier_round import Earlier
 from distil_dag.core.normalise import ENGLISH, Normaliser
-from distil_dag.core.reports import SynthesisReport
+from distil_dag.core.reports.synthesis import SynthesisReport
 from distil_dag.core.settings import SynthesisSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.nlu.spans import tokens

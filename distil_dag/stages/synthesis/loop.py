@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from distil_dag.core.case import Case, Example
-from distil_dag.core.cells import Earlier
+from distil_dag.core.earlier_round import Earlier
 from distil_dag.core.normalise import Normaliser
 from distil_dag.core.settings import SynthesisSpec
 from distil_dag.core.tool_call import ToolCall

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from distil_dag.core.reports import SynthesisReport
+from distil_dag.core.reports.synthesis import SynthesisReport
 from distil_dag.stages.synthesis.filters import REASONS
 
 _KEPT, _LOST, _INK, _FAINT = "#0f766e", "#d9a38f", "#1f2937", "#6b7280"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from distil_dag.core.files import write_whole
-from distil_dag.core.reports import Depth
+from distil_dag.core.reports.training import Depth
 from distil_dag.stages.training.rows import TrainingRow
 
 # Rows on which the influence is measured, spread evenly over all of them.

@@ -14,7 +14,7 @@ from typing import Any
 
 from distil_dag.core.case import Example
 from distil_dag.core.files import write_whole
-from distil_dag.core.reports import TrainReport
+from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.settings import StudentSpec, TrainingSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.ports import Progress, quiet

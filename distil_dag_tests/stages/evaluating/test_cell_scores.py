@@ -7,8 +7,9 @@ from collections.abc import Collection, Sequence
 import pytest
 
 from distil_dag.core.case import HeldOut
-from distil_dag.core.cells import AnswerOutcome
-from distil_dag.core.reports import CellCoverage, EvalReport, SynthesisReport
+from distil_dag.core.earlier_round import AnswerOutcome
+from distil_dag.core.reports.evaluation import EvalReport
+from distil_dag.core.reports.synthesis import CellCoverage, SynthesisReport
 from distil_dag.core.tool_call import render_calls
 from distil_dag.stages.evaluating.candidate import PARENT
 from distil_dag.stages.evaluating.cell_scores import cell_scores

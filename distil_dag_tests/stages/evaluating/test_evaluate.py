@@ -10,7 +10,7 @@ import pytest
 
 from distil_dag.adapters.candidates.baselines import LookupCandidate, ProductionCandidate
 from distil_dag.core.case import Case, HeldOut, Message
-from distil_dag.core.reports import EvalReport
+from distil_dag.core.reports.evaluation import EvalReport
 from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.tool_call import NO_CALL, UNKNOWN_TOOL, ToolCall, render_calls
 from distil_dag.core.toolset import Toolset

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from distil_dag.core.case import Case, Message
-from distil_dag.core.evidence import RuntimeReport
-from distil_dag.core.reports import EvalReport
+from distil_dag.core.reports.evaluation import EvalReport
+from distil_dag.core.reports.evidence import RuntimeReport
 from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.tool_call import parse_answer
 from distil_dag.core.toolset import Toolset

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from distil_dag.core.confidence import PREFIX, Confidence
-from distil_dag.core.reports import EvalReport
+from distil_dag.core.reports.evaluation import EvalReport
 from distil_dag.core.settings import EvaluationSpec, PriceSpec
 from distil_dag.core.tool_call import render_calls
 from distil_dag.stages.evaluating.answers import Answered

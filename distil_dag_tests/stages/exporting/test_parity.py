@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from distil_dag.core.case import Case, Message
-from distil_dag.core.reports import GgufFile, TrainReport
+from distil_dag.core.reports.exporting import GgufFile
+from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.settings import StudentSpec
 from distil_dag.core.sources import SqlSource
 from distil_dag.core.task import Settings, Task

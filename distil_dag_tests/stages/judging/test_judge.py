@@ -10,7 +10,7 @@ import pytest
 
 from distil_dag.core.case import Message, Trace
 from distil_dag.core.normalise import ENGLISH
-from distil_dag.core.reports import JudgeReport
+from distil_dag.core.reports.judging import JudgeReport
 from distil_dag.core.tool_call import NO_CALL_TEXT, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Proposal, Verdict

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from distil_dag.core.case import Case, HeldOut, Message
-from distil_dag.core.evidence import Disagreement, LabelNoiseReport
 from distil_dag.core.normalise import ENGLISH, Normaliser
-from distil_dag.core.reports import EvalReport
+from distil_dag.core.reports.evaluation import EvalReport
+from distil_dag.core.reports.evidence import Disagreement, LabelNoiseReport
 from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.tool_call import ToolCall, render_calls
 from distil_dag.core.toolset import Toolset

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from distil_dag.core.case import Example, Message, Trace
-from distil_dag.core.reports import HoldoutReport, JudgeReport
+from distil_dag.core.reports.judging import HoldoutReport, JudgeReport
 from distil_dag.core.settings import JudgeSpec, TestSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset

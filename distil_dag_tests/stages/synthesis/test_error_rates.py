@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from distil_dag.core.cells import AnswerOutcome, Earlier
+from distil_dag.core.earlier_round import AnswerOutcome, Earlier
 from distil_dag.core.normalise import ENGLISH
 from distil_dag.core.settings import SynthesisSpec
 from distil_dag.core.tool_call import ToolCall

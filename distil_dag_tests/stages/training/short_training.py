@@ -7,7 +7,7 @@ from typing import Any
 
 from distil_dag.adapters.run_store import file_digest
 from distil_dag.core.case import Example, Message
-from distil_dag.core.reports import TrainReport
+from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.settings import ExportSpec, StudentSpec, TrainingSpec
 from distil_dag.core.sources import SqlSource
 from distil_dag.core.task import Settings, Task

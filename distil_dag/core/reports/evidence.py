@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from distil_dag.core.estimate import Estimate, Report
+from distil_dag.core.reports.base import Estimate, Report
 
 
 class OtherPrompt(Report):

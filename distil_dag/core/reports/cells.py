@@ -1,43 +1,10 @@
-"""How a student does in each cell of the coverage plan, by which the next round is planned."""
+"""How a student does in each cell of the coverage plan."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from pydantic import Field
 
-from distil_dag.core.case import Example
-from distil_dag.core.estimate import Report
-from distil_dag.core.tool_call import ToolCall
-
-
-@dataclass(frozen=True)
-class AnswerOutcome:
-    """What a student made of one request.
-
-    Attributes:
-        calls: the calls that the request wants.
-        right: whether the student gave them.
-    """
-
-    calls: tuple[ToolCall, ...]
-    right: bool
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """The round that is continued.
-
-    Attributes:
-        run: key of its run.
-        outcomes: what its student answered to rows set aside from training.
-        rows: the rows that it was trained on.
-    """
-
-    run: str
-    outcomes: Sequence[AnswerOutcome]
-    rows: Sequence[Example]
+from distil_dag.core.reports.base import Report
 
 
 class CellScore(Report):

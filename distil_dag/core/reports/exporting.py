@@ -1,0 +1,38 @@
+"""The files that an export made, and how far they are the checkpoint."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from distil_dag.core.confidence import Confidence
+from distil_dag.core.reports.base import Report
+
+
+class GgufFile(Report):
+    """One exported file and how far it agrees with the checkpoint."""
+
+    format: str
+    path: str
+    sha256: str
+    bytes: int
+    tokens_equal: bool = Field(description="same token ids as the checkpoint's tokenizer on the golden texts")
+    template_equal: bool
+    agreement: float = Field(description="share of probes whose greedy answer is the checkpoint's")
+    probes: int
+
+
+class GgufReport(Report):
+    """Export: every file with its parity."""
+
+    files: list[GgufFile]
+    modelfile: str
+    model_card: str
+    lineage: str
+    primary: str
+    confidence: Confidence | None = Field(
+        default=None, description="of the primary file, which carries it in its key-values"
+    )
+    confidence_missing: str = Field(default="", description="why there is none")
+    set_aside: dict[str, bool] = Field(
+        default_factory=dict, description="case that was set aside -> whether the primary file has it exact"
+    )
