@@ -56,10 +56,10 @@ def undo_renames(traces: Sequence[Trace], toolset: Toolset) -> tuple[list[Trace]
     old = [trace for trace in traces if _unknown(trace, toolset)]
     if len(valid) < _TO_LEARN_FROM or not old:
         return list(traces), []
-    labeller = IntentSlotModel([_example(trace) for trace in valid])
-    tool_votes = _tool_votes(old, toolset, labeller)
+    intent_slots = IntentSlotModel([_example(trace) for trace in valid])
+    tool_votes = _tool_votes(old, toolset, intent_slots)
     tools = {was: now for was, votes in tool_votes.items() if (now := _winner(votes))}
-    argument_votes = _argument_votes(old, toolset, labeller, tools)
+    argument_votes = _argument_votes(old, toolset, intent_slots, tools)
     arguments = {
         place: now
         for place, votes in argument_votes.items()
@@ -85,11 +85,13 @@ def _unknown(trace: Trace, toolset: Toolset) -> bool:
     )
 
 
-def _tool_votes(old: Sequence[Trace], toolset: Toolset, labeller: IntentSlotModel) -> dict[str, Counter[str]]:
+def _tool_votes(
+    old: Sequence[Trace], toolset: Toolset, intent_slots: IntentSlotModel
+) -> dict[str, Counter[str]]:
     """Unknown tool -> tools that the model predicts for its requests; parallel calls say too little."""
     alone = [trace for trace in old if len(trace.calls) == 1 and trace.calls[0].name not in toolset]
     votes: dict[str, Counter[str]] = defaultdict(Counter)
-    for trace, chances in zip(alone, labeller.read_tools([t.request for t in alone]), strict=True):
+    for trace, chances in zip(alone, intent_slots.read_tools([t.request for t in alone]), strict=True):
         tools = likeliest(chances)
         # The model is sure of no tool for another agent's requests.
         sure = chances.get(tools, 0.0) >= _READ
@@ -98,7 +100,7 @@ def _tool_votes(old: Sequence[Trace], toolset: Toolset, labeller: IntentSlotMode
 
 
 def _argument_votes(
-    old: Sequence[Trace], toolset: Toolset, labeller: IntentSlotModel, tools: Mapping[str, str]
+    old: Sequence[Trace], toolset: Toolset, intent_slots: IntentSlotModel, tools: Mapping[str, str]
 ) -> dict[tuple[str, str], Counter[str]]:
     """(Tool, unknown argument) -> arguments that the model labels the words of its values with.
 
@@ -112,18 +114,18 @@ def _argument_votes(
                 continue
             for argument, value in call.arguments.items():
                 if argument not in toolset[name].properties:
-                    votes[(name, argument)][_read_as(labeller, name, value, trace.request)] += 1
+                    votes[(name, argument)][_read_as(intent_slots, name, value, trace.request)] += 1
     of_all_tools: dict[str, Counter[str]] = defaultdict(Counter)
     for (_, argument), own in votes.items():
         of_all_tools[argument].update(own)
     return {place: own if _winner(own) else of_all_tools[place[1]] for place, own in votes.items()}
 
 
-def _read_as(labeller: IntentSlotModel, tool: str, value: Any, request: str) -> str:
+def _read_as(intent_slots: IntentSlotModel, tool: str, value: Any, request: str) -> str:
     """The argument that the model labels a value's words with; OUTSIDE for none, or words not said."""
     spans = locate(value, request)
     chances: Counter[str] = Counter()
-    for _, word, read in labeller.read_arguments(tool, request):
+    for _, word, read in intent_slots.read_arguments(tool, request):
         if contains(word, spans):
             chances.update(read)
     return likeliest(chances)

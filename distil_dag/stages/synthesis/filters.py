@@ -38,7 +38,7 @@ REASONS = (
     CONTRADICTION, SEED_COPY, DUPLICATE, TEST_LEAK,
 )  # fmt: skip
 
-# Probabilities of the seeds' labeller from which its word counts against the plan's.
+# Probabilities of the intent-slot model from which its word counts against the plan's.
 _SURE_ARGUMENT = 0.6
 _SURE_OUTSIDE = 0.9
 _SURE_READING = 0.75
@@ -94,21 +94,26 @@ class Validator:
         test: Sequence[Case],
         toolset: Toolset,
         catalogue: ValueCatalogue,
-        labeller: IntentSlotModel,
+        intent_slots: IntentSlotModel,
         spec: SynthesisSpec,
         normaliser: Normaliser,
     ) -> None:
         self.style = Style([case.request for case in trusted])
-        self._toolset, self._vocabulary, self._labeller, self._spec = toolset, catalogue, labeller, spec
+        self._toolset, self._catalogue, self._intent_slots, self._spec = (
+            toolset,
+            catalogue,
+            intent_slots,
+            spec,
+        )
         self._seeds = _Requests(trusted, normaliser)
         self._test = _Requests(test, normaliser)
         self._accepted = _Requests([], normaliser)
         self._traces = _trace_terms(toolset)
 
     def read(self, drafts: Sequence[DraftRow]) -> list[IntentReading]:
-        """The labeller's readings of many drafts at once, to be handed to :meth:`refusal`."""
+        """The intent-slot model's readings of many drafts at once, to be handed to :meth:`refusal`."""
         carriers = [_without_values(draft) for draft in drafts]
-        tools = self._labeller.read_tools([c.request for c in drafts] + carriers)
+        tools = self._intent_slots.read_tools([c.request for c in drafts] + carriers)
         rows = zip(tools, tools[len(drafts) :], carriers, strict=False)
         return [IntentReading(whole, outside, carrier) for whole, outside, carrier in rows]
 
@@ -130,7 +135,7 @@ class Validator:
         self._accepted.add(row.request, row.calls)
 
     def reread(self, draft: DraftRow) -> DraftRow:
-        """The draft with the values that the labeller reads in its words, if it is sure of all.
+        """The draft with the values that the intent-slot model reads in its words, if it is sure of all.
 
         Where a teacher wrote "smart plug socket" for a planned "smart plug", the longer value is the
         right label, and the row is worth keeping under it. Otherwise the draft as it is.
@@ -138,20 +143,20 @@ class Validator:
         if len(draft.calls) != 1:
             return draft
         call = draft.calls[0]
-        read = self._labeller.read_values(call.name, draft.request, _SURE_READING)
+        read = self._intent_slots.read_values(call.name, draft.request, _SURE_READING)
         if read is None:
             return draft
         arguments = {
             name: value
             for name, value in call.arguments.items()
-            if not self._vocabulary.is_grounded(call.name, name)
+            if not self._catalogue.is_grounded(call.name, name)
         }
         for name, words in read.items():
             planned = call.arguments.get(name)
             if planned is not None and words.casefold() in {str(planned).casefold()}:
                 arguments[name] = planned
                 continue
-            value = self._vocabulary.known_value(call.name, name, words)
+            value = self._catalogue.known_value(call.name, name, words)
             if value is None:
                 return draft
             arguments[name] = value
@@ -175,7 +180,7 @@ class Validator:
     def _grounding(self, draft: DraftRow) -> Refusal | None:
         for call in draft.calls:
             for name, value in call.arguments.items():
-                if self._vocabulary.is_grounded(call.name, name) and not locate(value, draft.request):
+                if self._catalogue.is_grounded(call.name, name) and not locate(value, draft.request):
                     return Refusal(GROUNDING, f"{name}={value!r}")
         return None
 
@@ -186,14 +191,14 @@ class Validator:
         call, text = draft.calls[0], draft.request
         spans = {name: locate(value, text) for name, value in call.arguments.items()}
         for name, found in spans.items():
-            longer = self._vocabulary.longer_value(call.name, name, call.arguments[name], text)
+            longer = self._catalogue.longer_value(call.name, name, call.arguments[name], text)
             if found and longer:
                 return Refusal(BOUNDARY, f"{name}={call.arguments[name]!r}, the words hold {longer!r}")
-        for word, span, chances in self._labeller.read_arguments(call.name, text):
+        for word, span, chances in self._intent_slots.read_arguments(call.name, text):
             inside = [name for name, found in spans.items() if contains(span, found)]
             if inside:
                 outside = chances.get(OUTSIDE, 0.0)
-                if self._labeller.knows(word) and outside >= _SURE_OUTSIDE:
+                if self._intent_slots.knows(word) and outside >= _SURE_OUTSIDE:
                     return Refusal(BOUNDARY, f"{word!r} belongs to no argument in the seeds")
                 continue
             tag = likeliest(chances)
@@ -216,7 +221,7 @@ class Validator:
         if not draft.strict or not draft.calls:
             return None
         words = [word for word, _, _ in tokens(reading.carrier) if word[0].isalnum()]
-        strange = [word for word in words if not self._labeller.knows(word)]
+        strange = [word for word in words if not self._intent_slots.knows(word)]
         if len(strange) > 1 and len(strange) > _STRANGE_SHARE * len(words):
             return Refusal(ROUND_TRIP, f"words that the log never has: {strange[:4]}")
         likelier = _likelier(reading.outside, draft, 0.0)

@@ -107,25 +107,25 @@ class SynthesisLoop:
         called = [*trusted, *(case for case in examples if case.step)]
         self._described = described(called, toolset, Style([case.request for case in trusted]).clean)
         shown = [*trusted, *self._described]
-        self._labeller = IntentSlotModel(shown)
-        self._vocabulary = _catalogue(trusted, words, toolset, self._labeller, spec, teacher, normaliser)
-        self.names = CellNames.learn(trusted, self._vocabulary)
+        self._intent_slots = IntentSlotModel(shown)
+        self._catalogue = _catalogue(trusted, words, toolset, self._intent_slots, spec, teacher, normaliser)
+        self.names = CellNames.learn(trusted, self._catalogue)
         hidden = canonical(test, toolset)
         self._validator = Validator(
-            trusted, hidden, toolset, self._vocabulary, self._labeller, spec, normaliser
+            trusted, hidden, toolset, self._catalogue, self._intent_slots, spec, normaliser
         )
         self._mutators = directions(spec.mutators)
         error_rates = ErrorRates(earlier.outcomes, self.names) if earlier else None
-        self._shown, self._weakness, self._rows = shown, error_rates, spec.rows
+        self._shown, self._error_rates, self._rows = shown, error_rates, spec.rows
         self._draw_plan()
         for row in earlier.rows if earlier else ():
             self._validator.accept(row)
         # Drawn by the same seed, a second round would be the first one again.
         self._seed = f"{spec.seed}:{earlier.run}" if earlier else str(spec.seed)
         self._asking = {
-            c.name: TeacherPrompts(c, toolset, self._vocabulary, spec, normaliser) for c in self.plan
+            c.name: TeacherPrompts(c, toolset, self._catalogue, spec, normaliser) for c in self.plan
         }
-        self._transplants = {c.name: SlotSubstituter(c.cases, self._vocabulary) for c in self.plan}
+        self._substituters = {c.name: SlotSubstituter(c.cases, self._catalogue) for c in self.plan}
         self.accepted: list[Example] = []
         self.rejected: list[Rejected] = []
         self.attempted = self.rounds = self._tries = self.prompt_tokens = self.completion_tokens = 0
@@ -151,7 +151,7 @@ class SynthesisLoop:
             if not any(count for wanted in needs.values() for count in wanted.values()):
                 return "no cell yields new rows any more"
             asks = self._ask(needs[TEACHER], room)
-            transplants = self._transplant(needs[REFILL], min(room, limit - self.attempted))
+            transplants = self._substitute(needs[REFILL], min(room, limit - self.attempted))
             self.rounds += 1
             self._judge(transplants)
             if len(self.accepted) < self._rows:
@@ -165,7 +165,7 @@ class SynthesisLoop:
 
     def _draw_plan(self) -> None:
         spec = self._spec
-        self.plan = draw_plan(self._shown, self.names, self._rows, spec.no_call_share, self._weakness)
+        self.plan = draw_plan(self._shown, self.names, self._rows, spec.no_call_share, self._error_rates)
         self._cells = {cell.name: cell for cell in self.plan}
 
     def _narrow(self) -> None:
@@ -243,10 +243,10 @@ class SynthesisLoop:
             drafts.append(replace(draft, request=request, strict=strict, error=error))
         return drafts
 
-    def _transplant(self, needs: dict[str, int], room: int) -> list[DraftRow]:
+    def _substitute(self, needs: dict[str, int], room: int) -> list[DraftRow]:
         found = []
         for name, count in self._deal(needs, False, room):
-            source = self._transplants[name]
+            source = self._substituters[name]
             for _ in range(count):
                 self._tries += 1
                 rng = random.Random(f"{self._seed}:transplant:{self._tries}")
@@ -301,7 +301,7 @@ def _catalogue(
     trusted: Sequence[Example],
     words: Sequence[str],
     toolset: Toolset,
-    labeller: IntentSlotModel,
+    intent_slots: IntentSlotModel,
     spec: SynthesisSpec,
     teacher: ChatModel,
     normaliser: Normaliser,
@@ -309,11 +309,11 @@ def _catalogue(
     """Values of the trusted cases, hints from other requests, the schema's, and the teacher's."""
     catalogue = ValueCatalogue.learn(trusted, toolset)
     read: dict[str, list[str]] = {}
-    for text, tools in zip(words, labeller.read_tools(words), strict=True):
+    for text, tools in zip(words, intent_slots.read_tools(words), strict=True):
         tool = max(sorted(tools), key=lambda name: tools[name], default="")
         if tool in toolset and tools[tool] >= _HINTS_FROM:
             read.setdefault(tool, []).append(text)
-            for name, value in (labeller.read_values(tool, text, _HINTS_FROM) or {}).items():
+            for name, value in (intent_slots.read_values(tool, text, _HINTS_FROM) or {}).items():
                 catalogue.hint((tool, name), value.casefold())
     catalogue.mine(trusted, read, normaliser)
     fill_ranges(catalogue)

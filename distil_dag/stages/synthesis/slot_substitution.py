@@ -31,7 +31,7 @@ class SlotSubstituter:
     """Makes requests of one cell from its trusted cases."""
 
     def __init__(self, cases: Sequence[Example], catalogue: ValueCatalogue) -> None:
-        self._vocabulary = catalogue
+        self._catalogue = catalogue
         self._templates = [delexicalise(case) for case in cases if tokens(case.request)]
         self._used: Counter[str] = Counter()
 
@@ -78,7 +78,7 @@ class SlotSubstituter:
         for path in sorted(template.paths):
             place, name = path
             tool = template.case.calls[place].name
-            kind = self._vocabulary.kind(tool, name)
+            kind = self._catalogue.kind(tool, name)
             if kind is not None:
                 values[path] = kind.draw(rng, (tool, name), template.frame(path))
         return values

@@ -47,7 +47,7 @@ class TeacherPrompts:
         spec: SynthesisSpec,
         normaliser: Normaliser,
     ) -> None:
-        self._toolset, self._vocabulary, self._spec = toolset, catalogue, spec
+        self._toolset, self._catalogue, self._spec = toolset, catalogue, spec
         self._normaliser = normaliser
         # Requests that lean on earlier turns say nothing about what to say without them.
         self._cases = [case for case in cell.cases if all(m.role == "system" for m in history(case))]
@@ -78,7 +78,7 @@ class TeacherPrompts:
     def _plan(self, call: ToolCall, base: Example, rng: random.Random) -> ToolCall:
         arguments: dict[str, Any] = {}
         for name, value in call.arguments.items():
-            kind = self._vocabulary.kind(call.name, name)
+            kind = self._catalogue.kind(call.name, name)
             said = locate(value, base.request)
             arguments[name] = kind.draw(rng, (call.name, name)) if kind is not None and said else value
         return ToolCall(name=call.name, arguments=arguments)

@@ -1,6 +1,6 @@
-"""Faults of our own making: what a judge learns to tell from the log's calls without any label.
+"""Corruptions (synthetic negatives): what a judge learns to tell from the log's calls without any label.
 
-A call of the log is spoiled in the ways agents go wrong: another tool, another value, an argument
+A call of the log is corrupted in the ways agents go wrong: another tool, another value, an argument
 too few or too many, a value under the wrong name or cut short, a call too many, too few or none.
 """
 
@@ -20,7 +20,7 @@ _ALIKE = 3.0
 
 
 class Corruptor:
-    """Spoils calls so that they stay valid under the tools and differ from the original.
+    """Corrupts calls so that they stay valid under the tools and differ from the original.
 
     `values` are the log's values of each argument, as JSON with their weight; `donors` are the
     log's own answers.
@@ -43,7 +43,7 @@ class Corruptor:
         ]
 
     def corrupt(self, rng: random.Random, calls: Calls) -> Calls | None:
-        """The calls with one fault; None when no fault can be made of them."""
+        """The calls with one corruption; None when no corruption can be made of them."""
         kinds, weights = zip(*self._kinds, strict=True)
         for _ in range(_TRIES):
             found = rng.choices(kinds, weights)[0](rng, calls) if calls else self._with_call(rng, calls)

@@ -1,8 +1,8 @@
 """The judge for small teachers: how likely a call is, by the log itself and by the model.
 
 A small model can't rate an answer, but it can say how probable it is, and a log says even more
-about itself. Evidence of both kinds (`judge_evidence`, `judge_listener`) is weighed by what tells
-the log's calls from faults of our own making (`judge_faults`, `judge_calibration`), so the judge
+about itself. Evidence of both kinds (`features`, `model_scores`) is weighed by what tells
+the log's calls from corruptions (`corruptions`, `pu_learning`), so the judge
 needs no label and fits itself to any log. The model is asked where the log leaves doubt.
 """
 
@@ -38,10 +38,10 @@ _FEWEST = 8
 _ROUNDS = 2
 _FAULTS_EACH = 3
 _MOST_FAULTS = 6000
-# Traces and faults on which the model is on_result: the most doubtful, in log odds of the log's evidence.
-_HEARD_TRACES, _HEARD_FAULTS = 48, 32
+# Traces and corruptions that the model scores: the most doubtful ones, by log odds of the log's evidence.
+_SCORED_TRACES, _SCORED_CORRUPTIONS = 48, 32
 _DOUBT = 3.0
-# A score of 0.5 rejects this share of our own faults, whose best are as good as real ones: a seed
+# A score of 0.5 rejects this share of our own corruptions, whose best are as good as real ones: a seed
 # is worth more than a lost trace. Even odds at least, and never more than e to the second power.
 _REJECTED, _STRICTEST = 0.95, 2.0
 # Of so many traces a log says what is unusual; one of twenty cannot, and would lose half of its right calls.
@@ -66,18 +66,18 @@ _MODEL_REASON = "the model finds the call unlikely"
 
 @dataclass(frozen=True)
 class _Contrast:
-    """The log's calls beside faults made of them: features of both, and how far each call is trusted."""
+    """The log's calls beside corruptions made of them: features of both, and how far each call is trusted."""
 
-    faults: list[Item]
+    corruptions: list[Item]
     logged: Floats
-    spoiled: Floats
+    corrupted: Floats
     trust: Floats
 
 
 class LikelihoodJudge:
     """Fitted to a log; scores calls for its requests.
 
-    A score of 0.5 or more says that a call looks better than nearly all faults of our own making do, or
+    A score of 0.5 or more says that a call looks better than nearly all corruptions do, or
     that the log is too small to tell.
     """
 
@@ -112,8 +112,8 @@ class LikelihoodJudge:
                 return
             trust = contrast.trust
         assert contrast is not None
-        progress(_ROUNDS, _ROUNDS + 1, "hearing the model")
-        self._listener = ModelScorer(self._requests, self._evidence, trust, toolset, model)
+        progress(_ROUNDS, _ROUNDS + 1, "scoring by the model")
+        self._scorer = ModelScorer(self._requests, self._evidence, trust, toolset, model)
         self._settle(contrast, progress)
 
     def assess(
@@ -148,12 +148,12 @@ class LikelihoodJudge:
         return found
 
     def again(self) -> tuple[LikelihoodJudge, str]:
-        """The judge weighed anew against other faults, the one thing in it that is drawn at random.
+        """The judge weighed anew against other corruptions, the one thing in it that is drawn at random.
 
         Its model is deterministic: asked the same, it says the same. A log too small to judge by
         stays so.
         """
-        how = "weighed again against other faults of our own making"
+        how = "weighed again against other corruptions"
         if self._calibration is None:
             return self, how
         other = copy(self)
@@ -165,24 +165,26 @@ class LikelihoodJudge:
         return other, how
 
     def _contrast(self, trust: Floats) -> _Contrast | None:
-        """Calibrate the log's calls against faults of the trusted ones; None where none can be made."""
-        faults = self._make_faults(trust)
-        if len(faults) < 2:
+        """Calibrate the log's calls against corruptions of the trusted ones; None where none can be made."""
+        corruptions = self._make_corruptions(trust)
+        if len(corruptions) < 2:
             self._calibration = None
             return None
-        logged, spoiled = self._features(self._own), self._features(faults)
-        self._calibration, right = calibrate(logged, spoiled, self._folds(self._own), self._folds(faults))
-        return _Contrast(faults, logged, spoiled, np.clip(right, _LEAST_WEIGHT, 1.0))
+        logged, corrupted = self._features(self._own), self._features(corruptions)
+        self._calibration, right = calibrate(
+            logged, corrupted, self._folds(self._own), self._folds(corruptions)
+        )
+        return _Contrast(corruptions, logged, corrupted, np.clip(right, _LEAST_WEIGHT, 1.0))
 
     def _settle(self, contrast: _Contrast, progress: Progress) -> None:
         """Fix the threshold, what is usual, and how much the model's word weighs."""
         assert self._calibration is not None
-        odds = self._calibration.odds(contrast.spoiled, self._folds(contrast.faults))
+        odds = self._calibration.odds(contrast.corrupted, self._folds(contrast.corruptions))
         strict = float(np.clip(np.quantile(odds, _REJECTED), 0.0, _STRICTEST))
         self._threshold = strict - (_TELLING / len(self._own)) ** 3
         self._trust = contrast.trust
         self._usual = np.average(contrast.logged, axis=0, weights=contrast.trust)
-        self._listen(contrast, progress)
+        self._score_doubtful(contrast, progress)
 
     def _features(self, items: Sequence[Item]) -> Floats:
         return np.array([self._evidence.features(n, calls) for n, calls in items], dtype=np.float64)
@@ -190,32 +192,32 @@ class LikelihoodJudge:
     def _folds(self, items: Sequence[Item]) -> NDArray[np.int64]:
         return self._requests.folds[[n for n, _ in items]]
 
-    def _make_faults(self, trust: Floats) -> list[Item]:
-        """Faults of the trusted traces: a fault of a fault is too plain."""
+    def _make_corruptions(self, trust: Floats) -> list[Item]:
+        """Corruptions of the trusted traces: a corruption of a corruption is too plain."""
         traces = self._requests.traces
         maker = Corruptor(self._toolset, self._evidence.values(), [trace.calls for trace in traces])
         trusted = [n for n in range(len(traces)) if trust[n] > 0.5] or list(range(len(traces)))
         step = max(1, len(trusted) * _FAULTS_EACH // _MOST_FAULTS)
-        faults = []
+        corruptions = []
         for n in trusted[::step]:
-            # A stream for each trace: another row in the log changes no other row's faults.
+            # A stream for each trace: another row in the log changes no other row's corruptions.
             rng = random.Random(f"{self._seed}:{traces[n].id}")
             found = [maker.corrupt(rng, traces[n].calls) for _ in range(_FAULTS_EACH)]
-            faults += [(n, calls) for calls in found if calls is not None]
-        return faults
+            corruptions += [(n, calls) for calls in found if calls is not None]
+        return corruptions
 
-    def _listen(self, contrast: _Contrast, progress: Progress) -> None:
-        """Learn how much the model's word weighs; nothing where it does not tell faults better."""
+    def _score_doubtful(self, contrast: _Contrast, progress: Progress) -> None:
+        """Learn how much the model's word weighs; nothing where it does not tell corruptions better."""
         assert self._calibration is not None
         odds_of_calls = self._calibration.odds(contrast.logged, self._folds(self._own))
-        odds_of_faults = self._calibration.odds(contrast.spoiled, self._folds(contrast.faults))
-        calls = _doubtful(self._own, odds_of_calls, _HEARD_TRACES)
-        wrong = _doubtful(contrast.faults, odds_of_faults, _HEARD_FAULTS)
+        odds_of_corruptions = self._calibration.odds(contrast.corrupted, self._folds(contrast.corruptions))
+        calls = _doubtful(self._own, odds_of_calls, _SCORED_TRACES)
+        wrong = _doubtful(contrast.corruptions, odds_of_corruptions, _SCORED_CORRUPTIONS)
         if len(calls) < 2 * _FEWEST or len(wrong) < _FEWEST:
             return
         items = [item for item, _ in calls + wrong]
         odds = np.array([value for _, value in calls + wrong])
-        on_result = self._listener.contrast(items, progress)
+        on_result = self._scorer.contrast(items, progress)
         self._known = {
             (n, calls_key(said)): (float(row[0]), float(row[1]))
             for (n, said), row in zip(items[: len(calls)], on_result, strict=False)

@@ -1,4 +1,4 @@
-"""How a model hears a call: how likely the answer is behind a few of the log's own examples.
+"""What a model makes of a call: how likely the answer is behind a few of the log's own examples.
 
 The number is a contrast: log-probability of the call less that of the same call with the tool
 that the log thinks likeliest otherwise. Requests of one kind share their examples, and so the
@@ -66,7 +66,7 @@ class ModelScorer:
                 prompt = self._prompt(n)
                 asked += [(prompt, _text(calls)), (prompt, _text(self._rival(n, calls)))]
             scores += self._model.score(asked)
-            progress(min(start + _BATCH, len(items)), len(items), "calls heard by the model")
+            progress(min(start + _BATCH, len(items)), len(items), "calls scored by the model")
         rows = []
         for own, rival in zip(scores[::2], scores[1::2], strict=True):
             readable = np.isfinite(own.logprob) and np.isfinite(rival.logprob)

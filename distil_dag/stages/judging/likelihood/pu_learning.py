@@ -1,9 +1,9 @@
-"""From evidence to a score: calls of the log against faults of our own making, without labels.
+"""From evidence to a score: calls of the log against corruptions, without labels.
 
-The log's calls are a mixture of right and wrong ones, the faults are wrong. A classifier of the
+The log's calls are a mixture of right and wrong ones, the corruptions are wrong. A classifier of the
 two orders calls by how likely they are right although no call is known to be (Elkan and Noto
 2008); refitted with each call weighted by what it found, it parts them further. The share of
-wrong calls in the log follows from how many of them look like faults.
+wrong calls in the log follows from how many of them look like corruptions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from distil_dag.stages.nlu.cross_fitting import FOLDS
 from distil_dag.stages.statistics import Floats
 
 _ROUNDS = 3
-# Of the faults, this share looks worse than the threshold by which wrong calls are counted: the
+# Of the corruptions, this share looks worse than the threshold by which wrong calls are counted: the
 # best-looking tenth would drag it into the right calls.
 _CAUGHT = 0.9
 _LARGEST_WRONG = 0.9
@@ -36,7 +36,7 @@ class Calibration:
     wrong: float
 
     def odds(self, features: Floats, folds: NDArray[np.int64]) -> Floats:
-        """Natural-log odds that a call is a good call of the log rather than a fault."""
+        """Natural-log odds that a call is a good call of the log rather than a corruption."""
         found = np.zeros(len(features))
         for fold, model in enumerate(self.models):
             rows = folds == fold
@@ -50,14 +50,14 @@ class Calibration:
 
 
 def calibrate(
-    logged: Floats, faults: Floats, logged_folds: NDArray[np.int64], fault_folds: NDArray[np.int64]
+    logged: Floats, corruptions: Floats, logged_folds: NDArray[np.int64], corruption_folds: NDArray[np.int64]
 ) -> tuple[Calibration, Floats]:
     """The calibration, and for each logged call the probability that it is right.
 
     Rows are calls, columns features. Both sides need at least two rows.
     """
-    features = np.vstack([logged, faults])
-    folds = np.concatenate([logged_folds, fault_folds])
+    features = np.vstack([logged, corruptions])
+    folds = np.concatenate([logged_folds, corruption_folds])
     count = len(logged)
     trust = np.ones(count)
     for attempt in range(_ROUNDS):
@@ -91,7 +91,7 @@ class Addition:
 
 
 def addition(odds: Floats, evidence: Floats, logged: NDArray[np.bool_], trust: Floats) -> Addition:
-    """How much the evidence (columns) tells logged calls from faults beyond what the odds tell.
+    """How much the evidence (columns) tells logged calls from corruptions beyond what the odds tell.
 
     The odds keep their scale, so evidence that says nothing changes nothing.
     """
