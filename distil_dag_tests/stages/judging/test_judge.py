@@ -222,7 +222,7 @@ def test_the_likelihood_judge_is_fitted_again(quarter) -> None:
     assert report.consistency is not None
     assert report.consistency["n"] == 50
     assert report.consistency["agreement"] >= 0.8
-    assert "other faults" in report.reasked
+    assert "other corruptions" in report.reasked
     assert "uncalibrated" in report.calibration
 
 
