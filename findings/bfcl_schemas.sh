@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# bfcl-eval 2026.3.23 (the Berkeley Function Calling Leaderboard): tool definitions and labels that contradict.
+# bfcl-eval 2026.3.23 (the Berkeley Function Calling Leaderboard): tool definitions and labels that
+# contradict.
 #
-# Expected: a tool's `enum` lists values of its `type`, its keywords are those of JSON Schema, and the labels of the
-# leaderboard are valid under the tools that the model is shown.
-# Seen, in the single-turn categories with Python types (3,491 tool sets, 2,351 labels; the type names dict, float,
-# tuple and any are read as those of JSON Schema): 83 tool sets with an `enum` of strings on an array, a boolean or an
-# integer, 34 with the unknown keyword `optional`, and 35 labels that their own tool refuses if each argument takes the
-# first of its accepted values. Of 21 labels no choice of accepted values is valid; they are listed.
-# Why it matters: a model whose decoding is held to the schemas can't reach the label of these cases, and loses points
-# to one that breaks the schema.
+# Expected: a tool's `enum` lists values of its `type`, its keywords are those of JSON Schema, and the
+# labels of the leaderboard are valid under the tools that the model is shown.
+# Seen, in the single-turn categories with Python types (3,491 tool sets, 2,351 labels; the type names dict,
+# float, tuple and any are read as those of JSON Schema): 83 tool sets with an `enum` of strings on an
+# array, a boolean or an integer, 34 with the unknown keyword `optional`, and 35 labels that their own tool
+# refuses if each argument takes the first of its accepted values. Of 21 labels no choice of accepted values
+# is valid; they are listed.
+# Why it matters: a model whose decoding is held to the schemas can't reach the label of these cases, and
+# loses points to one that breaks the schema.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -2,11 +2,11 @@
 # datasets 5.2.0 (pandas 3.1.1): a column of the feature `Json` gives other numbers back than were stored.
 #
 # Expected: what goes in comes out, as from `json.loads(json.dumps(value))`.
-# Seen: texts and objects are read with pandas' ujson, whose 0.3 is 0.30000000000000004 and whose whole numbers
-# above 64 bits become other whole numbers, without a word. Objects are also written with ten decimals, so a
-# latitude loses digits and 1e-12 becomes 0.
-# Why it matters: tool-call arguments of several tools fit into no other column. A student then learns numbers that
-# its teacher never said, and an exact comparison with the log fails.
+# Seen: texts and objects are read with pandas' ujson, whose 0.3 is 0.30000000000000004 and whose whole
+# numbers above 64 bits become other whole numbers, without a word. Objects are also written with ten
+# decimals, so a latitude loses digits and 1e-12 becomes 0.
+# Why it matters: tool-call arguments of several tools fit into no other column. A student then learns
+# numbers that its teacher never said, and an exact comparison with the log fails.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

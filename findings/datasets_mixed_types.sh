@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# datasets 5.2.0: one argument of another type in a JSON Lines file turns text into numbers and cuts other columns.
+# datasets 5.2.0: one argument of another type in a JSON Lines file turns text into numbers and cuts other
+# columns.
 #
-# Expected: `load_dataset("json")` on a file in which an argument is text in one row and a number in another keeps
-# each row's value, or refuses.
-# Seen: the argument becomes a column of the feature `Json`, and text in it that happens to be JSON is read as JSON:
-# "007" becomes 7, "true" becomes True, and "null" and "NaN" become None. A column beside it, of plain floats,
-# loses every digit past the tenth decimal. Without the row of another type nothing changes.
-# Why it matters: in logs of several tools the argument `value` is text for one tool and a number for another. The
-# student is then taught 7 where the schema asks for a string, and nothing warns.
+# Expected: `load_dataset("json")` on a file in which an argument is text in one row and a number in another
+# keeps each row's value, or refuses.
+# Seen: the argument becomes a column of the feature `Json`, and text in it that happens to be JSON is read
+# as JSON: "007" becomes 7, "true" becomes True, and "null" and "NaN" become None. A column beside it, of
+# plain floats, loses every digit past the tenth decimal. Without the row of another type nothing changes.
+# Why it matters: in logs of several tools the argument `value` is text for one tool and a number for
+# another. The student is then taught 7 where the schema asks for a string, and nothing warns.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -3,12 +3,13 @@
 # (Compiles llama.cpp, which takes minutes. Only the vocabulary of the small model is loaded.)
 #
 # Expected: `LlamaGrammar.from_json_schema` takes valid JSON alone, and the spelling of `json.dumps`.
-# Seen: a backslash in an `enum` is not escaped in the grammar, so for "C:\temp" the model has to write "C:\temp" with
-# one backslash, which JSON reads as a tab, and for a value with a line break a raw line break. A string may hold
-# raw line breaks and tabs, which `json.loads` refuses. A number may not be 7e-05 or 0.30000000000000004, as Python
-# writes them; `minimum` and `maximum` are dropped; `allOf` makes {} the only answer.
-# Why it matters: constrained decoding is chosen so that a tool call can be parsed. Here it is the grammar that
-# makes it unparsable, or changes the value.
+# Seen: a backslash in an `enum` is not escaped in the grammar, so for "C:\temp" the model has to write
+# "C:\temp" with one backslash, which JSON reads as a tab, and for a value with a line break a raw line
+# break. Any string may hold a raw line break, which `json.loads` refuses. A number may not be 7e-05
+# or 0.30000000000000004, as Python writes them; `minimum` and `maximum` are dropped; `allOf` makes {} the
+# only answer.
+# Why it matters: constrained decoding is chosen so that a tool call can be parsed. Here it is the grammar
+# that makes it unparsable, or changes the value.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

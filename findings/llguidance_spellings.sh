@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# llguidance 1.9.1: what its grammar of a JSON Schema lets a model say is neither all nor only what is valid.
+# llguidance 1.9.1: what its grammar of a JSON Schema lets a model say is neither all nor only what is
+# valid.
 #
 # Expected: `{"type": "number", "minimum": 0}` takes each spelling of a number in JSON that lies above 0, as
 # `{"type": "number"}` does; the text of `json.dumps` can be said; and a bound holds for what is read.
-# Seen: with a `minimum` no exponent is left, so 7e-05 (as Python writes it) can't be said. Neither can 7e-05 as a
-# value of an `enum`, or 1.0 as a `const`. Without a bound 1e+999 can be said, which Python reads as infinity, and -0 for an integer. Above an exclusive bound
-# of 30 it says 30.000000000000000001, which is read as 30. A string can't hold U+007F as it stands, which
-# `json.dumps(ensure_ascii=False)` writes, nor \u00fc, which `json.dumps` writes by default.
-# Why it matters: fine-tuned students are taught the spelling of `json.dumps`. Where the grammar does not know that
-# spelling, it bends the answer to another one, or to another number, in silence.
+# Seen: with a `minimum` no exponent is left, so 7e-05 (as Python writes it) can't be said. Neither can
+# 7e-05 as a value of an `enum`, or 1.0 as a `const`. Without a bound 1e+999 can be said, which Python reads
+# as infinity, and -0 for an integer. Above an exclusive bound of 30 it says 30.000000000000000001, which is
+# read as 30. A string can't hold U+007F as it stands, which `json.dumps(ensure_ascii=False)` writes, nor
+# \u00fc, which `json.dumps` writes by default.
+# Why it matters: a student is often taught the spelling of `json.dumps`. Where the grammar does not know that
+# spelling, the model has to leave what it learned, and nothing says so.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

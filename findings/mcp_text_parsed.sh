@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # mcp 2.3.0 (the Python SDK of the Model Context Protocol): a text that is JSON is not passed on as text.
 #
-# Expected: an argument that its tool's published schema takes as a string reaches the function as that string.
-# Seen: where the annotation is anything but plain `str`, a string is first read as JSON. For `text: str | None` the
-# word "null" arrives as None, and '[1, 2]' or '{"a": 1}' is refused as no string. For `Literal["null", "on"]` the
-# value "null" of the schema's own enum is refused. For `str` alone all is well.
-# Why it matters: such a tool works until a user notes down a piece of JSON or the word null. The model's call is
-# valid under the schema that it was shown, yet it is told that it was wrong, and so says the log.
+# Expected: an argument that its tool's published schema takes as a string reaches the function as that
+# string.
+# Seen: where the annotation is anything but plain `str`, a string is first read as JSON. For `text: str |
+# None` the word "null" arrives as None, and '[1, 2]' or '{"a": 1}' is refused as no string. For
+# `Literal["null", "on"]` the value "null" of the schema's own enum is refused. For `str` alone all is well.
+# Why it matters: such a tool works until a user notes down a piece of JSON or the word null. The model's
+# call is valid under the schema that it was shown, yet it is told that it was wrong, and so says the log.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -2,10 +2,10 @@
 # jsonschema 4.26.0, llguidance 1.9.1, pydantic 2.14.4: 0.3 is a multiple of 0.1 for two of the three.
 #
 # Expected: a decoder held to `multipleOf: 0.1` says only what a validator of the same schema takes.
-# Seen: llguidance counts in decimals and says 0.3; pydantic allows for rounding and takes it; jsonschema divides
-# floats and refuses 0.3, 0.6, 0.7 and 345 more of the thousand tenths up to 100.
-# Why it matters: `multipleOf` is how the step of a thermostat or a price is written. Answers made under the grammar
-# are then refused by a check that uses jsonschema, though both were given the same schema.
+# Seen: llguidance counts in decimals and says 0.3; pydantic allows for rounding and takes it; jsonschema
+# divides floats and refuses 0.3, 0.6, 0.7 and 345 more of the thousand tenths up to 100.
+# Why it matters: `multipleOf` is how the step of a thermostat or a price is written. Answers made under the
+# grammar are then refused by a check that uses jsonschema, though both were given the same schema.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

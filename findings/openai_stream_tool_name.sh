@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
-# openai 3.57.0 with llama-cpp-python 0.3.36: a streamed tool call arrives with its name said many times over.
+# openai 3.57.0 with llama-cpp-python 0.3.36: a streamed tool call arrives with its name said many times
+# over.
 # (Compiles llama.cpp, which takes minutes.)
 #
-# Expected: `client.chat.completions.stream(...).get_final_completion()` of a call of get_weather is named get_weather.
-# Seen: llama-cpp-python repeats `id` and `function.name` in every chunk. OpenAI's helper joins all texts of a delta
-# but `type`, so both grow with each chunk: get_weatherget_weather... The arguments are right. Numbers that a server
-# adds to a delta are summed, and a `role` that is repeated becomes "assistantassistant".
-# Why it matters: this is how a client reads a small tool-calling model that llama-cpp-python serves. Not streamed
-# the name is right, so a test of whole answers does not find it; the tool is then looked up under a name it hasn't.
+# Expected: `client.chat.completions.stream(...).get_final_completion()` of a call of get_weather is named
+# get_weather.
+# Seen: llama-cpp-python repeats `id` and `function.name` in every chunk. OpenAI's helper joins all texts of
+# a delta but `type`, so both grow with each chunk: get_weatherget_weather... The arguments are right.
+# Numbers that a server adds to a delta are summed, and a `role` that is repeated becomes
+# "assistantassistant".
+# Why it matters: this is how a client reads a small tool-calling model that llama-cpp-python serves. Not
+# streamed the name is right, so a test of whole answers does not find it; the tool is then looked up under
+# a name it hasn't.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # outlines-core 0.2.14: the regular expression of a JSON Schema drops keywords, and misspells times.
 #
-# Expected: a keyword that is not supported is refused, as an `allOf` with `minimum` is ("Unsupported JSON Schema
-# structure"), and a `format` takes what RFC 3339 takes.
-# Seen: `minimum`, `maximum`, `multipleOf` and `uniqueItems` are dropped without a word, and `pattern` where a
-# `minLength` stands beside it. A `time` with a fraction of a second can't be said, because its point is escaped
-# twice. A `date-time` can't have an offset such as +02:00. A number can't be 1e5: its exponent needs a sign.
-# Why it matters: who serves a model under this expression will take its arguments to be valid. They need not be,
-# and a time with an offset can't be given at all.
+# Expected: a keyword that is not supported is refused, as an `allOf` with `minimum` is ("Unsupported JSON
+# Schema structure"), and a `format` takes what RFC 3339 takes.
+# Seen: `minimum`, `maximum`, `multipleOf` and `uniqueItems` are dropped without a word, and `pattern` where
+# a `minLength` stands beside it. A `time` with a fraction of a second can't be said, because its point is
+# escaped twice. A `date-time` can't have an offset such as +02:00. A number can't be 1e5: its exponent
+# needs a sign.
+# Why it matters: who serves a model under this expression will take its arguments to be valid. They need
+# not be, and a time with an offset can't be given at all.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

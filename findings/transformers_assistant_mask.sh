@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# transformers 5.24.0: the assistant's mask covers the wrong tokens if a turn is rendered by a macro or a `set` block.
+# transformers 5.24.0: the assistant's mask covers the wrong tokens if a turn is rendered by a macro or a
+# `set` block.
 #
-# Expected: `return_assistant_tokens_mask` marks what stands between {% generation %} and {% endgeneration %}, or
-# refuses a template in which it can't tell where that is.
-# Seen: the place is counted from what the template has put out so far, which leaves out what a macro, a `set` block
-# or a filter block has made but not yet put out. The rendered text is the same, the mask has the right length and
-# lies elsewhere: on "<assistant" instead of "Hello!</s>", or on the user's words.
-# Why it matters: this mask is what says which tokens training on the assistant's words alone is to learn. With such
-# a template they are the header's or the user's, and no warning or error tells.
+# Expected: `return_assistant_tokens_mask` marks what stands between {% generation %} and {% endgeneration
+# %}, or refuses a template in which it can't tell where that is.
+# Seen: the place is counted from what the template has put out so far, which leaves out what a macro, a
+# `set` block or a filter block has made but not yet put out. The rendered text is the same, the mask has
+# the right length and lies elsewhere: on "<assistant" instead of "Hello!</s>", or on the user's words.
+# Why it matters: this mask is what says which tokens training on the assistant's words alone is to learn.
+# With such a template they are the header's or the user's, and no warning or error tells.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

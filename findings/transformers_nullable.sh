@@ -2,15 +2,17 @@
 # transformers 5.24.0: the schema of an argument that may be None does not allow null.
 #
 # Expected: `get_json_schema` of `unit: str | None` is a JSON Schema that takes null, as pydantic's is.
-# Seen: it says `"nullable": true`, a word of OpenAPI 3.0 that JSON Schema does not know. jsonschema refuses null
-# under it, and llguidance's grammar can't say it. `Literal["a", None]` is written right.
-# Why it matters: apply_chat_template(tools=[function]) shows this schema to the model. A call with null, which the
-# function takes, then counts as invalid, and under constrained decoding the model has to invent a value.
+# Seen: it says `"nullable": true`, a word of OpenAPI 3.0 that JSON Schema does not know. jsonschema refuses
+# null under it, and llguidance's grammar can't say it. `Literal["a", None]` is written right.
+# Why it matters: apply_chat_template(tools=[function]) shows this schema to the model. A call with null,
+# which the function takes, then counts as invalid, and under constrained decoding the model has to invent a
+# value.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3.11 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet transformers==5.24.0 jinja2==3.1.6 jsonschema==4.26.0 llguidance==1.9.1 pydantic==2.14.4
+"$folder/venv/bin/pip" install --quiet transformers==5.24.0 jinja2==3.1.6 pydantic==2.14.4 \
+  jsonschema==4.26.0 llguidance==1.9.1
 cd "$folder"
 "$folder/venv/bin/python" - <<'PYTHON'
 import json

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # transformers 5.24.0: a date or a Decimal in a tool call is rendered as the name of its type.
 #
-# Expected: `apply_chat_template` renders the value, or raises as `json.dumps` does ("Object of type Decimal is not
-# JSON serializable").
-# Seen: every value that is not plain JSON is replaced in silence: Decimal("12.50") becomes the text "<Decimal>", a
-# date "<date>", an array "<ndarray>". So does the `default` of a tool's schema.
-# Why it matters: tool calls that come from a database, a YAML file or a data frame hold such values. The student is
-# then trained to answer {"amount": "<Decimal>"}, which is JSON, so that no later step notices.
+# Expected: `apply_chat_template` renders the value, or raises as `json.dumps` does ("Object of type Decimal
+# is not JSON serializable").
+# Seen: every value that is not plain JSON is replaced in silence: Decimal("12.50") becomes the text
+# "<Decimal>", a date "<date>", an array "<ndarray>". So does the `default` of a tool's schema.
+# Why it matters: tool calls that come from a database, a YAML file or a data frame hold such values. The
+# student is then trained to answer {"amount": "<Decimal>"}, which is JSON, so that no later step notices.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
