@@ -26,7 +26,7 @@ pytest.importorskip("trl")
 pytestmark = pytest.mark.slow
 
 
-def test_it_runs_as_a_step_of_dagster(place, base):
+def test_it_runs_as_a_step_of_dagster(trainings, base):
     told: list[str] = []
 
     @dg.asset
@@ -37,36 +37,39 @@ def test_it_runs_as_a_step_of_dagster(place, base):
         return dg.MaterializeResult()
 
     with dg.instance_for_test() as instance:
-        trainer = TrainerResource(work_root=str(place / "work"))
+        trainer = TrainerResource(work_root=str(trainings / "work"))
         result = dg.materialize([step], resources={"trainer": trainer}, instance=instance)
         logs = [entry.user_message for entry in instance.all_logs(result.run_id)]
     assert told == ["40 base"]
     assert any("training: 40/40 loss " in line for line in logs)
 
 
-def test_the_process_is_told_to_keep_its_memory(place, base, monkeypatch):
+def test_the_process_is_told_to_keep_its_memory(trainings, base, monkeypatch):
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
-    said, says = place / "said", place / "says.sh"
+    said, says = trainings / "said", trainings / "says.sh"
     says.write_text(f'echo "$GLIBC_TUNABLES" > {said}\nexit 1\n')
 
     @dg.asset
     def step(context: dg.AssetExecutionContext, trainer: TrainerResource) -> None:
         trainer.train(context, ROWS, make_task(model=str(base)))
 
-    trainer = TrainerResource(work_root=str(place / "work"), launcher=["sh", str(says)])
+    trainer = TrainerResource(work_root=str(trainings / "work"), launcher=["sh", str(says)])
     dg.materialize([step], resources={"trainer": trainer}, raise_on_error=False)
     assert "glibc.malloc.mmap_max=0" in said.read_text()
 
 
-def test_the_two_assets_publish_a_model_that_names_its_origin(place, base):
-    store = StoreResource(root=str(place / "store"))
+def test_the_two_assets_publish_a_model_that_names_its_origin(trainings, base):
+    store = StoreResource(root=str(trainings / "store"))
     runs, run = store.open(), "lights.all"
     runs.write_report(run, "traces", make_task(model=str(base)), name="task")
     runs.write_cases(run, tables.SYNTHETIC, ROWS[1::2])
     runs.write_cases(run, tables.SEEDS, ROWS[::2])
     runs.write_cases(run, tables.UNLABELLED, ROWS[:3])
     runs.write_cases(run, tables.CALIBRATION, [])
-    trainer, teacher = TrainerResource(work_root=str(place / "work")), ModelsResource(cache_root=str(place))
+    trainer, teacher = (
+        TrainerResource(work_root=str(trainings / "work")),
+        ModelsResource(cache_root=str(trainings)),
+    )
     resources = {"store": store, "trainer": trainer, "models": teacher}
     with dg.instance_for_test() as instance:
         instance.add_dynamic_partitions("distil_runs", [run])
@@ -86,13 +89,13 @@ def test_the_two_assets_publish_a_model_that_names_its_origin(place, base):
     assert runs.read_report(run, "checkpoint", TrainReport).rows_by_origin == {"synthetic": 8, "seed": 8}
 
 
-def test_a_training_that_fails_says_where_to_look(place, base):
+def test_a_training_that_fails_says_where_to_look(trainings, base):
     @dg.asset
     def step(context: dg.AssetExecutionContext, trainer: TrainerResource) -> None:
         spec = SPEC.model_copy(update={"max_length": 3})
         trainer.train(context, ROWS, make_task(spec, model=str(base)))
 
-    trainer = TrainerResource(work_root=str(place / "work"))
+    trainer = TrainerResource(work_root=str(trainings / "work"))
     result = dg.materialize([step], resources={"trainer": trainer}, raise_on_error=False)
     failure = result.failure_data_for_node("step")
     assert failure is not None

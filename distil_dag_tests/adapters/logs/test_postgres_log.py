@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from distil_dag.adapters.logs.intake import Intake
 from distil_dag.adapters.logs.source import count_between, log_pipeline, log_source, open_log
 from distil_dag.adapters.run_store import RunStore
+from distil_dag.core import tables
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Settings, Task
 from distil_dag_tests.conftest import Postgres
@@ -52,15 +53,15 @@ def test_a_window_of_a_postgres_table(url: str, tmp_path: Path) -> None:
     )
     run = "t.20261220T000000Z_20261121T000000Z"
     store, key = RunStore(tmp_path), RunKey.parse(run)
-    tables = []
+    found = []
     for _ in range(2):
         intake = Intake(task, key)
         with log_pipeline(store, run) as pipeline:
             pipeline.run(log_source(intake, open_log(task), key), loader_file_format="parquet")
-        tables.append(store.read_rows(run, tables.TRACES))
-    assert tables[0] == tables[1]
+        found.append(store.read_rows(run, tables.TRACES))
+    assert found[0] == found[1]
     expected = {f"turn on {n}" for n in range(25, 25 + 29 * 24) if n % 4}
-    assert {row["request"] for row in tables[0]} == expected
+    assert {row["request"] for row in found[0]} == expected
     assert intake.report().read == len(expected)
     assert count_between(task, datetime(2027, 3, 24, tzinfo=UTC), datetime(2027, 4, 1, tzinfo=UTC)) == 18
     day = datetime(2027, 3, 23, tzinfo=UTC), datetime(2027, 3, 24, tzinfo=UTC)
