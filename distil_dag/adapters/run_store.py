@@ -59,6 +59,10 @@ class RunStore:
             sorted(path.name for path in self.root.iterdir() if path.is_dir()) if self.root.exists() else []
         )
 
+    def has(self, run: str) -> bool:
+        """Whether a run of this key has written anything; :meth:`runs` would list all to tell."""
+        return run not in ("", ".", "..") and "/" not in run and bool((self.root / run).exists())
+
     def write_bytes(self, run: str, asset: str, name: str, data: bytes) -> UPath:
         """Write one file atomically.
 

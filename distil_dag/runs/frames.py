@@ -50,8 +50,13 @@ def as_dataset(cases: Sequence[Case], task: Task) -> datasets.Dataset:
     """The cases in TRL's conversational form: `id`, `prompt`, `completion`, `tools`.
 
     The prompt is what the task's student reads, without production's system prompt. The completion is one
-    assistant turn with the calls in canonical form, or the words for no call. UserWarning if it holds numbers
-    that `datasets` can't read back to the last digit.
+    assistant turn with the calls in canonical form, or the words for no call.
+
+    Raises:
+        ImportError: the package `datasets` is not installed.
+
+    Warns:
+        UserWarning: rows hold numbers that `datasets` can't read back to the last digit.
     """
     try:
         import datasets

@@ -52,8 +52,8 @@ class Run:
     def __init__(self, key: str, store: str | os.PathLike[str] | None = None) -> None:
         self.key = key
         self._store = _open(store)
-        if key not in (known := self._store.runs()):
-            near = difflib.get_close_matches(key, known, n=3, cutoff=0)
+        if not self._store.has(key):
+            near = difflib.get_close_matches(key, self._store.runs(), n=3, cutoff=0)
             found = f"it has {', '.join(near)}" if near else "it is empty"
             raise FileNotFoundError(
                 f"no run {key!r} in {self._store.root} ({found}): `distil-dag run TASK` makes a run; "

@@ -63,7 +63,7 @@ class StudentAnswer:
 
 
 class Student(Closing):
-    """A student in this process, whose answers are valid calls of its tools by construction.
+    """A student in this process, held to calls of its tools.
 
     An answer is that of plain greedy decoding under the tools' grammar, which holds it to the schemas but for
     what `deviations` names. Some students have learned to copy words of the request into arguments. If such
@@ -82,6 +82,7 @@ class Student(Closing):
     Attributes:
         calibration: How the student's probabilities are to be read; None where it is not known for these
             tools.
+        deviations: Where the grammar says other calls than the schemas, as `tool.argument: why`.
 
     Raises:
         FileNotFoundError: There is no file at `path`.

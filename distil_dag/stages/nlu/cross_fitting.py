@@ -44,7 +44,6 @@ def cross_fitted_slots(
     Returns:
         Argument -> column, and for each request a table: the probability of each argument (columns) for each
         word (rows), at least :data:`FLOOR`.
-
     """
     from sklearn.feature_extraction import DictVectorizer
 
@@ -82,7 +81,6 @@ def cross_fitted_intents(
     Returns:
         Intent -> column, and a table: the probability of each intent (columns) for each text (rows),
         0 for what the other folds do not show.
-
     """
     from sklearn.feature_extraction.text import CountVectorizer
 

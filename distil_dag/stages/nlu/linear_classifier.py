@@ -20,8 +20,11 @@ _PARTS = 5
 class LinearClassifier:
     """Says the label of a row by the names of its features, in microseconds and without scikit-learn.
 
-    `weights` has a row for each feature, found by `columns`, and a column for each label; `bias` has a number
-    for each label.
+    Args:
+        labels: what rows can be.
+        columns: feature -> its row in `weights`.
+        weights: a row for each feature and a column for each label.
+        bias: a number for each label.
     """
 
     def __init__(self, labels: Sequence[str], columns: dict[str, int], weights: Floats, bias: Floats) -> None:
@@ -30,10 +33,12 @@ class LinearClassifier:
 
     @classmethod
     def fit(cls, examples: Iterable[tuple[Mapping[str, float], str]], strength: float, seen: int = 1) -> Self:
-        """Learn from examples: feature -> value, and the label.
+        """Learn from examples. Of a single label, or without features, only labels' frequencies are learned.
 
-        `strength` is the inverse of the regularisation. Features of fewer than `seen` examples are left out;
-        without any, and of a single label, only the labels' frequencies are learned.
+        Args:
+            examples: feature -> value, and the label.
+            strength: the inverse of the regularisation, scikit-learn's `C`.
+            seen: features of fewer examples are left out.
         """
         from sklearn.feature_extraction import DictVectorizer
 
