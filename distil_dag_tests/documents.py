@@ -31,8 +31,7 @@ from typer.main import get_command
 
 from distil_dag.cli.app import app
 from distil_dag.core.task import Settings
-
-ROOT = Path(__file__).parents[1]
+from distil_dag_tests.paths import ROOT
 
 # First parts of paths and bare names that no checkout holds.
 GENERATED = frozenset(
@@ -53,8 +52,8 @@ _GOES_ON = re.compile(r"\\\n\s*")
 
 
 def documents(root: Path = ROOT) -> list[Path]:
-    """README, CONTRIBUTING, all of docs/, and the README of each example."""
-    found = [root / "README.md", root / "CONTRIBUTING.md"]
+    """README, CONTRIBUTING, findings, all of docs/, and the README of each example."""
+    found = [root / "README.md", root / "CONTRIBUTING.md", root / "findings" / "README.md"]
     return [*found, *sorted((root / "docs").rglob("*.md")), *sorted((root / "examples").glob("*/README.md"))]
 
 

@@ -15,7 +15,7 @@ from distil_dag_tests.paths import ROOT
 
 MOST_WORDS = 80
 
-SECTIONS = ("Args", "Attributes", "Example", "Examples", "Note", "Raises", "Returns", "Yields")
+SECTIONS = ("Args", "Attributes", "Example", "Examples", "Note", "Raises", "Returns", "Warns", "Yields")
 HEADER = re.compile(rf"({'|'.join(SECTIONS)}):")
 # An error's name behind the verb: `raises ValueError`, "Raises a `KeyError`", "raise dg.Failure".
 PROSE_ERROR = re.compile(r"\b[Rr]aises?\s+(?:an?\s+)?(?::\w+:)?[`~]*(?:\w+\.)*[A-Z]\w*[a-z]\w*")
