@@ -71,6 +71,8 @@ lint: $(READY)
 	$(BIN)/deptry . benchmarks examples/smart_home
 	$(BIN)/deptry distil_dag benchmarks examples/smart_home examples/massive_iot --known-first-party distil_dag --optional-dependencies-dev-groups dev --ignore DEP002
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
+	$(BIN)/dg check defs
+	$(BIN)/dg list defs > /dev/null
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -45,7 +45,7 @@ def build_defs(
     """
     places = deployment(home)
     resources = {
-        "store": StoreResource(root=places.store),
+        "store": StoreResource(root=places.store, home=str(places.home)),
         "tasks": TasksResource(folders=[str(folder) for folder in places.task_folders]),
         "models": ModelsResource(cache_root=str(places.cache)),
         "trainer": TrainerResource(work_root=str(places.work)),

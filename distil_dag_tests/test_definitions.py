@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 import subprocess
 import sys
 import threading
 import time
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
+from dagster._cli.utils import get_possibly_temporary_instance_for_cli
 
 from distil_dag.build import build_defs
+from distil_dag.definitions import defs as project_defs
 from distil_dag.resources.deployment import default_settings, deployment
 from distil_dag_tests.paths import ROOT
 
@@ -118,7 +124,6 @@ def test_loading_leaves_nothing_behind(home: Path) -> None:
 
 
 def test_settings_are_placed_once_and_kept(home: Path) -> None:
-    assert (ROOT / "dagster.yaml").read_text() == default_settings()
     with deployment().instance() as instance:
         assert instance.run_monitoring_enabled
         assert not instance.telemetry_enabled
@@ -128,6 +133,67 @@ def test_settings_are_placed_once_and_kept(home: Path) -> None:
     with deployment().instance():
         pass
     assert settings.read_text() == "telemetry: {enabled: false}\n"
+
+
+@pytest.fixture
+def checkout(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory as Dagster's commands find it in the repository's folder."""
+    shutil.copy(ROOT / "dagster.yaml", home.parent)
+    monkeypatch.delenv("DISTIL_DAG_HOME")
+    return home.parent
+
+
+@pytest.mark.parametrize("told", ["", "elsewhere"])
+def test_a_dagster_command_without_a_home_opens_the_installation_of_this_folder(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    """`dg dev`, `dagster dev` and `dagster-webserver` all ask for their instance this way."""
+    home = checkout / (told or ".distil_dag")
+    if told:
+        monkeypatch.setenv("DISTIL_DAG_HOME", told)
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    with get_possibly_temporary_instance_for_cli("dagster dev") as found:
+        found.add_dynamic_partitions("run", ["home.first"])
+        ref = found.get_ref()
+    assert ref.custom_instance_class_data is None, "children of the command open the same instance by it"
+    assert ref.local_artifact_storage.base_dir == str(home / "dagster")
+    assert (home / "dagster" / "dagster.yaml").read_text() == default_settings()
+    with deployment().instance() as ours:
+        assert ours.get_dynamic_partitions("run") == ["home.first"]
+        assert ours.run_monitoring_enabled
+    assert not list(checkout.glob(".tmp*"))
+
+
+def test_the_folder_that_only_points_to_the_home_is_no_home(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(checkout))
+    with pytest.raises(ValueError, match="unset DAGSTER_HOME"):
+        deployment().instance()
+
+
+def test_definitions_in_a_temporary_home_say_so(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(logging.getLogger("dagster"), "propagate", True)
+    project_defs()
+    assert f"export DAGSTER_HOME={home / 'dagster'}" in caplog.text
+    caplog.clear()
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
+    project_defs()
+    assert not caplog.records
+
+
+def test_all_ways_to_open_the_ui_give_the_code_location_one_name() -> None:
+    """Dagster keeps what is switched on under this name."""
+    workspace = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"][0]["python_module"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    names = {
+        workspace["location_name"],
+        project["dg"]["project"]["code_location_name"],
+        project["dagster"]["module_name"],
+    }
+    assert names == {workspace["module_name"]} == {"distil_dag.definitions"}
 
 
 def test_of_several_first_commands_one_makes_the_instance(

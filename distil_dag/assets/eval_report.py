@@ -15,6 +15,7 @@ from distil_dag.resources.spending import metered, paid, spending_metadata
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.trainer import TrainerResource
 from distil_dag.runs.evaluation_plan import plan_evaluation
+from distil_dag.runs.pages import REPORT
 from distil_dag.stages.prompting.prompt_files import code_version
 
 
@@ -56,6 +57,7 @@ def eval_report(
         raise dg.Failure(description=str(error), allow_retries=False) from error
     version = runs.write_rows(run, tables.ANSWERS, answers)
     report = write_report(runs, run, task.name, report, planned)
-    shown = evaluation_metadata(report) | spending_metadata(meter) | models.metadata()
+    shown = store.page(run, "report", REPORT) | evaluation_metadata(report)
+    shown |= spending_metadata(meter) | models.metadata()
     shown |= made_with(task, "eval_report") | continuing(context.instance, task.continues, "eval_report")
     return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=shown)

@@ -12,6 +12,7 @@ from distil_dag.resources.model_metadata import gguf_metadata
 from distil_dag.resources.progress import logged
 from distil_dag.resources.store import StoreResource
 from distil_dag.runs.export import export
+from distil_dag.runs.pages import CARD
 
 
 @dg.asset(
@@ -50,5 +51,6 @@ def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Material
     return dg.MaterializeResult(
         data_version=dg.DataVersion(digest([{file.path: file.sha256} for file in report.files])),
         metadata=gguf_metadata(report, parity, card, str(runs.folder(run, "gguf") / "files"))
+        | store.page(run, "model card page", CARD)
         | made_with(task, "gguf"),
     )

@@ -201,10 +201,23 @@ def ui(
     port: Annotated[int, typer.Option("--port", "-p", help="Where the web page is served.")] = 3000,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
 ) -> None:
-    """Open Dagster, webserver and daemon, on the same instance that `run` uses."""
-    from distil_dag.cli.web import serve
+    """Open Dagster, webserver and daemon, on the same instance that `run` uses, and `pages` beside them."""
+    from distil_dag.cli.web import serve_dagster
 
-    serve(host, port)
+    serve_dagster(host, port)
+
+
+@app.command()
+def pages(
+    port: Annotated[
+        int | None, typer.Option("--port", "-p", help="Another port than the one that links name.")
+    ] = None,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Serve the reports, model cards and logs of all runs to a browser, read-only."""
+    from distil_dag.cli.web import serve_pages
+
+    serve_pages(host, port)
 
 
 def main() -> NoReturn:

@@ -29,6 +29,7 @@ from distil_dag.core.run_plan import BEGINNING
 from distil_dag.core.task import Task
 from distil_dag.resources.deployment import Deployment, deployment
 from distil_dag.resources.spending import RESUMABLE_TAG, run_command
+from distil_dag.runs.pages import run_log
 from distil_dag.stages.evaluating.metrics import METRICS
 from distil_dag.stages.reporting.markdown import helped
 
@@ -60,7 +61,7 @@ def run_task(task_text: str, key_text: str | None, parent: str, settings: list[s
         console = Console(file=terminal, stderr=False)
         for warning in task.warnings:
             console.print(f"[yellow]note:[/yellow] {warning}", highlight=False)
-        console.print(f"run [bold]{key}[/bold] (log: {_log_file(places, key)})", highlight=False)
+        console.print(f"run [bold]{key}[/bold] (log: {run_log(places.home, key)})", highlight=False)
         story = Story(console)
         chosen = {"overrides": overrides, "continues": task.continues}
         config = {"ops": {"traces": {"config": {name: said for name, said in chosen.items() if said}}}}
@@ -102,14 +103,10 @@ def run_key(task: Task, text: str | None, now: datetime) -> str:
     return str(key)
 
 
-def _log_file(places: Deployment, key: str) -> Path:
-    return places.home / "logs" / f"{key}.log"
-
-
 @contextmanager
 def _own_terminal(places: Deployment, key: str) -> Iterator[TextIO]:
     """The terminal for this command alone; output of stages and libraries goes to the log file."""
-    log = _log_file(places, key)
+    log = run_log(places.home, key)
     log.parent.mkdir(parents=True, exist_ok=True)
     kept = [os.dup(descriptor) for descriptor in (1, 2)]
     with log.open("ab") as file, own_stream(os.dup(2)) as terminal:

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Sequence
 
 import dagster as dg
-from upath import UPath
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core.case import Case
@@ -73,7 +72,6 @@ def _ask_again(case: Case, model: str, score: Sequence[str]) -> str:
 
 def evaluation_metadata(report: EvalReport) -> dict[str, dg.RawMetadataValue]:
     """What the UI shows: the table of candidates, plots, and the shipped student's scores with intervals."""
-    page = UPath(report.report_html)
     student = report.candidate(report.student)
     exact = student.metrics[METRICS[0]]
     numbers = {
@@ -105,8 +103,7 @@ def evaluation_metadata(report: EvalReport) -> dict[str, dg.RawMetadataValue]:
     if report.conventions:
         numbers["exact match, conventions set aside"] = report.conventions.exact.value
     return {
-        "report": dg.MetadataValue.url(page.as_uri()),
-        "dagster/uri": str(page),
+        "dagster/uri": report.report_html,
         "dagster/row_count": report.n,
         "candidates": dg.MetadataValue.md(report_markdown(report)),
         "exact match, plot": image(plots.exact_match(report, 0.8), "exact match"),

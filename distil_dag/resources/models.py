@@ -15,6 +15,7 @@ from distil_dag.adapters.chat.open_chat import open_chat
 from distil_dag.adapters.vllm.lease import Servers
 from distil_dag.adapters.vllm.server import ServerError
 from distil_dag.core.settings import JudgeSpec, ModelSpec
+from distil_dag.resources.pages import log_metadata
 from distil_dag.stages.ports import ChatModel
 
 Panel = tuple[ChatModel, list[ChatModel], ChatModel | None]
@@ -91,9 +92,12 @@ class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             self.servers.say(f"ended {count} model server{'s' if count > 1 else ''} of this run")
 
     def metadata(self) -> dict[str, dg.MetadataValue]:  # type: ignore[type-arg]
-        """Links to the logs of the servers that this step has used."""
-        logs = self.servers.logs.items()
-        return {f"log of {model}": dg.MetadataValue.url(log.as_uri()) for model, log in logs}
+        """Links to the logs of the servers that this step has used, and their paths."""
+        home = self.servers.root.parent
+        found: dict[str, dg.MetadataValue] = {}  # type: ignore[type-arg]
+        for model, log in self.servers.logs.items():
+            found |= log_metadata(home, log, f"log of {model}", log.relative_to(home).as_posix())
+        return found
 
     def _of(self, run: str | None) -> Servers:
         return Servers(

@@ -245,7 +245,7 @@ def test_vllm_serves_the_student_where_the_task_asks_for_it(store: RunStore, tmp
     page = store.read_bytes(RUN, "eval_report", "report.html").decode()
     assert "reads <code>t1</code> otherwise" in page
     metadata = result.asset_materializations_for_node("eval_report")[0].metadata
-    log = Path(str(metadata["log of model"].value).removeprefix("file://"))
+    log = Path(str(metadata["log of model path"].value))
     assert "loading" in log.read_text()
     record = ServerRecord.read(log.parent)
     assert record
