@@ -49,6 +49,7 @@ from distil_dag.adapters.candidates.checkpoint import CheckpointCandidate
 from distil_dag.adapters.candidates.decoder import DecoderCandidate
 from distil_dag.adapters.candidates.gguf import GgufCandidate
 from distil_dag.adapters.checkpoints.base_weights import base_checkpoint
+from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.malloc import keeping_memory
 from distil_dag.adapters.tasks.folder import read_task
 from distil_dag.core.case import Case, Example, Trace
@@ -59,6 +60,7 @@ from distil_dag.core.task import Task
 from distil_dag.core.tool_call import parse_answer, render_calls
 from distil_dag.entrypoints.train import PARENT_VARIABLE, TrainingJob
 from distil_dag.runs.export import export
+from distil_dag.runs.provenance import provenance
 from distil_dag.stages.evaluating import metrics
 from distil_dag.stages.evaluating.candidate import Candidate
 from distil_dag.stages.reading.case_files import read_cases
@@ -165,7 +167,8 @@ def measure(split: Split, method: str, seed: int, work: Path) -> dict[str, Any]:
     folder = work / "training"
     say(f"{split.name}: {method}")
     report = _train(rows, task, spec, work / "base", folder)
-    files, _ = export(folder / sft.MODEL, folder, task, "bench", split.test[:_PROBES], [], report, [])
+    origin = provenance(RunStore(work), "bench", task)
+    files, _ = export(folder / sft.MODEL, folder, task, origin, split.test[:_PROBES], [], report, [])
     most = settings.evaluation.max_new_tokens
     gguf = GgufCandidate(folder / files.primary, task.toolset, most, timed=0)
     candidates: dict[str, Candidate] = {

@@ -39,6 +39,7 @@ GENERATED = frozenset(
         ".distil_dag", ".venv", ".venv-vllm", "STORE", "HOME", ".env",
         "task.yaml", "job_description.json", "test.jsonl", "labels.jsonl", "traces.jsonl", "to_label.jsonl",
         "config.yaml", "task.json", "report.json", "report.html", "lineage.json", "server.json",
+        "evaluation.json",
     }
 )  # fmt: skip
 _ENDINGS = (".py", ".md", ".toml", ".yaml", ".yml", ".json", ".jsonl", ".jinja", ".txt", ".png", ".cmake")

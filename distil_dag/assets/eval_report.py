@@ -9,6 +9,7 @@ from distil_dag.core import tables
 from distil_dag.resources.asset_defaults import OWNERS, RELEASE, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.evaluation import evaluation_metadata, write_report
 from distil_dag.resources.lineage import continuing, made_with
+from distil_dag.resources.model_origin import dated, tell_model
 from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.progress import logged
 from distil_dag.resources.spending import metered, paid, spending_metadata
@@ -56,7 +57,8 @@ def eval_report(
     except (FileNotFoundError, ImportError, ServerError, ValueError) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     version = runs.write_rows(run, tables.ANSWERS, answers)
-    report = write_report(runs, run, task.name, report, planned)
+    report = write_report(runs, run, task.name, dated(runs, run, task, report), planned)
+    tell_model(context, runs, task, report)
     shown = store.page(run, "report", REPORT) | evaluation_metadata(report)
     shown |= spending_metadata(meter) | models.metadata()
     shown |= made_with(task, "eval_report") | continuing(context.instance, task.continues, "eval_report")

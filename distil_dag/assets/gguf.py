@@ -9,14 +9,16 @@ from distil_dag.resources.ancestors import ancestors
 from distil_dag.resources.asset_defaults import OWNERS, RELEASE, RUNS, TRAINING_POOL
 from distil_dag.resources.lineage import made_with
 from distil_dag.resources.model_metadata import gguf_metadata
+from distil_dag.resources.model_origin import origin_metadata
 from distil_dag.resources.progress import logged
 from distil_dag.resources.store import StoreResource
 from distil_dag.runs.export import export
 from distil_dag.runs.pages import CARD
+from distil_dag.runs.provenance import provenance
 
 
 @dg.asset(
-    partitions_def=RUNS, deps=["checkpoint", "judged_seeds"], code_version="4", pool=TRAINING_POOL,
+    partitions_def=RUNS, deps=["checkpoint", "judged_seeds"], code_version="5", pool=TRAINING_POOL,
     kinds={"llamacpp", "gguf"}, owners=OWNERS, group_name=RELEASE,
 )  # fmt: skip
 def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[None]:
@@ -27,7 +29,8 @@ def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Material
     so it can say how likely an answer is right.
 
     The folder also has an Ollama Modelfile, the model card, and `lineage.json`. The lineage is stored in the
-    key-values of each file too.
+    key-values of each file too. `eval_report` adds the scores, as `evaluation.json` and in the card, and they
+    appear here as an observation.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)
@@ -35,14 +38,14 @@ def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Material
     probes = probes or runs.read_cases(run, tables.SEEDS)
     held = runs.read_cases(run, tables.CALIBRATION)
     training = runs.read_report(run, "checkpoint", TrainReport)
-    behind = ancestors(context.instance, "checkpoint", run)
+    behind, origin = ancestors(context.instance, "checkpoint", run), provenance(runs, run, task)
     with (
         runs.local_folder(run, "checkpoint", "model") as model,
         runs.new_folder(run, "gguf", "files") as folder,
     ):
         try:
             report, parity = export(
-                model, folder, task, run, probes, held, training, behind, logged(context.log, "export")
+                model, folder, task, origin, probes, held, training, behind, logged(context.log, "export")
             )
         except (FileNotFoundError, ImportError, RuntimeError, ValueError) as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
@@ -52,5 +55,6 @@ def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Material
         data_version=dg.DataVersion(digest([{file.path: file.sha256} for file in report.files])),
         metadata=gguf_metadata(report, parity, card, str(runs.folder(run, "gguf") / "files"))
         | store.page(run, "model card page", CARD)
+        | origin_metadata(origin)
         | made_with(task, "gguf"),
     )

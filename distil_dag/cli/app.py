@@ -181,11 +181,14 @@ def lineage(
     subject: Annotated[str, typer.Argument(metavar="RUN|FILE.gguf", help="A run's key, or a GGUF file.")],
     json: Json = False,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flow chart.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Also every ancestor's hashes, versions and Dagster run.")
+    ] = False,
 ) -> None:
-    """Show what made a model: every ancestor's asset, partition, versions, Dagster run and config."""
-    from distil_dag.cli.history import show_lineage
+    """Show what made a model, and how good it is: base, teacher, log, rows, settings, score, gates."""
+    from distil_dag.cli.lineage import show_lineage
 
-    show_lineage(subject, json, mermaid)
+    show_lineage(subject, json, mermaid, verbose)
 
 
 @app.command()

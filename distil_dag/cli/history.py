@@ -1,73 +1,20 @@
-"""`distil-dag lineage` and `distil-dag runs`: what was made, when and from what."""
+"""`distil-dag runs`: what was made, when, and how good it is."""
 
 from __future__ import annotations
 
 import json as json_format
-from pathlib import Path
 
 import dagster as dg
 from rich.console import Console
 from rich.table import Table
 
 from distil_dag.adapters.run_store import RunStore
-from distil_dag.cli.errors import CommandError
 from distil_dag.core.reports.evaluation import EvalReport
 from distil_dag.core.task import Task
-from distil_dag.resources.ancestors import Ancestor, ancestors, as_mermaid, as_text
 from distil_dag.resources.asset_defaults import PARTITION_TAG, RUNS
 from distil_dag.resources.deployment import Deployment, deployment
 from distil_dag.resources.spending import RESUMABLE_TAG
 from distil_dag.stages.evaluating.metrics import EXACT
-
-# The end of the chain first: lineage starts from the last asset that a run made.
-_ENDS = ("eval_report", "gguf", "checkpoint", "synthetic_set", "judged_seeds", "traces")
-
-
-def show_lineage(subject: str, json: bool, mermaid: bool) -> None:
-    """Print the ancestors of a run's newest asset, or those that a GGUF file carries.
-
-    Args:
-        subject: A run's key, or the path of a GGUF file.
-        json: Print JSON.
-        mermaid: Print a Mermaid flow chart.
-
-    Raises:
-        CommandError: There is no such run or file, or the file has no lineage.
-    """
-    is_file = subject.endswith(".gguf") or Path(subject).is_file()
-    entries = _of_file(Path(subject)) if is_file else _of_run(subject, deployment())
-    if json:
-        print(json_format.dumps(entries, ensure_ascii=False, indent=2))
-    else:
-        print(as_mermaid(entries) if mermaid else as_text(entries))
-
-
-def _of_file(path: Path) -> list[Ancestor]:
-    from distil_dag.adapters.llamacpp.gguf_tools import read_metadata
-    from distil_dag.adapters.serving.student import LINEAGE
-
-    if not path.is_file():
-        raise CommandError(f"{path} is not a file")
-    try:
-        found = read_metadata(path)
-    except (OSError, ValueError) as error:
-        raise CommandError(f"{path} can't be read as GGUF: {error}") from None
-    if LINEAGE not in found:
-        raise CommandError(f"{path} carries no lineage: it was not exported by this project", exit_code=1)
-    entries: list[Ancestor] = json_format.loads(str(found[LINEAGE]))
-    return entries
-
-
-def _of_run(run: str, places: Deployment) -> list[Ancestor]:
-    if places.exists():
-        with places.instance() as instance:
-            for asset in _ENDS:
-                if entries := ancestors(instance, asset, run):
-                    return entries
-    raise CommandError(
-        f"{run!r} is no run of this installation ({places.home}): `distil-dag runs` lists them, and "
-        "DISTIL_DAG_HOME names another one. For a file give its path, FILE.gguf."
-    )
 
 
 def _task(places: Deployment, run: str) -> Task | None:

@@ -30,6 +30,7 @@ from pydantic import BaseModel, ConfigDict
 
 from distil_dag.adapters.system.openmp import share_cores
 from distil_dag.adapters.system.processes import ProcessMark
+from distil_dag.adapters.system.versions import training_environment
 from distil_dag.core.case import Example
 from distil_dag.core.files import write_whole
 from distil_dag.core.reports.training import TrainReport
@@ -91,7 +92,15 @@ def run(folder: Path, job: TrainingJob, progress: Progress) -> TrainReport:
     rows = [Example.from_row(row) for row in pq.read_table(folder / _ROWS_FILE).to_pylist()]
     toolset = Toolset.from_openai(job.tools, job.description)
     return sft.train(
-        rows, toolset, job.student, job.training, Path(job.base), folder, progress, job.base_name
+        rows,
+        toolset,
+        job.student,
+        job.training,
+        Path(job.base),
+        folder,
+        progress,
+        job.base_name,
+        training_environment(),
     )
 
 

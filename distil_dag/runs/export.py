@@ -10,13 +10,16 @@ from typing import Any
 from distil_dag.adapters.checkpoints.transformers_model import CheckpointModel
 from distil_dag.adapters.llamacpp.chat import LlamaCppChat
 from distil_dag.adapters.llamacpp.gguf_tools import convert, quantize, set_metadata
-from distil_dag.adapters.run_store import file_digest
+from distil_dag.adapters.run_store import RunStore, file_digest
 from distil_dag.adapters.serving import student
 from distil_dag.core.case import Case
 from distil_dag.core.reports.exporting import GgufFile, GgufReport
+from distil_dag.core.reports.model_evaluation import ModelEvaluation
+from distil_dag.core.reports.provenance import Provenance
 from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.task import Task
 from distil_dag.runs.confidence import measure_confidence
+from distil_dag.runs.provenance import EVALUATION
 from distil_dag.stages.exporting.model_card import base_licence, lineage_document, model_card
 from distil_dag.stages.exporting.modelfile import modelfile
 from distil_dag.stages.exporting.parity import Parity, Reference, compare_files, probe_prompts, reference
@@ -31,7 +34,7 @@ def export(
     checkpoint: Path,
     folder: Path,
     task: Task,
-    run: str,
+    origin: Provenance,
     probes: Sequence[Case],
     held: Sequence[Case],
     training: TrainReport,
@@ -44,7 +47,7 @@ def export(
         checkpoint: Folder of the checkpoint.
         folder: The folder to fill.
         task: The run's frozen task.
-        run: Key of the run.
+        origin: What made the checkpoint.
         probes: Cases on whose requests each file is compared with the checkpoint.
         held: Cases that were set aside from training; the primary file is calibrated on them.
         training: The report of the training.
@@ -67,7 +70,7 @@ def export(
     source = folder / _name(_EXACT)
     convert(checkpoint, source)
     # Before the quantisation, since it copies the key-values.
-    set_metadata(source, _key_values(task, run, ancestors, checkpoint))
+    set_metadata(source, _key_values(task, origin, ancestors, checkpoint))
     for done, name in enumerate(settings.export.quantizations, 1):
         progress(done, steps, f"quantising to {name}")
         quantize(source, folder / _name(name), name)
@@ -86,8 +89,8 @@ def export(
     files = [_described(folder / _name(form), form, parity) for form, parity in found.items()]
     texts = {
         "Modelfile": modelfile(primary, settings.student, CHATML_OPEN in known.template),
-        "README.md": model_card(task, run, training, files, primary, confidence),
-        "lineage.json": lineage_document(task, run, files, ancestors),
+        "README.md": model_card(task, origin, training, files, primary, confidence),
+        "lineage.json": lineage_document(origin, files, ancestors),
     }
     for file, text in texts.items():
         (folder / file).write_text(text, encoding="utf-8")
@@ -106,23 +109,51 @@ def export(
     return report, found
 
 
+def write_scores(
+    store: RunStore, task: Task, origin: Provenance, evaluation: ModelEvaluation, exported: GgufReport
+) -> str:
+    """Write `evaluation.json` beside the files of a run, and their model card again with the scores.
+
+    The GGUF files stay as they are, since a score in their key-values would make other files of them.
+
+    Args:
+        store: The store of all runs.
+        task: The run's frozen task.
+        origin: What made the model.
+        evaluation: The scores of the files.
+        exported: The report of the export.
+
+    Returns:
+        The model card.
+    """
+    run = origin.run
+    training = store.read_report(run, "checkpoint", TrainReport)
+    card = model_card(
+        task, origin, training, exported.files, exported.primary, exported.confidence, evaluation
+    )
+    store.write_bytes(run, "gguf", f"files/{exported.model_card}", card.encode())
+    store.write_report(run, "gguf", evaluation, name=EVALUATION)
+    return card
+
+
 def _name(form: str) -> str:
     return f"model-{form}.gguf"
 
 
 def _key_values(
-    task: Task, run: str, ancestors: Sequence[Mapping[str, Any]], checkpoint: Path
+    task: Task, origin: Provenance, ancestors: Sequence[Mapping[str, Any]], checkpoint: Path
 ) -> dict[str, str]:
     """What the file says about itself: enough to use it, and to find where it came from."""
     values = {
         "general.name": task.name,
-        "general.description": f"Tool calls for {task.name}, distilled by distil_dag, run {run}",
-        student.RUN: run,
+        "general.description": f"Tool calls for {task.name}, distilled by distil_dag, run {origin.run}",
+        student.RUN: origin.run,
         "distil_dag.task": task.name,
         student.TOOLS: json.dumps(list(task.tools), ensure_ascii=False),
         student.TOOLS_IN_PROMPT: str(task.settings.student.tools_in_prompt).lower(),
         student.SYSTEM_PROMPT: task.settings.student.system_prompt,
         student.LINEAGE: json.dumps(list(ancestors), ensure_ascii=False),
+        student.PROVENANCE: origin.model_dump_json(),
     }
     if (habits := checkpoint / answer_habits.FILE).is_file():
         values[answer_habits.KEY] = habits.read_text(encoding="utf-8")

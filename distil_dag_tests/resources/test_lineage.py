@@ -6,6 +6,7 @@ import dagster as dg
 
 from distil_dag.build import build_defs
 from distil_dag.resources.ancestors import ancestors, as_mermaid, as_text
+from distil_dag.resources.gate_verdicts import gate_verdicts
 from distil_dag_tests import stand_ins as good
 
 CONFIG = {"ops": {"traces_gates": {"config": {"thresholds": {"min_traces": 1}}}}}
@@ -67,3 +68,24 @@ def test_text_and_mermaid(instance: dg.DagsterInstance, home: Path) -> None:
     chart = as_mermaid(found).splitlines()
     assert chart[0] == "flowchart LR"
     assert sum("-->" in line for line in chart) == 3
+
+
+def test_gates_are_those_of_this_run_and_the_newest_of_each(instance: dg.DagsterInstance, home: Path) -> None:
+    other = good.TRACES_REPORT.model_copy(update={"kept": 3})
+    instance.add_dynamic_partitions("distil_runs", ["home.poor"])
+    job = build_defs(home, chain=good.stand_in_chain({"traces": other})).resolve_job_def("distil_run")
+    job.execute_in_process(instance=instance, partition_key="home.poor", raise_on_error=False)
+    run_once(instance, home)
+    good_run = gate_verdicts(instance, "home.a")
+    assert len(good_run) == 17
+    assert all(gate.passed for gate in good_run)
+    assert [gate.asset for gate in good_run][::16] == ["traces", "eval_report"]
+    poor = {gate.gate: (gate.passed, gate.severity) for gate in gate_verdicts(instance, "home.poor")}
+    assert poor == {"enough_traces": (False, "error"), "quarantine_share": (True, "error")}
+    config = {"ops": {"traces_gates": {"config": {"thresholds": {"min_traces": 1}}}}}
+    job.execute_in_process(
+        instance=instance, partition_key="home.poor", raise_on_error=False, run_config=config,
+        asset_selection=[dg.AssetKey("traces")],
+    )  # fmt: skip
+    assert {gate.gate: gate.passed for gate in gate_verdicts(instance, "home.poor")}["enough_traces"]
+    assert gate_verdicts(instance, "home.never") == []

@@ -130,9 +130,10 @@ def test_a_run_goes_on_from_another_and_says_whether_it_helped(
     again = call("run", chained, "--run", "b", "--continue", "home.a")
     assert again.code == 0, again.err
     assert "It helped: +7.0 points" in again.out
-    lineage = call("lineage", "home.b")
+    lineage = call("lineage", "home.b", "--verbose")
     assert lineage.code == 0, lineage.err
     assert "checkpoint  home.a" in lineage.out
+    assert "Training starts from the student of run home.a, home.a@sha256:" in " ".join(lineage.out.split())
 
 
 def test_the_lineage_reaches_the_run_that_is_continued(

@@ -22,17 +22,21 @@ from distil_dag.core.case import Example, HeldOut, Message, Trace
 from distil_dag.core.reports.evaluation import EvalReport
 from distil_dag.core.reports.exporting import GgufFile, GgufReport
 from distil_dag.core.reports.judging import HoldoutReport, JudgeReport
+from distil_dag.core.reports.model_evaluation import ModelEvaluation
 from distil_dag.core.reports.synthesis import CellCoverage, SynthesisReport
 from distil_dag.core.settings import EvaluationSpec, ServingSpec
 from distil_dag.core.sources import FileSource
 from distil_dag.core.task import Settings, Task
 from distil_dag.core.tool_call import ToolCall
+from distil_dag.resources.model_origin import ABOUT
 from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.trainer import TrainerResource
+from distil_dag.runs.provenance import EVALUATION
 from distil_dag.stages.reading.case_files import read_cases
 from distil_dag.stages.splitting.holdout import REST
 from distil_dag_tests.paths import FAKE_VLLM
+from distil_dag_tests.stand_ins import TRAIN_REPORT
 
 RUN = "home.first"
 CHAIN = ("traces", "judged_seeds", "synthetic_set", "checkpoint", "gguf")
@@ -123,12 +127,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
     report = GgufReport(
         files=files,
         modelfile="",
-        model_card="",
+        model_card="README.md",
         lineage="",
         primary="model-Q8_0.gguf",
         set_aside={"l0": False, "l1": True, "l2": False},
     )
     store.write_report(RUN, "gguf", report)
+    store.write_report(RUN, "checkpoint", TRAIN_REPORT)
     return store
 
 
@@ -200,10 +205,34 @@ def test_every_candidate_takes_the_test(store: RunStore, tmp_path: Path) -> None
     event = result.asset_materializations_for_node("eval_report")[0]
     assert event.metadata["exact match"].value == student.metrics["tool_call_equivalence"].value
     assert sum(len(str(value.value)) for value in event.metadata.values()) < 150_000
+    the_scores_stand_beside_the_files(store, result, report)
     before = store.read_rows(RUN, tables.ANSWERS)
     materialize(store, tmp_path)
     assert store.read_rows(RUN, tables.ANSWERS) == before
     it_goes_on(store, tmp_path)
+
+
+def the_scores_stand_beside_the_files(
+    store: RunStore, result: dg.ExecuteInProcessResult, report: EvalReport
+) -> None:
+    """In evaluation.json, in the model card, and as an observation of `gguf`, which was made before them."""
+    found = store.read_report(RUN, "gguf", ModelEvaluation, name=EVALUATION)
+    exact = report.candidate("student Q8_0").metrics["tool_call_equivalence"]
+    student = found.score("student Q8_0")
+    assert student is not None
+    assert (student.exact, found.n, found.evaluated) == (exact, 3, report.evaluated)
+    assert [gate.gate for gate in found.gates] == ["beats_base", "beats_lookup"]
+    assert [file.candidate for file in found.files] == ["student f16", "student Q8_0"]
+    card = store.read_bytes(RUN, "gguf", "files/README.md").decode()
+    assert f"student Q8\\_0 answers {100 * exact.value:.1f} % of 3 test requests exactly right" in card
+    assert report.provenance is not None
+    assert report.provenance.rows["split"]["test"] == 3
+    (event,) = result.filter_events(lambda event: event.event_type is dg.DagsterEventType.ASSET_OBSERVATION)
+    seen = event.asset_observation_data.asset_observation
+    assert (seen.asset_key, seen.partition) == (dg.AssetKey("gguf"), RUN)
+    assert seen.metadata["exact match"].value == round(exact.value, 4)
+    assert "- **base**: Training starts from small." in str(seen.metadata[ABOUT].value)
+    assert "beats\\_base" in str(seen.metadata[ABOUT].value)
 
 
 def it_goes_on(store: RunStore, cache: Path) -> None:

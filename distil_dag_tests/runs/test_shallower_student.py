@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from distil_dag.adapters.llamacpp.gguf_tools import find_converter, read_metadata
-from distil_dag.adapters.run_store import weights_digest
+from distil_dag.adapters.run_store import RunStore, weights_digest
 from distil_dag.assets.checkpoint import checkpoint
 from distil_dag.core import tables
 from distil_dag.core.case import Message
@@ -19,6 +19,7 @@ from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.trainer import TrainerResource
 from distil_dag.runs.export import export
+from distil_dag.runs.provenance import provenance
 from distil_dag.stages.student.draft_model import FILE, DraftModel
 from distil_dag.stages.training.sft import train
 from distil_dag_tests.stages.training.short_training import (
@@ -70,7 +71,8 @@ def test_a_shallower_student_is_a_whole_model(trainings, deep):
     except FileNotFoundError as missing:
         pytest.skip(str(missing))
     (trainings / "shallow-files").mkdir()
-    exported, _ = export(folder, trainings / "shallow-files", task, "lights.all", ROWS, [], report, [])
+    origin = provenance(RunStore(trainings / "no runs"), "lights.all", task)
+    exported, _ = export(folder, trainings / "shallow-files", task, origin, ROWS, [], report, [])
     found = read_metadata(trainings / "shallow-files" / "model-Q8_0.gguf")
     assert found["llama.block_count"] == 3
     assert exported.files[0].agreement >= 0.5

@@ -28,6 +28,7 @@ from distil_dag.stages.student.prompt import render_prompt, student_messages
 # Key-values of a GGUF file that the export wrote: the first marks it as a student of a run.
 RUN, SYSTEM_PROMPT, TOOLS = "distil_dag.run", "distil_dag.system_prompt", "distil_dag.tools"
 TOOLS_IN_PROMPT, LINEAGE = "distil_dag.tools_in_prompt", "distil_dag.lineage"
+PROVENANCE = "distil_dag.provenance"
 # Number of requests on which the decoder measures its margin.
 _TRIALS = 4
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from distil_dag.core.reports.base import Estimate, Report
 from distil_dag.core.reports.cells import CellsReport
 from distil_dag.core.reports.evidence import ConfidenceReport, LabelNoiseReport, LeakageReport, RuntimeReport
+from distil_dag.core.reports.provenance import Provenance
 
 
 class CandidateReport(Report):
@@ -67,6 +68,8 @@ class EvalReport(Report):
     measured: dict[str, str] = Field(default_factory=dict, description="how: what a reader must know")
     command: str = Field(default="", description="what a reader types to score the student again")
     report_html: str = ""
+    evaluated: str = Field(default="", description="when, UTC, ISO 8601")
+    provenance: Provenance | None = Field(default=None, description="what the student was made from")
 
     def candidate(self, name: str) -> CandidateReport:
         """The report of one candidate.

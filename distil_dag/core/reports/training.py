@@ -42,3 +42,7 @@ class TrainReport(Report):
         default_factory=list, description="a few rows: `prompt`, and `supervised` as decoded from the mask"
     )
     dataset_digest: str = ""
+    finished: str = Field(default="", description="when, UTC, ISO 8601")
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="where it was trained: `python`, `processor`, `packages`, ..."
+    )

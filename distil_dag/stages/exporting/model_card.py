@@ -7,12 +7,24 @@ from collections.abc import Sequence
 
 from distil_dag.core.confidence import Confidence
 from distil_dag.core.reports.exporting import GgufFile
+from distil_dag.core.reports.model_evaluation import ModelEvaluation
+from distil_dag.core.reports.provenance import Provenance
 from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.task import Task
 from distil_dag.core.tool_call import NO_CALL_TEXT
+from distil_dag.stages.exporting.origin_text import (
+    escaped,
+    gates_told,
+    how_good,
+    made_from,
+    scores_markdown,
+    settings_markdown,
+)
 
 # Only of the embedded base is the licence known here.
 _EMBEDDED_LICENCE = "apache-2.0"
+# What other sections of the card say.
+_SAID = ("run", "base", "licence")
 _ORIGINS = {
     "synthetic": "requests that a teacher wrote for planned calls",
     "seed": "logged requests whose calls a judge accepted",
@@ -27,37 +39,39 @@ def base_licence(task: Task) -> str | None:
 
 def model_card(
     task: Task,
-    run: str,
+    origin: Provenance,
     training: TrainReport,
     files: Sequence[GgufFile],
     primary: str,
     confidence: Confidence | None = None,
+    evaluation: ModelEvaluation | None = None,
 ) -> str:
     """The model card as Markdown with the Hub's front matter. It quotes nothing of the log.
 
     Args:
         task: the task.
-        run: key of the run.
+        origin: what made the model.
         training: the report of the training.
         files: the exported files.
         primary: path of the file to use.
         confidence: the calibration of that file, if it has one.
+        evaluation: the scores of the files; None before they are tested.
     """
     sections = [
-        _front_matter(task, training),
-        _summary(task, run, primary),
+        _front_matter(task),
+        _summary(task, origin.run, primary),
         _tools(task),
         _use(task, primary),
         _files(files),
         *([_confidence(primary, confidence)] if confidence else []),
-        _training(task, training),
-        _evaluation(run),
+        _training(task, origin, training),
+        _evaluation(origin, evaluation),
         _limits(task),
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def _front_matter(task: Task, training: TrainReport) -> str:
+def _front_matter(task: Task) -> str:
     lines = ["---", "library_name: gguf", "pipeline_tag: text-generation"]
     if licence := base_licence(task):
         lines.append(f"license: {licence}")
@@ -145,40 +159,35 @@ def _confidence(primary: str, found: Confidence) -> str:
     )
 
 
-def _training(task: Task, training: TrainReport) -> str:
-    spec = task.settings.training
+def _training(task: Task, origin: Provenance, training: TrainReport) -> str:
     rows = [
-        f"- {count} rows: {_ORIGINS.get(origin, origin)}"
-        for origin, count in sorted(training.rows_by_origin.items())
+        f"- {count} rows: {_ORIGINS.get(row_origin, row_origin)}"
+        for row_origin, count in sorted(training.rows_by_origin.items())
     ]
-    settings = {
-        "method": spec.method,
-        "trained layers": spec.trained_layers or "all",
-        "epochs": spec.epochs,
-        "epochs over synthetic rows": spec.synthetic_epochs,
-        "rows seen at least": spec.least_seen,
-        "learning rate": spec.learning_rate,
-        "batch size": spec.batch_size,
-        "seed": spec.seed,
-    }
-    told = ", ".join(f"{name} {value}" for name, value in settings.items())
+    facts = [f"- {label}: {escaped(text)}" for label, text in made_from(origin) if label not in _SAID]
+    licence = base_licence(task)
     return "\n".join(
         [
             "## Training",
             "",
             f"{_start(task, training)} "
             + (
-                f"Its licence ({base_licence(task)}) holds for this model too."
-                if base_licence(task)
+                f"Its licence ({licence}) holds for this model too."
+                if licence
                 else "Its licence holds for this model too; read it before passing the model on."
             ),
             *_depth(training),
             "",
             *rows,
             "",
-            f"Supervised fine-tuning, loss on the answer only: {told}. "
+            *facts,
+            "",
+            settings_markdown(origin),
+            "",
+            "Supervised fine-tuning, loss on the answer only. "
             f"Rows: `{training.dataset_digest}`. `lineage.json`, and the key `distil_dag.lineage` in each "
-            "GGUF file, name every ancestor with its data version, code version and run.",
+            "GGUF file, name every ancestor with its data version, code version and run; "
+            "`distil-dag lineage FILE.gguf` tells them.",
         ]
     )
 
@@ -209,11 +218,25 @@ def _depth(training: TrainReport) -> list[str]:
     ]
 
 
-def _evaluation(run: str) -> str:
-    return (
-        "## Evaluation\n\n"
-        "Measured on a test that neither judge, teacher nor trainer saw: `eval_report/report.md` of run "
-        f"`{run}`, beside this folder, compares it with its base, its teacher and a lookup."
+def _evaluation(origin: Provenance, evaluation: ModelEvaluation | None) -> str:
+    about = "Measured on a test that neither judge, teacher nor trainer saw."
+    if evaluation is None:
+        return (
+            "## Evaluation\n\n"
+            "Not measured yet: a file is written before it is tested. `eval_report` of run "
+            f"`{origin.run}` writes the scores here, and to `evaluation.json` beside this card."
+        )
+    (_, told), *_ = how_good(evaluation, "")
+    gates = [f"Gates: {text}" for _, text in gates_told(evaluation.gates)]
+    return "\n\n".join(
+        [
+            "## Evaluation",
+            f"{about} {escaped(told)}",
+            scores_markdown(evaluation),
+            "Exact match: the same functions with the same arguments as the label. The lead is in points, "
+            "paired by request.",
+            *map(escaped, gates),
+        ]
     )
 
 
@@ -238,20 +261,20 @@ def _cell(text: str) -> str:
     return short if len(short) <= 120 else short[:119] + "…"
 
 
-def lineage_document(task: Task, run: str, files: Sequence[GgufFile], ancestors: Sequence[object]) -> str:
-    """The content of `lineage.json`: the run, its files by content, and every ancestor of the model.
+def lineage_document(origin: Provenance, files: Sequence[GgufFile], ancestors: Sequence[object]) -> str:
+    """The content of `lineage.json`: what made the model, its files by content, and every ancestor.
 
     Args:
-        task: the task.
-        run: key of the run.
+        origin: what made the model.
         files: the exported files.
         ancestors: JSON values, one for each ancestor.
     """
     body = {
-        "run": run,
-        "task": task.name,
-        "tools": task.toolset.digest,
+        "run": origin.run,
+        "task": origin.task,
+        "tools": origin.tools,
         "files": {file.path: file.sha256 for file in files},
+        "provenance": origin.model_dump(mode="json"),
         "ancestors": list(ancestors),
     }
     return json.dumps(body, ensure_ascii=False, indent=2) + "\n"

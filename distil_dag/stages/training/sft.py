@@ -8,7 +8,8 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ def train(
     out: Path,
     progress: Progress = quiet,
     base_name: str = "",
+    environment: Mapping[str, str] | None = None,
 ) -> TrainReport:
     """Fine-tune a base model; the student goes to `out/model`, weights merged, with its tokenizer.
 
@@ -85,6 +87,7 @@ def train(
         out: folder of this training alone; what another one left there is discarded.
         progress: called after each step.
         base_name: names the base weights in report and fingerprint; `base` if empty.
+        environment: what the report says of the machine and its packages.
 
     Raises:
         ValueError: for rows that teach nothing, and for a base with fewer layers.
@@ -129,6 +132,8 @@ def train(
         seconds=time.monotonic() - started,
         audit=preview_rows(trainer.train_dataset, tokenizer),
         dataset_digest=rows_digest(tokens),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        environment=dict(environment or {}),
     )
     if trainer.is_world_process_zero():
         _publish(trainer, tokenizer, out, report, DraftModel.fit(rows, toolset))

@@ -1,36 +1,14 @@
-"""Parity finds every way in which a file can differ; Modelfile and model card say what they must."""
+"""Parity finds every way in which a file can differ; the Modelfile says what it must."""
 
 from collections.abc import Sequence
 
-import pytest
-
 from distil_dag.core.case import Case, Message
-from distil_dag.core.reports.exporting import GgufFile
-from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.settings import StudentSpec
-from distil_dag.core.sources import SqlSource
-from distil_dag.core.task import Settings, Task
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.exporting.model_card import lineage_document, model_card
 from distil_dag.stages.exporting.modelfile import modelfile
 from distil_dag.stages.exporting.parity import compare_files, golden_texts, probe_prompts, reference
 from distil_dag.stages.ports import Reply
 from distil_dag.stages.student.prompt import CLOSED_BOOK_TEMPLATE
-
-TOOLS = (
-    {
-        "type": "function",
-        "function": {
-            "name": "light_on",
-            "description": "Turns a light | lamp on",
-            "parameters": {
-                "type": "object",
-                "properties": {"room": {"type": "string"}, "level": {"type": "integer"}},
-                "required": ["room"],
-            },
-        },
-    },
-)
 
 
 class Scripted:
@@ -96,34 +74,3 @@ def test_the_modelfile_serves_as_trained():
     assert text.endswith('SYSTEM """Say "on".\nNow."""\n')
     assert '<|im_start|>assistant\n"""' in text
     assert "TEMPLATE" not in modelfile("m.gguf", StudentSpec(), chatml=False)
-
-
-@pytest.fixture
-def task() -> Task:
-    settings = Settings(name="lights", traces=SqlSource(kind="sql", url="sqlite://", table="t"))
-    return Task(settings=settings, description="Lights at home", tools=TOOLS)
-
-
-def test_the_card_names_base_data_files_and_limits(task):
-    training = TrainReport(
-        base="smol@sha256:1", method="full", rows=3, rows_by_origin={"seed": 1, "synthetic": 2}, steps=1,
-        epochs=3, tokens=9, supervised_tokens=4, truncated=0, unsupervised_rows=0, stop_token_trained=True,
-        loss=[(1, 1.0)], dataset_digest="sha256:2",
-    )  # fmt: skip
-    file = GgufFile(
-        format="Q8_0", path="model-Q8_0.gguf", sha256="abc", bytes=145_000_000, tokens_equal=True,
-        template_equal=True, agreement=0.98, probes=48,
-    )  # fmt: skip
-    card = model_card(task, "lights.all", training, [file], file.path)
-    assert card.startswith("---\nlibrary_name: gguf\npipeline_tag: text-generation\nlicense: apache-2.0\n")
-    for wanted in (
-        "`smol@sha256:1`",
-        "2 rows: requests that a teacher wrote",
-        "| `model-Q8_0.gguf` | 145 MB | 98.0% of 48 |",
-        "`light_on` | **`room`**, `level` | Turns a light \\| lamp on",
-        "lights.all",
-        "--tool-call-parser hermes",
-        "## Limits",
-    ):
-        assert wanted in card
-    assert '"model-Q8_0.gguf": "abc"' in lineage_document(task, "lights.all", [file], [{"asset": "traces"}])

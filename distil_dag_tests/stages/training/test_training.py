@@ -11,13 +11,15 @@ from distil_dag.adapters.checkpoints.base_weights import base_checkpoint
 from distil_dag.adapters.checkpoints.transformers_model import CheckpointModel
 from distil_dag.adapters.llamacpp.chat import LlamaCppChat
 from distil_dag.adapters.llamacpp.gguf_tools import find_converter, read_metadata
-from distil_dag.adapters.run_store import file_digest
+from distil_dag.adapters.run_store import RunStore, file_digest
 from distil_dag.adapters.serving.student import Student
 from distil_dag.core.case import Message
 from distil_dag.core.confidence import Confidence
+from distil_dag.core.reports.provenance import Provenance
 from distil_dag.core.settings import StudentSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.runs.export import export
+from distil_dag.runs.provenance import provenance
 from distil_dag.stages.exporting.parity import golden_texts
 from distil_dag.stages.student.prompt import CLOSED_BOOK_TEMPLATE, render_prompt
 from distil_dag_tests.stages.training.short_training import (
@@ -176,9 +178,9 @@ def test_the_exported_files_are_the_checkpoint(trained, trainings):
     folder = trainings / "files"
     folder.mkdir()
     ancestors = [{"asset": "checkpoint", "storage_id": 7, "parents": []}]
-    report, _ = export(
-        trained[0] / "model", folder, make_task(), "lights.all", ROWS, ROWS, trained[1], ancestors
-    )
+    task = make_task()
+    origin = provenance(RunStore(trainings / "no runs"), "lights.all", task)
+    report, _ = export(trained[0] / "model", folder, task, origin, ROWS, ROWS, trained[1], ancestors)
     assert [file.path for file in report.files] == ["model-f16.gguf", "model-Q8_0.gguf"]
     assert all(file.tokens_equal and file.template_equal and file.probes == 8 for file in report.files)
     # A student of two layers is often undecided between tokens, and f16 decides for it.
@@ -187,6 +189,7 @@ def test_the_exported_files_are_the_checkpoint(trained, trainings):
     assert found["general.name"] == "lights"
     assert json.loads(found["distil_dag.lineage"]) == ancestors
     assert json.loads(found["distil_dag.tools"]) == list(TOOLS)
+    assert Provenance.model_validate_json(found["distil_dag.provenance"]) == origin
     assert found["tokenizer.chat_template"] == CLOSED_BOOK_TEMPLATE
     assert "FROM ./model-Q8_0.gguf" in (folder / report.modelfile).read_text()
     for file in report.files:
