@@ -80,6 +80,7 @@ format: $(READY)
 
 test: lint demo-log
 	@docker/ensure-postgres
+	@docker/ensure-chromium
 	@# A core for each of pytest's processes: two models on two threads each wait for one another, spinning.
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not vllm"
 

@@ -1,4 +1,4 @@
-"""What tests of several rooms need: installations, real servers (Postgres, vLLM), and a student to train."""
+"""What tests of several rooms need: installations, Postgres, vLLM, a browser, a student to train."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.storage.defs_state.base import DefsStateStorage
+from playwright.sync_api import Browser, sync_playwright
 
 from distil_dag.adapters.chat.open_chat import open_chat
 from distil_dag.adapters.llamacpp.embedded_weights import embedded_checkpoint
@@ -84,6 +85,25 @@ def postgres() -> Iterator[Postgres]:
     finally:
         run(control, "-D", data, "-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium, without a window.
+
+    It lives for a module: while it is open, Playwright's event loop runs in this thread, and other tests
+    start loops of their own.
+    """
+    found = [
+        path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))
+    ]
+    if not found:
+        pytest.skip("Chromium is not installed (package `chromium`)")
+    with sync_playwright() as playwright:
+        # Its sandbox refuses to run as root.
+        opened = playwright.chromium.launch(executable_path=found[0], args=["--no-sandbox"])
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="session")

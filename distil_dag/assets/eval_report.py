@@ -57,7 +57,7 @@ def eval_report(
     except (FileNotFoundError, ImportError, ServerError, ValueError) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     version = runs.write_rows(run, tables.ANSWERS, answers)
-    report = write_report(runs, run, task.name, dated(runs, run, task, report), planned)
+    report = write_report(runs, run, dated(runs, run, task, report), planned)
     tell_model(context, runs, task, report)
     shown = store.page(run, "report", REPORT) | evaluation_metadata(report)
     shown |= spending_metadata(meter) | models.metadata()

@@ -130,11 +130,22 @@ def plan(
 
 @app.command("eval")
 def evaluate(
-    cases: Annotated[Path, typer.Argument(metavar="CASES", help="JSONL of cases with their right calls.")],
-    task: Annotated[
-        str, typer.Option("--task", metavar="TASK", help="A task folder, or a known task's name.")
+    cases: Annotated[
+        str,
+        typer.Argument(
+            metavar="CASES", help="JSONL of cases with their right calls, or a run's key for its test."
+        ),
     ],
-    model: Annotated[Path | None, typer.Option("--model", metavar="FILE.gguf", help="A GGUF file.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task", metavar="TASK", help="A task folder, or a known task's name. Unset: that of the run."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="FILE.gguf|RUN", help="A GGUF file, or a run's key for its student."),
+    ] = None,
     endpoint: Annotated[
         str | None, typer.Option("--endpoint", metavar="URL", help="An OpenAI-compatible server.")
     ] = None,
@@ -161,7 +172,12 @@ def evaluate(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Option("--model", metavar="FILE.gguf", help="A student's GGUF file.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", metavar="FILE.gguf|RUN", help="A student's GGUF file, or a run's key for its student."
+        ),
+    ],
     words: Annotated[str, typer.Argument(metavar="WORDS", help="What a user says.")],
     task: Annotated[
         str | None,

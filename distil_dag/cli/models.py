@@ -14,8 +14,10 @@ from distil_dag.adapters.candidates.decoder import DecoderCandidate
 from distil_dag.adapters.candidates.gguf import GgufCandidate
 from distil_dag.adapters.chat.open_chat import open_chat
 from distil_dag.adapters.llamacpp.gguf_tools import read_metadata
+from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.environment import expand, masked, unexpanded
 from distil_dag.cli.errors import CommandError
+from distil_dag.cli.run_files import case_lines, student_file, task_of_run
 from distil_dag.cli.task_folders import find_task
 from distil_dag.core.case import Case, Message
 from distil_dag.core.confidence import Confidence
@@ -35,9 +37,9 @@ _LONGEST_ANSWER = 128
 
 
 def evaluate_cases(
-    cases_file: Path,
-    task_text: str,
-    model: Path | None,
+    cases_text: str,
+    task_text: str | None,
+    model: str | None,
     endpoint: str | None,
     endpoint_model: str | None,
     closed_book: bool,
@@ -48,9 +50,9 @@ def evaluate_cases(
     """Measure one model on a file of cases, or on one of them, and print the result.
 
     Args:
-        cases_file: JSONL of cases.
-        task_text: A task folder, or the name of a known task.
-        model: A GGUF file; None for an endpoint.
+        cases_text: JSONL of cases, or a run's key for its test.
+        task_text: A task folder, or the name of a known task; None for that of the run.
+        model: A GGUF file, or a run's key for the file that ships; None for an endpoint.
         endpoint: URL of an OpenAI-compatible server; None for a file.
         endpoint_model: The server's name of the model; by default its only one.
         closed_book: Prompt the server's model as a student: without the tools.
@@ -63,14 +65,17 @@ def evaluate_cases(
     """
     if (model is None) == (endpoint is None):
         raise CommandError("name the model to measure: either --model FILE.gguf or --endpoint URL")
-    task = find_task(task_text, deployment())
-    cases = _cases(cases_file, task.toolset)
+    places = deployment()
+    store = RunStore(places.store)
+    task = find_task(task_text, places) if task_text else task_of_run(cases_text, store)
+    if task is None:
+        raise CommandError("name the task with --task TASK: only the test of a run has one of its own")
+    cases = _cases(cases_text, store, task.toolset)
     if only is not None and not (cases := [case for case in cases if case.id == only]):
-        raise CommandError(f"{cases_file} holds no case with the id {only!r}")
+        raise CommandError(f"{cases_text} holds no case with the id {only!r}")
+    file = student_file(model, store) if model else None
     candidate = (
-        _endpoint(task, endpoint, endpoint_model, closed_book)
-        if endpoint
-        else _gguf(Path(str(model)), task, plain)
+        _gguf(file, task, plain) if file else _endpoint(task, str(endpoint), endpoint_model, closed_book)
     )
     console = Console(stderr=True)
     with console.status("asking …") as status:
@@ -85,7 +90,7 @@ def evaluate_cases(
                 candidate,
                 task.settings.evaluation,
                 progress,
-                Confidence.from_key_values(read_metadata(model)) if model and not plain else None,
+                Confidence.from_key_values(read_metadata(file)) if file and not plain else None,
             )
         except (FileNotFoundError, ValueError) as error:
             raise CommandError(str(error)) from None
@@ -97,11 +102,11 @@ def evaluate_cases(
         _show(result, Console())
 
 
-def predict_words(model: Path, words: str, task_text: str | None, plain: bool, json: bool) -> None:
+def predict_words(model: str, words: str, task_text: str | None, plain: bool, json: bool) -> None:
     """Ask a GGUF model once and print its calls as JSON.
 
     Args:
-        model: The GGUF file.
+        model: A GGUF file, or a run's key for the file that ships.
         words: What a user says.
         task_text: A task whose tools are put into a foreign model's prompt; None for the file's own.
         plain: Ask by plain llama.cpp, without the project's decoder.
@@ -110,7 +115,9 @@ def predict_words(model: Path, words: str, task_text: str | None, plain: bool, j
     Raises:
         CommandError: The input can't be used, or no tool call comes back.
     """
-    candidate = _gguf(model, find_task(task_text, deployment()) if task_text else None, plain)
+    places = deployment()
+    file = student_file(model, RunStore(places.store))
+    candidate = _gguf(file, find_task(task_text, places) if task_text else None, plain)
     case = Case(id="words", messages=(Message(role="user", content=words),))
     try:
         answered = candidate.answer([case])[0]
@@ -134,11 +141,8 @@ def predict_words(model: Path, words: str, task_text: str | None, plain: bool, j
         print("\n".join(json_format.dumps(call, ensure_ascii=False) for call in calls) or answer.text)
 
 
-def _cases(path: Path, toolset: Toolset) -> list[Case]:
-    if not path.is_file():
-        raise CommandError(f"{path} is not a file; CASES is a JSONL file with one case a line")
-    with path.open("rb") as file:
-        cases, problems = read_cases(file, toolset)
+def _cases(path: str, store: RunStore, toolset: Toolset) -> list[Case]:
+    cases, problems = read_cases(case_lines(path, store), toolset)
     if problems:
         shown = "\n".join(f"  {path}:{line}: {said}" for line, said in problems[:_SHOWN_MISTAKES])
         more = f"\n  and {len(problems) - _SHOWN_MISTAKES} more" if len(problems) > _SHOWN_MISTAKES else ""
@@ -150,8 +154,6 @@ def _cases(path: Path, toolset: Toolset) -> list[Case]:
 
 def _gguf(path: Path, task: Task | None, plain: bool) -> Candidate:
     """The candidate of a file; without a task, a student's file has its tools and system prompt itself."""
-    if not path.is_file():
-        raise CommandError(f"{path} is not a file; --model takes a GGUF file")
     candidate = GgufCandidate(
         path=path,
         toolset=task.toolset if task else Toolset([]),

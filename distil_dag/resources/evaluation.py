@@ -14,6 +14,7 @@ from distil_dag.resources.lineage import PROMPTS_KEY
 from distil_dag.resources.metadata import figures, image, table
 from distil_dag.runs.evaluation_plan import EvaluationPlan, cases_as_jsonl
 from distil_dag.stages.evaluating.metrics import METRICS
+from distil_dag.stages.exporting.origin_text import Fact, made_from, settings_told
 from distil_dag.stages.prompting.prompt_files import digests
 from distil_dag.stages.reporting import plots
 from distil_dag.stages.reporting.html import report_html
@@ -25,15 +26,12 @@ _TYPED = 400
 _COMMANDS = 20
 
 
-def write_report(
-    store: RunStore, run: str, task: str, report: EvalReport, planned: EvaluationPlan
-) -> EvalReport:
+def write_report(store: RunStore, run: str, report: EvalReport, planned: EvaluationPlan) -> EvalReport:
     """Write report.html, report.md, report.json and test.jsonl.
 
     Args:
         store: The store of all runs.
         run: Key of the run.
-        task: Name of the task.
         report: What the evaluation found.
         planned: The test and its candidates.
 
@@ -42,12 +40,12 @@ def write_report(
         failure that asks the student again.
     """
     folder = store.folder(run, "eval_report")
-    test = store.write_bytes(run, "eval_report", "test.jsonl", cases_as_jsonl(planned.test))
-    model = str(store.folder(run, "gguf") / "files" / planned.student_file)
-    score = ["distil-dag", "eval", str(test), "--model", model, "--task", task, "--plain", "--json"]
+    store.write_bytes(run, "eval_report", "test.jsonl", cases_as_jsonl(planned.test))
+    # The run's key stands for its test, its student and its task: a path would be that of one machine.
+    score = ["distil-dag", "eval", run, "--model", run, "--plain", "--json"]
     cases = {case.id: case for case in planned.test}
     failures = [
-        {**row, "command": _ask_again(cases[row["case"]], model, score) if row["case"] in cases else ""}
+        {**row, "command": _ask_again(cases[row["case"]], run, score) if row["case"] in cases else ""}
         for row in report.failures
     ]
     told = {
@@ -56,17 +54,27 @@ def write_report(
         "report_html": str(folder / "report.html"),
     }
     whole = report.model_copy(update=told)
-    store.write_bytes(run, "eval_report", "report.html", report_html(whole, run).encode())
+    origin, settings = _told(whole)
+    store.write_bytes(run, "eval_report", "report.html", report_html(whole, run, origin, settings).encode())
     store.write_bytes(run, "eval_report", "report.md", report_markdown(whole).encode())
     store.write_report(run, "eval_report", whole)
     return whole
 
 
-def _ask_again(case: Case, model: str, score: Sequence[str]) -> str:
+def _told(report: EvalReport) -> tuple[list[Fact], list[Fact]]:
+    """What made the student, and the settings of its run; `*` marks those that differ from their default."""
+    if report.provenance is None:
+        return [], []
+    measured = [("evaluated", report.evaluated)] if report.evaluated else []
+    settings = settings_told(report.provenance.settings, lambda text: f"{text} *")
+    return [*measured, *made_from(report.provenance)], settings
+
+
+def _ask_again(case: Case, run: str, score: Sequence[str]) -> str:
     """A command that asks the student for this case."""
     turns = [message for message in case.messages if message.role != "system"]
     if len(turns) == 1 and case.request.isprintable() and len(case.request) <= _TYPED:
-        return shlex.join(["distil-dag", "predict", "--model", model, "--plain", "--", case.request])
+        return shlex.join(["distil-dag", "predict", "--model", run, "--plain", "--", case.request])
     return shlex.join([*score, "--case", case.id])
 
 

@@ -63,7 +63,6 @@ class EvaluationPlan:
         test_labels: Where their labels come from.
         candidates: Everything that answers the test.
         student: Name of the candidate that ships.
-        student_file: File name of that candidate.
         measured: Label -> text about how the numbers were measured.
         learned: What the student learned from.
         shipped: What the export made.
@@ -75,7 +74,6 @@ class EvaluationPlan:
     test_labels: str
     candidates: list[Candidate]
     student: str
-    student_file: str
     measured: dict[str, str]
     learned: Learned
     shipped: Shipped
@@ -173,7 +171,6 @@ def plan_evaluation(
             test_labels=judging.holdout.test_labels,
             candidates=candidates,
             student=students[0].name,
-            student_file=students[0].path.name,
             measured={**_measured(task, exemplars, judged, len(rest)), "Seeds": judging.calibration},
             learned=Learned(
                 tables=learned | before,

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from distil_dag.adapters.llamacpp.embedded_weights import embedded_gguf
+from distil_dag.adapters.run_store import RunStore
 from distil_dag.cli.task_folders import find_task
 from distil_dag.core.confidence import Confidence
+from distil_dag.core.reports.exporting import GgufReport
 from distil_dag.resources.deployment import deployment
 from distil_dag_tests.adapters.llamacpp.tiny_gguf import write_tiny_gguf
 from distil_dag_tests.automation.test_automation import write_task
@@ -173,3 +175,30 @@ def test_a_calibrated_student_says_whether_to_believe_it(call: Call, cases: Path
     assert found["confidence"]["calibrated_on"] == 40
     assert {"value", "low", "high"} == set(found["confidence"]["kept"])
     assert found["failures"][0]["confident"] is not None
+
+
+def test_a_run_s_key_stands_for_its_student_its_test_and_its_task(call: Call, cases: Path) -> None:
+    task = find_task(str(cases.parent / "home_task"), deployment())
+    values = {"distil_dag.run": "home.first", "distil_dag.tools": json.dumps(task.toolset.openai())}
+    store = RunStore(deployment().store)
+    store.write_report("home.first", "traces", task, name="task")
+    said = call("predict", "turn on the lamp", "--model", "home.first")
+    assert said.code == 2
+    assert "run home.first has exported no GGUF file yet" in said.err
+    with store.new_folder("home.first", "gguf", "files") as folder:
+        write_tiny_gguf(folder / "model-Q8_0.gguf", values)
+    report = GgufReport(files=[], modelfile="", model_card="", lineage="", primary="model-Q8_0.gguf")
+    store.write_report("home.first", "gguf", report)
+    said = call("predict", "turn on the lamp", "--model", "home.first", "--json")
+    assert said.code == 0, said.err
+    words = ("eval", "home.first", "--model", "home.first", "--json")
+    said = call(*words)
+    assert said.code == 2
+    assert "run home.first has not been evaluated yet" in said.err
+    store.write_bytes("home.first", "eval_report", "test.jsonl", cases.read_bytes())
+    said = call(*words)
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["n"] == 3
+    said = call("eval", cases, "--model", "home.first")
+    assert said.code == 2
+    assert "name the task with --task TASK" in said.err

@@ -191,10 +191,10 @@ def test_every_candidate_takes_the_test(store: RunStore, tmp_path: Path) -> None
     page = store.read_bytes(RUN, "eval_report", "report.html").decode()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert report.command in html.unescape(page)
-    assert report.command.startswith("distil-dag eval /")
+    assert report.command == f"distil-dag eval {RUN} --model {RUN} --plain --json"
     commands = [shlex.split(row["command"]) for row in report.failures]
     assert [words[-1] for words in commands] == [row["request"] for row in report.failures]
-    assert all(words[:2] == ["distil-dag", "predict"] and Path(words[3]).is_file() for words in commands)
+    assert all(words[:4] == ["distil-dag", "predict", "--model", RUN] for words in commands)
     cases, problems = read_cases(
         store.read_bytes(RUN, "eval_report", "test.jsonl").splitlines(), TASK.toolset
     )

@@ -1,4 +1,4 @@
-"""The evaluation as one HTML file that needs nothing else: styles and plots inside, no script.
+"""The evaluation as one HTML file that needs nothing else: styles and charts inside, no script.
 
 Requests and answers are untrusted: the template engine escapes everything, and a content security policy
 forbids scripts and requests to anywhere.
@@ -6,47 +6,55 @@ forbids scripts and requests to anywhere.
 
 from __future__ import annotations
 
-import base64
-import json
+import math
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from distil_dag.core.reports.evaluation import EvalReport
-from distil_dag.core.tool_call import same_value
+from distil_dag.core.reports.evidence import ConfidenceReport
 from distil_dag.stages.evaluating import metrics
+from distil_dag.stages.exporting.origin_text import Fact
+from distil_dag.stages.reporting import findings
 from distil_dag.stages.reporting import markdown as report_text
-from distil_dag.stages.reporting import plots
+from distil_dag.stages.reporting.failures import cut, kinds, most_telling, shown
 
 # The JSON report has the whole digest; its beginning tells two models apart.
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]+")
-# What the page shows of one request or answer; the JSON report holds all of it.
-_LONGEST = 400
+# Where an identifier may go on in the next line: behind an underscore, and behind a dot before a letter.
+_BREAK = re.compile(r"(?<=_)|(?<=\.)(?=[^\W\d])")
+# Failures on the first screen.
+_TELLING = 5
 
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a call as it is shown.
+    """A part of the page that folds.
 
     Attributes:
-        text: the piece.
-        marked: whether the two sides differ in it.
+        id: what links point at, and the name of its template.
+        heading: its heading.
+        finding: what it found, in a sentence.
     """
 
-    text: str
-    marked: bool = False
+    id: str
+    heading: str
+    finding: str
 
 
-def report_html(report: EvalReport, title: str) -> str:
+def report_html(
+    report: EvalReport, title: str, origin: Sequence[Fact] = (), settings: Sequence[Fact] = ()
+) -> str:
     """The evaluation as an HTML page.
 
     Args:
         report: the evaluation.
         title: title of the page.
+        origin: what made the student, as labelled sentences; on the first screen.
+        settings: the run's settings, as labelled sentences.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("distil_dag.stages.reporting", "templates"),
@@ -63,15 +71,15 @@ def report_html(report: EvalReport, title: str) -> str:
         band=report_text.band,
         money=report_text.price,
         ids=report_text.ids,
-        cut=_cut,
+        cut=cut,
+        breakable=_breakable,
         short_digest=lambda text: _DIGEST.sub(r"\1…", text),
-        colour=lambda name: plots.colour(name, report.student),
+        role=lambda name: findings.role(name, report.student),
+        shade=lambda name: _shade(name, report.student),
+        shown=shown,
     )
-    pictures = {"exact": plots.exact_match(report), "tools": plots.per_tool(report)}
-    if any(row.n for row in report.comparisons):
-        pictures["differences"] = plots.differences(report)
-    if report.confidence:
-        pictures["coverage"] = plots.coverage(report.confidence)
+    telling = most_telling(report.failures, _TELLING)
+    rest = [row for row in report.failures if row not in telling]
     page: str = environment.get_template("report.html.jinja").render(
         report=report,
         student=report.candidate(report.student),
@@ -80,54 +88,63 @@ def report_html(report: EvalReport, title: str) -> str:
         helped=report_text.helped(report),
         weakness=report_text.weakness(report.cells) if report.cells else "",
         metrics=metrics,
-        failures=[_shown(row) for row in report.failures],
-        reasons=_reasons(report.failures),
-        pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},
+        origin=origin,
+        settings=settings,
+        telling=telling,
+        rest=rest,
+        kinds=kinds(report.failures),
+        lowest=_lowest(report.confidence) if report.confidence else 0.0,
+        level=report.measured.get("Confidence", "95 %"),
+        parts=_parts(report, bool(settings), len(rest)),
     )
     return page
 
 
-def call_parts(calls: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]) -> list[list[Part]]:
-    """Calls as `name(argument=value, …)`, in pieces.
-
-    Args:
-        calls: calls of one side, each with `name` and `arguments`.
-        others: calls of the other side; pieces that agree with none of them are marked.
-
-    Returns:
-        The pieces of each call.
-    """
-    shown = []
-    for call in calls:
-        rivals = [other["arguments"] for other in others if other["name"] == call["name"]]
-        parts = [Part(call["name"], marked=not rivals), Part("(")]
-        for place, (name, value) in enumerate(call["arguments"].items()):
-            agrees = any(name in rival and same_value(value, rival[name]) for rival in rivals)
-            parts.append(Part(", " if place else ""))
-            parts.append(Part(f"{name}={_cut(json.dumps(value, ensure_ascii=False))}", marked=not agrees))
-        shown.append([*parts, Part(")")])
-    return shown
-
-
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "command": "",
-        **row,
-        "expected": call_parts(row["expected"], row["got"]),
-        "got": call_parts(row["got"], row["expected"]),
-        "right": [name.removeprefix("student ").removeprefix("teacher ") for name in row["right"]],
-    }
-
-
-def _reasons(failures: Sequence[dict[str, Any]]) -> list[tuple[str, int]]:
-    """How often each reason occurs, most frequent first: the pattern before the rows."""
-    counts = Counter(
-        reason if reason.startswith(("missing", "wrong value", "extra")) else reason.partition(":")[0]
-        for row in failures
-        for reason in row["why"].split("; ")
-    )
-    return counts.most_common()
+def _parts(report: EvalReport, settings: bool, rest: int) -> list[Part]:
+    """The parts that this report has something to say in, in their order on the page."""
+    student = report.candidate(report.student)
+    found = [Part("candidates", "Every figure of every candidate", findings.candidates(report))]
+    if report.comparisons:
+        found.append(Part("differences", "Is the difference real?", findings.differences(report.comparisons)))
+    if report.quantisation:
+        found.append(
+            Part("quantisation", "What quantising costs", findings.quantisation(report.quantisation))
+        )
+    if report.runtimes:
+        found.append(Part("runtimes", "Does every runtime say the same?", findings.runtimes(report.runtimes)))
+    if report.confidence:
+        found.append(Part("confidence", "When can it be believed?", findings.confidence(report.confidence)))
+    if report.cells:
+        found.append(Part("cells", "By cell of the coverage plan", findings.cells(report.cells)))
+    found.append(Part("tools", "By tool", findings.tools(student)))
+    if student.per_argument:
+        found.append(Part("arguments", "By argument", findings.arguments(student)))
+    if report.leakage:
+        found.append(Part("leakage", "Was the test seen before?", findings.leakage(report.leakage)))
+    if report.conventions and report.conventions.disagreements:
+        found.append(Part("conventions", "Labels and conventions", findings.conventions(report.conventions)))
+    if rest:
+        found.append(
+            Part("failures", "The other failures", f"{rest} more, each with the command that asks again")
+        )
+    if settings:
+        found.append(Part("settings", "Settings of the run", "* marks what differs from its default"))
+    found.append(Part("measured", "How this was measured", "candidates, statistics, versions, the command"))
+    return found
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text) - _LONGEST} more characters)"
+def _breakable(text: str) -> Markup:
+    """An identifier that may go on in the next line at its underscores and dots."""
+    # Joining escapes each piece.
+    return Markup("<wbr>").join(_BREAK.split(text))
+
+
+def _shade(name: str, student: str) -> str:
+    """The class of a candidate's bar: the student that ships stands out, its other forms are near it."""
+    return "ships" if name == student else "form" if name.startswith("student") else "other"
+
+
+def _lowest(found: ConfidenceReport) -> float:
+    """Where the curve's vertical axis begins: a tenth at or below everything that is drawn."""
+    drawn = [point.exact.low for point in found.curve] + [found.target_precision or 1.0]
+    return max(0.0, min(math.floor(10 * min(drawn)) / 10, 0.9))

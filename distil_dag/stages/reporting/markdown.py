@@ -19,6 +19,11 @@ from distil_dag.stages.evaluating.metrics import EXACT, NAME, STAGED
 
 # Cells in the Markdown, which lies in the event log; page and JSON have all of them.
 _CELLS = 40
+_TERMS = (
+    "Exact match: the same calls with the same arguments as the label. Staged: partial credit, a quarter "
+    "each for a readable call, the right tool, the right argument names and the right values. Decoder: it "
+    "lets the student write only calls that the tools allow. p50, p95: times of one answer by itself."
+)
 
 
 def verdict(report: EvalReport) -> str:
@@ -95,6 +100,7 @@ def report_markdown(report: EvalReport) -> str:
             str(row.n),
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", _TERMS]
     lines += _comparisons(f"{report.student} minus", report.comparisons)
     lines += _comparisons("file minus checkpoint", report.quantisation, by_first=True)
     lines += _runtimes(report.runtimes)
@@ -253,9 +259,9 @@ def weakness(found: CellsReport) -> str:
     if found.error is None:
         return "No rows were set aside, so no cell can be called weak without spending the test."
     return (
-        f"Weak are {len(found.weak)} of {len(found.cells)} cells: by the rows set aside, never by the test, "
-        f"their error rate is probably above that of all, {100 * found.error:.0f} %. A run that continues "
-        "this one aims at them."
+        f"Weak are {len(found.weak)} of {len(found.cells)} cells: there the student probably errs more often "
+        f"than the {100 * found.error:.0f} % of all rows that were set aside from training. The test has no "
+        "say in it. A run that continues this one aims at them."
     )
 
 

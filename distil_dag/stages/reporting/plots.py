@@ -1,4 +1,4 @@
-"""The plots of the evaluation, as PNG bytes."""
+"""The plots of the evaluation, as PNG bytes for Dagster; the HTML page draws its own."""
 
 from __future__ import annotations
 
@@ -23,19 +23,6 @@ _FAINT = "#6b7280"
 _LINE = "#e5e7eb"
 
 
-def colour(name: str, student: str) -> str:
-    """The colour of a candidate: the student that ships stands out, its other forms are near it.
-
-    Args:
-        name: name of the candidate.
-        student: name of the candidate that ships.
-
-    Returns:
-        A hexadecimal RGB colour.
-    """
-    return _SHIPS if name == student else _STUDENT if name.startswith("student") else _OTHER
-
-
 def exact_match(report: EvalReport, scale: float = 1.0) -> bytes:
     """PNG of every candidate's exact match with its interval.
 
@@ -43,29 +30,10 @@ def exact_match(report: EvalReport, scale: float = 1.0) -> bytes:
         report: the evaluation.
         scale: factor of the picture's size.
     """
-    rows = [(c.name, c.metrics[EXACT], colour(c.name, report.student)) for c in report.candidates]
+    rows = [(c.name, c.metrics[EXACT], _colour(c.name, report.student)) for c in report.candidates]
     figure, axes = _canvas(len(rows), scale)
     _bars(axes, rows)
     _finish(axes, [name for name, _, _ in rows], "exact match on the frozen test")
-    return _png(figure)
-
-
-def per_tool(report: EvalReport, scale: float = 1.0) -> bytes:
-    """PNG of the exact match of the student that ships by tool, with the number of cases.
-
-    Args:
-        report: the evaluation.
-        scale: factor of the picture's size.
-    """
-    tools = report.candidate(report.student).per_tool
-    rows = [
-        (f"{_short(tool)}  (n={numbers['n']})", _estimate(numbers), _SHIPS)
-        for tool, numbers in tools.items()
-        if numbers["n"]
-    ]
-    figure, axes = _canvas(len(rows), scale)
-    _bars(axes, rows)
-    _finish(axes, [name for name, _, _ in rows], f"exact match of {report.student}, by tool")
     return _png(figure)
 
 
@@ -140,6 +108,11 @@ def _canvas(rows: int, scale: float) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
+def _colour(name: str, student: str) -> str:
+    """The student that ships stands out, its other forms are near it."""
+    return _SHIPS if name == student else _STUDENT if name.startswith("student") else _OTHER
+
+
 def _bars(axes: Axes, rows: Sequence[tuple[str, Estimate, str]]) -> None:
     for place, (_, share, shade) in enumerate(rows):
         axes.barh(place, share.value, height=0.62, color=shade)
@@ -169,14 +142,6 @@ def _finish(axes: Axes, labels: Sequence[str], title: str) -> None:
     axes.set_axisbelow(True)
     for side in ("top", "right", "left", "bottom"):
         axes.spines[side].set_visible(False)
-
-
-def _estimate(numbers: dict[str, float]) -> Estimate:
-    return Estimate(value=numbers["value"], low=numbers["low"], high=numbers["high"])
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 32 else name[:31] + "…"
 
 
 def _png(figure: Figure) -> bytes:

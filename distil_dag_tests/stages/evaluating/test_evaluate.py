@@ -237,10 +237,7 @@ def test_hostile_text_stays_text(answer: str) -> None:
     page.encode()
     tags = {tag.lower() for tag in re.findall(r"<\s*([a-zA-Z]+)", page)}
     assert not tags & {"script", "b", "iframe", "object"}
-    assert all(
-        re.match(r'<img alt="[^"<>]*" src="data:image/png;base64,', tag)
-        for tag in re.findall(r"<img[^>]*>", page)
-    )
+    assert not re.findall(r"<img[^>]*>", page)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "{{ 7 * 7 }}" in page
     assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
@@ -260,7 +257,9 @@ def test_the_page_needs_nothing_else() -> None:
     report = report.model_copy(update={"command": "distil-dag eval test.jsonl --model model.gguf"})
     page = report_html(report, "smart_home.first")
     assert not re.findall(r"https?://|<link|<script|url\(", page)
-    assert page.count("data:image/png;base64,") == 3
+    # A bar for each candidate and each tool that was expected, and one for the difference.
+    tools = [row for row in report.candidates[0].per_tool.values() if row["n"]]
+    assert page.count('<svg class="track"') == 2 + len(tools) + 1
     for words in (
         "smart_home.first",
         "Versions",
@@ -269,7 +268,7 @@ def test_the_page_needs_nothing_else() -> None:
         verdict(report),
     ):
         assert words in page
-    assert page.count('data-label="request"') == len(report.failures)
+    assert page.count('class="request"') == len(report.failures)
 
 
 def test_the_markdown_holds_a_row_for_each_candidate_and_comparison() -> None:
