@@ -19,6 +19,7 @@ from distil_dag.assets.traces import traces
 from distil_dag.automation.jobs import distil_run, refresh_leaderboard, step_processes
 from distil_dag.automation.schedules import retrain_weekly
 from distil_dag.automation.sensors import leaderboard_follows, new_traces
+from distil_dag.automation.verdicts import verdicts_stay
 from distil_dag.checks.gates import GATES
 from distil_dag.resources.deployment import deployment
 from distil_dag.resources.models import ModelsResource
@@ -56,7 +57,7 @@ def build_defs(
         asset_checks=GATES,
         jobs=[distil_run, refresh_leaderboard],
         schedules=[retrain_weekly],
-        sensors=[new_traces, leaderboard_follows],
+        sensors=[new_traces, leaderboard_follows, verdicts_stay],
         resources={**resources, **(resource_overrides or {})},
         executor=step_processes,
     )

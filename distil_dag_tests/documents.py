@@ -4,7 +4,7 @@ Only what is marked as code is looked at, and link targets. The rules:
 
 - A *path* is a code span without spaces that ends in `/` or in the ending of a source file, or that begins
   with a folder of the repository or of the package. It starts at the repository, at the package
-  (`core/gates.py`) or at the document's own folder, and may hold `*`. A bare name may be that of any file.
+  (`core/leaks.py`) or at the document's own folder, and may hold `*`. A bare name may be that of any file.
 - Names in `GENERATED` are of files that users write or runs make.
 - A *command* holds `distil-dag` or begins with `make`: a code span, or a line of a block without language.
 - A *setting* is a dotted name whose first part is a section of `task.yaml`, a `--set` of a command, a YAML

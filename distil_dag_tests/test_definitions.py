@@ -19,6 +19,7 @@ from dagster._cli.utils import get_possibly_temporary_instance_for_cli
 
 from distil_dag.build import build_defs
 from distil_dag.definitions import defs as project_defs
+from distil_dag.resources.asset_defaults import RUNS
 from distil_dag.resources.deployment import default_settings, deployment
 from distil_dag_tests.paths import ROOT
 
@@ -73,6 +74,7 @@ def test_every_gate_blocks_and_says_what_it_is_for(defs: dg.Definitions) -> None
     found: dict[str, set[str]] = {}
     for spec in specs:
         assert spec.blocking
+        assert spec.partitions_def == RUNS
         assert spec.description
         found.setdefault(spec.asset_key.to_user_string(), set()).add(spec.name)
     assert found == GATES
@@ -94,12 +96,13 @@ def test_pools_and_retries(defs: dg.Definitions) -> None:
         assert nodes[name].definition.retry_policy is not None, name
 
 
-def test_nothing_starts_by_itself_but_the_leaderboard(defs: dg.Definitions) -> None:
+def test_no_run_starts_by_itself_but_the_leaderboards(defs: dg.Definitions) -> None:
     repository = defs.get_repository_def()
     states = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
     assert states == {
         "new_traces": dg.DefaultSensorStatus.STOPPED,
         "leaderboard_follows": dg.DefaultSensorStatus.RUNNING,
+        "verdicts_stay": dg.DefaultSensorStatus.RUNNING,
     }
     schedules = {schedule.name: schedule.default_status for schedule in repository.schedule_defs}
     assert schedules == {"retrain_weekly": dg.DefaultScheduleStatus.STOPPED}

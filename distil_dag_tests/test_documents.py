@@ -57,7 +57,7 @@ def test_what_is_there_passes(tmp_path: Path) -> None:
     (tmp_path / "other.md").write_text("# A heading, of `two` parts\n", encoding="utf-8")
     document = tmp_path / "good.md"
     document.write_text(
-        "`core/gates.py`, `distil_dag/stages/`, `examples/*/README.md`, `other.md`, `test.jsonl`,\n"
+        "`core/leaks.py`, `distil_dag/stages/`, `examples/*/README.md`, `other.md`, `test.jsonl`,\n"
         "`Qwen/Qwen3-0.6B`, `gates.soft`,\n"
         "`distil-dag eval`, `make demo`, [there](other.md#a-heading-of-two-parts), [web](https://example.com/a)\n"
         "```\n. .venv/bin/activate\ndistil-dag plan TASK --set training.epochs=1  # before\n```\n"

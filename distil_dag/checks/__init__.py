@@ -1,4 +1,4 @@
 """The gates of the chain as Dagster asset checks.
 
-Put here how a gate shows in Dagster; what it decides is in `core/gates.py`.
+Put here how a gate shows in Dagster; what it decides is in `core/gates/`.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from typing import Any
 
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
@@ -14,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distil_dag.cli.durations import duration
+from distil_dag.resources.gate_metadata import advice_of
 from distil_dag.stages.progress import ProgressLine
 
 _Type = dg.DagsterEventType
@@ -29,7 +31,7 @@ class Story:
         started: Step -> start time in seconds since the Unix epoch.
         seconds: Step -> duration in seconds.
         succeeded: Steps that succeeded.
-        failed_gates: Gate, asset and message of each failed gate.
+        failed_gates: Gate, asset, message, ways out, and settings that pass, of each failed gate.
         warnings: The same of each gate that warns.
         failed_stage: The step that failed; None without one.
         error: Its error.
@@ -39,8 +41,8 @@ class Story:
     started: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     succeeded: set[str] = field(default_factory=set)
-    failed_gates: list[dict[str, str]] = field(default_factory=list)
-    warnings: list[dict[str, str]] = field(default_factory=list)
+    failed_gates: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[dict[str, Any]] = field(default_factory=list)
     failed_stage: str | None = None
     error: str | None = None
 
@@ -93,7 +95,7 @@ class Story:
 
     def _gate(self, verdict: dg.AssetCheckEvaluation) -> None:
         told = {"gate": verdict.check_name, "asset": verdict.asset_key.to_user_string(),
-                "message": verdict.description or ""}  # fmt: skip
+                "message": verdict.description or "", **advice_of(verdict.metadata)}  # fmt: skip
         if verdict.passed:
             self._print(f"  [green]gate[/green] {verdict.check_name}")
         elif verdict.severity is dg.AssetCheckSeverity.WARN:

@@ -6,7 +6,7 @@ import json as json_format
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,7 +75,7 @@ def run_task(task_text: str, key_text: str | None, parent: str, settings: list[s
     if json:
         print(json_format.dumps(result, ensure_ascii=False, indent=2))
     else:
-        _show(result, run_command(task, key, overrides), Console())
+        _show(result, lambda changed: run_command(task, key, {**overrides, **changed}), Console())
     return 0 if result["success"] else OUT_OF_BUDGET if result["resumable"] else 1
 
 
@@ -167,7 +167,7 @@ def _result(
     return result
 
 
-def _show(result: dict[str, Any], again: str, console: Console) -> None:
+def _show(result: dict[str, Any], again: Callable[[Mapping[str, str]], str], console: Console) -> None:
     if result["candidates"]:
         console.print(_candidates(result))
     if result["helped"]:
@@ -184,9 +184,24 @@ def _show(result: dict[str, Any], again: str, console: Console) -> None:
         return
     console.print(f"[red]{result['status']}[/red]: {_why(result)}", highlight=False, soft_wrap=True)
     # Settings hold brackets, which `print` would take for its markup.
-    console.out(
-        f"`{again}` goes on from here: what is done is not done, nor paid for, again.", highlight=False
-    )
+    for line in _how_on(result, again):
+        console.out(line, highlight=False)
+
+
+def _how_on(result: dict[str, Any], again: Callable[[Mapping[str, str]], str]) -> Iterator[str]:
+    """What to do about failed gates, and the command that goes on."""
+    gates = result["failed_gates"]
+    for gate in gates:
+        yield f"{gate['gate']}: {gate['message']}"
+        yield from (f"  - {way}" for way in gate["ways_out"])
+    kept = "what does not change is not done, nor paid for, again."
+    if not gates:
+        yield f"`{again({})}` goes on from here: {kept}"
+    elif all(gate["overrides"] for gate in gates):
+        passing = {name: value for gate in gates for name, value in gate["overrides"].items()}
+        yield f"`{again(passing)}` goes on with that: {kept}"
+    else:
+        yield f"`{again({})}` goes on after a change of the task, its log or `--set SETTING=VALUE`: {kept}"
 
 
 def _why(result: dict[str, Any]) -> str:

@@ -8,9 +8,6 @@ from dagster import DagsterEventType
 from distil_dag.core.reports.model_evaluation import GateVerdict
 from distil_dag.resources.asset_defaults import PARTITION_TAG
 
-# Metadata key by which a gate names the run that it checked.
-_RUN = "run"
-
 
 def gate_verdicts(instance: dg.DagsterInstance, run: str) -> list[GateVerdict]:
     """The newest verdict of each gate on a run, in the order in which they fell.
@@ -34,8 +31,7 @@ def _verdict(entry: dg.EventLogEntry, run: str) -> GateVerdict | None:
     """The verdict of an event; None if it is of another run."""
     assert entry.dagster_event is not None
     said = entry.dagster_event.asset_check_evaluation_data
-    checked = said.metadata.get(_RUN)
-    if checked is not None and checked.value != run:
+    if said.partition not in (None, run):
         return None
     return GateVerdict(
         gate=said.check_name,

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from distil_dag.adapters.run_store import RunStore
-from distil_dag.core import gates
+from distil_dag.core.gates.student import check_student
 from distil_dag.core.reports.evaluation import EvalReport
 from distil_dag.core.reports.exporting import GgufReport
 from distil_dag.core.reports.model_evaluation import GateVerdict, ModelEvaluation
@@ -58,7 +58,7 @@ def tell_model(context: dg.AssetExecutionContext, store: RunStore, task: Task, r
         GateVerdict(
             gate=row.gate, asset="eval_report", passed=row.passed, severity=row.severity, message=row.message
         )
-        for row in gates.check_student(report, settings.gates, BASE, LOOKUP)
+        for row in check_student(report, settings.gates, BASE, LOOKUP)
     ]
     found = model_evaluation(run, report, exported, settings.evaluation.confidence, verdicts)
     card = write_scores(store, task, origin, found, exported)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.partitions.context import partition_loading_context
+from dagster._core.definitions.sensor_definition import SensorExecutionData
 
+from distil_dag.automation.verdicts import verdicts_stay
 from distil_dag.build import build_defs
+from distil_dag.resources.asset_defaults import PARTITION_TAG, RUNS
+from distil_dag.resources.gate_metadata import advice_of
 from distil_dag_tests import stand_ins as good
 
 CHAIN = ["traces", "judged_seeds", "synthetic_set", "checkpoint", "gguf", "eval_report"]
@@ -103,22 +109,159 @@ def test_a_threshold_that_does_not_exist_is_refused(instance: dg.DagsterInstance
     assert "min_trace" in str(data.user_failure_data.description)
 
 
-def test_gates_run_alone_look_at_the_newest_run(instance: dg.DagsterInstance, home: Path) -> None:
+def recheck(
+    instance: dg.DagsterInstance,
+    home: Path,
+    run: str | None,
+    asset: str,
+    *gates: str,
+    asked: str = "",
+    **thresholds: float,
+) -> dg.ExecuteInProcessResult:
+    """Gates of an asset by themselves, as the UI starts them."""
+    job = build_defs(home, chain=good.stand_in_chain()).resolve_implicit_global_asset_job_def()
+    keys = {dg.AssetCheckKey(dg.AssetKey(asset), gate) for gate in gates}
+    alone = job.get_subset(asset_selection=set(), asset_check_selection=keys)
+    return alone.execute_in_process(
+        instance=instance,
+        raise_on_error=False,
+        tags={PARTITION_TAG: run} if run else {},
+        run_config={"ops": {f"{asset}_gates": {"config": {"run": asked, "thresholds": thresholds}}}},
+    )
+
+
+def of_partition(instance: dg.DagsterInstance, asset: str, gate: str) -> dict[str, set[str]]:
+    """What Dagster shows of a gate: status -> runs."""
+    key = dg.AssetCheckKey(dg.AssetKey(asset), gate)
+    with partition_loading_context(dynamic_partitions_store=instance):
+        subsets = instance.event_log_storage.get_asset_check_state([(key, RUNS)])[key].subsets
+        runs = {
+            status.value: set(found.subset_value.get_partition_keys()) for status, found in subsets.items()
+        }
+    return {status: found for status, found in runs.items() if found}
+
+
+def failure(result: dg.ExecuteInProcessResult) -> str:
+    data = next(event for event in result.all_events if event.is_step_failure).step_failure_data
+    assert data.user_failure_data is not None
+    return str(data.user_failure_data.description)
+
+
+def test_a_run_hides_no_verdict_of_another(instance: dg.DagsterInstance, home: Path) -> None:
+    run_chain(instance, home, "home.bad", reports={"judged_seeds": BAD_REPORTS["judged_seeds"]})
+    run_chain(instance, home, "home.good")
+    assert of_partition(instance, "judged_seeds", "enough_seeds") == {
+        "SUCCEEDED": {"home.good"},
+        "FAILED": {"home.bad"},
+    }
+
+
+def test_gates_by_themselves_look_at_the_run_that_is_chosen(instance: dg.DagsterInstance, home: Path) -> None:
+    run_chain(instance, home, "home.a", reports={"checkpoint": BAD_REPORTS["checkpoint"]})
+    run_chain(instance, home, "home.b")
+    assert verdicts(recheck(instance, home, "home.a", "checkpoint", "stop_token_trained"))[
+        "stop_token_trained"
+    ] == (False, "ERROR")
+    assert verdicts(recheck(instance, home, "home.b", "checkpoint", "stop_token_trained"))[
+        "stop_token_trained"
+    ] == (True, "ERROR")
+
+
+def test_one_gate_is_executed_without_the_others(instance: dg.DagsterInstance, home: Path) -> None:
+    run_chain(instance, home, "home.a", reports={"judged_seeds": BAD_REPORTS["judged_seeds"]})
+    result = recheck(instance, home, "home.a", "judged_seeds", "seed_yield")
+    assert result.success
+    assert set(verdicts(result)) == {"seed_yield"}
+    assert not recheck(instance, home, "home.a", "judged_seeds", "enough_seeds").success
+    assert recheck(instance, home, "home.a", "judged_seeds", "enough_seeds", min_seeds=1).success
+
+
+@pytest.mark.parametrize("asked", ["home.a", ""])
+def test_gates_without_a_partition_tell_of_the_run_that_is_asked_for(
+    asked: str, instance: dg.DagsterInstance, home: Path
+) -> None:
+    run_chain(instance, home, "home.b")
     run_chain(instance, home, "home.a")
-    run_chain(instance, home, "home.b", reports={"checkpoint": BAD_REPORTS["checkpoint"]})
-    defs = build_defs(home, chain=good.stand_in_chain())
-    alone = dg.define_asset_job("recheck", selection=dg.AssetSelection.checks_for_assets("checkpoint"))
-    job = dg.Definitions.merge(defs, dg.Definitions(jobs=[alone])).resolve_job_def("recheck")
-    result = job.execute_in_process(instance=instance, raise_on_error=False)
-    assert {check.metadata["run"].value for check in result.get_asset_check_evaluations()} == {"home.b"}
-    assert verdicts(result)["stop_token_trained"] == (False, "ERROR")
+    again = recheck(instance, home, None, "judged_seeds", "enough_seeds", asked=asked, min_seeds=1000)
+    assert "Gate enough_seeds failed: 60 seeds; 1000 needed." in failure(again)
+    assert of_partition(instance, "judged_seeds", "enough_seeds") == {
+        "SUCCEEDED": {"home.b"},
+        "FAILED": {"home.a"},
+    }
 
 
 def test_gates_without_a_run_say_so(instance: dg.DagsterInstance, home: Path) -> None:
-    defs = build_defs(home, chain=good.stand_in_chain())
-    alone = dg.define_asset_job("recheck", selection=dg.AssetSelection.checks_for_assets("gguf"))
-    job = dg.Definitions.merge(defs, dg.Definitions(jobs=[alone])).resolve_job_def("recheck")
-    result = job.execute_in_process(instance=instance, raise_on_error=False)
-    data = next(event for event in result.all_events if event.is_step_failure).step_failure_data
-    assert data.user_failure_data is not None
-    assert "never materialized" in str(data.user_failure_data.description)
+    assert "never materialized" in failure(recheck(instance, home, None, "gguf", "gguf_parity"))
+    run_chain(instance, home, "home.a")
+    instance.add_dynamic_partitions("distil_runs", ["home.b"])
+    assert "materialize it first" in failure(recheck(instance, home, "home.b", "gguf", "gguf_parity"))
+
+
+def test_the_assets_page_shows_the_gates_of_a_run(instance: dg.DagsterInstance, home: Path) -> None:
+    run_chain(instance, home, "home.bad", reports={"judged_seeds": BAD_REPORTS["judged_seeds"]})
+    run_chain(instance, home, "home.good")
+    shown = {}
+    for run in ("home.bad", "home.good"):
+        observed = instance.fetch_observations(
+            dg.AssetRecordsFilter(dg.AssetKey("judged_seeds"), [run]), limit=1
+        )
+        shown[run] = observed.records[0].asset_observation.metadata
+    lines = shown["home.bad"]["gates"].value.splitlines()
+    row = next(line for line in lines if "enough_seeds" in line)
+    assert row.startswith("| `enough_seeds` | FAILED | 1 | 20 or more | ")
+    assert "`gates.min_seeds: 1` lets this figure pass." in row
+    assert shown["home.bad"]["verdict"].value == "4 of 5 gates passed. FAILED: enough_seeds"
+    assert shown["home.good"]["verdict"].value == "5 of 5 gates passed"
+
+
+def test_a_stopped_run_says_first_why_and_what_to_do(instance: dg.DagsterInstance, home: Path) -> None:
+    told = failure(
+        run_chain(instance, home, "home.bad", reports={"judged_seeds": BAD_REPORTS["judged_seeds"]})
+    )
+    assert told.startswith("Gate enough_seeds failed: 1 seeds; 20 needed. ")
+    assert 'overrides: {gates.min_seeds: "1"}' in told
+    assert "`gates.soft: [judge_agrees, enough_seeds]`" in told
+    lines = [
+        entry.user_message
+        for entry in instance.all_logs(instance.get_runs(limit=1)[0].run_id)
+        if entry.level == logging.ERROR and entry.user_message.startswith("gate ")
+    ]
+    assert [line[:54] for line in lines] == ["gate enough_seeds FAILED: 1 seeds; 20 needed. More tra"]
+
+
+def test_the_overrides_that_are_advised_let_the_run_pass(instance: dg.DagsterInstance, home: Path) -> None:
+    bad = {"traces": BAD_REPORTS["traces"], "judged_seeds": BAD_REPORTS["judged_seeds"]}
+    advised: dict[str, float] = {}
+    for _ in bad:
+        result = run_chain(instance, home, reports=bad, gates=advised)
+        assert not result.success
+        for check in result.get_asset_check_evaluations():
+            if not check.passed:
+                settings = advice_of(check.metadata)["overrides"]
+                advised |= {name.removeprefix("gates."): float(value) for name, value in settings.items()}
+    assert run_chain(instance, home, reports=bad, gates=advised).success
+
+
+def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> SensorExecutionData:
+    context = dg.build_sensor_context(instance=instance, cursor=cursor)
+    return verdicts_stay.evaluate_tick(context)
+
+
+def test_a_run_that_ends_early_leaves_the_verdicts_of_its_partition(
+    instance: dg.DagsterInstance, home: Path
+) -> None:
+    run_chain(instance, home, "home.a")
+    run_chain(instance, home, "home.b")
+    run_chain(instance, home, "home.a", reports={"traces": BAD_REPORTS["traces"]})
+    assert of_partition(instance, "checkpoint", "loss_fell") == {
+        "SUCCEEDED": {"home.b"},
+        "EXECUTION_FAILED": {"home.a"},
+    }
+    first = tick(instance)
+    assert "15 verdicts were kept" in str(first.skip_message)
+    assert "; 0 verdicts" in str(tick(instance, first.cursor).skip_message)
+    assert of_partition(instance, "checkpoint", "loss_fell") == {"SUCCEEDED": {"home.a", "home.b"}}
+    assert of_partition(instance, "traces", "enough_traces") == {
+        "SUCCEEDED": {"home.b"},
+        "FAILED": {"home.a"},
+    }

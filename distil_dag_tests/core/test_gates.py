@@ -8,8 +8,10 @@ from typing import Any, get_args
 
 import pytest
 
-from distil_dag.core import gates
 from distil_dag.core.case import Case
+from distil_dag.core.gates import data
+from distil_dag.core.gates import student as model
+from distil_dag.core.gates.finding import Finding
 from distil_dag.core.normalise import ENGLISH
 from distil_dag.core.reports.synthesis import CellCoverage
 from distil_dag.core.settings import GateName, GateSpec
@@ -19,8 +21,8 @@ TOOLSET = good.task().toolset
 DEFAULTS = GateSpec()
 
 
-def traces(spec: GateSpec = DEFAULTS, **changes: Any) -> list[gates.Finding]:
-    return gates.check_traces(good.TRACES_REPORT.model_copy(update=changes), spec)
+def traces(spec: GateSpec = DEFAULTS, windowed: bool = False, **changes: Any) -> list[Finding]:
+    return data.check_traces(good.TRACES_REPORT.model_copy(update=changes), spec, windowed)
 
 
 def seeds(
@@ -29,37 +31,37 @@ def seeds(
     unlabelled: Sequence[Case] = (),
     test: Sequence[Case] = tuple(good.TEST),
     **changes: Any,
-) -> list[gates.Finding]:
+) -> list[Finding]:
     report = good.JUDGE_REPORT.model_copy(update=changes)
-    return gates.check_seeds(report, test, labelled, unlabelled, TOOLSET, spec, ENGLISH)
+    return data.check_seeds(report, test, labelled, unlabelled, TOOLSET, spec, ENGLISH)
 
 
 def synthetic(
     spec: GateSpec = DEFAULTS, rows: Sequence[Case] = tuple(good.SYNTHETIC), **changes: Any
-) -> list[gates.Finding]:
+) -> list[Finding]:
     report = good.SYNTHESIS_REPORT.model_copy(update=changes)
-    return gates.check_synthetic(report, rows, good.TEST, TOOLSET, spec, ENGLISH)
+    return data.check_synthetic(report, rows, good.TEST, TOOLSET, spec, ENGLISH)
 
 
-def training(spec: GateSpec = DEFAULTS, **changes: Any) -> list[gates.Finding]:
-    return gates.check_training(good.TRAIN_REPORT.model_copy(update=changes), spec)
+def training(spec: GateSpec = DEFAULTS, **changes: Any) -> list[Finding]:
+    return model.check_training(good.TRAIN_REPORT.model_copy(update=changes), spec)
 
 
-def export(spec: GateSpec = DEFAULTS, **changes: Any) -> list[gates.Finding]:
+def export(spec: GateSpec = DEFAULTS, **changes: Any) -> list[Finding]:
     files = [file.model_copy(update=changes) for file in good.GGUF_REPORT.files]
-    return gates.check_export(good.GGUF_REPORT.model_copy(update={"files": files}), spec)
+    return model.check_export(good.GGUF_REPORT.model_copy(update={"files": files}), spec)
 
 
-def student(spec: GateSpec = DEFAULTS, base: float = 0.7, lookup: float = 0.1) -> list[gates.Finding]:
+def student(spec: GateSpec = DEFAULTS, base: float = 0.7, lookup: float = 0.1) -> list[Finding]:
     comparisons = [good.comparison("base", base), good.comparison("lookup", lookup)]
     report = good.EVAL_REPORT.model_copy(update={"comparisons": comparisons})
-    return gates.check_student(report, spec, "base", "lookup")
+    return model.check_student(report, spec, "base", "lookup")
 
 
 COPY = good.example("x", "Please turn on the LAMP!", good.turn_on("radio"))
 NEAR = good.example("x", "turn on the lampp", good.turn_on("lamp", room="here"))
 
-FAILING: dict[GateName, Callable[[], list[gates.Finding]]] = {
+FAILING: dict[GateName, Callable[[], list[Finding]]] = {
     "enough_traces": lambda: traces(kept=49),
     "quarantine_share": lambda: traces(quarantined={"not JSON": 21}),
     "enough_seeds": lambda: seeds(seeds=19),
@@ -84,7 +86,7 @@ FAILING: dict[GateName, Callable[[], list[gates.Finding]]] = {
 }
 
 
-def verdicts(findings: list[gates.Finding]) -> dict[str, bool]:
+def verdicts(findings: list[Finding]) -> dict[str, bool]:
     return {finding.gate: finding.passed for finding in findings}
 
 
@@ -130,14 +132,14 @@ def test_nothing_at_all_never_passes() -> None:
     assert not verdicts(traces(GateSpec(min_traces=0), read=0, kept=0, quarantined={}))["enough_traces"]
     assert not verdicts(seeds(GateSpec(min_seeds=0), seeds=0))["enough_seeds"]
     assert not verdicts(seeds(test=[]))["seeds_leak_free"]
-    assert any("or write a `test.jsonl`" in finding.message for finding in seeds(test=[]))
+    assert any("Write a `test.jsonl`" in " ".join(finding.ways_out) for finding in seeds(test=[]))
     assert not verdicts(synthetic(rows=[]))["calls_valid"]
     assert not verdicts(training(loss=[]))["loss_fell"]
     assert not verdicts(training(rows=0))["rows_supervised"]
     empty = good.GGUF_REPORT.model_copy(update={"files": []})
-    assert not gates.check_export(empty, GateSpec())[0].passed
+    assert not model.check_export(empty, GateSpec())[0].passed
     apart = good.EVAL_REPORT.model_copy(update={"comparisons": []})
-    assert not any(verdicts(gates.check_student(apart, GateSpec(), "base", "lookup")).values())
+    assert not any(verdicts(model.check_student(apart, GateSpec(), "base", "lookup")).values())
 
 
 def test_a_run_without_synthesis_has_no_plan_to_fill() -> None:
@@ -187,3 +189,76 @@ def test_a_student_that_is_trained_on_need_not_lose_much_more() -> None:
     assert not verdicts(training(loss=little))["loss_fell"]
     assert verdicts(training(loss=little, continues="home.a"))["loss_fell"]
     assert not verdicts(training(loss=[(1, 0.2), (2, 0.3)], continues="home.a"))["loss_fell"]
+
+
+def failed(gate: GateName) -> Finding:
+    return next(finding for finding in FAILING[gate]() if finding.gate == gate)
+
+
+WITHOUT_A_THRESHOLD = {"rows_supervised", "stop_token_trained", "beats_base", "beats_lookup"}
+
+
+@pytest.mark.parametrize("gate", get_args(GateName))
+def test_a_failed_gate_says_its_figure_and_its_ways_out(gate: GateName) -> None:
+    finding = failed(gate)
+    assert finding.figure
+    assert finding.threshold
+    assert finding.mends
+    assert bool(finding.settings) == (gate not in WITHOUT_A_THRESHOLD)
+    assert all(
+        f"`gates.{name}: {value}`" in " ".join(finding.ways_out) for name, value in finding.settings.items()
+    )
+
+
+@pytest.mark.parametrize("gate", sorted(set(get_args(GateName)) - WITHOUT_A_THRESHOLD))
+def test_the_threshold_that_is_advised_lets_the_gate_pass(
+    gate: GateName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advised = GateSpec(**failed(gate).settings)
+    for check in (
+        data.check_traces,
+        data.check_seeds,
+        data.check_synthetic,
+        model.check_training,
+        model.check_export,
+    ):
+        module = data if check.__module__ == data.__name__ else model
+
+        def with_the_advice(*given: Any, check: Any = check) -> list[Finding]:
+            return check(*(advised if isinstance(value, GateSpec) else value for value in given))
+
+        monkeypatch.setattr(module, check.__name__, with_the_advice)
+    assert failed(gate).passed
+
+
+def test_what_passed_needs_no_advice() -> None:
+    findings = traces() + seeds() + synthetic() + training() + export() + student()
+    assert [finding.ways_out for finding in findings] == [()] * len(findings)
+
+
+def test_a_soft_list_keeps_the_gates_that_are_soft_already() -> None:
+    assert "`gates.soft: [judge_agrees, enough_seeds]`" in failed("enough_seeds").ways_out[-1]
+
+
+def test_a_run_of_the_whole_log_is_not_told_of_windows() -> None:
+    whole = " ".join(traces(kept=3)[0].ways_out)
+    assert "SINCE" not in whole
+    assert "whole log" in whole
+    assert "SINCE" in " ".join(traces(kept=3, windowed=True)[0].ways_out)
+
+
+def test_nothing_at_all_is_not_helped_by_a_threshold() -> None:
+    nothing = [*traces(read=0, kept=0, quarantined={}), *seeds(seeds=0), *seeds(test=[]), *training(loss=[])]
+    for finding in nothing:
+        if finding.stops and finding.gate in (
+            "enough_traces",
+            "enough_seeds",
+            "seeds_leak_free",
+            "loss_fell",
+        ):
+            assert finding.settings == {}
+            assert finding.soft == ()
+
+
+def test_seeds_that_a_setting_holds_back_are_set_free_by_it() -> None:
+    assert "raise it to 20" in seeds(seeds=10, passed_context=50)[0].mends[0]
