@@ -16,11 +16,13 @@ from distil_dag.assets.judged_seeds import judged_seeds
 from distil_dag.assets.leaderboard import leaderboard
 from distil_dag.assets.synthetic_set import synthetic_set
 from distil_dag.assets.traces import traces
+from distil_dag.automation.housekeeping import housekeeping
 from distil_dag.automation.jobs import distil_run, refresh_leaderboard, step_processes
 from distil_dag.automation.schedules import retrain_weekly
 from distil_dag.automation.sensors import leaderboard_follows, new_traces
 from distil_dag.automation.verdicts import verdicts_stay
 from distil_dag.checks.gates import GATES
+from distil_dag.core.run_key import key_format
 from distil_dag.resources.deployment import deployment
 from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.store import StoreResource
@@ -45,19 +47,30 @@ def build_defs(
         resource_overrides: Resources that replace those of the same name.
     """
     places = deployment(home)
+    tasks = TasksResource(folders=[str(folder) for folder in places.task_folders])
     resources = {
         "store": StoreResource(root=places.store, home=str(places.home)),
-        "tasks": TasksResource(folders=[str(folder) for folder in places.task_folders]),
+        "tasks": tasks,
         "models": ModelsResource(cache_root=str(places.cache)),
         "trainer": TrainerResource(work_root=str(places.work)),
         "dlt": DagsterDltResource(),
     }
+    key = key_format(tasks.names())
     return dg.Definitions(
-        assets=[*chain, leaderboard],
+        assets=[*(_with_key(asset, key) for asset in chain), leaderboard],
         asset_checks=GATES,
-        jobs=[distil_run, refresh_leaderboard],
+        jobs=[distil_run(key), refresh_leaderboard],
         schedules=[retrain_weekly],
-        sensors=[new_traces, leaderboard_follows, verdicts_stay],
+        sensors=[new_traces, leaderboard_follows, housekeeping, verdicts_stay],
         resources={**resources, **(resource_overrides or {})},
         executor=step_processes,
     )
+
+
+def _with_key(asset: dg.AssetsDefinition, key: str) -> dg.AssetsDefinition:
+    """The asset with what a partition key looks like in its description, if it is the first of the chain."""
+
+    def described(spec: dg.AssetSpec) -> dg.AssetSpec:
+        return spec.replace_attributes(description=f"{spec.description or ''}\n\n{key}".strip())
+
+    return asset.map_asset_specs(described) if asset.key == dg.AssetKey("traces") else asset

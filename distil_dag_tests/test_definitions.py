@@ -21,6 +21,7 @@ from distil_dag.build import build_defs
 from distil_dag.definitions import defs as project_defs
 from distil_dag.resources.asset_defaults import RUNS
 from distil_dag.resources.deployment import default_settings, deployment
+from distil_dag_tests.automation.test_automation import write_task
 from distil_dag_tests.paths import ROOT
 
 CHAIN = {
@@ -80,6 +81,16 @@ def test_every_gate_blocks_and_says_what_it_is_for(defs: dg.Definitions) -> None
     assert found == GATES
 
 
+def test_what_a_key_looks_like_stands_where_it_is_typed(home: Path) -> None:
+    write_task(home.parent / "examples" / "home", "home", 1)
+    write_task(home.parent / "examples" / "car", "car", 1, epochs=3)
+    defs = build_defs(home)
+    asset = next(spec for spec in defs.resolve_all_asset_specs() if spec.key == dg.AssetKey("traces"))
+    for said in (defs.resolve_job_def("distil_run").description or "", asset.description or ""):
+        assert "`TASK.LABEL`, such as `car.first`" in said
+        assert "**Known tasks:** `car`, `home`." in said
+
+
 def test_one_job_holds_the_chain_and_its_gates(defs: dg.Definitions) -> None:
     steps = set(defs.resolve_job_def("distil_run").graph.node_dict)
     assert steps == {*GATES, *(f"{asset}_gates" for asset in GATES)}
@@ -102,6 +113,7 @@ def test_no_run_starts_by_itself_but_the_leaderboards(defs: dg.Definitions) -> N
     assert states == {
         "new_traces": dg.DefaultSensorStatus.STOPPED,
         "leaderboard_follows": dg.DefaultSensorStatus.RUNNING,
+        "housekeeping": dg.DefaultSensorStatus.RUNNING,
         "verdicts_stay": dg.DefaultSensorStatus.RUNNING,
     }
     schedules = {schedule.name: schedule.default_status for schedule in repository.schedule_defs}

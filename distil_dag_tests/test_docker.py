@@ -112,7 +112,10 @@ def test_every_variable_that_the_instance_reads_is_set_by_compose() -> None:
 
 
 def test_a_container_made_anew_knows_the_runs_that_were_lost_with_the_one_before() -> None:
-    assert services()["code"]["hostname"]
+    """The runs' lock files lie in the home, which has to outlive the container."""
+    code = services()["code"]
+    assert "data:/data" in code["volumes"]
+    assert "DISTIL_DAG_HOME=/data" in (DOCKER / "Dockerfile").read_text()
 
 
 def test_a_run_whose_process_was_lost_is_started_again_wherever_it_runs() -> None:

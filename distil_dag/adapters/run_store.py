@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from upath import UPath
 
 from distil_dag.adapters.system.environment import store_without_secret
@@ -124,9 +124,13 @@ class RunStore:
 
         Raises:
             FileNotFoundError: The report is missing; the message names the asset to materialize first.
-            ValidationError: The file was written by a release with other fields.
+            ValueError: The file is broken, or was written by a release with other fields.
         """
-        return cls.model_validate_json(self.read_bytes(run, asset, f"{name}.json"))
+        data = self.read_bytes(run, asset, f"{name}.json")
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            raise _unreadable(self.folder(run, asset) / f"{name}.json", run, asset, error) from error
 
     def write_rows(self, run: str, table: Table, rows: Sequence[dict[str, Any]]) -> str:
         """Write flat rows as a Parquet file.
@@ -153,6 +157,7 @@ class RunStore:
 
         Raises:
             FileNotFoundError: The table is missing; the message names the asset to materialize first.
+            ValueError: A file of it is broken.
         """
         folder = self.folder(run, table.asset)
         files = [folder / f"{table.name}.parquet"]
@@ -163,7 +168,10 @@ class RunStore:
         parts = []
         for path in files:
             with path.open("rb") as file:
-                parts.append(pq.ParquetFile(file).read())
+                try:
+                    parts.append(pq.ParquetFile(file).read())
+                except pa.ArrowInvalid as error:
+                    raise _unreadable(path, run, table.asset, error) from error
         return pa.concat_tables(parts, promote_options="permissive")
 
     def read_rows(self, run: str, table: Table) -> list[dict[str, Any]]:
@@ -265,8 +273,17 @@ class RunStore:
 
 def _missing(path: UPath, run: str, asset: str) -> FileNotFoundError:
     """The error for what an asset would have written, with the ways to make it."""
-    go_on = f"`distil-dag run {run.partition('.')[0]} --run {run}` does what the run lacks"
-    return FileNotFoundError(f"{path} is missing: materialize `{asset}` for {run!r} first; {go_on}")
+    go_on = f"; `distil-dag run {run.partition('.')[0]} --run {run}` does what it lacks" if "." in run else ""
+    return FileNotFoundError(f"materialize `{asset}` of partition {run!r} first: {path} is missing{go_on}")
+
+
+def _unreadable(path: UPath, run: str, asset: str, error: Exception) -> ValueError:
+    """The error for what is broken, or was written by a release with other fields."""
+    said = str(error).splitlines()
+    return ValueError(
+        f"materialize `{asset}` of partition {run!r} again: {path} is broken or was written by another "
+        f"release ({'; '.join(line.strip() for line in said[:3])})"
+    )
 
 
 def _replace(target: UPath, filled: Path) -> None:

@@ -8,6 +8,7 @@ from distil_dag.adapters.run_store import RunStore, digest, weights_digest
 from distil_dag.core.case import Example
 from distil_dag.core.settings import TrainingSpec
 from distil_dag.resources.asset_defaults import MODEL, OWNERS, RUNS, TRAINING_POOL, TRAINING_RETRY
+from distil_dag.resources.failures import reasoned
 from distil_dag.resources.lineage import continuing, made_with
 from distil_dag.resources.model_metadata import checkpoint_metadata
 from distil_dag.resources.models import ModelsResource
@@ -21,6 +22,7 @@ from distil_dag.runs.training_rows import in_mix, tables_of_run
     partitions_def=RUNS, deps=["judged_seeds", "synthetic_set"], code_version="7", pool=TRAINING_POOL,
     retry_policy=TRAINING_RETRY, kinds={"huggingface", "pytorch"}, owners=OWNERS, group_name=MODEL,
 )  # fmt: skip
+@reasoned
 def checkpoint(
     context: dg.AssetExecutionContext,
     store: StoreResource,
@@ -59,5 +61,5 @@ def _rows(runs: RunStore, run: str, spec: TrainingSpec) -> list[Example]:
     rows = [row for table in tables.values() for row in table]
     if not rows:
         why = f"training.mix={spec.mix!r} leaves no row: see the reports of judged_seeds and synthetic_set"
-        raise dg.Failure(description=why, allow_retries=False)
+        raise ValueError(why)
     return rows

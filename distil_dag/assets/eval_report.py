@@ -4,10 +4,10 @@ from contextlib import ExitStack
 
 import dagster as dg
 
-from distil_dag.adapters.vllm.server import ServerError
 from distil_dag.core import tables
 from distil_dag.resources.asset_defaults import OWNERS, RELEASE, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.evaluation import evaluation_metadata, write_report
+from distil_dag.resources.failures import reasoned
 from distil_dag.resources.lineage import continuing, made_with
 from distil_dag.resources.model_origin import dated, tell_model
 from distil_dag.resources.models import ModelsResource
@@ -26,6 +26,7 @@ from distil_dag.stages.prompting.prompt_files import code_version
     pool=TEACHER_POOL, retry_policy=TEACHER_RETRY, kinds={"python", "html"},
     owners=OWNERS, group_name=RELEASE,
 )  # fmt: skip
+@reasoned
 def eval_report(
     context: dg.AssetExecutionContext,
     store: StoreResource,
@@ -47,15 +48,10 @@ def eval_report(
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)
-    try:
-        with metered(context, runs, task) as meter, ExitStack() as stack:
-            opened = paid(models, task, meter)
-            planned = stack.enter_context(
-                plan_evaluation(runs, run, task, opened, trainer.base, models.servers)
-            )
-            report, answers = planned.evaluate(task, logged(context.log, "evaluating"))
-    except (FileNotFoundError, ImportError, ServerError, ValueError) as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+    with metered(context, runs, task) as meter, ExitStack() as stack:
+        opened = paid(models, task, meter)
+        planned = stack.enter_context(plan_evaluation(runs, run, task, opened, trainer.base, models.servers))
+        report, answers = planned.evaluate(task, logged(context.log, "evaluating"))
     version = runs.write_rows(run, tables.ANSWERS, answers)
     report = write_report(runs, run, dated(runs, run, task, report), planned)
     tell_model(context, runs, task, report)

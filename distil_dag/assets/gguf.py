@@ -7,6 +7,7 @@ from distil_dag.core import tables
 from distil_dag.core.reports.training import TrainReport
 from distil_dag.resources.ancestors import ancestors
 from distil_dag.resources.asset_defaults import OWNERS, RELEASE, RUNS, TRAINING_POOL
+from distil_dag.resources.failures import reasoned
 from distil_dag.resources.lineage import made_with
 from distil_dag.resources.model_metadata import gguf_metadata
 from distil_dag.resources.model_origin import origin_metadata
@@ -21,6 +22,7 @@ from distil_dag.runs.provenance import provenance
     partitions_def=RUNS, deps=["checkpoint", "judged_seeds"], code_version="5", pool=TRAINING_POOL,
     kinds={"llamacpp", "gguf"}, owners=OWNERS, group_name=RELEASE,
 )  # fmt: skip
+@reasoned
 def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[None]:
     """The student as files for llama.cpp and Ollama: f16 and quantised, each compared with the checkpoint.
 
@@ -43,12 +45,9 @@ def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Material
         runs.local_folder(run, "checkpoint", "model") as model,
         runs.new_folder(run, "gguf", "files") as folder,
     ):
-        try:
-            report, parity = export(
-                model, folder, task, origin, probes, held, training, behind, logged(context.log, "export")
-            )
-        except (FileNotFoundError, ImportError, RuntimeError, ValueError) as error:
-            raise dg.Failure(description=str(error), allow_retries=False) from error
+        report, parity = export(
+            model, folder, task, origin, probes, held, training, behind, logged(context.log, "export")
+        )
         card = (folder / report.model_card).read_text(encoding="utf-8")
     runs.write_report(run, "gguf", report)
     return dg.MaterializeResult(

@@ -5,6 +5,7 @@ import dagster as dg
 from distil_dag.adapters.run_store import digest
 from distil_dag.core import tables
 from distil_dag.resources.asset_defaults import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
+from distil_dag.resources.failures import reasoned
 from distil_dag.resources.judge_metadata import judge_metadata
 from distil_dag.resources.lineage import made_with
 from distil_dag.resources.models import ModelsResource
@@ -22,6 +23,7 @@ from distil_dag.stages.splitting.holdout import split_rows
     code_version=code_version("9", "rubric_judge", "likelihood_judge", "relabelling"),
     kinds={"llamacpp", "parquet"}, owners=OWNERS, group_name=DATA,
 )  # fmt: skip
+@reasoned
 def judged_seeds(
     context: dg.AssetExecutionContext, store: StoreResource, models: ModelsResource
 ) -> dg.MaterializeResult[None]:
@@ -38,12 +40,9 @@ def judged_seeds(
     task = store.task(run)
     spec, model = task.settings.judge, task.settings.teacher
     traces = runs.read_cases(run, tables.TRACES)
-    try:
-        with metered(context, runs, task) as meter, models.panel(model, spec, meter) as panel:
-            outlook = Outlook(context.log, "judging", meter)
-            found = judge_log(task, traces, *panel, outlook, set_aside_before(runs, task))
-    except (ValueError, FileNotFoundError, ImportError) as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+    with metered(context, runs, task) as meter, models.panel(model, spec, meter) as panel:
+        outlook = Outlook(context.log, "judging", meter)
+        found = judge_log(task, traces, *panel, outlook, set_aside_before(runs, task))
     split, judged, report = found.split, found.judged, found.report
     parts = [
         runs.write_cases(run, tables.TEST, split.test),

@@ -4,6 +4,7 @@ import dagster as dg
 
 from distil_dag.adapters.run_store import digest
 from distil_dag.resources.asset_defaults import OWNERS, RELEASE
+from distil_dag.resources.failures import reasoned
 from distil_dag.resources.metadata import table
 from distil_dag.resources.store import StoreResource
 from distil_dag.runs.standings import best_of_each_task, standings
@@ -22,6 +23,7 @@ _SHOWN = 100
     group_name=RELEASE,
     automation_condition=_WHEN_A_RUN_REPORTS,
 )
+@reasoned
 def leaderboard(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[None]:
     """Every evaluated run, with the student that ships.
 

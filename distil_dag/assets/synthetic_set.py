@@ -5,6 +5,7 @@ import dagster as dg
 from distil_dag.core import tables
 from distil_dag.core.case import Case
 from distil_dag.resources.asset_defaults import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
+from distil_dag.resources.failures import reasoned
 from distil_dag.resources.lineage import continuing, made_with
 from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.spending import Outlook, metered
@@ -20,6 +21,7 @@ from distil_dag.stages.synthesis.generator import LATER_CALLS, synthesize
     pool=TEACHER_POOL, retry_policy=TEACHER_RETRY, kinds={"llamacpp", "parquet"},
     owners=OWNERS, group_name=DATA,
 )  # fmt: skip
+@reasoned
 def synthetic_set(
     context: dg.AssetExecutionContext, store: StoreResource, models: ModelsResource
 ) -> dg.MaterializeResult[None]:
@@ -40,14 +42,11 @@ def synthetic_set(
     ]
     test = runs.read_cases(run, tables.TEST)
     spec, earlier = task.settings.synthesis, earlier_round(runs, task)
-    try:
-        with metered(context, runs, task) as meter, models.chat(task.settings.teacher, meter) as chat:
-            outlook = Outlook(context.log, "synthetic rows", meter, LATER_CALLS)
-            made, report = synthesize(
-                seeds, others, test, task.toolset, spec, chat, outlook, earlier, task.normaliser
-            )
-    except ValueError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+    with metered(context, runs, task) as meter, models.chat(task.settings.teacher, meter) as chat:
+        outlook = Outlook(context.log, "synthetic rows", meter, LATER_CALLS)
+        made, report = synthesize(
+            seeds, others, test, task.toolset, spec, chat, outlook, earlier, task.normaliser
+        )
     version = runs.write_cases(run, tables.SYNTHETIC, made.accepted)
     runs.write_rows(run, tables.REJECTED, [row.row() for row in made.rejected])
     runs.write_report(run, "synthetic_set", report)

@@ -17,7 +17,7 @@ from distil_dag.resources.store import StoreResource
 from distil_dag.resources.tasks import TasksResource
 from distil_dag.resources.traces_in_dagster import (
     TracesTranslator,
-    failure,
+    intake_errors,
     refuse_beside_another,
     traces_metadata,
 )
@@ -46,16 +46,13 @@ def traces(
     """Take the snapshot of the log, and freeze the task that the rest of the run reads."""
     run, files = context.partition_key, store.open()
     refuse_beside_another(context.instance, context.run.run_id, run)
-    try:
+    with intake_errors(context, tasks, run):
         task = continued(tasks.task(run, config.overrides), run, config.continues, files)
         key = RunKey.parse(run, task.name)
         intake, log = Intake(task, key), open_log(task)
         source = log_source(intake, log, key)
         with log_pipeline(files, run) as pipeline:
             list(dlt.run(context, source, pipeline, loader_file_format="parquet"))
-    except Exception as error:
-        told = failure(error)
-        raise told from told.__cause__  # dlt's own chain quotes its internals
     for warning in task.warnings:
         context.log.warning(warning)
     frozen = without_secrets(task)

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from distil_dag.adapters.logs.source import count_between
-from distil_dag.automation.jobs import distil_run
+from distil_dag.automation.jobs import DISTIL_RUN
 from distil_dag.automation.reasons import unread
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import trailing_window
@@ -12,7 +12,7 @@ from distil_dag.resources.tasks import TasksResource
 
 
 @dg.schedule(
-    job=distil_run,
+    job_name=DISTIL_RUN,
     cron_schedule="0 3 * * 1",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.STOPPED,

@@ -7,7 +7,7 @@ from functools import partial
 import dagster as dg
 
 from distil_dag.adapters.logs.source import count_between
-from distil_dag.automation.jobs import distil_run
+from distil_dag.automation.jobs import DISTIL_RUN
 from distil_dag.automation.reasons import unread
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import BEGINNING, PastRun, Wait, plan_next_run
@@ -25,7 +25,7 @@ leaderboard_follows = dg.AutomationConditionSensorDefinition(
 
 
 @dg.sensor(
-    job=distil_run,
+    job_name=DISTIL_RUN,
     minimum_interval_seconds=300,
     default_status=dg.DefaultSensorStatus.STOPPED,
     description="Requests a run of each task once `automation.new_traces` traces have come in since "
@@ -102,7 +102,7 @@ def _makes(run: dg.DagsterRun, asset: str) -> bool:
         return asset in run.step_keys_to_execute
     if run.asset_selection is not None:
         return dg.AssetKey(asset) in run.asset_selection
-    return run.job_name == distil_run.name
+    return run.job_name == DISTIL_RUN
 
 
 def _key(names: Collection[str], text: str) -> RunKey | None:

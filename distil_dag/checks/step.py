@@ -17,6 +17,7 @@ from distil_dag.core.gates.finding import Finding
 from distil_dag.core.settings import GateName, GateSpec
 from distil_dag.core.task import Task
 from distil_dag.resources.asset_defaults import RUNS
+from distil_dag.resources.failures import reasons
 from distil_dag.resources.gate_metadata import advice, failure_text, observed, verdict
 from distil_dag.resources.metadata import figures, table
 from distil_dag.resources.store import StoreResource
@@ -61,12 +62,9 @@ def gates_of(asset: str, check: GateCheck, descriptions: dict[GateName, str]) ->
         context: dg.AssetCheckExecutionContext, config: GateConfig, store: StoreResource
     ) -> Iterator[dg.AssetCheckResult | dg.AssetObservation]:
         run = _run_to_check(context, asset, config.run)
-        try:
+        with reasons(context):
             task = store.task(run)
             findings = check(store.open(), run, task, _thresholds(task, config))
-        except FileNotFoundError as error:
-            why = f"`{asset}` of {run} is not there to be checked; materialize it first ({error})"
-            raise dg.Failure(why, allow_retries=False) from None
         wanted = {key.name for key in context.selected_asset_check_keys}
         chosen = [found for found in findings if found.gate in wanted]
         for found in chosen:

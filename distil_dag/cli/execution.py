@@ -8,6 +8,8 @@ import signal
 import socket
 import sys
 import threading
+import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -22,16 +24,16 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
-from distil_dag.adapters.system.locks import is_held, locked
+from distil_dag.adapters.system.locks import locked
 from distil_dag.cli.errors import CommandError
 from distil_dag.resources.asset_defaults import PARTITION_TAG, RUNS
+from distil_dag.resources.dead_runs import ENDED, IN_FLIGHT, bury_dead_runs, keep_alive
 from distil_dag.resources.deployment import Deployment
 
 _MODULE = "distil_dag.definitions"
-_LOCK = "distil_dag/lock"
-_ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 _UNWANTED = (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)
-_IN_FLIGHT = [status for status in dg.DagsterRunStatus if status not in _ENDED]
+# How often a run at work looks for others that were killed: no daemon may be there to do it.
+_BURY_SECONDS = 30.0
 # Dagster writes every event to the console as well; the event log is what is shown.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -52,42 +54,46 @@ def execute(
     Raises:
         CommandError: a run of the same key is under way.
     """
-    with _alone(places.home / "locks" / f"{key}.lock") as held:
-        _bury_the_dead(instance, held)
+    with _alone(places.home / "locks" / f"{key}.lock"):
+        bury_dead_runs(instance, places.home)
         _refuse_second(instance, key)
         instance.add_dynamic_partitions(str(RUNS.name), [key])
         job = _job("distil_run")
         # Whoever started it here will start it again; the daemon need not.
-        tags = {PARTITION_TAG: key, _LOCK: held, "dagster/max_retries": "0"}
-        run = _create(instance, job, run_config, tags)
+        tags = {PARTITION_TAG: key, "dagster/max_retries": "0"}
+        run = _create(instance, places, job, run_config, tags)
         with (
             _interrupts() as interrupts,
-            _watching(instance, run.run_id, watch, interrupts),
+            _watching(instance, places.home, run.run_id, watch, interrupts),
             # An interrupt shows in the run's own status.
             suppress(KeyboardInterrupt, dg.DagsterExecutionInterruptedError),
         ):
             execute_run(job, run, instance)
         finished = instance.get_run_by_id(run.run_id)
         assert finished is not None
-        if finished.status not in _ENDED:
+        if finished.status not in ENDED:
             instance.report_run_canceled(finished, message="interrupted")
         return finished
 
 
-def materialize_leaderboard(instance: dg.DagsterInstance) -> None:
+def materialize_leaderboard(instance: dg.DagsterInstance, places: Deployment) -> None:
     """Materialize the leaderboard: without a daemon nobody else would."""
     job = _job("refresh_leaderboard")
-    execute_run(job, _create(instance, job, {}, {}), instance)
+    execute_run(job, _create(instance, places, job, {}, {}), instance)
 
 
 def _create(
     instance: dg.DagsterInstance,
+    places: Deployment,
     job: ReconstructableJob,
     run_config: Mapping[str, object],
     tags: Mapping[str, str],
 ) -> dg.DagsterRun:
+    run_id = str(uuid.uuid4())
+    keep_alive(places.home, run_id)
     return instance.create_run_for_job(
         job_def=job.get_definition(),
+        run_id=run_id,
         run_config={**run_config, **_QUIET},
         tags=tags,
         remote_job_origin=_origin(job.job_name),
@@ -110,7 +116,7 @@ def _origin(job_name: str) -> RemoteJobOrigin:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[str]:
+def _alone(path: Path) -> Iterator[None]:
     """Holds a key for this process; the system lets go of it however the process ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
@@ -119,26 +125,11 @@ def _alone(path: Path) -> Iterator[str]:
         except BlockingIOError:
             said = f"{path.stem} is already being run by another distil-dag process"
             raise CommandError(said, exit_code=1) from None
-        yield f"{socket.gethostname()}:{path}"
-
-
-def _bury_the_dead(instance: dg.DagsterInstance, held: str) -> None:
-    """End the runs whose command was killed, and free the places in pools that they still hold."""
-    for run in instance.get_runs(dg.RunsFilter(statuses=_IN_FLIGHT)):
-        lock = run.tags.get(_LOCK, "")
-        if lock == held or _is_let_go(lock):
-            instance.report_run_failed(run, message="The process of this run was killed.")
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-
-
-def _is_let_go(lock: str) -> bool:
-    """Whether a lock of this machine is there and held by nobody."""
-    host, _, path = lock.partition(":")
-    return host == socket.gethostname() and Path(path).is_file() and not is_held(Path(path))
+        yield
 
 
 def _refuse_second(instance: dg.DagsterInstance, key: str) -> None:
-    others = instance.get_runs(dg.RunsFilter(statuses=_IN_FLIGHT, tags={PARTITION_TAG: key}), limit=1)
+    others = instance.get_runs(dg.RunsFilter(statuses=IN_FLIGHT, tags={PARTITION_TAG: key}), limit=1)
     if others:
         raise CommandError(
             f"{key} is already under way as Dagster run {others[0].run_id}. Wait for it, or terminate it "
@@ -168,9 +159,11 @@ def _interrupts() -> Iterator[socket.socket]:
 
 @contextmanager
 def _watching(
-    instance: dg.DagsterInstance, run_id: str, watch: Watch, interrupts: socket.socket
+    instance: dg.DagsterInstance, home: Path, run_id: str, watch: Watch, interrupts: socket.socket
 ) -> Iterator[None]:
     """Hands over new events of the run from a thread, and all that are left at the end.
+
+    Runs that were killed meanwhile are buried, so that their places in pools come free.
 
     Who ends the run in the UI ends it here: the process is interrupted as by Ctrl-C.
     """
@@ -179,12 +172,16 @@ def _watching(
     def follow() -> None:
         cursor: str | None = None
         interrupted = False
+        buried = time.monotonic()
         while True:
             readable, _, _ = select.select([interrupts], [], [], 0.5)
             if readable and interrupts.recv(64):
                 interrupted = True
                 _cancel(instance, run_id)
             last = done.is_set()
+            if time.monotonic() - buried > _BURY_SECONDS:
+                bury_dead_runs(instance, home)
+                buried = time.monotonic()
             records = instance.get_records_for_run(run_id, cursor=cursor)
             cursor = records.cursor
             watch([record.event_log_entry for record in records.records])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +22,17 @@ from distil_dag.stages.progress import ProgressLine
 
 _Type = dg.DagsterEventType
 _BAR_WIDTH = 30
+# Dagster repeats only every five minutes that a step is blocked.
+_ASK_SECONDS = 5.0
+
+
+@dataclass
+class _Wait:
+    """A step that waits for a pool: what was said of it, and when to ask who holds the pool."""
+
+    pool: str
+    said: str = ""
+    ask_at: float = 0.0
 
 
 @dataclass
@@ -28,6 +41,7 @@ class Story:
 
     Attributes:
         console: Where to print.
+        holders: Who holds the places of a pool.
         started: Step -> start time in seconds since the Unix epoch.
         seconds: Step -> duration in seconds.
         succeeded: Steps that succeeded.
@@ -38,6 +52,7 @@ class Story:
     """
 
     console: Console
+    holders: Callable[[str], list[str]] = lambda pool: []
     started: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     succeeded: set[str] = field(default_factory=set)
@@ -47,6 +62,7 @@ class Story:
     error: str | None = None
 
     def __post_init__(self) -> None:
+        self._waits: dict[str, _Wait] = {}
         self._status = self.console.status("starting …")
         if self.console.is_terminal:
             self._status.start()
@@ -58,11 +74,14 @@ class Story:
     def tell(self, events: list[dg.EventLogEntry]) -> None:
         """Process new events, in their order."""
         for event in events:
+            if event.step_key and not _blocking_pool(event.dagster_event):
+                self._waits.pop(event.step_key, None)
             if event.is_dagster_event:
                 self._event(event)
             elif event.step_key and int(event.level) >= logging.INFO:
                 important = int(event.level) >= logging.WARNING
                 self._line(event.step_key, event.user_message, important)
+        self._tell_waits()
 
     def _event(self, entry: dg.EventLogEntry) -> None:
         event = entry.get_dagster_event()
@@ -90,8 +109,22 @@ class Story:
                 self._print(f"  [red]failed:[/red] {escape(self.error)}")
         elif event.event_type is _Type.ASSET_CHECK_EVALUATION:
             self._gate(event.asset_check_evaluation_data)
-        elif event.event_type is _Type.ENGINE_EVENT and "concurrency" in (event.message or "") and step:
-            self._status.update(f"{step}: waits for its turn, another run is in the pool")
+        elif step and (pool := _blocking_pool(event)):
+            self._waits.setdefault(step, _Wait(pool))
+
+    def _tell_waits(self) -> None:
+        """Say which pool a step waits for, and who holds it; again when others hold it."""
+        now = time.monotonic()
+        for step, wait in self._waits.items():
+            if now < wait.ask_at:
+                continue
+            held = self.holders(wait.pool)
+            said = f"{step}: waits for pool {wait.pool}" + (f", held by {', '.join(held)}" if held else "")
+            wait.ask_at = now + _ASK_SECONDS
+            if said != wait.said:
+                wait.said = said
+                self._print(f"  [yellow]{escape(said)}[/yellow]")
+                self._status.update(escape(said))
 
     def _gate(self, verdict: dg.AssetCheckEvaluation) -> None:
         told = {"gate": verdict.check_name, "asset": verdict.asset_key.to_user_string(),
@@ -133,6 +166,14 @@ def _bar(line: ProgressLine) -> Table:
     if line.note:
         both.add_row(Text(line.note, style="dim", overflow="ellipsis", no_wrap=True))
     return both
+
+
+def _blocking_pool(event: dg.DagsterEvent | None) -> str | None:
+    """The pool whose limit blocks a step; None for other events."""
+    if event is None or event.event_type is not _Type.ENGINE_EVENT:
+        return None
+    pool = event.engine_event_data.metadata.get("pool")
+    return str(pool.value) if pool is not None else None
 
 
 def _is_gate(step: str) -> bool:

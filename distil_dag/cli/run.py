@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,6 +21,7 @@ from distil_dag.adapters.run_store import RunStore
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.execution import execute, materialize_leaderboard
 from distil_dag.cli.live import Story
+from distil_dag.cli.pools import holders
 from distil_dag.cli.streams import own_stream
 from distil_dag.cli.task_folders import find_task, going_on, parse_overrides
 from distil_dag.core.reports.evaluation import EvalReport
@@ -62,7 +64,7 @@ def run_task(task_text: str, key_text: str | None, parent: str, settings: list[s
         for warning in task.warnings:
             console.print(f"[yellow]note:[/yellow] {warning}", highlight=False)
         console.print(f"run [bold]{key}[/bold] (log: {run_log(places.home, key)})", highlight=False)
-        story = Story(console)
+        story = Story(console, partial(holders, instance))
         chosen = {"overrides": overrides, "continues": task.continues}
         config = {"ops": {"traces": {"config": {name: said for name, said in chosen.items() if said}}}}
         try:
@@ -70,7 +72,7 @@ def run_task(task_text: str, key_text: str | None, parent: str, settings: list[s
         finally:
             story.close()
         if run.status is not dg.DagsterRunStatus.CANCELED:
-            materialize_leaderboard(instance)
+            materialize_leaderboard(instance, places)
     result = _result(task, key, run, story, RunStore(places.store), time.monotonic() - began)
     if json:
         print(json_format.dumps(result, ensure_ascii=False, indent=2))

@@ -9,6 +9,7 @@ side by side.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,6 +18,7 @@ _WINDOW = re.compile(r"^(\d{8}T\d{6}Z)_(\d{8}T\d{6}Z)(?:_(.+))?$")
 # What begins with a day and goes on to another: a window with a sign too few or too many.
 _DAY = r"(?:19|20)\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])"
 _MEANT_AS_WINDOW = re.compile(rf"^\d{{4}}-?\d\d-?\d\d.*{_DAY}")
+_EXAMPLE = "20261124T110000Z_20261117T110000Z"
 _LABEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
 _TASK = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
 
@@ -100,6 +102,22 @@ class RunKey:
         return self.since <= _utc(time) < self.until
 
 
+def key_format(tasks: Sequence[str]) -> str:
+    """What a key looks like, as Markdown for whoever has to type one.
+
+    Args:
+        tasks: names of the known tasks; the first one is the example.
+    """
+    task = tasks[0] if tasks else "smart_home"
+    known = ", ".join(f"`{name}`" for name in tasks)
+    return (
+        f"**Partition key:** `TASK.LABEL`, such as `{task}.first`. It takes the whole log of the task; the "
+        "label is any name of yours for this run (letters, digits, `_`, `-`). For a window of the log: "
+        f"`TASK.UNTIL_SINCE` with UTC times, such as `{task}.{_EXAMPLE}`; add `_LABEL` for a variant. "
+        f"**Known tasks:** {known or 'none yet'}."
+    )
+
+
 def _moment(text: str) -> datetime:
     return datetime.strptime(text, _FORMAT).replace(tzinfo=UTC)
 
@@ -110,6 +128,6 @@ def _utc(time: datetime) -> datetime:
 
 def _explain(text: str, why: str) -> str:
     return (
-        f"{text!r} is not a run key: {why}. A key is TASK.UNTIL_SINCE[_LABEL] with UTC times such as "
-        "smart_home.20261124T110000Z_20261117T110000Z, or TASK.LABEL for the whole log"
+        f"{text!r} is not a run key: {why}. A key is TASK.LABEL for the whole log, such as smart_home.first, "
+        f"or TASK.UNTIL_SINCE[_LABEL] for a window with UTC times, such as smart_home.{_EXAMPLE}"
     )

@@ -21,12 +21,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from dagster_pipes import open_dagster_pipes
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from distil_dag.adapters.system.openmp import share_cores
 from distil_dag.adapters.system.processes import ProcessMark
@@ -37,12 +37,14 @@ from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.settings import StudentSpec, TrainingSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.entrypoints.gpu_memory import current_gpu, wait_for_memory
+from distil_dag.runs.errors import may_pass, reason
 from distil_dag.stages.ports import Progress
 from distil_dag.stages.progress import paced
 from distil_dag.stages.training import sft
 
 _JOB_FILE = "job.json"
 _ROWS_FILE = "rows.parquet"
+PROBLEM = "problem.json"
 # Number of the process that waits for the result. When it has ended, the training ends too.
 PARENT_VARIABLE = "DISTIL_DAG_TRAIN_FOR"
 _GPU_SECONDS = 120.0
@@ -76,6 +78,26 @@ class TrainingJob(BaseModel):
         table = io.BytesIO()
         pq.write_table(pa.Table.from_pylist([row.row() for row in rows]), table)
         write_whole(folder / _ROWS_FILE, table.getvalue())
+
+
+class Problem(BaseModel):
+    """Why a training failed.
+
+    Attributes:
+        reason: What happened.
+        may_pass: Whether a further try may succeed without a change.
+    """
+
+    reason: str
+    may_pass: bool
+
+    @classmethod
+    def of(cls, folder: Path) -> Self | None:
+        """The problem of the last training in a folder; None where it left none, as one that was killed."""
+        try:
+            return cls.model_validate_json((folder / PROBLEM).read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
 
 
 def run(folder: Path, job: TrainingJob, progress: Progress) -> TrainReport:
@@ -117,11 +139,23 @@ def main() -> None:
         folder = Path(sys.argv[1])
         job = TrainingJob.model_validate_json((folder / _JOB_FILE).read_text())
         wait_for_memory(current_gpu, job.training.gpu_free, _GPU_SECONDS, log.info)
-        report = run(folder, job, paced(log.info, "training"))
+        with _problem_noted(folder):
+            report = run(folder, job, paced(log.info, "training"))
         log.info(
             f"trained on {report.rows} rows, {report.steps} steps, "
             f"last loss {report.loss[-1][1]:.3f}, {report.seconds:.0f} s"
         )
+
+
+@contextmanager
+def _problem_noted(folder: Path) -> Iterator[None]:
+    """Leave the reason of a failure for the process that waits."""
+    try:
+        yield
+    except Exception as error:
+        problem = Problem(reason=reason(error), may_pass=may_pass(error))
+        write_whole(folder / PROBLEM, problem.model_dump_json().encode())
+        raise
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from pydantic import Field, PrivateAttr
 from distil_dag.adapters.chat.meter import Meter
 from distil_dag.adapters.chat.open_chat import open_chat
 from distil_dag.adapters.vllm.lease import Servers
-from distil_dag.adapters.vllm.server import ServerError
 from distil_dag.core.settings import JudgeSpec, ModelSpec
 from distil_dag.resources.pages import log_metadata
 from distil_dag.stages.ports import ChatModel
@@ -60,13 +59,10 @@ class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             The model.
 
         Raises:
-            dg.Failure: A managed server does not start, or dies too often. The failure is not retried.
+            ServerError: A managed server does not start, or dies too often.
         """
-        try:
-            with open_chat(spec, Path(self.cache_root), self.servers, meter) as model:
-                yield model
-        except ServerError as error:
-            raise dg.Failure(description=str(error), allow_retries=False) from error
+        with open_chat(spec, Path(self.cache_root), self.servers, meter) as model:
+            yield model
 
     @contextmanager
     def panel(self, model: ModelSpec, spec: JudgeSpec, meter: Meter | None = None) -> Iterator[Panel]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from distil_dag.adapters.tasks.folder import TaskFolderError, read_task
+from distil_dag.adapters.tasks.folder import read_task, task_name
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
 
@@ -23,8 +23,8 @@ class TasksResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def names(self) -> list[str]:
         """Names of all tasks, in the order of the folders.
 
-        A broken task folder is listed by the folder's name. A folder that may not be opened (`lost+found`) is
-        no task.
+        A folder with broken settings is listed by its own name. A folder that may not be opened
+        (`lost+found`) is no task.
         """
         return list(self._named())
 
@@ -50,7 +50,7 @@ class TasksResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         found: dict[str, Path] = {}
         for folder in map(Path, self.folders):
             for candidate in [folder] if _is_task(folder) else filter(_is_task, _inside(folder)):
-                found.setdefault(_name(candidate), candidate)
+                found.setdefault(task_name(candidate), candidate)
         return found
 
 
@@ -82,10 +82,3 @@ def _inside(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except OSError:
         return []
-
-
-def _name(folder: Path) -> str:
-    try:
-        return read_task(folder).name
-    except (TaskFolderError, OSError):
-        return folder.absolute().name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
@@ -10,12 +12,14 @@ from upath import UPath
 
 from distil_dag.adapters.logs.intake import SCHEMAS, TRACES, Intake
 from distil_dag.adapters.logs.source import source_error
-from distil_dag.adapters.system.environment import SourceUnavailable
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
 from distil_dag.resources.asset_defaults import INTAKE_RETRY, OWNERS, PARTITION_TAG
+from distil_dag.resources.failures import reasons
 from distil_dag.resources.lineage import continuing
 from distil_dag.resources.metadata import table
+from distil_dag.resources.partitions import forget, why_impossible
+from distil_dag.resources.tasks import TasksResource
 
 
 class TracesTranslator(DagsterDltTranslator):
@@ -63,18 +67,29 @@ def refuse_beside_another(instance: dg.DagsterInstance, run_id: str, partition: 
             )
 
 
-def failure(error: Exception) -> dg.Failure | dg.RetryRequested:
-    """What the step raises for an error of the load.
+@contextmanager
+def intake_errors(context: dg.AssetExecutionContext, tasks: TasksResource, partition: str) -> Iterator[None]:
+    """Raise an error of the intake as :func:`reasons` does, without the words that dlt puts around it.
 
-    Returns:
-        A failure without retry for a mistake in the task; a retry for a source that does not answer.
+    A partition whose key can't be right is removed, because "Materialize missing" would fill it otherwise.
+
+    Args:
+        context: The step.
+        tasks: The known tasks.
+        partition: Key of the run.
+
+    Raises:
+        dg.Failure: The intake is not tried again.
+        dg.RetryRequested: The source does not answer, and is asked again.
     """
-    told = source_error(error) or (error if isinstance(error, ValueError) else None)
-    if told is None or isinstance(told, SourceUnavailable):
-        again = dg.RetryRequested(INTAKE_RETRY.max_retries, INTAKE_RETRY.delay)
-        again.__cause__ = told or error
-        return again
-    return dg.Failure(description=str(told), allow_retries=False)
+    with reasons(context, INTAKE_RETRY):
+        try:
+            yield
+        except Exception as error:
+            told = source_error(error) or error
+            if why_impossible(tasks, partition) and forget(context.instance, partition):
+                told = ValueError(f"{told}. The partition {partition!r} was removed, since nothing is in it")
+            raise told from told.__cause__  # dlt's own chain quotes its internals
 
 
 def traces_metadata(

@@ -18,7 +18,7 @@ from distil_dag.core.case import Example
 from distil_dag.core.files import write_whole
 from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.task import Task
-from distil_dag.entrypoints.train import PARENT_VARIABLE, TrainingJob
+from distil_dag.entrypoints.train import PARENT_VARIABLE, PROBLEM, Problem, TrainingJob
 from distil_dag.runs.earlier_round import EarlierStudent
 from distil_dag.stages.student.draft_model import FILE, DraftModel
 from distil_dag.stages.training.layer_pruning import refuse_deeper
@@ -65,15 +65,17 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             The report, and the model's folder.
 
         Raises:
-            dg.Failure: The process fails, or, without a retry, the base has fewer layers than the student
-                needs.
+            dg.Failure: The process fails.
+            ValueError: The base has fewer layers than the student needs.
+            FileNotFoundError: There is no such base.
         """
         settings, student = task.settings, task.settings.student
         base, name = (start.folder, start.identity) if start else self.base(task)
         if start:
             student = student.model_copy(update={"layers": None})  # pruned before its first training
         elif student.layers:
-            _refuse_deeper(student.layers, base, name)
+            # The training process would too, but only after its start.
+            refuse_deeper(student.layers, layers_of(base), name)
         mark = fingerprint(rows, task.toolset, student, settings.training, name)
         folder = Path(self.work_root) / "training" / mark
         job = TrainingJob(
@@ -104,21 +106,17 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             **keeping_memory(os.environ),
         }
         client = dg.PipesSubprocessClient(env=environment)
+        (folder / PROBLEM).unlink(missing_ok=True)
         try:
             client.run(context=context, command=command)
         except DagsterPipesExecutionError as error:
+            problem = Problem.of(folder)
+            said = problem.reason if problem else f"The training process failed ({error})"
             raise dg.Failure(
-                description=f"The training process failed ({error}). Its output is in this step's stderr; "
-                f"the last checkpoint stays in {folder}, and a retry goes on from it."
+                description=f"{said}. The process's output is in this step's stderr. The last checkpoint "
+                f"stays in {folder}, and the next try goes on from it.",
+                allow_retries=problem is None or problem.may_pass,
             ) from error
-
-
-def _refuse_deeper(layers: int, base: Path, name: str) -> None:
-    """Refuse more layers than the base has; the training process would too, but would be retried."""
-    try:
-        refuse_deeper(layers, layers_of(base), name)
-    except ValueError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
 
 
 def _forget_older(folder: Path) -> None:

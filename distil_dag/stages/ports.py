@@ -33,6 +33,10 @@ class ModelUnreachableError(RuntimeError):
     """
 
 
+class ModelRefusedError(ModelUnreachableError):
+    """Every server of a model refuses the key or the name of the model, so no later call fares better."""
+
+
 @dataclass(frozen=True)
 class Prompt:
     """One request to a chat model.

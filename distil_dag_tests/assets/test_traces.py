@@ -9,7 +9,6 @@ import pytest
 from dagster_dlt import DagsterDltResource
 
 from distil_dag.adapters.run_store import RunStore
-from distil_dag.adapters.system.environment import SourceError, SourceUnavailable
 from distil_dag.assets.traces import traces
 from distil_dag.core import tables
 from distil_dag.core.reports.intake import TracesReport
@@ -17,7 +16,6 @@ from distil_dag.core.task import Task
 from distil_dag.resources.asset_defaults import RUNS
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.tasks import TasksResource
-from distil_dag.resources.traces_in_dagster import failure
 
 JOB = {
     "task_description": "Run the lights.",
@@ -84,6 +82,11 @@ def materialize(home, run, overrides=None):
     return result, logged
 
 
+def partitions(home):
+    with dg.DagsterInstance.local_temp(str(home / "dagster")) as instance:
+        return sorted(instance.get_dynamic_partitions(RUNS.name))
+
+
 def test_twice_gives_the_same_rows_and_data_version(home):
     run = "lights.20261113T000000Z_20261108T000000Z"
     store = RunStore(home / "store")
@@ -136,7 +139,8 @@ def test_a_key_without_its_task_is_refused_when_it_could_be_anothers(home):
     write_task(home / "tasks/doors", "doors", kind="sql", url=f"sqlite:///{home}/log.db", table="log")
     result, logged = materialize(home, "first")
     assert not result.success
-    assert "'first' is not a run key: it names no task. A key is TASK.UNTIL_SINCE" in logged
+    assert partitions(home) == ["first"]  # it holds what was made before
+    assert "'first' is not a run key: it names no task. A key is TASK.LABEL for the whole log" in logged
     assert RunStore(home / "store").read_report("first", "traces", Task, name="task").name == "lights"
 
 
@@ -186,15 +190,43 @@ def test_a_second_run_of_a_partition_leaves_the_first_ones_task_alone(home):
     assert materialize(home, "lights.b")[0].success
 
 
-def test_a_source_that_does_not_answer_is_asked_again():
-    refused = SourceUnavailable("no answer")
-    wrapped = RuntimeError("dlt's words")
-    wrapped.__cause__ = refused
-    again = failure(wrapped)
-    assert isinstance(again, dg.RetryRequested)
-    assert again.__cause__ is refused
-    assert isinstance(failure(RuntimeError("connection reset")), dg.RetryRequested)
-    assert isinstance(failure(SourceError("no table")), dg.Failure)
+def test_a_source_that_does_not_answer_is_asked_again(home, monkeypatch):
+    monkeypatch.setattr("distil_dag.resources.traces_in_dagster.INTAKE_RETRY", dg.RetryPolicy(max_retries=2))
+    write_task(home / "tasks/far", "far", kind="sql", url="postgresql+psycopg2://127.0.0.1:9/x", table="log")
+    result, _ = materialize(home, "far.a")
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert len([event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]) == 2
+    said = failure.step_failure_data.user_failure_data.description
+    assert said.startswith("postgresql+psycopg2://127.0.0.1:9/x can't be read")
+    assert said.endswith("(tried 3 times)")
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        ("lamps.a", "no task is called 'lamps'"),
+        ("lights.first try", "'lights.first try' is not a run key"),
+        (
+            "timeless.20261113T000000Z_20261108T000000Z",
+            "'timeless.20261113T000000Z_20261108T000000Z' asks for a",
+        ),
+    ],
+)
+def test_a_key_that_can_not_be_right_leaves_no_partition(home, run, said):
+    log = f"sqlite:///{home}/log.db"
+    write_task(home / "tasks/timeless", "timeless", kind="sql", url=log, table="log", time_column="null")
+    result, _ = materialize(home, run)
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    description = failure.step_failure_data.user_failure_data.description
+    assert description.startswith(said)
+    assert description.endswith(f"The partition {run!r} was removed, since nothing is in it")
+    assert not partitions(home)
+
+
+def test_a_key_that_may_be_right_keeps_its_partition(home):
+    for run, overrides in (("lights.a", {"traces.table": "logs"}), ("lights.b", {"judge.seeds": "many"})):
+        assert not materialize(home, run, overrides)[0].success
+    assert partitions(home) == ["lights.a", "lights.b"]
 
 
 def test_the_spec_reads_well():
@@ -215,7 +247,7 @@ def test_tasks_are_found_in_folders_and_in_folders_of_them(home):
     assert tasks.task("another").name == tasks.task("another.label").name == "another"
     assert TasksResource(folders=[str(home / "tasks/lights")]).task("label").name == "lights"
     for several in (tasks, TasksResource(folders=[])):
-        with pytest.raises(ValueError, match=r"it names no task\. A key is TASK\.UNTIL_SINCE"):
+        with pytest.raises(ValueError, match=r"it names no task\. A key is TASK\.LABEL"):
             several.task("label")
     with pytest.raises(ValueError, match="no task is called 'missing'"):
         tasks.task("missing.x")

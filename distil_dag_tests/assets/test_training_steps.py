@@ -89,8 +89,8 @@ def test_the_two_assets_publish_a_model_that_names_its_origin(trainings, base):
     assert runs.read_report(run, "checkpoint", TrainReport).rows_by_origin == {"synthetic": 8, "seed": 8}
 
 
-def test_a_training_that_fails_says_where_to_look(trainings, base):
-    @dg.asset
+def test_a_training_that_can_not_work_says_why_at_once(trainings, base):
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=1))
     def step(context: dg.AssetExecutionContext, trainer: TrainerResource) -> None:
         spec = SPEC.model_copy(update={"max_length": 3})
         trainer.train(context, ROWS, make_task(spec, model=str(base)))
@@ -99,4 +99,8 @@ def test_a_training_that_fails_says_where_to_look(trainings, base):
     result = dg.materialize([step], resources={"trainer": trainer}, raise_on_error=False)
     failure = result.failure_data_for_node("step")
     assert failure is not None
-    assert "training process failed" in str(failure.user_failure_data or failure.error)
+    assert failure.user_failure_data is not None
+    said = failure.user_failure_data.description
+    assert said.startswith("none of "), said
+    assert "stderr" in said
+    assert not [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]

@@ -96,7 +96,7 @@ def chained(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
         return finished
 
     monkeypatch.setattr("distil_dag.cli.run.execute", execute)
-    monkeypatch.setattr("distil_dag.cli.run.materialize_leaderboard", lambda instance: None)
+    monkeypatch.setattr("distil_dag.cli.run.materialize_leaderboard", lambda *_: None)
     write_task(tmp_path / "tasks" / "home", "home", 60)
     return tmp_path / "tasks" / "home"
 

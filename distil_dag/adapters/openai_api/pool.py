@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from distil_dag.adapters.openai_api.circuit_breaker import Circuit, jittered
 from distil_dag.adapters.openai_api.endpoint import Endpoint, Patience
 from distil_dag.adapters.openai_api.errors import PASSING, SUSPECT, Fault, FaultKind
-from distil_dag.stages.ports import ModelUnreachableError
+from distil_dag.stages.ports import ModelRefusedError, ModelUnreachableError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -126,7 +126,9 @@ class _Batch(Generic[Item, Result]):
         if not all(endpoint.is_lost(now) for endpoint in self._endpoints):
             self._start_calls(now)
         elif not self._calls and (self._fresh or self._again):
-            raise ModelUnreachableError(self._unreachable())
+            faults = [endpoint.last_fault for endpoint in self._endpoints]
+            refused = all(fault is not None and fault.kind is FaultKind.REFUSED for fault in faults)
+            raise (ModelRefusedError if refused else ModelUnreachableError)(self._unreachable())
         for endpoint in self._endpoints:
             if endpoint.breaker.wants_probe(now):
                 self._probes.add(endpoint.start_probe())

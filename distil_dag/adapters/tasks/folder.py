@@ -95,6 +95,15 @@ def read_task(folder: Path, overrides: Mapping[str, str] | None = None) -> Task:
     )
 
 
+def task_name(folder: Path) -> str:
+    """The name of a folder's task, from its settings alone; that of the folder where they are broken."""
+    try:
+        settings, _, _ = _read_settings(folder, {})
+    except OSError:
+        settings = None
+    return settings.name if settings else folder.absolute().name
+
+
 def _reading_order(mistake: Mistake) -> tuple[bool, int, str, int, str]:
     """The settings first, then what was given on the command line, then the other files."""
     files = (TASK_FILE, distil_labs.FILE)

@@ -15,7 +15,7 @@ from distil_dag.adapters.openai_api.chat import EndpointChat
 from distil_dag.adapters.openai_api.endpoint import Patience
 from distil_dag.core.case import Message
 from distil_dag.core.settings import ModelSpec
-from distil_dag.stages.ports import ModelUnreachableError, Prompt, Reply
+from distil_dag.stages.ports import ModelRefusedError, ModelUnreachableError, Prompt, Reply
 from distil_dag_tests.adapters.openai_api.faulty_server import (
     DISCONNECT,
     TRUNCATE,
@@ -280,11 +280,15 @@ def test_a_server_that_answers_nobody_ends_the_batch_with_one_error(
 ) -> None:
     server = serve(lambda *_: answer)
     heard: list[Reply] = []
+    refused = answer[0] in (401, 404, 429)
     with (
         chat(server.url, patience=HURRIED) as model,
-        pytest.raises(ModelUnreachableError, match=rf"(?s)127\.0\.0\.1:{server.port}/v1.*{said}.*run again"),
+        pytest.raises(
+            ModelUnreachableError, match=rf"(?s)127\.0\.0\.1:{server.port}/v1.*{said}.*run again"
+        ) as e,
     ):
         model.generate(asks(1000), lambda place, reply: heard.append(reply))
+    assert isinstance(e.value, ModelRefusedError) == refused
     assert len(heard) < 50
     assert len(server.requests) < 150
 
