@@ -194,7 +194,9 @@ def test_gates_without_a_run_say_so(instance: dg.DagsterInstance, home: Path) ->
     assert "never materialized" in failure(recheck(instance, home, None, "gguf", "gguf_parity"))
     run_chain(instance, home, "home.a")
     instance.add_dynamic_partitions("distil_runs", ["home.b"])
-    assert "materialize it first" in failure(recheck(instance, home, "home.b", "gguf", "gguf_parity"))
+    assert "materialize `traces` of partition 'home.b' first" in failure(
+        recheck(instance, home, "home.b", "gguf", "gguf_parity")
+    )
 
 
 def test_the_assets_page_shows_the_gates_of_a_run(instance: dg.DagsterInstance, home: Path) -> None:

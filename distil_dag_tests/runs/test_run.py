@@ -142,7 +142,9 @@ def test_runs_are_found_where_the_command_line_keeps_them(
 def test_what_there_is_not_is_told_with_what_there_is(run: Run, store: RunStore) -> None:
     with pytest.raises(ValueError, match="no table 'seed': the tables of a run are traces, quarantine, test"):
         run.frame("seed")
-    with pytest.raises(FileNotFoundError, match="materialize `synthetic_set` for 'home.first'"):
+    with pytest.raises(
+        FileNotFoundError, match="materialize `synthetic_set` of partition 'home.first' first"
+    ):
         run.frame("synthetic")
     store.write_cases(RUN, tables.UNLABELLED, [Case(id="u", messages=TALK[1:2])])
     for name in ("unlabelled", "verdicts"):
