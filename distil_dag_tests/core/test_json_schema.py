@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from distil_dag.core.json_schema import in_order, referred, resolved
+from distil_dag.core.json_schema import referred, resolved
+from distil_dag.core.schema_validation import validator
+from distil_dag.core.schema_values import Form
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.prompting.tool_signatures import signature
@@ -61,8 +63,8 @@ def test_a_reference_that_leads_nowhere_is_named() -> None:
 def test_keys_stand_in_the_order_of_the_schema(
     value: dict[str, int], schema: dict[str, Any], expected: list[str]
 ) -> None:
-    assert list(in_order(value, schema, schema)) == expected
-    assert in_order(value, schema, schema) == value
+    assert list(Form(validator(schema)).of(value, schema)) == expected
+    assert Form(validator(schema)).of(value, schema) == value
 
 
 def test_a_tool_with_references_is_like_one_without() -> None:

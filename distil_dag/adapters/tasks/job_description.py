@@ -22,6 +22,8 @@ from distil_dag.adapters.tasks.located_yaml import (
 )
 from distil_dag.adapters.tasks.settings_errors import dotted
 from distil_dag.core.json_schema import referred
+from distil_dag.core.schema_values import NULL_TEXT
+from distil_dag.core.toolset import Tool
 
 FILE = "job_description.json"
 _KEYS = ("task_description", "tools")
@@ -32,6 +34,8 @@ _IGNORED = (
     "trace_processing_instructions",
     "classes_description",
 )
+# What may say in the place of `type` that the arguments are an object.
+_ELSEWHERE = frozenset({"$ref", "allOf", "anyOf", "oneOf"})
 _NAME = re.compile(r"^[A-Za-z0-9_.:/-]{1,128}$")
 
 Found = tuple[tuple[Step, ...], str]
@@ -132,7 +136,7 @@ def _schema_mistakes(schema: Any) -> Iterator[Found]:
     if not isinstance(schema, dict):
         yield (), f"must be a JSON Schema object, found {_kind(schema)}"
         return
-    if schema.get("type") != "object":
+    if schema.get("type", None if not _ELSEWHERE & schema.keys() else "object") != "object":
         where: tuple[Step, ...] = ("type",) if "type" in schema else ()
         yield where, f"`type` is {schema.get('type')!r}; the arguments of a tool must be of type `object`"
     meta = Draft202012Validator(
@@ -145,10 +149,11 @@ def _schema_mistakes(schema: Any) -> Iterator[Found]:
     yield from broken
     if errors or broken:
         return
-    properties = schema.get("properties", {})
+    tool = Tool(name="", parameters=schema)
+    properties = tool.meaning.get("properties", {})
     parts: dict[tuple[Step, ...], Any] = {(): schema}
     parts |= {("properties", name): part for name, part in properties.items()}
-    root = Draft202012Validator(schema)
+    root = tool.rule
     for where, part in parts.items():
         try:
             root.evolve(schema=part).is_valid({})
@@ -156,16 +161,16 @@ def _schema_mistakes(schema: Any) -> Iterator[Found]:
             yield where, "refers to itself without end"
             return
     for place, name in enumerate(schema.get("required", ())):
-        if name not in properties:
+        if not tool.knows(name):
             yield (
                 ("required", place),
-                f"requires {name!r}, which is not among the properties: {_list(properties)}",
+                f"requires {name!r}, which is not among the properties: {_list(tool.properties)}",
             )
     for name, part in properties.items():
         if isinstance(part, bool):
             said = 'write the schema of the argument, such as {"type": "string"}, or leave it out'
             yield ("properties", name), f"is only `{str(part).lower()}`: {said}"
-        elif "default" in part:
+        elif part.get("default") not in (None, NULL_TEXT):  # which say that there is none
             for error in root.evolve(schema=part).iter_errors(part["default"]):
                 yield ("properties", name, "default"), f"does not fit its own schema: {_short(error)}"
 

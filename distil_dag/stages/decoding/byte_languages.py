@@ -182,7 +182,7 @@ class Repeated(Unfolded):
     most: int | None = None
 
     def unfold(self) -> Language:
-        more = _More(self.item, self.separator, max(self.least - 1, 0), _less(self.most))
+        more = Further(self.item, self.separator, max(self.least - 1, 0), _less(self.most))
         one = sequence(self.item, more)
         if self.most == 0:
             return NOTHING
@@ -190,8 +190,8 @@ class Repeated(Unfolded):
 
 
 @dataclass(frozen=True)
-class _More(Unfolded):
-    """The rest of `Repeated` behind an item."""
+class Further(Unfolded):
+    """The rest of `Repeated` behind an item: a separator stands before each."""
 
     item: Language
     separator: bytes
@@ -201,7 +201,7 @@ class _More(Unfolded):
     def unfold(self) -> Language:
         if self.most == 0:
             return NOTHING
-        rest = _More(self.item, self.separator, max(self.least - 1, 0), _less(self.most))
+        rest = Further(self.item, self.separator, max(self.least - 1, 0), _less(self.most))
         one = sequence(Literal(self.separator), self.item, rest)
         return one if self.least else choice([NOTHING, one])
 
@@ -227,7 +227,7 @@ class Members(Unfolded):
                 return choice(ways)
         if self.others is None:
             return choice([*ways, NOTHING])
-        more = _More(self.others, b",", 0, None) if self.begun else Repeated(self.others, b",")
+        more = Further(self.others, b",", 0, None) if self.begun else Repeated(self.others, b",")
         return choice([*ways, more])
 
 

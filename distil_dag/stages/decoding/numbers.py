@@ -22,7 +22,7 @@ _SHAPE = re.compile(r"(-?)(0|[1-9][0-9]*)?(?:(\.)([0-9]*))?")
 
 @dataclass(frozen=True)
 class Number(Language):
-    """Numbers from `low` to `high` (None: no bound), both counted in units of the last decimal.
+    """Multiples of `step` from `low` to `high` (None: no bound), all counted in units of the last decimal.
 
     At most 20 digits before the point and `decimals` behind it, no exponent, no negative zero.
     """
@@ -30,6 +30,7 @@ class Number(Language):
     low: int | None = None
     high: int | None = None
     decimals: int = 0
+    step: int = 1
     text: str = ""
 
     @property
@@ -76,23 +77,34 @@ class Number(Language):
         return any(self._within(first, last) for first, last in ranges)
 
     def _within(self, first: int, last: int) -> bool:
-        return (self.low is None or last >= self.low) and (self.high is None or first <= self.high)
+        """Whether one of the numbers lies from `first` to `last`."""
+        first = first if self.low is None else max(first, self.low)
+        last = last if self.high is None else min(last, self.high)
+        return -(-first // self.step) * self.step <= last
 
 
 @lru_cache(maxsize=256)
 def number(
-    low: float | None, high: float | None, whole: bool, low_open: bool = False, high_open: bool = False
+    low: float | None,
+    high: float | None,
+    whole: bool,
+    low_open: bool = False,
+    high_open: bool = False,
+    step: float | None = None,
 ) -> Language | None:
     """Integers, or numbers, as JSON writes them, from `low` to `high` (no bound if None).
 
-    An open bound is not among them. None if no number lies between.
+    An open bound is not among them. Where there is a step, they are multiples of it. None if no number lies
+    between.
     """
     least = None if low is None else Fraction(str(low))
     most = None if high is None else Fraction(str(high))
+    every = None if step is None else Fraction(str(step))
     if whole:
         plain = Number(
             None if least is None else math.floor(least) + 1 if low_open else math.ceil(least),
             None if most is None else math.ceil(most) - 1 if high_open else math.floor(most),
+            step=1 if every is None else every.numerator,
         )
         return plain if plain.possible else None
     # They are read as floats: what is nearer to an open bound than the next float would be read as the bound.
@@ -100,32 +112,44 @@ def number(
         least = Fraction(str(math.nextafter(low, math.inf)))
     if high is not None and high_open:
         most = Fraction(str(math.nextafter(high, -math.inf)))
-    unit = Fraction(1, 10**_DECIMALS)
+    decimals = _DECIMALS if every is None else _decimals(every)
+    unit = Fraction(1, 10**decimals)
     plain = Number(
         None if least is None else math.ceil(least / unit),
         None if most is None else math.floor(most / unit),
-        _DECIMALS,
+        decimals,
+        1 if every is None else (every / unit).numerator,
     )
-    negative = _with_exponents(None if most is None else -most, None if least is None else -least)
+    negative = _with_exponents(None if most is None else -most, None if least is None else -least, every)
     ways: list[Language] = [plain] if plain.possible else []
-    ways += _with_exponents(least, most)
+    ways += _with_exponents(least, most, every)
     ways += (sequence(Literal(b"-"), way) for way in negative)
     return choice(ways) if ways else None
 
 
-def _with_exponents(low: Fraction | None, high: Fraction | None) -> Iterator[Language]:
+def _decimals(step: Fraction) -> int:
+    """Decimals that write all multiples of a step; one at least, since 20.0 is a number as well."""
+    found = 1
+    while found < _DECIMALS and (step * 10**found).denominator != 1:
+        found += 1
+    return found
+
+
+def _with_exponents(low: Fraction | None, high: Fraction | None, step: Fraction | None) -> Iterator[Language]:
     """Positive numbers with an exponent: any digits before most exponents, some before the bounds' own."""
     first, last = 10**_MANTISSA_DECIMALS, 10 ** (_MANTISSA_DECIMALS + 1) - 1
 
-    def digits(exponent: int) -> tuple[int, int]:
+    def digits(exponent: int) -> tuple[int, int, int]:
         unit = Fraction(10) ** (exponent - _MANTISSA_DECIMALS)
         least = first if low is None else max(first, math.ceil(low / unit))
-        return least, last if high is None else min(last, math.floor(high / unit))
+        most = last if high is None else min(last, math.floor(high / unit))
+        return least, most, 1 if step is None else (step / unit).numerator
 
     for exponents in _EXPONENTS:
-        for (least, most), alike in groupby(exponents, digits):
-            if least <= most:
-                yield sequence(Number(least, most, _MANTISSA_DECIMALS), _exponent(list(alike)))
+        for (least, most, every), alike in groupby(exponents, digits):
+            found = Number(least, most, _MANTISSA_DECIMALS, every)
+            if found.possible:
+                yield sequence(found, _exponent(list(alike)))
 
 
 def _exponent(values: list[int]) -> Language:

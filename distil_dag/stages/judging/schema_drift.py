@@ -80,7 +80,7 @@ def undo_renames(traces: Sequence[Trace], toolset: Toolset) -> tuple[list[Trace]
 def _unknown(trace: Trace, toolset: Toolset) -> bool:
     """Whether a call has a name, or an argument's name, that the tools do not have."""
     return any(
-        call.name not in toolset or not set(call.arguments) <= set(toolset[call.name].properties)
+        call.name not in toolset or not all(map(toolset[call.name].knows, call.arguments))
         for call in trace.calls
     )
 
@@ -113,7 +113,7 @@ def _argument_votes(
             if name not in toolset:
                 continue
             for argument, value in call.arguments.items():
-                if argument not in toolset[name].properties:
+                if not toolset[name].knows(argument):
                     votes[(name, argument)][_read_as(intent_slots, name, value, trace.request)] += 1
     of_all_tools: dict[str, Counter[str]] = defaultdict(Counter)
     for (_, argument), own in votes.items():

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
+from distil_dag.core.json_schema import Schema, resolved
+from distil_dag.core.schema_options import types_of
 from distil_dag.core.tool_call import CLOSE_TAG, NO_CALL_TEXT, OPEN_TAG
 from distil_dag.core.toolset import Tool, Toolset
 from distil_dag.stages.prompting.prompt_files import render
@@ -31,17 +34,23 @@ def instructions(toolset: Toolset, description: str) -> str:
 
 def signature(tool: Tool) -> str:
     """One line such as `light_on(room?: string, level: integer): what it does`."""
-    arguments = ", ".join(
-        f"{name}{'' if name in tool.required else '?'}: {_kind(schema)}"
+    arguments = [
+        f"{name}{'' if name in tool.required else '?'}: {_kind(schema, tool.meaning)}"
         for name, schema in tool.properties.items()
-    )
-    return " ".join(f"{tool.name}({arguments}): {tool.description}".split())
+    ]
+    if tool.others:
+        arguments.append(f"…: {_any_of(tool.others, tool.meaning)}")
+    return " ".join(f"{tool.name}({', '.join(arguments)}): {tool.description}".split())
 
 
-def _kind(schema: dict[str, Any]) -> str:
+def _kind(schema: Any, root: Schema) -> str:
+    schema = resolved(schema, root)
     values = schema.get("enum")
     if isinstance(values, list):
         more = "|…" if len(values) > _LISTED else ""
         return "|".join(json.dumps(value, ensure_ascii=False) for value in values[:_LISTED]) + more
-    kind = schema.get("type", "any")
-    return "|".join(map(str, kind)) if isinstance(kind, list) else str(kind)
+    return "|".join(types_of(schema)) or _any_of(schema.get("anyOf") or schema.get("oneOf") or (), root)
+
+
+def _any_of(options: Iterable[Any], root: Schema) -> str:
+    return "|".join(dict.fromkeys(_kind(option, root) for option in options)) or "any"

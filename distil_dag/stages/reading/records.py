@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from distil_dag.core.case import Message, Trace
@@ -95,7 +95,7 @@ class RecordReader:
                 turns.extend(bounded(_turns(record, style)))
             except Unreadable as error:
                 problem = error
-            turns = joined(turns)
+            turns = [self._with_integers(turn) for turn in joined(turns)]
             model = _model(record)
             parts = [part for turn in turns for part in (turn.content, *map(_parts, turn.calls))]
             redactor = Redactor([*parts, model])
@@ -124,6 +124,12 @@ class RecordReader:
         if not traces:
             problem = problem or _missing(turns)
         return ReadRecord(tuple(traces), problem, redacted)
+
+    def _with_integers(self, turn: Turn) -> Turn:
+        """The turn with 3.0 as 3 where the schema of a call says integer."""
+        if self._toolset is None or not turn.calls:
+            return turn
+        return replace(turn, calls=tuple(map(self._toolset.with_integers, turn.calls)))
 
     def _check(self, calls: Sequence[ToolCall], redactor: Redactor) -> tuple[str, ...]:
         """Problems of the calls as logged, since a placeholder need not satisfy a schema."""

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, Self
 
 from distil_dag.core.case import Case
+from distil_dag.core.schema_options import types_of
 from distil_dag.core.tool_call import CLOSE_TAG, NO_CALL_TEXT, OPEN_TAG, ToolCall, render_call
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.nlu.intent_slots import CompactModel
@@ -141,7 +142,7 @@ def _always_copied(cases: Sequence[Case], toolset: Toolset) -> set[tuple[str, st
         (tool.name, name)
         for tool in toolset.tools
         for name, schema in tool.properties.items()
-        if schema.get("type") == "string" and not _CODED & schema.keys()
+        if {*types_of(schema)} - {"null"} == {"string"} and not _CODED & schema.keys()
     }
     together = [copied for argument, copies in found.items() if argument in texts for copied in copies]
     return proven | texts if len(together) >= _ENOUGH and all(together) else proven
@@ -164,10 +165,10 @@ def _value(words: str, schema: dict[str, Any]) -> Any:
     plain = words.casefold()
     if "enum" in schema:
         return next((v for v in schema["enum"] if plain in (s.casefold() for s in surfaces(v))), None)
-    match schema.get("type"):
-        case "string":
+    match [kind for kind in types_of(schema) if kind != "null"]:
+        case ["string"]:
             return words
-        case "integer" | "number":
+        case ["integer" | "number"]:
             try:
                 return json.loads(plain)
             except ValueError:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import cache
 
 import pytest
 
-from distil_dag.core.tool_call import render_calls
+from distil_dag.core.tool_call import parse_answer, render_calls
 from distil_dag.core.toolset import Tool, Toolset
 from distil_dag.stages.decoding.schema_grammar import answers
 from distil_dag_tests.bfcl import ToolCase, tool_cases
 
-LEAST = 0.995
+LEAST = 0.999
+VALID = 2316
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +46,23 @@ def _uncallable(tool: str) -> str:
     return ""
 
 
-def test_every_valid_label_can_be_said(cases: list[ToolCase]) -> None:
-    valid, outside = 0, {}
-    for case, toolset, labelled in cases:
-        if not labelled or any(toolset.problems(call) for call in case.calls):
-            continue
-        valid += 1
-        said = render_calls([toolset.canonical(call) for call in case.calls])
-        if not answers(toolset).holds(said.encode()):
-            outside[case.id] = said
-    print(f"{len(outside)} of {valid} valid labels: {outside}")
-    assert valid > 2300
-    assert len(outside) <= (1 - LEAST) * valid
+def test_every_right_label_means_the_same_to_all(cases: list[ToolCase]) -> None:
+    """Valid, in the grammar, the same in canonical form again, rendered and read back unchanged."""
+    labels = [(case, toolset) for case, toolset, labelled in cases if labelled]
+    right = [(c, tools) for c, tools in labels if not any(tools.problems(call) for call in c.calls)]
+    assert len(right) >= VALID  # the others lack required arguments, or hold values of no list
+    lost: dict[str, list[str]] = defaultdict(list)
+    for case, tools in right:
+        calls = [tools.canonical(call) for call in case.calls]
+        said = render_calls(calls)
+        checks = {
+            "canonical form is not valid": any(tools.problems(call) for call in calls),
+            "canonical form has another": render_calls([tools.canonical(call) for call in calls]) != said,
+            "is read back otherwise": render_calls(parse_answer(said).calls) != said,
+            "is not in the grammar": not answers(tools).holds(said.encode()),
+        }
+        for why in (why for why, failed in checks.items() if failed):
+            lost[why].append(case.id)
+    print(f"{len(right)} of {len(labels)} labels are valid; of these {dict(lost)}")
+    # An undeclared member of an object that declares others: the grammar says none.
+    assert dict(lost) == {"is not in the grammar": ["live_multiple_189-83-0"]}

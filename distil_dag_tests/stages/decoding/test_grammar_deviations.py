@@ -35,41 +35,27 @@ def may_say(tools: Toolset, value: Any) -> bool:
     ("schema", "said", "right", "wrong"),
     [
         ({"type": "string", "pattern": "^a+$"}, "act.x: pattern is not held to", ["aa"], [5]),
-        ({"type": "number", "multipleOf": 0.5}, "act.x: multipleOf is not held to", [2.5], ["a"]),
         (
             {"type": "array", "items": FIVE, "uniqueItems": True},
             "act.x: uniqueItems is not held to",
             [["a"]],
             [[1]],
         ),
-        ({"allOf": [{"type": "string"}]}, "act.x: allOf is not held to", ["a"], []),
         (
-            {"oneOf": [FIVE, {"type": "null"}]},
+            {"allOf": [{"type": "string", "pattern": "a"}, {"pattern": "b"}]},
+            "act.x: pattern is not held to",
+            ["ab"],
+            [5],
+        ),
+        (
+            {"oneOf": [FIVE, {"type": "string", "minLength": 3}]},
             "act.x: of oneOf more than one may fit",
-            ["a", None],
-            [5, "abcdef"],
+            ["a", "abcdef"],
+            [5],
         ),
         ({"type": "list"}, "act.x: its schema has the unknown type 'list'", [], []),
         ({"$ref": "#/nowhere"}, "act.x: #/nowhere is not found", [], []),
         ({"$ref": "#/properties/x"}, "act.x: #/properties/x refers to itself", [], []),
-        (
-            {"$ref": "#/properties/y", "maxLength": 2},
-            "act.x: maxLength stands beside $ref and inside it",
-            ["ab"],
-            ["abc"],
-        ),
-        (
-            {"anyOf": [FIVE, {"type": "null"}], "maxLength": 2},
-            "act.x: maxLength stands beside anyOf",
-            [None, "ab"],
-            [5],
-        ),
-        (
-            {"$ref": "#/properties/o", "additionalProperties": False},
-            "act.x: additionalProperties stands",
-            [{}],
-            [5],
-        ),
         ({"type": "object", "required": ["y"]}, "act.x: y is required but not declared", [{"y": 5}], ["y"]),
         (
             {"type": "object", "patternProperties": {"^a": {}}},
@@ -77,7 +63,7 @@ def may_say(tools: Toolset, value: Any) -> bool:
             [{"a": 1}],
             [],
         ),
-        ({"type": "array", "items": {"not": {}}}, "act.x[]: not is not held to", [[]], []),
+        ({"type": "array", "items": {"not": {"type": "null"}}}, "act.x[]: not is not held to", [[1]], [1]),
     ],
 )
 def test_what_is_beyond_a_grammar_is_named_and_not_held_to(
@@ -100,7 +86,7 @@ CONTRADICTIONS = [
         {"type": "string", "minLength": 2, "maxLength": 1},
         "act.x: its minLength is greater than its maxLength",
     ),
-    ({"$ref": "#/properties/y", "type": "integer"}, "act.x: type stands beside $ref and contradicts it"),
+    ({"$ref": "#/properties/y", "type": "integer"}, "act.x: its schema takes values of no type"),
     ({"anyOf": [{"enum": [1], "type": "string"}, False]}, "act.x: no listed value"),
     ({"type": "array", "items": False, "minItems": 1}, "act.x[]: its schema takes no value"),
     (
@@ -136,6 +122,47 @@ def test_an_option_that_no_value_satisfies_leaves_the_others() -> None:
     tools = with_argument({"anyOf": [{"enum": ["a"], "type": "integer"}, {"type": "boolean"}]})
     assert may_say(tools, True)
     assert deviations(tools) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "right", "wrong"),
+    [
+        ({"type": "number", "multipleOf": 0.5}, [2.5, 3, -0.5, 1e17], [0.25, "a", 1e-05]),
+        ({"type": "number", "multipleOf": 0.01, "minimum": 0}, [19.99, 20, 20.0, 0.07], [19.995, 0.001, -1]),
+        ({"type": "integer", "multipleOf": 15}, [0, 15, -45, 150], [10, 5, 1]),
+        ({"type": "integer", "multipleOf": 1.5}, [3, -6], [1, 2]),
+        ({"allOf": [{"type": "string"}]}, ["a"], [5]),
+        ({"allOf": [{"multipleOf": 4}, {"type": "integer", "multipleOf": 6}]}, [12, 0], [4, 6]),
+        ({"oneOf": [FIVE, {"type": "null"}]}, ["a", None], [5, "abcdef"]),
+        ({"$ref": "#/properties/y", "maxLength": 2}, ["ab"], ["abc"]),
+        ({"anyOf": [FIVE, {"type": "null"}], "maxLength": 2}, [None, "ab"], [5, "abc"]),
+        ({"$ref": "#/properties/o", "additionalProperties": False}, [{}], [5, {"floor": 5}]),
+        ({"type": "array", "items": {"not": {}}}, [[]], [[1]]),
+        (
+            {"type": "array", "prefixItems": [FIVE, {"type": "null"}]},
+            [[], ["a"], ["a", None, 5]],
+            [[5], ["a", 1]],
+        ),
+        (
+            {"type": "array", "prefixItems": [FIVE, FIVE], "items": False, "minItems": 1},
+            [["a", "b"]],
+            [[], [""] * 3],
+        ),
+        ({"type": "string", "nullable": True}, [None, "a"], [5]),
+        ({"$ref": "#/properties/y", "nullable": True}, [None, "a"], [5, "abcdef"]),
+        ({"enum": ["a"], "nullable": True, "type": "string"}, [None, "a"], ["b"]),
+        ({"const": 1.0}, [1, 1.0], [2, 0.5]),
+        ({"enum": [1, 1.0, 2.0]}, [1, 2.0], [3, False]),
+        ({"type": "object", "unevaluatedProperties": False, "allOf": [ROOM]}, [{"floor": 1}], [{"wide": 1}]),
+    ],
+    ids=str,
+)
+def test_what_the_grammar_is_exact_about(schema: dict[str, Any], right: list[Any], wrong: list[Any]) -> None:
+    tools = with_argument(schema)
+    assert not [said for said in deviations(tools) if "takes no value" not in said]
+    for value in [*right, *wrong]:
+        assert may_say(tools, value) is (value in right), value
+        assert bool(tools.problems(ToolCall(name="act", arguments={"x": value}))) is (value in wrong), value
 
 
 def test_properties_beside_a_reference_are_added_to_its_own() -> None:
