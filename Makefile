@@ -116,6 +116,8 @@ benchmarks: $(READY) $(VLLM_READY)
 	$(BIN)/python benchmarks/definitions_load.py
 	$(BIN)/python benchmarks/trace_intake.py
 	$(BIN)/python benchmarks/demo_wall_time.py
+	@# On the events of the newest run, which `make demo` makes.
+	$(BIN)/python benchmarks/ui_pages.py $(DISTIL_DAG_HOME)
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/teacher_throughput.py
 

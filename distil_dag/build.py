@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from distil_dag.automation.sensors import leaderboard_follows, new_traces
 from distil_dag.automation.verdicts import verdicts_stay
 from distil_dag.checks.gates import GATES
 from distil_dag.core.run_key import key_format
+from distil_dag.resources.asset_defaults import owners
 from distil_dag.resources.deployment import deployment
 from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.store import StoreResource
+from distil_dag.resources.table_schemas import table_schemas
 from distil_dag.resources.tasks import TasksResource
 from distil_dag.resources.trainer import TrainerResource
 
@@ -57,7 +60,7 @@ def build_defs(
     }
     key = key_format(tasks.names())
     return dg.Definitions(
-        assets=[*(_with_key(asset, key) for asset in chain), leaderboard],
+        assets=[asset.map_asset_specs(partial(_described, owners(), key)) for asset in (*chain, leaderboard)],
         asset_checks=GATES,
         jobs=[distil_run(key), refresh_leaderboard],
         schedules=[retrain_weekly],
@@ -67,10 +70,10 @@ def build_defs(
     )
 
 
-def _with_key(asset: dg.AssetsDefinition, key: str) -> dg.AssetsDefinition:
-    """The asset with what a partition key looks like in its description, if it is the first of the chain."""
-
-    def described(spec: dg.AssetSpec) -> dg.AssetSpec:
-        return spec.replace_attributes(description=f"{spec.description or ''}\n\n{key}".strip())
-
-    return asset.map_asset_specs(described) if asset.key == dg.AssetKey("traces") else asset
+def _described(owned_by: list[str], key: str, spec: dg.AssetSpec) -> dg.AssetSpec:
+    """The asset's spec with its owners and the columns of its tables; `traces` says what a key looks like."""
+    schemas = table_schemas(spec.key.to_user_string())
+    told = spec.description or ""
+    if spec.key == dg.AssetKey("traces"):
+        told = f"{told}\n\n{key}".strip()
+    return spec.replace_attributes(owners=owned_by, description=told).merge_attributes(metadata=schemas)

@@ -70,6 +70,25 @@ def test_only_the_leaderboard_has_no_partitions_and_a_condition(defs: dg.Definit
         assert (spec.automation_condition is not None) == alone
 
 
+def test_the_page_can_show_all_metadata_of_definitions(defs: dg.Definitions) -> None:
+    for spec in defs.resolve_all_asset_specs():
+        for name, value in spec.metadata.items():
+            assert isinstance(value, str | dg.TableSchema), f"{spec.key}: {name}"
+
+
+def test_owners_come_from_the_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found() -> set[tuple[str, ...]]:
+        return {tuple(spec.owners) for spec in build_defs(home).resolve_all_asset_specs()}
+
+    monkeypatch.setenv("DISTIL_DAG_OWNERS", "team:ml-platform, ada@example.com")
+    assert found() == {("team:ml-platform", "ada@example.com")}
+    monkeypatch.setenv("DISTIL_DAG_OWNERS", "")
+    assert found() == {()}
+    monkeypatch.setenv("DISTIL_DAG_OWNERS", "ml-platform")
+    with pytest.raises(ValueError, match=r"DISTIL_DAG_OWNERS: 'ml-platform' is no owner"):
+        build_defs(home)
+
+
 def test_every_gate_blocks_and_says_what_it_is_for(defs: dg.Definitions) -> None:
     specs = [spec for gate in defs.asset_checks or [] for spec in gate.check_specs]  # type: ignore[union-attr]
     found: dict[str, set[str]] = {}

@@ -7,7 +7,7 @@ import dagster as dg
 from distil_dag.adapters.run_store import RunStore, digest, weights_digest
 from distil_dag.core.case import Example
 from distil_dag.core.settings import TrainingSpec
-from distil_dag.resources.asset_defaults import MODEL, OWNERS, RUNS, TRAINING_POOL, TRAINING_RETRY
+from distil_dag.resources.asset_defaults import MODEL, RUNS, TRAINING_POOL, TRAINING_RETRY
 from distil_dag.resources.failures import reasoned
 from distil_dag.resources.lineage import continuing, made_with
 from distil_dag.resources.model_metadata import checkpoint_metadata
@@ -20,7 +20,7 @@ from distil_dag.runs.training_rows import in_mix, tables_of_run
 
 @dg.asset(
     partitions_def=RUNS, deps=["judged_seeds", "synthetic_set"], code_version="7", pool=TRAINING_POOL,
-    retry_policy=TRAINING_RETRY, kinds={"huggingface", "pytorch"}, owners=OWNERS, group_name=MODEL,
+    retry_policy=TRAINING_RETRY, kinds={"huggingface", "pytorch"}, group_name=MODEL,
 )  # fmt: skip
 @reasoned
 def checkpoint(

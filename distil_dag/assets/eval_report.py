@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import dagster as dg
 
 from distil_dag.core import tables
-from distil_dag.resources.asset_defaults import OWNERS, RELEASE, RUNS, TEACHER_POOL, TEACHER_RETRY
+from distil_dag.resources.asset_defaults import RELEASE, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.evaluation import evaluation_metadata, write_report
 from distil_dag.resources.failures import reasoned
 from distil_dag.resources.lineage import continuing, made_with
@@ -24,7 +24,7 @@ from distil_dag.stages.prompting.prompt_files import code_version
     partitions_def=RUNS, deps=["traces", "judged_seeds", "synthetic_set", "checkpoint", "gguf"],
     code_version=code_version("6", "few_shot_teacher", "tools_in_prompt"),
     pool=TEACHER_POOL, retry_policy=TEACHER_RETRY, kinds={"python", "html"},
-    owners=OWNERS, group_name=RELEASE,
+    group_name=RELEASE,
 )  # fmt: skip
 @reasoned
 def eval_report(

@@ -6,7 +6,7 @@ from distil_dag.adapters.run_store import digest
 from distil_dag.core import tables
 from distil_dag.core.reports.training import TrainReport
 from distil_dag.resources.ancestors import ancestors
-from distil_dag.resources.asset_defaults import OWNERS, RELEASE, RUNS, TRAINING_POOL
+from distil_dag.resources.asset_defaults import RELEASE, RUNS, TRAINING_POOL
 from distil_dag.resources.failures import reasoned
 from distil_dag.resources.lineage import made_with
 from distil_dag.resources.model_metadata import gguf_metadata
@@ -20,7 +20,7 @@ from distil_dag.runs.provenance import provenance
 
 @dg.asset(
     partitions_def=RUNS, deps=["checkpoint", "judged_seeds"], code_version="5", pool=TRAINING_POOL,
-    kinds={"llamacpp", "gguf"}, owners=OWNERS, group_name=RELEASE,
+    kinds={"llamacpp", "gguf"}, group_name=RELEASE,
 )  # fmt: skip
 @reasoned
 def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[None]:
@@ -53,7 +53,7 @@ def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Material
     return dg.MaterializeResult(
         data_version=dg.DataVersion(digest([{file.path: file.sha256} for file in report.files])),
         metadata=gguf_metadata(report, parity, card, str(runs.folder(run, "gguf") / "files"))
-        | store.page(run, "model card page", CARD)
+        | store.page(run, "model_card_page", CARD)
         | origin_metadata(origin)
         | made_with(task, "gguf"),
     )

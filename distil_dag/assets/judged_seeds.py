@@ -4,7 +4,7 @@ import dagster as dg
 
 from distil_dag.adapters.run_store import digest
 from distil_dag.core import tables
-from distil_dag.resources.asset_defaults import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
+from distil_dag.resources.asset_defaults import DATA, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.failures import reasoned
 from distil_dag.resources.judge_metadata import judge_metadata
 from distil_dag.resources.lineage import made_with
@@ -21,7 +21,7 @@ from distil_dag.stages.splitting.holdout import split_rows
 @dg.asset(
     partitions_def=RUNS, deps=["traces"], pool=TEACHER_POOL, retry_policy=TEACHER_RETRY,
     code_version=code_version("9", "rubric_judge", "likelihood_judge", "relabelling"),
-    kinds={"llamacpp", "parquet"}, owners=OWNERS, group_name=DATA,
+    kinds={"llamacpp", "parquet"}, group_name=DATA,
 )  # fmt: skip
 @reasoned
 def judged_seeds(

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from distil_dag.adapters.run_store import digest
-from distil_dag.resources.asset_defaults import OWNERS, RELEASE
+from distil_dag.resources.asset_defaults import RELEASE
 from distil_dag.resources.failures import reasoned
 from distil_dag.resources.metadata import table
 from distil_dag.resources.store import StoreResource
@@ -19,7 +19,6 @@ _SHOWN = 100
     deps=["eval_report"],
     code_version="2",
     kinds={"python", "table"},
-    owners=OWNERS,
     group_name=RELEASE,
     automation_condition=_WHEN_A_RUN_REPORTS,
 )
@@ -34,7 +33,7 @@ def leaderboard(context: dg.AssetExecutionContext, store: StoreResource) -> dg.M
     shown = best_of_each_task(rows, _SHOWN)
     metadata: dict[str, dg.RawMetadataValue] = {
         "runs": table(shown, limit=len(shown)),
-        "runs left out": len(rows) - len(shown),
+        "runs_left_out": len(rows) - len(shown),
         "dagster/row_count": len(rows),
     }
     return dg.MaterializeResult(

@@ -4,7 +4,7 @@ import dagster as dg
 
 from distil_dag.core import tables
 from distil_dag.core.case import Case
-from distil_dag.resources.asset_defaults import DATA, OWNERS, RUNS, TEACHER_POOL, TEACHER_RETRY
+from distil_dag.resources.asset_defaults import DATA, RUNS, TEACHER_POOL, TEACHER_RETRY
 from distil_dag.resources.failures import reasoned
 from distil_dag.resources.lineage import continuing, made_with
 from distil_dag.resources.models import ModelsResource
@@ -19,7 +19,7 @@ from distil_dag.stages.synthesis.generator import LATER_CALLS, synthesize
 @dg.asset(
     partitions_def=RUNS, deps=["judged_seeds"], code_version=code_version("6", "call_first", "widening"),
     pool=TEACHER_POOL, retry_policy=TEACHER_RETRY, kinds={"llamacpp", "parquet"},
-    owners=OWNERS, group_name=DATA,
+    group_name=DATA,
 )  # fmt: skip
 @reasoned
 def synthetic_set(

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
-from dagster_dlt import DagsterDltResource, dlt_assets
+from dagster_dlt import DagsterDltResource
 from pydantic import Field
 
 from distil_dag.adapters.logs.intake import Intake
 from distil_dag.adapters.logs.source import log_pipeline, log_source, open_log, without_secrets
 from distil_dag.adapters.run_store import digest
 from distil_dag.core.run_key import RunKey
-from distil_dag.resources.asset_defaults import DATA, INTAKE_POOL, RUNS
+from distil_dag.resources.asset_defaults import INTAKE_POOL, RUNS
 from distil_dag.resources.lineage import made_with
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.tasks import TasksResource
@@ -20,6 +20,7 @@ from distil_dag.resources.traces_in_dagster import (
     intake_errors,
     refuse_beside_another,
     traces_metadata,
+    traces_spec,
 )
 from distil_dag.runs.continued import continued
 
@@ -27,15 +28,14 @@ from distil_dag.runs.continued import continued
 class TracesConfig(dg.Config):
     """What a run changes in its task; the changed task is frozen with the run."""
 
-    overrides: dict[str, str] = Field(default={}, description="setting -> YAML text, `training.epochs`: `1`")
+    overrides: dict = Field(  # type: ignore[type-arg]  # `dict[str, Any]` refuses null
+        default={}, description="settings that differ from task.yaml: `training.epochs: 1` or nested"
+    )
     continues: str = Field(default="", description="run whose student is trained on where it is weak")
 
 
-# The pipeline is made in the run. One made here would leave a folder behind each time this code is loaded.
-@dlt_assets(
-    dlt_source=log_source(), dlt_pipeline=None, name="traces", group_name=DATA, partitions_def=RUNS,  # type: ignore[arg-type]
-    dagster_dlt_translator=TracesTranslator(), pool=INTAKE_POOL,
-)  # fmt: skip
+# Not `dlt_assets`: it puts its own objects into the asset's metadata, where the page can't show them.
+@dg.multi_asset(specs=[traces_spec()], name="traces", partitions_def=RUNS, pool=INTAKE_POOL)
 def traces(
     context: dg.AssetExecutionContext,
     config: TracesConfig,
@@ -49,10 +49,12 @@ def traces(
     with intake_errors(context, tasks, run):
         task = continued(tasks.task(run, config.overrides), run, config.continues, files)
         key = RunKey.parse(run, task.name)
+        # A run of the schedule has its partition by tag alone; adding one twice does no harm.
+        context.instance.add_dynamic_partitions(str(RUNS.name), [run])
         intake, log = Intake(task, key), open_log(task)
         source = log_source(intake, log, key)
         with log_pipeline(files, run) as pipeline:
-            list(dlt.run(context, source, pipeline, loader_file_format="parquet"))
+            list(dlt.run(context, source, pipeline, TracesTranslator(), loader_file_format="parquet"))
     for warning in task.warnings:
         context.log.warning(warning)
     frozen = without_secrets(task)

@@ -7,7 +7,7 @@ from distil_dag.automation.jobs import DISTIL_RUN
 from distil_dag.automation.reasons import unread
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import trailing_window
-from distil_dag.resources.asset_defaults import RUNS
+from distil_dag.resources.asset_defaults import PARTITION_TAG
 from distil_dag.resources.tasks import TasksResource
 
 
@@ -41,7 +41,7 @@ def retrain_weekly(
             reasons.append(f"{name}: {count} traces in {days} days")
             continue
         key = str(RunKey(task=name, since=since, until=until))
-        # A schedule can't ask for a partition the way a sensor can; adding one twice does no harm.
-        context.instance.add_dynamic_partitions(str(RUNS.name), [key])
-        requests.append(dg.RunRequest(run_key=key, partition_key=key))
+        # A schedule can't ask for a partition as a sensor can, and a test of the schedule must add none.
+        # So the partition is named by its tag, and the run's first step adds it.
+        requests.append(dg.RunRequest(run_key=key, tags={PARTITION_TAG: key}))
     return requests or dg.SkipReason("; ".join(reasons) or "no task is known")

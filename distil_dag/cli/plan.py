@@ -61,7 +61,16 @@ def plan_task(task_text: str, key_text: str | None, parent: str, settings: list[
 
 
 def show(plan: Plan, console: Console) -> None:
-    """Print the plan as a table, with notes on its basis below."""
+    """Print the plan as a table, with notes on its basis below; the notes alone where nothing is forecast."""
+    if plan.forecasts:
+        console.print(_table(plan))
+    for note in plan.notes:
+        console.print(note, highlight=False)
+    for setting in plan.exceeds:
+        console.print(f"[yellow]{setting}[/yellow] would stop this run before its end", highlight=False)
+
+
+def _table(plan: Plan) -> Table:
     table = Table(title=f"{plan.task}: {plan.judged:,} traces to judge, {plan.rows:,} rows to make")
     for name in ("stage", "calls", "tokens", "money", "time", "kept"):
         table.add_column(name, justify="left" if name == "stage" else "right")
@@ -78,11 +87,7 @@ def show(plan: Plan, console: Console) -> None:
         )
     table.add_section()
     table.add_row("both", "", _counted(plan.tokens), _paid(plan.money), _timed(plan.seconds), "")
-    console.print(table)
-    for note in plan.notes:
-        console.print(note, highlight=False)
-    for setting in plan.exceeds:
-        console.print(f"[yellow]{setting}[/yellow] would stop this run before its end", highlight=False)
+    return table
 
 
 def _counted(found: Range) -> str:

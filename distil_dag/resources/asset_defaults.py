@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+
 import dagster as dg
 
 # One dynamic partition is one run of the chain is one model; see core/run_key.py for its key.
@@ -25,4 +28,25 @@ INTAKE_RETRY = dg.RetryPolicy(max_retries=2, delay=5)
 DATA = "data"
 MODEL = "model"
 RELEASE = "release"
-OWNERS = ["team:distil-dag"]
+
+_OWNER = re.compile(r"team:\S+|[^@\s]+@[^@\s]+\.[^@\s]+")
+
+
+def owners() -> list[str]:
+    """Owners of all assets: those that `DISTIL_DAG_OWNERS` lists, else the team `distil-dag`.
+
+    Returns:
+        Mail addresses and teams; none where the variable is set and empty.
+
+    Raises:
+        ValueError: An entry is neither a mail address nor `team:NAME`.
+    """
+    listed = os.environ.get("DISTIL_DAG_OWNERS", "team:distil-dag")
+    found = [owner.strip() for owner in listed.split(",") if owner.strip()]
+    for owner in found:
+        if not _OWNER.fullmatch(owner):
+            raise ValueError(
+                f"DISTIL_DAG_OWNERS: {owner!r} is no owner. Write mail addresses or teams, separated "
+                "by commas, such as `team:ml-platform,ada@example.com`."
+            )
+    return found

@@ -83,45 +83,43 @@ def evaluation_metadata(report: EvalReport) -> dict[str, dg.RawMetadataValue]:
     student = report.candidate(report.student)
     exact = student.metrics[METRICS[0]]
     numbers = {
-        "exact match": exact.value,
-        "exact match, low": exact.low,
-        "exact match, high": exact.high,
-        **{name.replace("_", " "): student.metrics[name].value for name in METRICS[1:]},
-        **{f"lead over {row.second}": row.difference.value for row in report.comparisons},
+        "exact_match": exact.value,
+        "exact_match_low": exact.low,
+        "exact_match_high": exact.high,
+        **{name: student.metrics[name].value for name in METRICS[1:]},
+        **{f"lead_over_{row.second}": row.difference.value for row in report.comparisons},
     }
     failures = [{name: row[name] for name in ("case", "request", "why", "answer")} for row in report.failures]
     commands = [report.command, *(row["command"] for row in report.failures[:_COMMANDS])]
     pictures = {}
     if report.confidence:
-        pictures["confidence, plot"] = image(
-            plots.coverage(report.confidence, 0.8), "exact match by coverage"
-        )
+        pictures["confidence_plot"] = image(plots.coverage(report.confidence, 0.8), "exact match by coverage")
         if report.confidence.kept and report.confidence.precision:
-            numbers["confident share"] = report.confidence.kept.value
-            numbers["precision where confident"] = report.confidence.precision.value
+            numbers["confident_share"] = report.confidence.kept.value
+            numbers["precision_where_confident"] = report.confidence.precision.value
     if report.runtimes:
-        numbers["prompts with other token ids"] = sum(
+        numbers["prompts_with_other_token_ids"] = sum(
             row.prompts - row.same_prompts for row in report.runtimes
         )
     if report.cells and report.cells.error is not None:
-        numbers["weak cells"] = len(report.cells.weak)
+        numbers["weak_cells"] = len(report.cells.weak)
     if report.leakage:
         copies = (row.same_words + row.same_call for row in report.leakage.tables if row.trained_on)
-        numbers["copies of the test trained on"] = sum(copies)
+        numbers["copies_of_the_test_trained_on"] = sum(copies)
     if report.conventions:
-        numbers["exact match, conventions set aside"] = report.conventions.exact.value
+        numbers["exact_match_conventions_set_aside"] = report.conventions.exact.value
     return {
         "dagster/uri": report.report_html,
         "dagster/row_count": report.n,
         "candidates": dg.MetadataValue.md(report_markdown(report)),
-        "exact match, plot": image(plots.exact_match(report, 0.8), "exact match"),
-        "differences, plot": image(plots.differences(report, 0.8), "paired differences"),
+        "exact_match_plot": image(plots.exact_match(report, 0.8), "exact match"),
+        "differences_plot": image(plots.differences(report, 0.8), "paired differences"),
         **pictures,
         "mistakes": table(failures),
         # Indented, not between delimiters: a request may contain the delimiter of a code block.
-        "score and ask again": dg.MetadataValue.md("\n".join(f"    {line}" for line in commands)),
+        "score_and_ask_again": dg.MetadataValue.md("\n".join(f"    {line}" for line in commands)),
         **figures(numbers),
-        **{f"latency {name} ms": round(value, 1) for name, value in student.latency_ms.items()},
+        **{f"latency_{name}_ms": round(value, 1) for name, value in student.latency_ms.items()},
         **({"helped": helped(report)} if report.continues else {}),
         "failures": len(report.failures),
         PROMPTS_KEY: digests("few_shot_teacher", "tools_in_prompt"),

@@ -57,7 +57,7 @@ def judge_metadata(verdicts: Sequence[Verdict], report: JudgeReport, folder: str
         "best": _preview(scored[::-1][:_SHOWN]),
     }
     for name, numbers in (("known_faults", report.faults_found), ("self_agreement", report.consistency)):
-        found |= {f"{name}/{key}": value for key, value in figures(numbers or {}).items()}
+        found |= {f"{name}_{key}": value for key, value in figures(numbers or {}).items()}
     if report.renames:
         found["renamed"] = table([rename.model_dump() for rename in report.renames])
     if report.committee:

@@ -12,7 +12,7 @@ from distil_dag.core.task import Task
 PROMPTS_KEY = "prompts"
 
 # Metadata key of what an asset read of the run that is continued: asset -> storage id.
-READ_KEY = "read of the run it continues"
+READ_KEY = "read_of_the_run_it_continues"
 # Metadata key of the settings that an asset was made with, without defaults.
 SETTINGS_KEY = "settings"
 # The sections of a task's settings that each asset reads.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,13 @@ def table(
 
 
 def figures(numbers: Mapping[str, float]) -> dict[str, float]:
-    """The numbers as a person reads them, to four decimals; reports keep them in full."""
-    return {name: round(number, 4) for name, number in numbers.items()}
+    """The numbers to four decimals, their names as metadata keys; reports keep them in full."""
+    return {metadata_key(name): round(number, 4) for name, number in numbers.items()}
+
+
+def metadata_key(name: str) -> str:
+    """A name as a metadata key: lower case, with underscores."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def image(png: bytes, title: str) -> dg.MarkdownMetadataValue:

@@ -29,20 +29,20 @@ def checkpoint_metadata(report: TrainReport, spec: TrainingSpec, folder: str) ->
         "dagster/uri": folder,
         "loss": image(loss_plot(report.loss, spec.batch_size), "training loss"),
         "supervised": table(report.audit, ["prompt", "supervised"]),
-        "rows by origin": table([report.rows_by_origin]),
+        "rows_by_origin": table([report.rows_by_origin]),
         "base": report.base,
         "method": f"{report.method}, {f'the last {trained}' if trained else 'all'} layers",
         **_depth(report.depth),
         "steps": report.steps,
         "epochs": report.epochs,
-        **figures({"first loss": report.loss[0][1], "last loss": report.loss[-1][1]}),
+        **figures({"first_loss": report.loss[0][1], "last_loss": report.loss[-1][1]}),
         "tokens": report.tokens,
-        "supervised tokens": report.supervised_tokens,
-        "truncated rows": report.truncated,
-        "stop token trained": report.stop_token_trained,
+        "supervised_tokens": report.supervised_tokens,
+        "truncated_rows": report.truncated,
+        "stop_token_trained": report.stop_token_trained,
         "seconds": round(report.seconds, 1),
-        "tokens per second": round(_tokens_seen(report) / max(report.seconds, 1e-9), 1),
-        "resumed from step": report.resumed_from_step,
+        "tokens_per_second": round(_tokens_seen(report) / max(report.seconds, 1e-9), 1),
+        "resumed_from_step": report.resumed_from_step,
     }
 
 
@@ -74,12 +74,12 @@ def gguf_metadata(report: GgufReport, found: Mapping[str, Parity], card: str, fo
     return {
         "dagster/uri": folder,
         "files": table(files),
-        "different answers": table(differing),
-        "model card": dg.MetadataValue.md(card.split("---\n", 2)[-1]),
+        "different_answers": table(differing),
+        "model_card": dg.MetadataValue.md(card.split("---\n", 2)[-1]),
         "ships": report.primary,
         "confidence": _confidence(report),
         "probes": max((file.probes for file in report.files), default=0),
-        "lowest agreement": min((file.agreement for file in report.files), default=0.0),
+        "lowest_agreement": min((file.agreement for file in report.files), default=0.0),
     }
 
 
@@ -103,7 +103,7 @@ def _depth(depth: Depth | None) -> dict[str, Any]:
     ]
     return {
         "layers": f"{len(depth.kept)} of the base's {len(depth.influence)}",
-        "block influence": table(shown, limit=len(shown)),
+        "block_influence": table(shown, limit=len(shown)),
     }
 
 

@@ -25,7 +25,7 @@ from distil_dag.stages.evaluating.candidate import BASE, LOOKUP
 from distil_dag.stages.exporting.origin_text import origin_markdown
 
 # Metadata key of the sentences on what made a model and how good it is.
-ABOUT = "what made this, and how good is it?"
+ABOUT = "what_made_this_and_how_good_is_it"
 
 
 def dated(store: RunStore, run: str, task: Task, report: EvalReport) -> EvalReport:
@@ -76,7 +76,7 @@ def _shown(origin: Provenance, found: ModelEvaluation, card: str) -> dict[str, A
     student = found.score(found.student)
     assert student is not None
     exact = student.exact
-    numbers = {"exact match": exact.value, "exact match, low": exact.low, "exact match, high": exact.high}
+    numbers = {"exact_match": exact.value, "exact_match_low": exact.low, "exact_match_high": exact.high}
     listed = [
         {
             "gate": row.gate,
@@ -89,7 +89,7 @@ def _shown(origin: Provenance, found: ModelEvaluation, card: str) -> dict[str, A
     return {
         ABOUT: dg.MetadataValue.md(origin_markdown(origin, found)),
         "gates": table(listed, limit=len(listed)),
-        "model card": dg.MetadataValue.md(card.split("---\n", 2)[-1]),
+        "model_card": dg.MetadataValue.md(card.split("---\n", 2)[-1]),
         **figures(numbers),
-        "test requests": found.n,
+        "test_requests": found.n,
     }

@@ -14,6 +14,7 @@ from distil_dag.adapters.chat.meter import Meter
 from distil_dag.adapters.chat.open_chat import open_chat
 from distil_dag.adapters.vllm.lease import Servers
 from distil_dag.core.settings import JudgeSpec, ModelSpec
+from distil_dag.resources.metadata import metadata_key
 from distil_dag.resources.pages import log_metadata
 from distil_dag.stages.ports import ChatModel
 
@@ -92,7 +93,9 @@ class ModelsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         home = self.servers.root.parent
         found: dict[str, dg.MetadataValue] = {}  # type: ignore[type-arg]
         for model, log in self.servers.logs.items():
-            found |= log_metadata(home, log, f"log of {model}", log.relative_to(home).as_posix())
+            found |= log_metadata(
+                home, log, metadata_key(f"log of {model}"), log.relative_to(home).as_posix()
+            )
         return found
 
     def _of(self, run: str | None) -> Servers:

@@ -86,7 +86,7 @@ def page_metadata(store: RunStore, home: Path | None, run: str, name: str, page:
         links[name] = dg.MetadataValue.url(f"{pages_url(home)}/runs/{quote(run)}/{page}")
     elif path.protocol in ("http", "https"):
         links[name] = dg.MetadataValue.url(str(path))
-    return {**links, f"{name} path": dg.MetadataValue.path(str(path))}
+    return {**links, f"{name}_path": dg.MetadataValue.path(str(path))}
 
 
 def log_metadata(home: Path, log: Path, name: str, page: str) -> Metadata:
@@ -100,7 +100,7 @@ def log_metadata(home: Path, log: Path, name: str, page: str) -> Metadata:
     """
     return {
         name: dg.MetadataValue.url(f"{pages_url(home)}/{quote(page)}"),
-        f"{name} path": dg.MetadataValue.path(str(log)),
+        f"{name}_path": dg.MetadataValue.path(str(log)),
     }
 
 

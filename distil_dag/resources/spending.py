@@ -16,6 +16,7 @@ from distil_dag.core.task import Task
 from distil_dag.resources.metadata import table
 from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.progress import logged
+from distil_dag.resources.tasks import override_texts
 from distil_dag.runs.evaluation_plan import OpenChat
 from distil_dag.stages.ports import Progress
 
@@ -53,7 +54,7 @@ def metered(context: dg.AssetExecutionContext, runs: RunStore, task: Task) -> It
                 context.asset_key,
                 partition=context.partition_key,
                 description=advice,
-                metadata={"resumable": True, "stopped by": stop.setting, **spending_metadata(meter)},
+                metadata={"resumable": True, "stopped_by": stop.setting, **spending_metadata(meter)},
             )
         )
         raise dg.Failure(description=advice, metadata=spending_metadata(meter), allow_retries=False) from stop
@@ -112,7 +113,7 @@ class Outlook:
         pairs = {
             "tokens": (used.tokens, foreseen.tokens),
             "money": (used.money, foreseen.money),
-            "model seconds": (used.seconds, foreseen.seconds),
+            "model_seconds": (used.seconds, foreseen.seconds),
         }
         rows = [
             {"": name, "forecast": guess, "came to": real, "ratio": real / guess}
@@ -120,7 +121,7 @@ class Outlook:
             if guess
         ]
         ratio = round(used.tokens / max(1, foreseen.tokens), 3)
-        return found | {"forecast": table(rows), "tokens against forecast": ratio}
+        return found | {"forecast": table(rows), "tokens_against_forecast": ratio}
 
 
 def _times(used: Usage, factor: float) -> Usage:
@@ -144,12 +145,12 @@ def spending_metadata(meter: Meter) -> dict[str, Any]:
         else list(spending.models.items())
     )
     return {
-        "calls made": used.calls,
-        "calls from the cache": used.cached,
-        "tokens used": used.tokens,
-        "money used": round(used.money, 6),
-        "model seconds": round(used.seconds, 1),
-        "the run so far": table([{"model": name, **usage.model_dump()} for name, usage in rows]),
+        "calls_made": used.calls,
+        "calls_from_the_cache": used.cached,
+        "tokens_used": used.tokens,
+        "money_used": round(used.money, 6),
+        "model_seconds": round(used.seconds, 1),
+        "run_so_far": table([{"model": name, **usage.model_dump()} for name, usage in rows]),
     }
 
 
@@ -169,7 +170,7 @@ def run_command(task: Task, run: str, overrides: Mapping[str, str]) -> str:
 
 def _how_to_go_on(context: dg.AssetExecutionContext, task: Task, stop: BudgetReachedError) -> str:
     steps: Any = context.run.run_config.get("ops") or {}
-    changed: dict[str, str] = ((steps.get("traces") or {}).get("config") or {}).get("overrides") or {}
+    changed = override_texts(((steps.get("traces") or {}).get("config") or {}).get("overrides") or {})
     kept = {name: value for name, value in changed.items() if name != stop.setting}
     used = f"{stop.used:.0f}" if stop.limit == "tokens" else f"{stop.used:.6g}"
     return (

@@ -35,7 +35,7 @@ class StoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         found = page_metadata(self.open(), home, run, name, page)
         log = run_log(home, run) if home else None
         if home and log and log.exists():
-            found |= log_metadata(home, log, "log of the run", f"runs/{run}/{LOG}")
+            found |= log_metadata(home, log, "log_of_the_run", f"runs/{run}/{LOG}")
         return found
 
     def task(self, run: str) -> Task:

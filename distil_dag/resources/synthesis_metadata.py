@@ -32,15 +32,15 @@ def synthesis_metadata(made: Synthetic, report: SynthesisReport, uri: str) -> di
     return {
         "dagster/row_count": report.accepted,
         "dagster/uri": uri,
-        "yield funnel": image(funnel_plot(report), "yield funnel"),
+        "funnel_plot": image(funnel_plot(report), "yield funnel"),
         "funnel": table(funnel_rows(report)),
         "makers": table(
             [{"maker": m, "accepted": makers[m], "rejected": refused[m]} for m in sorted(makers | refused)]
         ),
-        "coverage by cell": table(cells, limit=60),
-        "cells covered": report.coverage,
-        "accepted rows": table([_shown(row.id, row.request, row.calls) for row in _spread(made.accepted)]),
-        "rejected rows": table(
+        "coverage_by_cell": table(cells, limit=60),
+        "cells_covered": report.coverage,
+        "accepted_rows": table([_shown(row.id, row.request, row.calls) for row in _spread(made.accepted)]),
+        "rejected_rows": table(
             [
                 _shown(row.id, row.request, row.calls) | {"reason": row.reason, "detail": row.detail}
                 for row in _spread(made.rejected)
@@ -50,11 +50,11 @@ def synthesis_metadata(made: Synthetic, report: SynthesisReport, uri: str) -> di
         "yield": report.accepted / max(1, report.attempted),
         "stopped": report.stopped,
         "teacher": report.teacher,
-        "prompt tokens": report.prompt_tokens,
-        "completion tokens": report.completion_tokens,
+        "prompt_tokens": report.prompt_tokens,
+        "completion_tokens": report.completion_tokens,
         "seconds": round(report.seconds, 1),
         PROMPTS_KEY: report.prompts,
-        "rows per second": round(report.accepted / max(report.seconds, 1e-9), 2),
+        "rows_per_second": round(report.accepted / max(report.seconds, 1e-9), 2),
     }
 
 

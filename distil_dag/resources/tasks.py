@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import dagster as dg
+import yaml
 from pydantic import Field
 
 from distil_dag.adapters.tasks.folder import read_task, task_name
@@ -28,12 +30,12 @@ class TasksResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         return list(self._named())
 
-    def task(self, run: str, overrides: Mapping[str, str] | None = None) -> Task:
+    def task(self, run: str, overrides: Mapping[str, object] | None = None) -> Task:
         """Read the task of a run key or of a task name.
 
         Args:
             run: A run's key, or a task's name.
-            overrides: Setting -> YAML text, applied over the task's settings.
+            overrides: Applied over the task's settings, as :func:`override_texts` reads them.
 
         Raises:
             ValueError: The text is no key, or no folder holds the task.
@@ -44,7 +46,7 @@ class TasksResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         if name not in named:
             known = ", ".join(named) or "none"
             raise ValueError(f"no task is called {name!r}; known tasks: {known}. Folders: {self.folders}")
-        return read_task(named[name], overrides=dict(overrides or {}))
+        return read_task(named[name], overrides=override_texts(overrides or {}))
 
     def _named(self) -> dict[str, Path]:
         found: dict[str, Path] = {}
@@ -52,6 +54,24 @@ class TasksResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             for candidate in [folder] if _is_task(folder) else filter(_is_task, _inside(folder)):
                 found.setdefault(task_name(candidate), candidate)
         return found
+
+
+def override_texts(overrides: Mapping[str, object]) -> dict[str, str]:
+    """Overrides as a person writes them in a launchpad -> dotted path of each setting -> YAML text.
+
+    Args:
+        overrides: Dotted path or name of a section -> value, or a mapping of settings. A string is YAML text.
+    """
+    found: dict[str, str] = {}
+    for name, value in overrides.items():
+        if isinstance(value, Mapping) and value:
+            found |= {f"{name}.{inner}": text for inner, text in override_texts(value).items()}
+        elif isinstance(value, str):
+            found[name] = value
+        else:
+            text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf)
+            found[name] = text.removesuffix("...\n").strip()
+    return found
 
 
 def key_among(names: Collection[str], run: str) -> RunKey:

@@ -8,13 +8,14 @@ from typing import Any
 
 import dagster as dg
 from dagster_dlt import DagsterDltTranslator
+from dagster_dlt.translator import DltResourceTranslatorData
 from upath import UPath
 
-from distil_dag.adapters.logs.intake import SCHEMAS, TRACES, Intake
-from distil_dag.adapters.logs.source import source_error
+from distil_dag.adapters.logs.intake import Intake
+from distil_dag.adapters.logs.source import log_source, source_error
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
-from distil_dag.resources.asset_defaults import INTAKE_RETRY, OWNERS, PARTITION_TAG
+from distil_dag.resources.asset_defaults import DATA, INTAKE_RETRY, PARTITION_TAG
 from distil_dag.resources.failures import reasons
 from distil_dag.resources.lineage import continuing
 from distil_dag.resources.metadata import table
@@ -33,14 +34,20 @@ class TracesTranslator(DagsterDltTranslator):
             .replace_attributes(
                 key=dg.AssetKey("traces"),
                 deps=[],
+                group_name=DATA,
                 kinds={"dlt", "parquet"},
-                owners=OWNERS,
                 code_version="3",
                 description="Production requests of the run's window, with the calls that the old agent "
                 "made. Read by dlt; personal data is replaced by placeholders before anything is stored, "
                 "and rows that can't be read are set aside with their reason.",
             )
         )
+
+
+def traces_spec() -> dg.AssetSpec:
+    """The spec of `traces`, as the translator maps the one resource of the log's source."""
+    (resource,) = log_source().resources.values()
+    return TracesTranslator().get_asset_spec(DltResourceTranslatorData(resource=resource, pipeline=None))
 
 
 def refuse_beside_another(instance: dg.DagsterInstance, run_id: str, partition: str) -> None:
@@ -107,9 +114,6 @@ def traces_metadata(
     report = intake.report()
     window = f"{key.since:%Y-%m-%d %H:%M} to {key.until:%Y-%m-%d %H:%M} UTC" if key.since else "the whole log"
     return {
-        "dagster/column_schema": dg.TableSchema(
-            columns=[dg.TableColumn(field.name, str(field.type)) for field in SCHEMAS[TRACES]]
-        ),
         "dagster/row_count": report.kept,
         "dagster/uri": dg.MetadataValue.path(str(folder)),
         "task": task.name,
@@ -118,10 +122,10 @@ def traces_metadata(
         "read": report.read,
         "kept": report.kept,
         "marked": report.marked,
-        "passed over": report.passed_over,
+        "passed_over": report.passed_over,
         "quarantined": report.quarantined_total,
-        "quarantined by reason": _counts("reason", report.quarantined),
-        "calls per tool": _counts("tool", report.calls_per_tool),
+        "quarantined_by_reason": _counts("reason", report.quarantined),
+        "calls_per_tool": _counts("tool", report.calls_per_tool),
         "redacted": _counts("kind", report.redacted),
         "preview": table(intake.preview, ["id", "time", "request", "calls", "problems"], limit=10),
         **continuing(instance, task.continues, "judged_seeds"),

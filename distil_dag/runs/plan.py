@@ -217,12 +217,19 @@ def _exceeds(plan: Plan, budget: BudgetSpec) -> list[str]:
 
 
 def _notes(plan: Plan) -> list[str]:
+    if not plan.forecasts:
+        return ["Nothing is left to pay for: the run has its seeds and its synthetic set already."]
     notes = [
         "The plan is the teacher's part, judging and synthesis; training, export and evaluation come on top."
     ]
     probe = sum((forecast.probe for forecast in plan.forecasts), Usage())
     if probe.calls:
         notes.append(f"The probe has made {probe.calls} calls.")
+    elif probe.cached:
+        notes.append(
+            f"The cache has answered all {probe.cached} calls of the probe: nothing was paid for this plan. "
+            "The figures are for an empty cache: what a run finds there costs nothing."
+        )
     reused = [forecast.stage for forecast in plan.forecasts if forecast.reused]
     if reused:
         stages = " and ".join(dict.fromkeys(reused))

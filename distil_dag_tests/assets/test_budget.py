@@ -45,9 +45,9 @@ def test_half_the_need_ends_within_a_batch_and_more_goes_on_to_the_same_rows(
     need = whole.used
     assert need == (PROMPT + ANSWER) * len(whole.model.asked)
     told = uninterrupted.asset_materializations_for_node(name)[0].metadata
-    assert told["tokens used"].value == need
+    assert told["tokens_used"].value == need
     if asset is judged_seeds:
-        ratio = told["tokens against forecast"].value
+        ratio = told["tokens_against_forecast"].value
         assert isinstance(ratio, float)
         # The first calls speak for more of this log's rows than later ones: it repeats its requests.
         assert 0.7 <= ratio <= 1.4
@@ -99,9 +99,9 @@ def test_the_cache_costs_nothing(place: Place) -> None:
     assert again.success
     assert home.used == used
     metadata = again.asset_materializations_for_node("synthetic_set")[0].metadata
-    assert metadata["calls made"].value == 0
-    made = first.asset_materializations_for_node("synthetic_set")[0].metadata["calls made"].value
-    assert metadata["calls from the cache"].value == made == len(home.model.asked)
+    assert metadata["calls_made"].value == 0
+    made = first.asset_materializations_for_node("synthetic_set")[0].metadata["calls_made"].value
+    assert metadata["calls_from_the_cache"].value == made == len(home.model.asked)
 
 
 def test_money_is_limited_by_the_price_of_the_model(place: Place) -> None:

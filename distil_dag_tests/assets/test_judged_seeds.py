@@ -62,8 +62,8 @@ def test_the_asset_writes_its_tables_and_shows_how_well_it_judged(tmp_path: Path
     report = runs.read_report(RUN, "judged_seeds", JudgeReport)
     assert report.faults_found is not None
     assert report.faults_found["auc"] > 0.9
-    assert event.metadata["known_faults/auc"].value == round(report.faults_found["auc"], 4)
-    assert event.metadata["known_faults/kappa"].value > 0.5
+    assert event.metadata["known_faults_auc"].value == round(report.faults_found["auc"], 4)
+    assert event.metadata["known_faults_kappa"].value > 0.5
     assert "kappa" in event.metadata["calibration"].value
     assert event.metadata["prompts"].value == report.prompts == digests("likelihood_judge")
     assert event.metadata["dagster/row_count"].value == len(passed[0]) == report.seeds

@@ -69,11 +69,11 @@ def test_it_writes_rows_report_and_metadata(tmp_path: Path) -> None:
     assert len(store.read_rows(RUN, tables.REJECTED)) == sum(report.rejected.values())
     metadata = result.asset_materializations_for_node("synthetic_set")[0].metadata
     assert metadata["dagster/row_count"].value == 30
-    plot = metadata["yield funnel"].value
+    plot = metadata["funnel_plot"].value
     assert isinstance(plot, str)
     assert plot.startswith("![yield funnel](data:image/png;base64,")
     assert len(plot) < 50_000
-    assert "lamp_on(room)" in str(metadata["coverage by cell"].value)
+    assert "lamp_on(room)" in str(metadata["coverage_by_cell"].value)
 
 
 def test_the_same_inputs_give_the_same_data_version(tmp_path: Path) -> None:

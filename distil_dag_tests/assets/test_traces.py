@@ -111,8 +111,8 @@ def test_twice_gives_the_same_rows_and_data_version(home):
     metadata = event.metadata
     assert metadata["dagster/row_count"].value == 7
     assert metadata["window"].value == "2026-11-08 00:00 to 2026-11-13 00:00 UTC"
-    assert "| unreadable call | 1 |" in " ".join(metadata["quarantined by reason"].value.split())
-    assert "| light | 5 |" in " ".join(metadata["calls per tool"].value.split())
+    assert "| unreadable call | 1 |" in " ".join(metadata["quarantined_by_reason"].value.split())
+    assert "| light | 5 |" in " ".join(metadata["calls_per_tool"].value.split())
 
 
 def test_overrides_are_frozen_with_the_run(home):
@@ -121,6 +121,24 @@ def test_overrides_are_frozen_with_the_run(home):
     task = RunStore(home / "store").read_report("lights.a", "traces", Task, name="task")
     assert task.settings.judge.seeds == 7
     assert task.toolset.names == ("light",)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "path", "value"),
+    [
+        ({"training.epochs": 1}, ("training", "epochs"), 1),
+        ({"training": {"epochs": 1, "learning_rate": 0.00002}}, ("training", "learning_rate"), 0.00002),
+        ({"training.learning_rate": "2e-5"}, ("training", "learning_rate"), 0.00002),
+        ({"test.size": 9, "synthesis": {"no_call_share": None}}, ("synthesis", "no_call_share"), None),
+        ({"gates": {"soft": ["judge_agrees"]}}, ("gates", "soft"), ["judge_agrees"]),
+    ],
+)
+def test_overrides_are_typed_as_in_the_task_file(home, overrides, path, value):
+    result, _ = materialize(home, "lights.a", overrides)
+    assert result.success
+    task = RunStore(home / "store").read_report("lights.a", "traces", Task, name="task")
+    section, name = path
+    assert task.settings.model_dump(mode="json")[section][name] == value
 
 
 def test_other_settings_are_another_version_and_stay_with_their_event(home):
@@ -157,6 +175,8 @@ def test_a_table_without_rows_is_a_table(home):
         ("lamps.a", {}, "no task is called 'lamps'; known tasks: lights"),
         ("lights.a", {"traces.table": "logs"}, "no table 'logs'; it has log"),
         ("lights.a", {"judge.seeds": "many"}, "judge.seeds"),
+        ("lights.a", {"judge": {"seeds": "many"}}, "override judge.seeds=many"),
+        ("lights.a", {"training": {"epocs": 1}}, "override training.epocs=1"),
         (
             "lights.20261113T000000Z_20261108T000000Z",
             {"traces.time_column": "null"},

@@ -77,7 +77,7 @@ def test_the_two_assets_publish_a_model_that_names_its_origin(trainings, base):
         made = {name: result.asset_materializations_for_node(name)[0] for name in ("checkpoint", "gguf")}
         entries = ancestors(instance, "gguf", run)
     assert {"loss", "supervised"} <= set(made["checkpoint"].metadata)
-    assert "light attic" not in str(made["gguf"].metadata["model card"])
+    assert "light attic" not in str(made["gguf"].metadata["model_card"])
     report = runs.read_report(run, "gguf", GgufReport)
     assert report.confidence is None
     assert report.confidence_missing.startswith("no cases were set aside")

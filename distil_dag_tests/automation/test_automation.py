@@ -23,6 +23,7 @@ from distil_dag.automation.sensors import new_traces, past_runs
 from distil_dag.build import build_defs
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import BEGINNING
+from distil_dag.resources.asset_defaults import PARTITION_TAG
 from distil_dag.resources.tasks import TasksResource
 from distil_dag_tests import stand_ins as good
 
@@ -200,14 +201,35 @@ def test_the_schedule_takes_the_last_days(instance: dg.DagsterInstance, tmp_path
     tasks = TasksResource(folders=[str(tmp_path / "home"), str(tmp_path / "small")])
     requests = retrain_weekly(context, tasks=tasks)
     assert isinstance(requests, list)
-    assert [request.run_key for request in requests] == [request.partition_key for request in requests]
-    key = RunKey.parse(str(requests[0].partition_key))
+    assert [request.run_key for request in requests] == [request.tags[PARTITION_TAG] for request in requests]
+    key = RunKey.parse(requests[0].tags[PARTITION_TAG])
     assert len(requests) == 1
     assert key.task == "home"
     assert key.since is not None
     assert key.until == now.replace(microsecond=0)
     assert key.until - key.since == timedelta(days=2)
-    assert instance.get_dynamic_partitions("distil_runs") == [str(key)]
+
+
+def test_a_preview_of_the_schedule_adds_no_partition_and_its_run_does(
+    instance: dg.DagsterInstance, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page previews a tick by evaluating it, as the daemon does."""
+    write_task(home.parent / "tasks", "home", 100, automation={"window_days": 2}, gates={"min_traces": 24})
+    monkeypatch.setenv("DISTIL_DAG_TASKS", str(home.parent / "tasks"))
+    repository = build_defs(home).get_repository_def()
+    schedule = repository.get_schedule_def("retrain_weekly")
+    with dg.build_schedule_context(
+        instance=instance, repository_def=repository, resources=repository.get_top_level_resources(),
+        scheduled_execution_time=datetime.now(UTC),
+    ) as context:  # fmt: skip
+        (request,) = schedule.evaluate_tick(context).run_requests or []
+    assert instance.get_dynamic_partitions("distil_runs") == []
+    job = repository.get_job("distil_run")
+    job.execute_in_process(instance=instance, tags=request.tags, op_selection=["traces"])
+    assert instance.get_dynamic_partitions("distil_runs") == [request.run_key]
+    materialized = instance.get_latest_materialization_event(dg.AssetKey("traces"))
+    assert materialized is not None
+    assert materialized.asset_materialization.partition == request.run_key
 
 
 def test_the_schedule_counts_no_more_than_its_window(instance: dg.DagsterInstance, tmp_path: Path) -> None:

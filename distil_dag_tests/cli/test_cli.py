@@ -11,11 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import dagster as dg
 import pytest
 import yaml
 
 from distil_dag.adapters.tasks.folder import read_task
+from distil_dag.build import build_defs
 from distil_dag.cli import main
+from distil_dag.resources.deployment import deployment
+from distil_dag_tests import stand_ins as good
 from distil_dag_tests.automation.test_automation import write_task
 
 COMMANDS = ("init", "doctor", "run", "plan", "eval", "predict", "lineage", "runs", "ui")
@@ -232,6 +236,39 @@ def test_debug_shows_where(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_runs_yet(call: Call) -> None:
     assert json.loads(call("runs", "--json").out) == []
     assert "distil-dag run TASK" in call("runs").out
+
+
+def test_runs_fit_a_terminal_and_say_how_far_each_came(call: Call, home: Path) -> None:
+    """Stand-ins for the assets, the real job and its real gates."""
+    window = "home.20261113T000000Z_20261108T000000Z"
+    few = good.TRACES_REPORT.model_copy(update={"kept": 1})
+    with deployment().instance() as instance:
+        for run, replaced, selection in (
+            ("home.whole", {}, None),
+            ("home.two", {}, [dg.AssetKey("traces"), dg.AssetKey("judged_seeds")]),
+            (window, {"traces": few}, None),
+        ):
+            instance.add_dynamic_partitions("distil_runs", [run])
+            job = build_defs(home, chain=good.stand_in_chain(replaced)).resolve_job_def("distil_run")
+            job.execute_in_process(
+                instance=instance, partition_key=run, asset_selection=selection, raise_on_error=False
+            )
+    lines = call("runs").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines == [line.rstrip() for line in lines]
+    told = dict(zip(lines[::2], lines[1::2], strict=True))
+    assert list(told) == [window, "home.two", "home.whole"]
+    assert "failure of gate enough_traces · made traces" in told[window]
+    assert "incomplete · made traces to judged_seeds" in told["home.two"]
+    assert "success · exact match" in told["home.whole"]
+    found = {
+        row["run"]: (row["status"], row["failed_gates"]) for row in json.loads(call("runs", "--json").out)
+    }
+    assert found == {
+        window: ("failure", ["enough_traces"]),
+        "home.two": ("incomplete", []),
+        "home.whole": ("success", []),
+    }
 
 
 @pytest.mark.parametrize("words", [("runs",), ("runs", "--json"), ("--help",)])

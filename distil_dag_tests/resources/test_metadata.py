@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
 from typing import Any
 
-from distil_dag.resources.metadata import table
+from distil_dag.resources.metadata import figures, table
+from distil_dag_tests.paths import ROOT
 
 
 def cells(rows: list[dict[str, Any]], **how: Any) -> list[list[str]]:
@@ -32,3 +36,32 @@ def test_no_cell_ends_early_or_opens_markup() -> None:
     (_, row) = cells([{"a": "x|y\n| z", "b": "<img src=x>", "c": "[a](b) `c`", "d": "w" * 200}])
     assert row[:3] == ["x\\|y \\| z", "&lt;img src=x>", "\\[a](b) \\`c\\`"]
     assert row[3] == "w" * 157 + "…"
+
+
+def _keys(node: ast.AST) -> Iterator[str]:
+    """The literal keys of dicts, without those of rows: rows stand in lists and in tables."""
+    if isinstance(node, ast.List | ast.ListComp) or (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "table"
+    ):
+        return
+    if isinstance(node, ast.Dict):
+        yield from (key.value for key in node.keys if isinstance(key, ast.Constant))
+    for child in ast.iter_child_nodes(node):
+        yield from _keys(child)
+
+
+def test_metadata_keys_have_one_style() -> None:
+    found = {
+        f"{path.name}: {key}"
+        for folder in ("assets", "resources")
+        for path in (ROOT / "distil_dag" / folder).glob("*.py")
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef) and function.name.endswith("metadata")
+        for key in _keys(function)
+    }
+    assert len(found) > 50
+    assert {key for key in found if not re.search(r": (dagster/)?[a-z0-9]+(_[a-z0-9]+)*$", key)} == set()
+
+
+def test_names_of_figures_become_keys() -> None:
+    assert figures({"lead over teacher, 3 examples": 0.123456}) == {"lead_over_teacher_3_examples": 0.1235}

@@ -35,7 +35,7 @@ def test_a_report_is_linked_where_it_is_served_and_its_path_can_be_copied(
     found = store.page(RUN, "report", REPORT)
     assert found == {
         "report": dg.MetadataValue.url(f"http://127.0.0.1:{pages_port(home)}/runs/{RUN}/report.html"),
-        "report path": dg.MetadataValue.path(str(home / "store" / RUN / "eval_report" / "report.html")),
+        "report_path": dg.MetadataValue.path(str(home / "store" / RUN / "eval_report" / "report.html")),
     }
     log = run_log(home, RUN)
     log.parent.mkdir()
@@ -43,8 +43,8 @@ def test_a_report_is_linked_where_it_is_served_and_its_path_can_be_copied(
     monkeypatch.setenv("DISTIL_DAG_PAGES_URL", "https://example.org/distil/")
     found = store.page(RUN, "report", REPORT)
     assert found["report"].value == f"https://example.org/distil/runs/{RUN}/report.html"
-    assert found["log of the run"].value == f"https://example.org/distil/runs/{RUN}/log.txt"
-    assert found["log of the run path"].value == str(log)
+    assert found["log_of_the_run"].value == f"https://example.org/distil/runs/{RUN}/log.txt"
+    assert found["log_of_the_run_path"].value == str(log)
     monkeypatch.setenv("DISTIL_DAG_PAGES_URL", "https://me:word@example.org")
     with pytest.raises(ValueError, match="no user and no password") as caught:
         store.page(RUN, "report", REPORT)
@@ -58,10 +58,10 @@ def test_a_store_elsewhere_is_linked_where_a_browser_can_follow(
     store = RunStore(root)
     page = f"{root}/{RUN}/eval_report/report.html"
     here = page_metadata(store, home, RUN, "report", REPORT)
-    assert here["report path"].value == page
+    assert here["report_path"].value == page
     assert here.get("report") == (dg.MetadataValue.url(page) if root.startswith("https") else None)
     monkeypatch.setenv("DISTIL_DAG_PAGES_URL", "https://pages.example.org")
     there = page_metadata(store, home, RUN, "report", REPORT)
     assert there["report"].value == f"https://pages.example.org/runs/{RUN}/report.html"
-    assert there["report path"].value == page
+    assert there["report_path"].value == page
     assert not port_file(home).exists()

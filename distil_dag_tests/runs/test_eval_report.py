@@ -203,7 +203,7 @@ def test_every_candidate_takes_the_test(store: RunStore, tmp_path: Path) -> None
         (case.id, case.messages, case.calls) for case in TEST
     ]
     event = result.asset_materializations_for_node("eval_report")[0]
-    assert event.metadata["exact match"].value == student.metrics["tool_call_equivalence"].value
+    assert event.metadata["exact_match"].value == student.metrics["tool_call_equivalence"].value
     assert sum(len(str(value.value)) for value in event.metadata.values()) < 150_000
     the_scores_stand_beside_the_files(store, result, report)
     before = store.read_rows(RUN, tables.ANSWERS)
@@ -274,7 +274,7 @@ def test_vllm_serves_the_student_where_the_task_asks_for_it(store: RunStore, tmp
     page = store.read_bytes(RUN, "eval_report", "report.html").decode()
     assert "reads <code>t1</code> otherwise" in page
     metadata = result.asset_materializations_for_node("eval_report")[0].metadata
-    log = Path(str(metadata["log of model path"].value))
+    log = Path(str(metadata["log_of_model_path"].value))
     assert "loading" in log.read_text()
     record = ServerRecord.read(log.parent)
     assert record

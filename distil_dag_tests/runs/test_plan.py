@@ -119,6 +119,9 @@ def test_a_second_plan_costs_nothing_and_says_the_same(place: Place) -> None:
     home = with_log(place, "home")
     first, second = _plan(home, **JUDGING), _plan(home, **JUDGING)
     assert sum(forecast.probe.calls for forecast in second.forecasts) == 0
+    answered = sum(forecast.probe.cached for forecast in second.forecasts)
+    assert any(f"The cache has answered all {answered} calls of the probe" in note for note in second.notes)
+    assert not any("The cache has answered" in note for note in first.notes)
     for before, now in zip(first.forecasts, second.forecasts, strict=True):
         assert before.tokens == now.tokens
         # The cache's replies have no pace; the first probe's is known.
@@ -137,3 +140,4 @@ def test_what_a_run_has_done_is_not_planned_again(place: Place) -> None:
     plan = _plan(home, **SYNTHESIS)
     assert plan.forecasts == []
     assert plan.tokens.value == 0
+    assert plan.notes == ["Nothing is left to pay for: the run has its seeds and its synthetic set already."]
