@@ -28,7 +28,7 @@ from distil_dag.core.case import Message, Trace
 from distil_dag.core.sources import RecordFormat
 from distil_dag.core.tool_call import ToolCall, parse_answer
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.reading.redaction import Redactor
+from distil_dag.stages.reading.redaction.redactor import Redactor
 from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time
 from distil_dag.stages.reading.turns import (
     Record,
@@ -97,8 +97,10 @@ class RecordReader:
                 problem = error
             turns = [self._with_integers(turn) for turn in joined(turns)]
             model = _model(record)
-            parts = [part for turn in turns for part in (turn.content, *map(_parts, turn.calls))]
-            redactor = Redactor([*parts, model])
+            texts = [turn.content for turn in turns]
+            redactor = Redactor(
+                [*texts, model], [call for turn in turns for call in turn.calls], self._toolset
+            )
             redacted = redactor.found
             messages = [_message(turn, redactor) for turn in turns]
             answers = sum(turn.role == "assistant" for turn in turns) + (problem is not None)
@@ -252,15 +254,8 @@ def _missing(turns: Sequence[Turn]) -> Unreadable | None:
 def _message(turn: Turn, redactor: Redactor) -> Message:
     if redactor.is_idle:
         return Message(role=turn.role, content=turn.content, tool_calls=turn.calls)
-    calls = tuple(
-        ToolCall(name=redactor.text(call.name), arguments=redactor.value(call.arguments))
-        for call in turn.calls
-    )
+    calls = tuple(map(redactor.call, turn.calls))
     return Message(role=turn.role, content=redactor.text(turn.content), tool_calls=calls)
-
-
-def _parts(call: ToolCall) -> dict[str, Any]:
-    return {call.name: dict(call.arguments)}
 
 
 def _model(record: Record) -> str:

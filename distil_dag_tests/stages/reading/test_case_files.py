@@ -59,16 +59,16 @@ def test_without_tools_only_the_form_is_checked():
 
 def test_personal_data_reads_back_as_it_was_written():
     """A test that was drawn from a log is written with its placeholders."""
-    schema = {"type": "object", "properties": {"order": {"type": "integer"}}}
-    tools = Toolset([Tool(name="track", parameters=schema)])
+    schema = {"type": "object", "properties": {"phone": {"type": "integer"}}}
+    tools = Toolset([Tool(name="dial", parameters=schema)])
     rows = [
         {
-            "question": f"track order number {order}",
-            "answer": {"name": "track", "arguments": {"order": value}},
+            "question": f"dial phone number {phone}",
+            "answer": {"name": "dial", "arguments": {"phone": value}},
         }
-        for order, value in ((12345678, 12345678), ("<PHONE_1>", "<PHONE_1>"))
+        for phone, value in ((12345678, 12345678), ("<PHONE_1>", "<PHONE_1>"))
     ]
     cases, problems = read_cases(map(json.dumps, rows), tools)
     assert problems == []
     assert cases[0].messages == cases[1].messages
-    assert [case.calls[0].arguments for case in cases] == [{"order": "<PHONE_1>"}] * 2
+    assert [case.calls[0].arguments for case in cases] == [{"phone": "<PHONE_1>"}] * 2

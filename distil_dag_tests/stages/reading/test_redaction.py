@@ -11,7 +11,8 @@ from stdnum import luhn
 
 from distil_dag.core.toolset import Tool, Toolset
 from distil_dag.stages.reading.records import RecordReader
-from distil_dag.stages.reading.redaction import Redactor, excerpt, redact_text
+from distil_dag.stages.reading.redaction.excerpts import excerpt
+from distil_dag.stages.reading.redaction.redactor import Redactor, redact_text
 
 
 def card(start, length):

@@ -1,0 +1,28 @@
+"""What a record that cannot be read began with."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from distil_dag.stages.reading.redaction.redactor import redact_text
+
+_LENGTH, _SOURCE = 200, 1500
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def excerpt(raw: Any) -> str:
+    """What a quarantined record began with: a few words, redacted, fit for a table."""
+    if isinstance(raw, (bytes, bytearray)):
+        raw = bytes(raw[:_SOURCE]).decode(errors="replace")
+    if not isinstance(raw, str):
+        try:
+            raw = json.dumps(raw, ensure_ascii=False, default=str)
+        except (ValueError, TypeError, RecursionError):
+            raw = f"<{type(raw).__name__}>"
+    # Escapes would hide an address; the text is redacted before it is cut, so that no half of one stays.
+    text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), raw[:_SOURCE])
+    text = redact_text(_UNPRINTABLE.sub("\ufffd", text))
+    return text if len(text) <= _LENGTH else text[:_LENGTH] + "…"
