@@ -29,7 +29,8 @@ import numpy as np
 
 from distil_dag.adapters.llamacpp.engine import LlamaCppEngine
 from distil_dag.adapters.serving.student import Student
-from distil_dag.core.tool_call import parse_answer, same_calls
+from distil_dag.core.answers.parser import parse_answer
+from distil_dag.core.tool_call import same_calls
 from distil_dag.stages.ports import Progress
 from distil_dag.stages.progress import paced
 from distil_dag.stages.reading.case_files import read_cases

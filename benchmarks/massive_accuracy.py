@@ -52,12 +52,13 @@ from distil_dag.adapters.checkpoints.base_weights import base_checkpoint
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.malloc import keeping_memory
 from distil_dag.adapters.tasks.folder import read_task
+from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Case, Example, Trace
 from distil_dag.core.files import write_whole
 from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.settings import TrainingSpec
 from distil_dag.core.task import Task
-from distil_dag.core.tool_call import parse_answer, render_calls
+from distil_dag.core.tool_call import render_calls
 from distil_dag.entrypoints.train import PARENT_VARIABLE, TrainingJob
 from distil_dag.runs.export import export
 from distil_dag.runs.provenance import provenance

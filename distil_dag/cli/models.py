@@ -19,11 +19,11 @@ from distil_dag.adapters.system.environment import expand, masked, unexpanded
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.run_files import case_lines, student_file, task_of_run
 from distil_dag.cli.task_folders import find_task
+from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Case, Message
 from distil_dag.core.confidence import Confidence
 from distil_dag.core.settings import ModelSpec
 from distil_dag.core.task import Task
-from distil_dag.core.tool_call import parse_answer
 from distil_dag.core.toolset import Toolset
 from distil_dag.resources.deployment import deployment
 from distil_dag.stages.evaluating.answers import sureness
@@ -117,7 +117,8 @@ def predict_words(model: str, words: str, task_text: str | None, plain: bool, js
     """
     places = deployment()
     file = student_file(model, RunStore(places.store))
-    candidate = _gguf(file, find_task(task_text, places) if task_text else None, plain)
+    task = find_task(task_text, places) if task_text else None
+    candidate = _gguf(file, task, plain)
     case = Case(id="words", messages=(Message(role="user", content=words),))
     try:
         answered = candidate.answer([case])[0]
@@ -129,7 +130,7 @@ def predict_words(model: str, words: str, task_text: str | None, plain: bool, js
         Console(stderr=True).print(f"plain decoding: {candidate.note}", highlight=False, markup=False)
     if answered is None or answered.error:
         raise CommandError(f"no answer came: {answered.error if answered else 'none'}", exit_code=1)
-    answer = parse_answer(answered.text)
+    answer = parse_answer(answered.text, task.toolset if task else None)
     calls = [call.model_dump() for call in answer.calls]
     if json:
         told = {"calls": calls, "text": answer.text, "error": answer.error, "latency_ms": answered.latency_ms}

@@ -1,13 +1,12 @@
-"""Tool calls: the answer an agent gives, its canonical form, and the one parser for it.
+"""Tool calls: the answer an agent gives, its canonical form, and how a student says it.
 
-Generator, trainer, evaluator and server all use :func:`render_calls` and :func:`parse_answer`, so that "the
-same call" means the same thing everywhere.
+Generator, trainer, evaluator and server all use :func:`render_calls` and the one parser of
+`core/answers/parser.py`, so that "the same call" means the same thing everywhere.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -22,8 +21,6 @@ CLOSE_TAG = "</tool_call>"
 NO_CALL_TEXT = "No tool fits."
 # How reports and cells name an answer without calls, and all calls of tools that do not exist.
 NO_CALL, UNKNOWN_TOOL = "no call", "(unknown tool)"
-
-_TAGGED = re.compile(re.escape(OPEN_TAG) + r"(.*?)(?:" + re.escape(CLOSE_TAG) + r"|\Z)", re.DOTALL)
 
 
 class ToolCall(BaseModel):
@@ -62,6 +59,7 @@ class Answer(BaseModel):
         calls: the calls found in it.
         text: the words around them.
         error: why it can't be read; None where it can.
+        form: the name of the form that can't be read; empty where there is no error.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -69,6 +67,7 @@ class Answer(BaseModel):
     calls: tuple[ToolCall, ...] = ()
     text: str = ""
     error: str | None = None
+    form: str = ""
 
 
 def render_call(call: ToolCall) -> str:
@@ -84,57 +83,6 @@ def render_calls(calls: Sequence[ToolCall]) -> str:
     return "\n".join(f"{OPEN_TAG}{render_call(call)}{CLOSE_TAG}" for call in calls)
 
 
-def parse_answer(text: str) -> Answer:
-    """Read the tool calls out of a model's raw text.
-
-    Accepted are the Hermes form, a bare JSON object or list of calls, and either of them in a Markdown code
-    block.
-
-    Returns:
-        The answer. Text without any call is an answer without calls; a call that does not parse is an answer
-        with an error.
-    """
-    tagged = _TAGGED.findall(text)
-    if tagged:
-        words = _TAGGED.sub("", text).strip()
-        return _read_bodies(tagged, words)
-    bare = _strip_fence(text.strip())
-    if bare.startswith(("{", "[")):
-        return _read_bodies([bare], "")
-    return Answer(text=text.strip())
-
-
-def read_call(value: Any) -> ToolCall:
-    """Read a call from any JSON shape in use: OpenAI's nested `function`, Hermes, `parameters`.
-
-    Args:
-        value: parsed JSON; the arguments may be JSON text.
-
-    Raises:
-        ValueError: when it is none of them, with the reason.
-    """
-    if not isinstance(value, dict):
-        raise ValueError(f"a tool call must be an object, found {type(value).__name__}")
-    body = value.get("function") if isinstance(value.get("function"), dict) else value
-    assert isinstance(body, dict)
-    name = body.get("name")
-    if not isinstance(name, str) or not name:
-        raise ValueError("a tool call needs a non-empty string `name`")
-    arguments = body.get("arguments")
-    if arguments is None:
-        arguments = body.get("parameters")
-    if arguments is None or arguments == "":
-        arguments = {}
-    if isinstance(arguments, str):
-        try:
-            arguments = json.loads(arguments)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"`arguments` of {name!r} is not JSON: {error}") from None
-    if not isinstance(arguments, dict):
-        raise ValueError(f"`arguments` of {name!r} must be an object")
-    return ToolCall(name=name, arguments=arguments)
-
-
 def calls_key(calls: Iterable[ToolCall]) -> str:
     """A text that is equal for the same calls, in any order. Apply `Toolset.canonical` first."""
     return "\n".join(sorted(call.key() for call in calls))
@@ -148,24 +96,6 @@ def same_calls(left: Iterable[ToolCall], right: Iterable[ToolCall]) -> bool:
 def same_value(left: Any, right: Any) -> bool:
     """Whether two JSON values are equal, numbers by value (2 is 2.0) and booleans as booleans."""
     return ToolCall(name="", arguments={"": left}).key() == ToolCall(name="", arguments={"": right}).key()
-
-
-def _read_bodies(bodies: Sequence[str], words: str) -> Answer:
-    calls: list[ToolCall] = []
-    for body in bodies:
-        try:
-            value = json.loads(_strip_fence(body.strip()))
-            calls.extend(read_call(item) for item in (value if isinstance(value, list) else [value]))
-        except (ValueError, RecursionError) as error:
-            return Answer(calls=tuple(calls), text=words, error=str(error))
-    return Answer(calls=tuple(calls), text=words)
-
-
-def _strip_fence(text: str) -> str:
-    if text.startswith("```"):
-        text = text.split("\n", 1)[1] if "\n" in text else text[3:]
-        text = text.rsplit("```", 1)[0]
-    return text.strip()
 
 
 def _plain(value: Any) -> Any:

@@ -18,6 +18,7 @@ from distil_dag.core.schema_members import Members, members
 from distil_dag.core.schema_validation import alternatives, sentence, validator, with_nulls
 from distil_dag.core.schema_values import Form
 from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.tool_definition import openai_definition
 
 _NEEDING = frozenset({
     "anyOf", "oneOf", "allOf", "not", "if", "minProperties", "dependentRequired", "dependentSchemas",
@@ -117,16 +118,17 @@ class Toolset:
 
     @classmethod
     def from_openai(cls, tools: list[dict[str, Any]], description: str = "") -> Toolset:
-        """The toolset of a list of OpenAI tool definitions (`{"type": "function", "function": {...}}`).
+        """The toolset of a list of tool definitions, as OpenAI, MCP servers and other providers write them.
 
         Args:
             tools: the definitions.
             description: what the task is.
 
         Raises:
-            ValueError: where two tools share one name.
+            ValueError: where two tools share one name, or a definition has a key that would be lost.
         """
-        return cls([Tool.model_validate(tool.get("function", tool)) for tool in tools], description)
+        bodies = [openai_definition(tool)["function"] for tool in tools]
+        return cls([Tool.model_validate(body) for body in bodies], description)
 
     def __contains__(self, name: object) -> bool:
         return name in self._by_name

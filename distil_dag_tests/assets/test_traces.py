@@ -105,13 +105,13 @@ def test_twice_gives_the_same_rows_and_data_version(home):
     assert json.loads(rows[0]["calls"]) == [{"name": "light", "arguments": {"to": "<EMAIL_1>"}}]
     assert [row["position"] for row in quarantine] == ["id 91"]
     assert store.read_report(run, "traces", TracesReport) == TracesReport(
-        read=8, kept=7, marked=1, quarantined={"unreadable call": 1}, redacted={"EMAIL": 5},
+        read=8, kept=7, marked=1, quarantined={"unreadable call (JSON)": 1}, redacted={"EMAIL": 5},
         calls_per_tool={"light": 5, "no call": 1, "(unknown tool)": 1},
     )  # fmt: skip
     metadata = event.metadata
     assert metadata["dagster/row_count"].value == 7
     assert metadata["window"].value == "2026-11-08 00:00 to 2026-11-13 00:00 UTC"
-    assert "| unreadable call | 1 |" in " ".join(metadata["quarantined_by_reason"].value.split())
+    assert "| unreadable call (JSON) | 1 |" in " ".join(metadata["quarantined_by_reason"].value.split())
     assert "| light | 5 |" in " ".join(metadata["calls_per_tool"].value.split())
 
 
@@ -252,7 +252,7 @@ def test_a_key_that_may_be_right_keeps_its_partition(home):
 def test_the_spec_reads_well():
     spec = traces.get_asset_spec(dg.AssetKey("traces"))
     assert spec.kinds == {"dlt", "parquet"}
-    assert spec.code_version == "3"
+    assert spec.code_version == "4"
     assert spec.group_name == "data"
     assert not list(spec.deps)
     assert "personal data is replaced" in spec.description

@@ -4,14 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distil_dag.core.tool_call import (
-    NO_CALL_TEXT,
-    ToolCall,
-    parse_answer,
-    read_call,
-    render_calls,
-    same_calls,
-)
+from distil_dag.core.answers.call_objects import read_call
+from distil_dag.core.answers.parser import parse_answer
+from distil_dag.core.tool_call import NO_CALL_TEXT, ToolCall, render_calls, same_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.decoding.schema_grammar import answers
 

@@ -11,8 +11,8 @@ from types import ModuleType
 import pytest
 
 from distil_dag.adapters.tasks.folder import read_task
+from distil_dag.core.answers.call_objects import read_call
 from distil_dag.core.sources import FileSource
-from distil_dag.core.tool_call import read_call
 from distil_dag.stages.reading.case_files import read_cases
 from distil_dag_tests.paths import EXAMPLES
 

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from distil_dag.adapters.tasks.folder import read_task
+from distil_dag.core.answers.call_objects import read_call
 from distil_dag.core.normalise import ENGLISH
 from distil_dag.core.task import Task
-from distil_dag.core.tool_call import ToolCall, read_call, same_calls
+from distil_dag.core.tool_call import ToolCall, same_calls
 from distil_dag_tests.paths import EXAMPLES, ROOT
 
 EXAMPLE = EXAMPLES / "smart_home"

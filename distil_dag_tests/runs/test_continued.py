@@ -20,6 +20,7 @@ from distil_dag.assets.traces import traces
 from distil_dag.build import build_defs
 from distil_dag.cli.execution import Watch
 from distil_dag.core import tables
+from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Case, Example
 from distil_dag.core.leaks import find_leaks
 from distil_dag.core.normalise import ENGLISH
@@ -27,7 +28,6 @@ from distil_dag.core.reports.judging import JudgeReport
 from distil_dag.core.reports.synthesis import SynthesisReport
 from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.task import Task
-from distil_dag.core.tool_call import parse_answer
 from distil_dag.resources.asset_defaults import RUNS
 from distil_dag.resources.deployment import Deployment
 from distil_dag.resources.store import StoreResource

@@ -11,8 +11,9 @@ from openai.types.chat import ChatCompletion
 
 from distil_dag.adapters.openai_api.engines import Engine
 from distil_dag.adapters.openai_api.errors import UnreadableAnswerError
+from distil_dag.core.answers.call_objects import read_call
 from distil_dag.core.case import Message
-from distil_dag.core.tool_call import ToolCall, read_call, render_calls
+from distil_dag.core.tool_call import ToolCall, render_calls
 from distil_dag.stages.ports import Prompt, Reply
 
 

@@ -15,9 +15,10 @@ from distil_dag.adapters.llamacpp.engine import LlamaCppEngine, shared_length
 from distil_dag.adapters.run_store import file_digest
 from distil_dag.adapters.serving.decoder import CallDecoder, Decoded
 from distil_dag.adapters.system.closing import Closing
+from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Case, Message
 from distil_dag.core.confidence import Confidence
-from distil_dag.core.tool_call import ToolCall, parse_answer
+from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.decoding.byte_languages import Language
 from distil_dag.stages.decoding.schema_grammar import answers, deviations
@@ -139,7 +140,7 @@ class Student(Closing):
                 decoded = self._decoded(TokenGrammar(own, self._spelling), case, max_tokens, plain)
                 # Among fewer answers each is more probable. That is no evidence, so the lower value counts.
                 decoded.logprob = min(decoded.logprob, first.logprob)
-        parsed = parse_answer(decoded.text)
+        parsed = parse_answer(decoded.text, self._tools)
         complete, known = decoded.finish == "stop", self.calibration
         valid = not self.deviations or not any(map(self._tools.problems, parsed.calls))
         return StudentAnswer(

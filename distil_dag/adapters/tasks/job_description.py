@@ -23,6 +23,13 @@ from distil_dag.adapters.tasks.located_yaml import (
 from distil_dag.adapters.tasks.settings_errors import dotted
 from distil_dag.core.json_schema import referred
 from distil_dag.core.schema_values import NULL_TEXT
+from distil_dag.core.tool_definition import (
+    openai_definition,
+    problem_keys,
+    schema_place,
+    tool_body,
+    unused_keys,
+)
 from distil_dag.core.toolset import Tool
 
 FILE = "job_description.json"
@@ -72,6 +79,7 @@ def read_job_description(folder: Path) -> JobDescription:
         ]
         return JobDescription(mistakes=mistakes)
     ignored = [key for key in value if key not in _KEYS]
+    ignored += sorted({f"tools[].{key}" for tool in value["tools"] for key in unused_keys(tool)})
     return JobDescription(
         description=value["task_description"].strip(),
         tools=tuple(_completed(tool) for tool in value["tools"]),
@@ -99,8 +107,7 @@ def _mistakes(value: Any) -> Iterator[Found]:
     first: dict[str, int] = {}
     for place, tool in enumerate(tools):
         yield from _tool_mistakes(tool, place)
-        body = tool.get("function", tool) if isinstance(tool, dict) else None
-        name = body.get("name") if isinstance(body, dict) else None
+        name = tool_body(tool)[1].get("name") if isinstance(tool, dict) else None
         if isinstance(name, str) and first.setdefault(name, place) != place:
             yield ("tools", place), f"the name {name!r} is taken by tools[{first[name]}]; names must differ"
 
@@ -112,12 +119,14 @@ def _tool_mistakes(tool: Any, place: int) -> Iterator[Found]:
         return
     if tool.get("type", "function") != "function":
         yield (*here, "type"), f"{tool['type']!r} is not allowed; one of: function"
-    body = tool
-    if "function" in tool:
-        body, here = tool["function"], (*here, "function")
-        if not isinstance(body, dict):
-            yield here, f"must be an object with `name`, `description`, `parameters`, found {_kind(body)}"
-            return
+    if not isinstance(tool.get("function", {}), dict):
+        wanted = "an object with `name`, `description`, `parameters`"
+        yield (*here, "function"), f"must be {wanted}, found {_kind(tool['function'])}"
+        return
+    for steps, said in problem_keys(tool):
+        yield (*here, *steps), said
+    steps, body = tool_body(tool)
+    here = (*here, *steps)
     name = body.get("name")
     if name is None:
         yield here, "`name` is missing"
@@ -125,11 +134,12 @@ def _tool_mistakes(tool: Any, place: int) -> Iterator[Found]:
         yield (*here, "name"), f"{name!r} is no tool name; letters, digits and `_ - . : /`, at most 128"
     if not isinstance(body.get("description", ""), str):
         yield (*here, "description"), f"must be text, found {_kind(body['description'])}"
-    if body.get("parameters"):
-        for where, said in _schema_mistakes(body["parameters"]):
-            yield (*here, "parameters", *where), said
-    elif body.get("parameters", {}) not in ({}, None):
-        yield (*here, "parameters"), "must be a JSON Schema object"
+    place_of, schema = schema_place(body)
+    if schema:
+        for where, said in _schema_mistakes(schema):
+            yield (*here, *place_of, *where), said
+    elif schema not in ({}, None):
+        yield (*here, *place_of), "must be a JSON Schema object"
 
 
 def _schema_mistakes(schema: Any) -> Iterator[Found]:
@@ -199,13 +209,12 @@ def _references(value: Any, where: tuple[Step, ...]) -> Iterator[tuple[tuple[Ste
 
 
 def _completed(tool: dict[str, Any]) -> dict[str, Any]:
-    body = tool.get("function", tool)
-    function = {
-        "name": body["name"],
-        "description": body.get("description", ""),
-        "parameters": body.get("parameters") or {"type": "object", "properties": {}},
+    definition = openai_definition(tool)
+    definition["function"]["parameters"] = definition["function"]["parameters"] or {
+        "type": "object",
+        "properties": {},
     }
-    return {"type": "function", "function": function}
+    return definition
 
 
 def _short(error: ValidationError) -> str:

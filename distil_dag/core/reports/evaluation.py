@@ -22,6 +22,10 @@ class CandidateReport(Report):
     latency_ms: dict[str, float] = Field(default_factory=dict, description="p50, p95 of one answer alone")
     bytes: int = 0
     unanswered: int = Field(default=0, description="answers that never came; they count as wrong")
+    unreadable: dict[str, int] = Field(
+        default_factory=dict,
+        description="answers with a call that could not be read, by its form; they count as wrong",
+    )
     tokens: dict[str, float] = Field(
         default_factory=dict, description="`prompt` and `completion` of one request, where known"
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Case
 from distil_dag.core.confidence import Confidence
 from distil_dag.core.normalise import Normaliser
@@ -13,7 +15,7 @@ from distil_dag.core.reports.base import Estimate
 from distil_dag.core.reports.evaluation import CandidateReport, Comparison, EvalReport
 from distil_dag.core.reports.evidence import LeakageReport
 from distil_dag.core.settings import EvaluationSpec, PriceSpec
-from distil_dag.core.tool_call import Answer, parse_answer
+from distil_dag.core.tool_call import Answer
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages import statistics
 from distil_dag.stages.evaluating import metrics
@@ -157,9 +159,9 @@ def evaluate_model(
 
     Returns:
         One JSON object: `model`, `n`, each metric as `{"value", "low", "high"}`, `latency_ms` (`p50`, `p95`
-        of one answer alone), `bytes`, `unanswered`, `per_tool`, `per_argument`, `confidence` (a
-        :class:`ConfidenceReport`, or None), and `failures`. A failure has the request, the expected and given
-        calls, the raw answer, its probability and why it is wrong.
+        of one answer alone), `bytes`, `unanswered`, `unreadable` (by form), `per_tool`, `per_argument`,
+        `confidence` (a :class:`ConfidenceReport`, or None), and `failures`. A failure has the request, the
+        expected and given calls, the raw answer, its probability and why it is wrong.
 
     Raises:
         ValueError: as :func:`evaluate`.
@@ -174,6 +176,7 @@ def evaluate_model(
         "latency_ms": found.latency_ms,
         "bytes": found.bytes,
         "unanswered": found.unanswered,
+        "unreadable": found.unreadable,
         "per_tool": found.per_tool,
         "per_argument": found.per_argument,
         "confidence": report.confidence.model_dump() if report.confidence else None,
@@ -197,7 +200,11 @@ def scored_answers(
     known = {place: given for place, given in enumerate(answers) if given is not None}
     results = {}
     for place, given in known.items():
-        parsed = Answer(error=f"no answer came: {given.error}") if given.error else parse_answer(given.text)
+        parsed = (
+            Answer(error=f"no answer came: {given.error}")
+            if given.error
+            else parse_answer(given.text, toolset)
+        )
         score = metrics.score(test[place].calls, parsed, toolset)
         results[place] = Scored(test[place], given, parsed, score)
     return results
@@ -223,6 +230,7 @@ def _candidate_report(
         latency_ms=dict(zip(("p50", "p95"), shares, strict=False)),
         bytes=candidate.bytes,
         unanswered=sum(bool(item.answered.error) for item in results),
+        unreadable=dict(Counter(item.parsed.form for item in results if item.parsed.form).most_common()),
         tokens=_tokens(results),
         per_tool=per_tool(pairs, [item.score.exact for item in results], toolset, spec.confidence),
         per_argument=per_argument(pairs, toolset),

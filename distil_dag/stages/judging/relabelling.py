@@ -9,8 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Example, Message, Trace
-from distil_dag.core.tool_call import NO_CALL_TEXT, Calls, ToolCall, calls_key, parse_answer, render_calls
+from distil_dag.core.tool_call import NO_CALL_TEXT, Calls, ToolCall, calls_key, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Proposal, Verdict
 from distil_dag.stages.judging.port import Judge, Judgement
@@ -132,7 +133,7 @@ def _take(
     toolset: Toolset,
 ) -> str:
     """Enter a model's reply; returns what came of it."""
-    answer = parse_answer(reply.text) if reply.finish == "stop" else None
+    answer = parse_answer(reply.text, toolset) if reply.finish == "stop" else None
     if answer is None or answer.error or not (answer.calls or answer.text == NO_CALL_TEXT):
         return UNREADABLE
     trace, verdict = rejected

@@ -26,25 +26,17 @@ from typing import Any
 
 from distil_dag.core.case import Message, Trace
 from distil_dag.core.sources import RecordFormat
-from distil_dag.core.tool_call import ToolCall, parse_answer
+from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
+from distil_dag.stages.reading.endings import refuse_unfinished, with_ending
+from distil_dag.stages.reading.logged_calls import as_list, checked, from_json_text, read_logged_call
 from distil_dag.stages.reading.redaction.redactor import Redactor
 from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time
-from distil_dag.stages.reading.turns import (
-    Record,
-    Turn,
-    as_list,
-    bounded,
-    checked,
-    from_json_text,
-    joined,
-    read_content,
-    read_logged_call,
-    read_turn,
-)
+from distil_dag.stages.reading.turns import Record, Turn, bounded, joined, read_content, read_said, read_turn
 
 FIELDS = (
     "request", "response", "messages", "context", "question", "answer", "model", "latency_ms",
+    "finish_reason",
 )  # fmt: skip
 """Everything that is ever read from a record, besides its id and time."""
 _BODIES = ("request", "response")
@@ -92,7 +84,7 @@ class RecordReader:
             if style == "openai_chat":
                 record = {**record, **{name: from_json_text(record.get(name), name) for name in _BODIES}}
             try:
-                turns.extend(bounded(_turns(record, style)))
+                turns.extend(bounded(_turns(record, style, self._toolset)))
             except Unreadable as error:
                 problem = error
             turns = [self._with_integers(turn) for turn in joined(turns)]
@@ -170,59 +162,86 @@ def _style(record: Record) -> RecordFormat:
     )
 
 
-def _turns(record: Record, style: str) -> Iterator[Turn]:
+def _turns(record: Record, style: str, tools: Toolset | None) -> Iterator[Turn]:
     if style == "openai_chat":
         request = record.get("request") or record
         history = request.get("messages") if isinstance(request, Mapping) else request
         for raw in as_list(history, "request.messages"):
-            yield read_turn(raw)
-        yield read_turn(_response_message(record.get("response")), answers=True)
+            yield read_turn(raw, tools=tools)
+        yield _response(record, request, tools)
     elif style == "messages":
         name = "messages" if record.get("messages") is not None else "context"
-        for raw in as_list(record.get(name), name):
-            yield read_turn(raw, answers=True)
+        raws = as_list(record.get(name), name)
+        for number, raw in enumerate(raws, start=1):
+            yield read_turn(with_ending(raw, record) if number == len(raws) else raw, True, tools)
     else:
-        yield from _question(record.get("question"))
-        yield _answer(record.get("answer"))
+        refuse_unfinished(record)
+        yield from _question(record.get("question"), tools)
+        yield _answer(record.get("answer"), tools)
 
 
-def _response_message(response: Any) -> Any:
+def _response(record: Record, request: Any, tools: Toolset | None) -> Turn:
+    """The turn of a response; its choices must agree on what is called."""
+    response = record.get("response")
+    messages = _response_messages(response)
+    _refuse_full(request, response, messages[0])
+    first, *others = (
+        read_turn(with_ending(message, response, record), answers=True, tools=tools) for message in messages
+    )
+    for place, other in enumerate(others, start=1):
+        if calls_key(other.calls) != calls_key(first.calls):
+            raise Unreadable("several choices", f"choices[{place}] holds another answer than choices[0]")
+    return first
+
+
+def _response_messages(response: Any) -> list[Any]:
     if not isinstance(response, Mapping):
         raise Unreadable("no response" if response is None else "wrong type", "response is no object")
     if response.get("error"):
         raise Unreadable("the response is an error")
     choices = response.get("choices")
     if choices is None:
-        return _as_assistant(response.get("message", response))
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
+        return [_as_assistant(response.get("message", response))]
+    if not isinstance(choices, list) or not choices or not all(isinstance(one, Mapping) for one in choices):
         raise Unreadable("no response", "choices holds none")
-    return _as_assistant(choices[0].get("message"))
+    return [with_ending(_as_assistant(one.get("message")), one) for one in choices]
+
+
+def _refuse_full(request: Any, response: Any, message: Any) -> None:
+    """Check that calls did not end because no room was left for more of them."""
+    if not isinstance(request, Mapping) or not isinstance(response, Mapping):
+        return
+    usage = response.get("usage")
+    used = usage.get("completion_tokens") if isinstance(usage, Mapping) else None
+    room = request.get("max_completion_tokens") or request.get("max_tokens")
+    called = isinstance(message, Mapping) and message.get("finish_reason") == "tool_calls"
+    if called and isinstance(used, int) and isinstance(room, int) and used >= room > 0:
+        raise Unreadable("cut answer", f"it has all of {room} tokens that the request allows")
 
 
 def _as_assistant(message: Any) -> Any:
     return {"role": "assistant", **message} if isinstance(message, Mapping) else message
 
 
-def _question(question: Any) -> Iterator[Turn]:
+def _question(question: Any, tools: Toolset | None) -> Iterator[Turn]:
     """A question is the words of the user, or a whole conversation as a list of turns."""
     if isinstance(question, str) and question.lstrip().startswith('[{"'):
         question = from_json_text(question, "question")
     if isinstance(question, list):
         for raw in question:
-            yield read_turn(raw)
+            yield read_turn(raw, tools=tools)
     else:
         yield Turn("user", read_content(question))
 
 
-def _answer(answer: Any) -> Turn:
+def _answer(answer: Any, tools: Toolset | None) -> Turn:
     if isinstance(answer, str):
-        clean_text(answer, "answer")
-        said = parse_answer(answer)
-        if said.error:
-            raise Unreadable("unreadable call", "the answer begins like a call and does not parse")
-        return Turn("assistant", said.text, checked(said.calls), answers=True)
+        said = read_said(clean_text(answer, "answer"), tools)
+        if not said.calls and said.text.startswith(("{", "[{")):
+            raise Unreadable("unreadable call", "the answer is JSON, and no call")
+        return Turn("assistant", said.text, said.calls, answers=True)
     if isinstance(answer, Mapping) and ("role" in answer or "tool_calls" in answer):
-        return read_turn(_as_assistant(answer), answers=True)
+        return read_turn(_as_assistant(answer), answers=True, tools=tools)
     if answer is None:
         raise Unreadable("no answer")
     calls = answer if isinstance(answer, list) else [answer]

@@ -100,6 +100,7 @@ def report_markdown(report: EvalReport) -> str:
             str(row.n),
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    lines += _unreadable(report)
     lines += ["", _TERMS]
     lines += _comparisons(f"{report.student} minus", report.comparisons)
     lines += _comparisons("file minus checkpoint", report.quantisation, by_first=True)
@@ -110,6 +111,17 @@ def report_markdown(report: EvalReport) -> str:
     lines += _conventions(report.conventions) if report.conventions else []
     lines += ["", f"Test labels: {_plain(report.test_labels)}." if report.test_labels else ""]
     return "\n".join(lines).strip() + "\n"
+
+
+def _unreadable(report: EvalReport) -> list[str]:
+    """A line for each candidate with calls that could not be read, which count as wrong."""
+    said = [
+        f"{_plain(row.name)}: {sum(row.unreadable.values())} of {row.n} answers hold a call that could not "
+        f"be read ({', '.join(f'{_plain(form)} {count}' for form, count in row.unreadable.items())})."
+        for row in report.candidates
+        if row.unreadable
+    ]
+    return ["", *said] if said else []
 
 
 def share(estimate: Estimate) -> str:

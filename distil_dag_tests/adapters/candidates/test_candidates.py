@@ -14,9 +14,10 @@ from distil_dag.adapters.candidates.gguf import GgufCandidate
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.vllm.lease import Servers
 from distil_dag.core import tables
+from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Case, Example, HeldOut, Message, Trace
 from distil_dag.core.settings import EvaluationSpec
-from distil_dag.core.tool_call import CLOSE_TAG, ToolCall, parse_answer, render_calls
+from distil_dag.core.tool_call import CLOSE_TAG, ToolCall, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.runs.evaluation_plan import cases_as_jsonl, plan_evaluation
 from distil_dag.stages.evaluating.evaluate import evaluate_model

@@ -21,9 +21,10 @@ from distil_dag.adapters.chat.open_chat import open_chat
 from distil_dag.adapters.openai_api.chat import EndpointChat
 from distil_dag.adapters.openai_api.endpoint import Patience
 from distil_dag.adapters.openai_api.prompt_logprobs import CannotScoreError
+from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Message
 from distil_dag.core.settings import ModelSpec
-from distil_dag.core.tool_call import ToolCall, parse_answer
+from distil_dag.core.tool_call import ToolCall
 from distil_dag.stages.ports import Prompt, Reply, Score
 from distil_dag_tests.adapters.openai_api.faulty_server import Answer, Server, completion, echo, free_port
 

@@ -13,10 +13,11 @@ import pytest
 
 from distil_dag.adapters.serving.decoder import CallDecoder
 from distil_dag.adapters.serving.student import NotDecodable, Student
+from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Case, Message
 from distil_dag.core.confidence import Confidence
 from distil_dag.core.settings import EvaluationSpec
-from distil_dag.core.tool_call import ToolCall, parse_answer, render_calls
+from distil_dag.core.tool_call import ToolCall, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.runs.confidence import measure_confidence
 from distil_dag.stages.nlu.spans import stands_in

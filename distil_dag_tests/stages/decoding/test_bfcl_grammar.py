@@ -7,7 +7,8 @@ from functools import cache
 
 import pytest
 
-from distil_dag.core.tool_call import parse_answer, render_calls
+from distil_dag.core.answers.parser import parse_answer
+from distil_dag.core.tool_call import render_calls
 from distil_dag.core.toolset import Tool, Toolset
 from distil_dag.stages.decoding.schema_grammar import answers
 from distil_dag_tests.bfcl import ToolCase, tool_cases

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from distil_dag.core.tool_call import ToolCall, parse_answer, render_calls, same_value
+from distil_dag.core.answers.parser import parse_answer
+from distil_dag.core.tool_call import ToolCall, render_calls, same_value
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.decoding.schema_grammar import answers, deviations
 from distil_dag.stages.prompting.tool_signatures import signature

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distil_dag.core.tool_call import NO_CALL_TEXT, ToolCall, parse_answer, render_calls
+from distil_dag.core.answers.parser import parse_answer
+from distil_dag.core.tool_call import NO_CALL_TEXT, ToolCall, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.decoding.automaton import DEAD, START, AnswerAutomaton
 from distil_dag.stages.decoding.schema_grammar import answers

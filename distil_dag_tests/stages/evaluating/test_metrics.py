@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distil_dag.core.tool_call import Answer, ToolCall, parse_answer, render_calls
+from distil_dag.core.answers.parser import parse_answer
+from distil_dag.core.tool_call import Answer, ToolCall, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating.metrics import (
     BINARY,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Case, Message
 from distil_dag.core.reports.evaluation import EvalReport
 from distil_dag.core.reports.evidence import RuntimeReport
 from distil_dag.core.settings import EvaluationSpec
-from distil_dag.core.tool_call import parse_answer
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating.answers import Answered
 from distil_dag.stages.evaluating.candidate import BASE, CHECKPOINT

@@ -89,22 +89,22 @@ def test_invalid_traces_are_rejected_without_a_judge() -> None:
 
 
 @pytest.mark.parametrize(
-    "order",
+    "phone",
     [{"type": "integer"}, {"type": "string", "pattern": r"^\d{8}$"}, {"type": "string", "maxLength": 8}],
 )
-def test_traces_of_personal_data_are_judged_like_others(order: dict[str, object]) -> None:
-    schema = {"type": "object", "properties": {"order": order}, "required": ["order"]}
-    tools = Toolset.from_openai([{"name": "track", "parameters": schema}])
+def test_traces_of_personal_data_are_judged_like_others(phone: dict[str, object]) -> None:
+    schema = {"type": "object", "properties": {"phone": phone}, "required": ["phone"]}
+    tools = Toolset.from_openai([{"name": "call_back", "parameters": schema}])
     reader, log = RecordReader(tools), []
     for number in range(12345678, 12345698):
-        said = number if order["type"] == "integer" else str(number)
+        said = number if phone["type"] == "integer" else str(number)
         row = {
-            "question": f"track order number {number}",
-            "answer": {"name": "track", "arguments": {"order": said}},
+            "question": f"call my phone, the number is {number}",
+            "answer": {"name": "call_back", "arguments": {"phone": said}},
         }
         log += reader.read(row, str(number)).traces
     judged, report = judge(log, tools, LIKELIHOOD, SilentModel())
-    assert log[0].calls[0].arguments == {"order": "<PHONE_1>"}
+    assert log[0].calls[0].arguments == {"phone": "<PHONE_1>"}
     assert "arguments violate the schema" not in report.reasons
     assert judged.seeds
 

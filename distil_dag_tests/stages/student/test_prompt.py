@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Case, Message
 from distil_dag.core.control_tokens import escape_in_json, neutralise
-from distil_dag.core.tool_call import NO_CALL_TEXT, ToolCall, parse_answer, render_calls
+from distil_dag.core.tool_call import NO_CALL_TEXT, ToolCall, render_calls
 from distil_dag.core.toolset import Tool, Toolset
 from distil_dag.stages.student.prompt import (
     CLOSED_BOOK_TEMPLATE,
