@@ -89,7 +89,7 @@ def failure_text(run: str, failed: Sequence[Finding]) -> str:
     changed = overrides(failed)
     said = ", ".join(f'{name}: "{value}"' for name, value in changed.items()) or 'SETTING: "VALUE"'
     told.append(
-        "Settings go into task.yaml, or into the Launchpad of the job distil_run: "
+        "Settings go into task.yaml, or, for one launch, under Config where distil_run is materialized: "
         f"`ops: {{traces: {{config: {{overrides: {{{said}}}}}}}}}`. Then launch {run} again: "
         "what does not change is not computed, nor paid for, again."
     )
