@@ -18,7 +18,7 @@ from distil_dag.stages.exporting.origin_text import Fact, made_from, settings_to
 from distil_dag.stages.prompting.prompt_files import digests
 from distil_dag.stages.reporting import plots
 from distil_dag.stages.reporting.html import report_html
-from distil_dag.stages.reporting.markdown import helped, report_markdown
+from distil_dag.stages.reporting.markdown import helped, report_markdown, verdict
 
 # A request longer than this many characters is not written into a command; the command names its case.
 _TYPED = 400
@@ -109,6 +109,7 @@ def evaluation_metadata(report: EvalReport) -> dict[str, dg.RawMetadataValue]:
     if report.conventions:
         numbers["exact_match_conventions_set_aside"] = report.conventions.exact.value
     return {
+        "result": verdict(report),
         "dagster/uri": report.report_html,
         "dagster/row_count": report.n,
         "candidates": dg.MetadataValue.md(report_markdown(report)),

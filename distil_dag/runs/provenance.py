@@ -177,7 +177,8 @@ def _rows(
     if synthesis:
         yield "synthesis", {"attempted": synthesis.attempted, "accepted": synthesis.accepted}
     if training:
-        yield "training", {"trained on": training.rows, **dict(sorted(training.rows_by_origin.items()))}
+        by_origin = {f"of them {origin}": rows for origin, rows in sorted(training.rows_by_origin.items())}
+        yield "training", {"trained on": training.rows, **by_origin}
 
 
 def _log(source: TraceSource) -> str:

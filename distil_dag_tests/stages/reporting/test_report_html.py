@@ -45,7 +45,7 @@ def test_every_failure_stands_once_and_five_of_them_on_the_first_screen(page: st
 def test_the_verdict_the_table_and_what_made_the_student_come_before_all_else(page: str) -> None:
     places = [
         page.index(words)
-        for words in (f"{STUDENT} answers", "smollm2@sha256:b179", "the file that ships", 'id="coverage"')
+        for words in (f"{STUDENT} answers", "the file that ships", "smollm2@sha256:b179", 'id="coverage"')
     ]
     assert places == sorted(places)
     assert places[-1] < page.index("<details")
