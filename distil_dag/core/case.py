@@ -24,6 +24,8 @@ class Message(BaseModel):
         role: who speaks.
         content: the words of the turn.
         tool_calls: calls that an assistant's turn makes.
+        result_of: the call that a tool's result answers, counted from 1 over the conversation, and 0 for none
+            of them. Unset where results stand in the order of their calls.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -31,6 +33,7 @@ class Message(BaseModel):
     role: Role
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
+    result_of: int | None = None
 
     def openai(self) -> dict[str, Any]:
         """The turn as OpenAI's chat API takes it."""

@@ -20,6 +20,7 @@ from distil_dag.adapters.system.versions import versions
 from distil_dag.adapters.vllm.lease import Servers
 from distil_dag.core import tables
 from distil_dag.core.case import Case, HeldOut, Message, Trace
+from distil_dag.core.conversation import openai_turns
 from distil_dag.core.earlier_round import AnswerOutcome
 from distil_dag.core.reports.evaluation import EvalReport
 from distil_dag.core.reports.exporting import GgufReport
@@ -199,7 +200,7 @@ def cases_as_jsonl(cases: Sequence[Case]) -> bytes:
         said = Message(role="assistant", content=case.text, tool_calls=case.calls).openai()
         row = {
             "id": case.id,
-            "request": {"messages": [message.openai() for message in case.messages]},
+            "request": {"messages": openai_turns(case.messages)},
             "response": {"choices": [{"message": {"tool_calls": [], **said}}]},
         }
         rows.append(json.dumps(row, ensure_ascii=False))

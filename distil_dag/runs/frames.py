@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from distil_dag.core.case import Case, Message
 from distil_dag.core.control_tokens import neutralise
+from distil_dag.core.conversation import with_results_named
 from distil_dag.core.tables import CaseTable, Table
 from distil_dag.core.task import Task
 from distil_dag.core.tool_call import NO_CALL_TEXT, ToolCall
@@ -64,7 +65,8 @@ def as_dataset(cases: Sequence[Case], task: Task) -> datasets.Dataset:
         raise ImportError("a dataset needs the package datasets: pip install 'distil_dag[train]'") from error
 
     completions = [[_answer(task.toolset.canonical(call) for call in case.calls)] for case in cases]
-    prompts = [map(_turn, student_messages(case, task.settings.student.system_prompt)) for case in cases]
+    system_prompt = task.settings.student.system_prompt
+    prompts = [map(_turn, with_results_named(student_messages(case, system_prompt))) for case in cases]
     columns = {
         "prompt": [_as_json(prompt) for prompt in prompts],
         "completion": [_as_json(completion) for completion in completions],

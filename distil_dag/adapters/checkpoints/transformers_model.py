@@ -10,6 +10,7 @@ from typing import Any
 
 from distil_dag.adapters.run_store import weights_digest
 from distil_dag.core.case import Message
+from distil_dag.core.conversation import with_results_named
 from distil_dag.stages.ports import Reply
 
 
@@ -63,7 +64,7 @@ class CheckpointModel:
         """
         from jinja2 import TemplateError
 
-        turns = [_turn(message) for message in messages]
+        turns = [_turn(message) for message in with_results_named(messages)]
         try:
             ids: list[int] = self._tokenizer.apply_chat_template(
                 turns, tools=tools, add_generation_prompt=True, tokenize=True, return_dict=False

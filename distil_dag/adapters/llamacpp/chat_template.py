@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from distil_dag.core.case import Message
+from distil_dag.core.conversation import with_results_named
 from distil_dag.core.tool_call import render_calls
 from distil_dag.stages.prompting.prompt_files import render
 from distil_dag.stages.student.template_sandbox import REFUSALS, read_template
@@ -83,7 +84,7 @@ class ChatTemplate:
             messages, tools = with_tools(messages, tools), ()
         try:
             text = self._template.render(
-                messages=[self._plain(message, guard) for message in messages],
+                messages=[self._plain(message, guard) for message in with_results_named(messages)],
                 tools=list(tools) or None,
                 add_generation_prompt=goes_on,
                 **self._markers,

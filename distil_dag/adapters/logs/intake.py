@@ -88,7 +88,7 @@ class Intake:
         self._quarantined: Counter[str] = Counter()
         self._redacted: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
-        self._read = self._kept = self._marked = self._passed_over = 0
+        self._read = self._kept = self._marked = self._passed_over = self._by_order = 0
         self.preview: list[dict[str, Any]] = []
 
     @property
@@ -105,6 +105,7 @@ class Intake:
             passed_over=self._passed_over,
             quarantined=dict(self._quarantined.most_common()),
             redacted=dict(sorted(self._redacted.items())),
+            results_by_order=self._by_order,
             calls_per_tool=dict(self._calls.most_common()),
         )
 
@@ -151,6 +152,7 @@ class Intake:
         self._passed_over += not reading.traces and not reading.problem
         if reading.traces:
             self._redacted.update(reading.redacted)
+            self._by_order += reading.by_order
         for trace in reading.traces:
             self._keep(trace)
         if reading.problem:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from distil_dag.adapters.openai_api.engines import Engine
 from distil_dag.adapters.openai_api.errors import UnreadableAnswerError
 from distil_dag.core.answers.call_objects import read_call
 from distil_dag.core.case import Message
+from distil_dag.core.conversation import openai_turns, with_results_named
 from distil_dag.core.tool_call import ToolCall, render_calls
 from distil_dag.stages.ports import Prompt, Reply
 
@@ -51,19 +51,8 @@ def request_body(prompt: Prompt, model: str, engine: Engine) -> dict[str, Any]:
 
 
 def wire_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """A conversation in OpenAI's form, with an id for each call and the same id for its result.
-
-    Results answer calls in order. Ids have nine characters, which Mistral's templates require.
-    """
-    turns, calls, results = [], itertools.count(), itertools.count()
-    for message in messages:
-        turn = message.openai()
-        for call in turn.get("tool_calls", []):
-            call["id"] = f"call{next(calls):05}"
-        if message.role == "tool":
-            turn["tool_call_id"] = f"call{next(results):05}"
-        turns.append(turn)
-    return turns
+    """A conversation in OpenAI's form, as a server takes it; see :func:`openai_turns`."""
+    return openai_turns(with_results_named(messages))
 
 
 def read_reply(completion: object, prefill: str = "") -> Reply:

@@ -16,6 +16,9 @@ class TracesReport(Report):
     passed_over: int = Field(default=0, description="rows that choose no tool: text after a tool's result")
     quarantined: dict[str, int] = Field(default_factory=dict)
     redacted: dict[str, int] = Field(default_factory=dict, description="kind of personal data -> hits")
+    results_by_order: int = Field(
+        default=0, description="tool results without an id of one call, taken in the order of the calls"
+    )
     calls_per_tool: dict[str, int] = Field(default_factory=dict)
 
     @property

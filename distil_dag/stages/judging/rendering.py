@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from distil_dag.core.case import Message, Trace
+from distil_dag.core.conversation import with_results_named
 from distil_dag.core.tool_call import ToolCall
 
 
 def conversation(trace: Trace) -> list[dict[str, object]]:
     """The turns of a trace in order, with the calls in them."""
-    return [_turn(message) for message in trace.messages]
+    return [_turn(message) for message in with_results_named(trace.messages)]
 
 
 def answer(trace: Trace, calls: Sequence[ToolCall]) -> dict[str, object]:

@@ -16,6 +16,8 @@ from distil_dag.stages.reading.strict_values import Unreadable, check_json, clea
 _LISTS = ("tool_calls", "toolCalls", "toolInvocations", "tool_invocations", "function_calls")
 _SPEAKING_IN_ORDER = ("invalid_tool_calls", *_LISTS, "function_call")
 _SPEAKING = frozenset(_SPEAKING_IN_ORDER)
+# Under which names an id of a call stands. A result's own `id` comes last: it may be that of the message.
+_IDS = ("tool_call_id", "toolCallId", "tool_use_id", "toolUseId", "call_id", "callId", "id")
 _THOUGHTS = (
     "reasoning_content", "reasoning", "reasoning_details", "thinking", "thinking_blocks", "thought",
     "reasoning_text", "thoughts",
@@ -35,19 +37,21 @@ _HARMLESS = frozenset(
 )  # fmt: skip
 
 
-def logged_calls(message: Mapping[str, Any]) -> tuple[str, tuple[ToolCall, ...] | None]:
-    """The text of an assistant's message, and its calls.
+def logged_calls(message: Mapping[str, Any]) -> tuple[str, tuple[ToolCall, ...] | None, tuple[str, ...]]:
+    """The text of an assistant's message, its calls and their ids.
 
     Args:
         message: the message as it was logged.
 
     Returns:
-        The text, and the calls of the first field that holds any; None where no field speaks of calls.
+        The text, the calls of the first field that holds any (None where no field speaks of calls), and an
+        id for each of them, empty where the log has none.
 
     Raises:
         Unreadable: a call can't be read, or two fields hold different calls.
     """
     text, kept = "", None
+    ids: tuple[str, ...] = ()
     content = message.get("content")
     parts = message.get("parts")
     spelled: list[Any] = []
@@ -62,8 +66,9 @@ def logged_calls(message: Mapping[str, Any]) -> tuple[str, tuple[ToolCall, ...] 
         calls = checked(read_logged_call(value) for value in values)
         if kept and calls and calls_key(kept) != calls_key(calls):
             raise Unreadable("different calls in two fields", field)
+        ids = ids if any(ids) or not calls else tuple(map(call_id, values))
         kept = kept or calls
-    return text, kept
+    return text, kept, ids
 
 
 def refuse_elsewhere(message: Mapping[str, Any], answers: bool) -> None:
@@ -88,6 +93,12 @@ def refuse_elsewhere(message: Mapping[str, Any], answers: bool) -> None:
             raise Unreadable(
                 "an answer in another field", f"{str(key)[:40]} holds something, content nothing"
             )
+
+
+def call_id(value: Any) -> str:
+    """The id of a logged call, or of the call that a logged result answers; empty without one."""
+    found = (value.get(key) for key in _IDS) if isinstance(value, Mapping) else ()
+    return next((str(one) for one in found if isinstance(one, (str, int)) and str(one)), "")
 
 
 def read_logged_call(value: Any) -> ToolCall:

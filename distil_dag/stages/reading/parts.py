@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from distil_dag.stages.reading.strict_values import Unreadable, clean_text
+from distil_dag.stages.reading.strict_values import Unreadable, check_json, clean_text
 
 _TEXT = ("text", "input_text", "output_text", "refusal")
 _THOUGHTS = ("thinking", "reasoning", "redacted_thinking", "thought", "reasoning_content")
@@ -52,6 +52,52 @@ def read_parts(parts: Iterable[Any]) -> tuple[str, list[Any]]:
     return "\n".join(lines), calls
 
 
+def separate_results(message: Any) -> list[Any]:
+    """A message as one message for each tool result among its parts, and one for what else it says.
+
+    A message without such parts stays as it is.
+    """
+    if not isinstance(message, Mapping) or message.get("role") == "assistant":
+        return [message]
+    field = "content" if message.get("content") else "parts"
+    parts = message.get(field)
+    if not isinstance(parts, list):
+        return [message]
+    results = [part for part in parts if isinstance(part, Mapping) and part.get("type") in _RESULTS]
+    others = [part for part in parts if part not in results]
+    # What a user says stands behind the results that it is said to.
+    ids = {
+        key: message[key] for key in ("name", "tool_call_id", "id") if key in message and len(results) == 1
+    }
+    made: list[Any] = [
+        {**ids, **part, "role": "tool", "content": _result(part), "name": tool_name(part) or tool_name(ids)}
+        for part in results
+    ]
+    return [*made, {**message, field: others}] if others or not results else made
+
+
+def tool_name(holder: Mapping[str, Any]) -> str:
+    """The name of the tool that a logged result comes from; empty where it does not say."""
+    found = (holder.get(key) for key in ("tool_name", "toolName", "name"))
+    return next((name for name in found if isinstance(name, str)), "")
+
+
+def read_result(value: Any) -> str:
+    """The text of a tool's result: text and parts of text as they are, any other value as compact JSON.
+
+    Raises:
+        Unreadable: it is neither.
+    """
+    if value is None or isinstance(value, str):
+        return clean_text(value or "", "content")
+    kinds = (*_TEXT, *_RESULTS, *_THOUGHTS)
+    listed = value if isinstance(value, list) else []
+    if listed and all(isinstance(one, Mapping) and one.get("type") in kinds for one in listed):
+        return read_parts(listed)[0]
+    check_json(value, "content")
+    return clean_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")), "content")
+
+
 def without_result(call: Any) -> Any:
     """A logged call without what its tool gave back."""
     if not isinstance(call, dict):
@@ -73,4 +119,4 @@ def _call(part: Mapping[str, Any], kind: Any) -> Any:
 
 def _result(part: Mapping[str, Any]) -> str:
     value = next((part[key] for key in _RESULT_KEYS if part.get(key) is not None), "")
-    return clean_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), "content")
+    return read_result(value)

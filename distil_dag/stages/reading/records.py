@@ -30,8 +30,10 @@ from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.endings import refuse_unfinished, with_ending
 from distil_dag.stages.reading.logged_calls import as_list, checked, from_json_text, read_logged_call
+from distil_dag.stages.reading.parts import separate_results
 from distil_dag.stages.reading.redaction.redactor import Redactor
 from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time
+from distil_dag.stages.reading.tool_results import in_call_order
 from distil_dag.stages.reading.turns import Record, Turn, bounded, joined, read_content, read_said, read_turn
 
 FIELDS = (
@@ -49,12 +51,15 @@ _CACHED_CALLS = 20_000
 class ReadRecord:
     """What a record gave: its traces, why the rest could not be read, what was redacted.
 
+    `by_order` counts tool results that only their order assigns to one of several calls.
+
     Without traces and without problem, a record holds no choice of a tool (see above).
     """
 
     traces: tuple[Trace, ...] = ()
     problem: Unreadable | None = None
     redacted: Counter[str] = field(default_factory=Counter)
+    by_order: int = 0
 
 
 class RecordReader:
@@ -76,6 +81,7 @@ class RecordReader:
         traces: list[Trace] = []
         problem: Unreadable | None = None
         redacted: Counter[str] = Counter()
+        by_order = 0
         try:
             moment = read_time(time)
             if columnar:
@@ -87,7 +93,8 @@ class RecordReader:
                 turns.extend(bounded(_turns(record, style, self._toolset)))
             except Unreadable as error:
                 problem = error
-            turns = [self._with_integers(turn) for turn in joined(turns)]
+            ordered, by_order = in_call_order(joined(turns))
+            turns = [self._with_integers(turn) for turn in ordered]
             model = _model(record)
             texts = [turn.content for turn in turns]
             redactor = Redactor(
@@ -117,7 +124,7 @@ class RecordReader:
             problem = problem or error
         if not traces:
             problem = problem or _missing(turns)
-        return ReadRecord(tuple(traces), problem, redacted)
+        return ReadRecord(tuple(traces), problem, redacted, by_order)
 
     def _with_integers(self, turn: Turn) -> Turn:
         """The turn with 3.0 as 3 where the schema of a call says integer."""
@@ -167,13 +174,14 @@ def _turns(record: Record, style: str, tools: Toolset | None) -> Iterator[Turn]:
         request = record.get("request") or record
         history = request.get("messages") if isinstance(request, Mapping) else request
         for raw in as_list(history, "request.messages"):
-            yield read_turn(raw, tools=tools)
+            yield from (read_turn(one, tools=tools) for one in separate_results(raw))
         yield _response(record, request, tools)
     elif style == "messages":
         name = "messages" if record.get("messages") is not None else "context"
         raws = as_list(record.get(name), name)
         for number, raw in enumerate(raws, start=1):
-            yield read_turn(with_ending(raw, record) if number == len(raws) else raw, True, tools)
+            message = with_ending(raw, record) if number == len(raws) else raw
+            yield from (read_turn(one, True, tools) for one in separate_results(message))
     else:
         refuse_unfinished(record)
         yield from _question(record.get("question"), tools)
@@ -229,7 +237,7 @@ def _question(question: Any, tools: Toolset | None) -> Iterator[Turn]:
         question = from_json_text(question, "question")
     if isinstance(question, list):
         for raw in question:
-            yield read_turn(raw, tools=tools)
+            yield from (read_turn(one, tools=tools) for one in separate_results(raw))
     else:
         yield Turn("user", read_content(question))
 
@@ -272,9 +280,9 @@ def _missing(turns: Sequence[Turn]) -> Unreadable | None:
 
 def _message(turn: Turn, redactor: Redactor) -> Message:
     if redactor.is_idle:
-        return Message(role=turn.role, content=turn.content, tool_calls=turn.calls)
-    calls = tuple(map(redactor.call, turn.calls))
-    return Message(role=turn.role, content=redactor.text(turn.content), tool_calls=calls)
+        return Message(role=turn.role, content=turn.content, tool_calls=turn.calls, result_of=turn.result_of)
+    calls, content = tuple(map(redactor.call, turn.calls)), redactor.text(turn.content)
+    return Message(role=turn.role, content=content, tool_calls=calls, result_of=turn.result_of)
 
 
 def _model(record: Record) -> str:

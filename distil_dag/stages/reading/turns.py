@@ -19,8 +19,8 @@ from distil_dag.core.case import Role
 from distil_dag.core.tool_call import Answer, ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.endings import refuse_lost_calls, refuse_unfinished
-from distil_dag.stages.reading.logged_calls import checked, logged_calls, refuse_elsewhere
-from distil_dag.stages.reading.parts import read_parts
+from distil_dag.stages.reading.logged_calls import call_id, checked, logged_calls, refuse_elsewhere
+from distil_dag.stages.reading.parts import read_parts, read_result, tool_name
 from distil_dag.stages.reading.strict_values import MAX_RECORD_BYTES, Unreadable, clean_text, too_large
 
 MAX_TURNS = 200
@@ -42,12 +42,27 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Turn:
-    """A readable turn; `answers` marks an assistant turn that is the log's answer, not its history."""
+    """A readable turn.
+
+    Attributes:
+        role: who speaks.
+        content: the words of the turn.
+        calls: calls that an assistant's turn makes.
+        answers: whether an assistant's turn is the log's answer, not its history.
+        ids: of the calls, empty where one has none; of other turns none.
+        id: of the call that a tool's turn answers; empty where the log does not say.
+        tool: the name of the tool that a tool's turn comes from; empty likewise.
+        result_of: as in :class:`~distil_dag.core.case.Message`.
+    """
 
     role: Role
     content: str = ""
     calls: tuple[ToolCall, ...] = ()
     answers: bool = False
+    ids: tuple[str, ...] = ()
+    id: str = ""
+    tool: str = ""
+    result_of: int | None = None
 
 
 def read_turn(raw: Any, answers: bool = False, tools: Toolset | None = None) -> Turn:
@@ -63,11 +78,14 @@ def read_turn(raw: Any, answers: bool = False, tools: Toolset | None = None) -> 
     role = _ROLES.get(raw["role"]) if isinstance(raw.get("role"), str) else None
     if role is None:
         raise Unreadable("unknown role", str(raw.get("role"))[:40])
+    content = raw["parts"] if _only_parts(raw) else raw.get("content")
+    if role == "tool":
+        return Turn(role, read_result(content), id=call_id(raw), tool=tool_name(raw))
     if role != "assistant":
-        return Turn(role, read_content(raw["parts"] if _only_parts(raw) else raw.get("content")))
+        return Turn(role, read_content(content))
     if answers:
         refuse_unfinished(raw)
-    content, calls = logged_calls(raw)
+    content, calls, ids = logged_calls(raw)
     if not calls and content:
         said = read_said(content, tools)
         content, calls = said.text, said.calls or calls
@@ -80,7 +98,7 @@ def read_turn(raw: Any, answers: bool = False, tools: Toolset | None = None) -> 
         refuse_elsewhere(raw, answers)
         if calls is None and raw.get("content") is None:
             raise Unreadable("empty answer", "neither text nor calls")
-    return Turn("assistant", content, calls or (), answers)
+    return Turn("assistant", content, calls or (), answers, ids)
 
 
 def read_said(text: str, tools: Toolset | None) -> Answer:
@@ -133,6 +151,7 @@ def joined(turns: Sequence[Turn]) -> list[Turn]:
         if turn.role == "assistant" and joined and joined[-1].role == "assistant":
             before = joined.pop()
             content = "\n".join(filter(None, (before.content, turn.content)))
-            turn = Turn("assistant", content, before.calls + turn.calls, before.answers or turn.answers)
+            ids = tuple(one for part in (before, turn) for one in part.ids or ("",) * len(part.calls))
+            turn = Turn("assistant", content, before.calls + turn.calls, before.answers or turn.answers, ids)
         joined.append(turn)
     return joined

@@ -12,6 +12,7 @@ from typing import Any
 
 from distil_dag.core.case import Case, Message
 from distil_dag.core.control_tokens import neutralise
+from distil_dag.core.conversation import with_results_named
 from distil_dag.core.tool_call import render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.student.template_sandbox import REFUSALS, read_template
@@ -118,7 +119,7 @@ def render_prompt(
     Raises:
         ValueError: when the template refuses the conversation.
     """
-    turns = [_plain_turn(message) for message in messages]
+    turns = [_plain_turn(message) for message in with_results_named(messages)]
     try:
         text: str = _template(template).render(
             messages=turns, tools=tools or None, add_generation_prompt=True, **dict(special_tokens or {})
