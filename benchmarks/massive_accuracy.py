@@ -160,7 +160,9 @@ def measure(split: Split, method: str, seed: int, work: Path) -> dict[str, Any]:
         "machine": _machine(),
     }
     if method == _LOOKUP:
-        return base | {"answers": {"lookup": _answers(LookupCandidate(split.rest), split.test, task)}}
+        return base | {
+            "answers": {"lookup": _answers(LookupCandidate(split.rest, task.normaliser), split.test, task)}
+        }
     rows = split.rows(method)
     settings = task.settings
     spec = settings.training.model_copy(update={"seed": seed})

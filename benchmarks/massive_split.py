@@ -79,8 +79,8 @@ class Split:
         labels: dict[str, list[str]] = defaultdict(list)
         for trace in self.traces:
             calls = [self.task.toolset.canonical(call) for call in trace.calls]
-            labels[self.task.normaliser.key(trace.request)].append(calls_key(calls))
-        found = {case.id: labels[self.task.normaliser.key(case.request)] for case in self.test}
+            labels[self.task.normaliser.identity(trace)].append(calls_key(calls))
+        found = {case.id: labels[self.task.normaliser.identity(case)] for case in self.test}
         return sorted(name for name, keys in found.items() if len(keys) > 1 and len(set(keys)) == 1)
 
     def rows(self, method: str) -> list[Example]:

@@ -56,13 +56,13 @@ def find_leaks(
         One leak for each such row, those with the same words first.
     """
     leaks = find_copies(test, rows, normaliser)
-    test_keys = {normaliser.key(case.request) for case in test}
+    test_keys = {normaliser.identity(case) for case in test}
     cases_of: dict[str, list[Case]] = defaultdict(list)
     for case in test:
         cases_of[_label(case, toolset)].append(case)
-    keys_of = {label: [normaliser.key(case.request) for case in cases] for label, cases in cases_of.items()}
+    keys_of = {label: [normaliser.identity(case) for case in cases] for label, cases in cases_of.items()}
     for row in rows:
-        key, label = normaliser.key(row.request), _label(row, toolset)
+        key, label = normaliser.identity(row), _label(row, toolset)
         if label in keys_of and key not in test_keys:
             score, place = nearest(key, keys_of[label])
             if score >= similarity:
@@ -72,8 +72,8 @@ def find_leaks(
 
 def find_copies(test: Sequence[Case], rows: Sequence[Case], normaliser: Normaliser) -> list[Leak]:
     """The rows whose normalised request is one of the test, in their order."""
-    by_key = {normaliser.key(case.request): case for case in reversed(test)}
-    pairs = ((row, by_key.get(normaliser.key(row.request))) for row in rows)
+    by_key = {normaliser.identity(case): case for case in reversed(test)}
+    pairs = ((row, by_key.get(normaliser.identity(row))) for row in rows)
     return [_leak(row, case, "same words", 1.0) for row, case in pairs if case]
 
 

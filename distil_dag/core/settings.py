@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from distil_dag.core.normalise import ENGLISH_FILLERS, WAKE_WORDS
+from distil_dag.core.english import CONNECTIVES, FILLERS, REFERENCES, REPLIES, WAKE_WORDS
 
 
 class Section(BaseModel):
@@ -26,11 +26,20 @@ Seed = Annotated[int, Field(description="another seed, another draw")]
 
 
 class LanguageSpec(Section):
-    """Words that make no difference: requests that differ in nothing else count as the same request."""
+    """Words by which two requests count as the same one, and by which one depends on what was said before."""
 
     wake_words: tuple[str, ...] = Field(default=WAKE_WORDS, description="how the assistant is called")
     fillers: tuple[str, ...] = Field(
-        default=ENGLISH_FILLERS, description="articles, politeness and wishes, in your users' language"
+        default=FILLERS, description="articles, politeness and wishes, in your users' language"
+    )
+    replies: tuple[str, ...] = Field(
+        default=REPLIES, description="what answers a question and asks for nothing by itself"
+    )
+    references: tuple[str, ...] = Field(
+        default=REFERENCES, description="what stands for something that was said before"
+    )
+    connectives: tuple[str, ...] = Field(
+        default=CONNECTIVES, description="with what a request begins that goes on from the one before"
     )
 
 

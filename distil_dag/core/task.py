@@ -125,4 +125,9 @@ class Task(BaseModel):
     def normaliser(self) -> Normaliser:
         """Tells which requests count as the same one, in the language of the task's users."""
         language = self.settings.language
-        return Normaliser(language.wake_words + language.fillers)
+        return Normaliser(
+            language.wake_words + language.fillers,
+            language.replies,
+            language.references,
+            language.connectives,
+        )

@@ -165,7 +165,7 @@ def plan_evaluation(
             _teacher(TEACHER, task, open_chat, Exemplars()),
             *([_teacher(TEACHER_FEW_SHOT, task, open_chat, exemplars)] if exemplars.turns else []),
             *([ProductionCandidate(_production_model(test, rest))] if judged else []),
-            LookupCandidate(rest),
+            LookupCandidate(rest, task.normaliser),
         ]
         yield EvaluationPlan(
             test=test,

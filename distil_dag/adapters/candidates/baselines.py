@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distil_dag.core.case import Case, HeldOut
+from distil_dag.core.normalise import ENGLISH, Normaliser
 from distil_dag.core.tool_call import render_calls
 from distil_dag.stages.evaluating.answers import Answered
 from distil_dag.stages.evaluating.candidate import LOOKUP, PRODUCTION
@@ -42,11 +43,13 @@ class LookupCandidate:
 
     Attributes:
         log: The traces that remained after the hold-out.
+        normaliser: Tells what a request depends on.
         name: Name in the report.
         bytes: Size of the weights, 0.
     """
 
     log: Sequence[Case]
+    normaliser: Normaliser = ENGLISH
     name: str = LOOKUP
     bytes: int = 0
 
@@ -64,5 +67,5 @@ class LookupCandidate:
         """
         if not self.log:
             return [None] * len(cases)
-        found = nearest_calls([case.request for case in cases], self.log)
+        found = nearest_calls(cases, self.log, self.normaliser)
         return [Answered(render_calls(calls)) for calls in found]

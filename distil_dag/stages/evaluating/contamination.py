@@ -37,11 +37,11 @@ def leakage(
         confidence: of intervals.
         normaliser: tells which requests are the same.
     """
-    keys = [normaliser.key(case.request) for case in test]
+    keys = [normaliser.identity(case) for case in test]
     reached = [0.0] * len(test)
     described = []
     for name, rows in tables.items():
-        known = list(dict.fromkeys(normaliser.key(row.request) for row in rows))
+        known = list(dict.fromkeys(normaliser.identity(row) for row in rows))
         near = [nearest(key, known)[0] if known else 0.0 for key in keys]
         if name in trained_on:
             reached = [max(pair) for pair in zip(reached, near, strict=True)]

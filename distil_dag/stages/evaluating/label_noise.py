@@ -125,7 +125,7 @@ def _described(
     sides: dict[tuple[str, str], bool] = {}
     others: dict[str, int] = defaultdict(int)
     for item, found in members:
-        sides |= evidence.sides(found, item.case.request)
+        sides |= evidence.sides(found, item.case)
         for name, calls in item.others.items():
             others[name] += any(_same(found, its) for its in _differences(item.case.calls, calls, toolset))
     cases = list(dict.fromkeys(item.case.id for item, _ in members))
@@ -164,7 +164,7 @@ class _Log:
     """Trusted rows of the log, and on which side of a difference they are."""
 
     def __init__(self, rows: Sequence[Case], toolset: Toolset, normaliser: Normaliser) -> None:
-        self._key = normaliser.key
+        self._identity = normaliser.identity
         # Tool -> the rows that call it once, with its arguments.
         self._of: dict[str, list[tuple[Case, dict[str, Any]]]] = defaultdict(list)
         for row in rows:
@@ -173,22 +173,22 @@ class _Log:
                     call = next(call for call in row.calls if call.name == name)
                     self._of[name].append((row, toolset.canonical(call).arguments))
 
-    def sides(self, found: Difference, request: str) -> dict[tuple[str, str], bool]:
+    def sides(self, found: Difference, case: Case) -> dict[tuple[str, str], bool]:
         """(row's id, what it was found by) -> does it side with the label? Without rows that take no side."""
         if found.kind == "wrong tool":
-            return dict(self._tools(found, request))
+            return dict(self._tools(found, case))
         if found.kind in ("missing argument", "extra argument"):
             return dict(self._presence(found))
         if found.kind == "wrong value":
-            return dict(self._boundaries(found) if _part(found) else self._values(found, request))
+            return dict(self._boundaries(found) if _part(found) else self._values(found, case.request))
         return {}
 
-    def _tools(self, found: Difference, request: str) -> Iterator[_Side]:
+    def _tools(self, found: Difference, case: Case) -> Iterator[_Side]:
         """Which of the two tools rows with much the same words call."""
-        key = self._key(request)
+        key = self._identity(case)
         for tool in (found.expected, found.given):
             for row, _ in self._of[tool]:
-                if len(row.calls) == 1 and nearest(key, [self._key(row.request)])[0] >= _ALIKE:
+                if len(row.calls) == 1 and nearest(key, [self._identity(row)])[0] >= _ALIKE:
                     yield (row.id, ""), tool == found.expected
 
     def _presence(self, found: Difference) -> Iterator[_Side]:

@@ -10,22 +10,25 @@ from collections import Counter
 from collections.abc import Sequence
 
 from distil_dag.core.case import Case
-from distil_dag.core.normalise import words
+from distil_dag.core.normalise import Normaliser, words
 from distil_dag.core.tool_call import ToolCall, calls_key
 
 SIMILARITY = "cosine of word tf-idf vectors"
 
 
-def nearest_calls(requests: Sequence[str], log: Sequence[Case]) -> list[tuple[ToolCall, ...]]:
-    """The calls logged for the nearest request of a log.
+def nearest_calls(
+    cases: Sequence[Case], log: Sequence[Case], normaliser: Normaliser
+) -> list[tuple[ToolCall, ...]]:
+    """The calls logged for the nearest request of a log, each with the words that it depends on.
 
     Of equally near ones, the calls logged most often are taken, then the first in the log. So a request
     without a known word gets the most frequent calls of the log. Memory grows with the log, not with requests
     times log.
 
     Args:
-        requests: the requests to answer.
+        cases: the requests to answer.
         log: the logged cases.
+        normaliser: tells what a request depends on.
 
     Returns:
         The calls for each request.
@@ -38,17 +41,17 @@ def nearest_calls(requests: Sequence[str], log: Sequence[Case]) -> list[tuple[To
     import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    if not requests:
+    if not cases:
         return []
+    asked, logged = (["\n".join(normaliser.asked(case)) for case in rows] for rows in (cases, log))
     kinds = [calls_key(case.calls) for case in log]
-    if not any(words(case.request) for case in log):
-        return [log[_most_frequent(range(len(log)), kinds)].calls for _ in requests]
+    if not any(map(words, logged)):
+        return [log[_most_frequent(range(len(log)), kinds)].calls for _ in cases]
     vectorizer = TfidfVectorizer(analyzer=words)
-    known = vectorizer.fit_transform([case.request for case in log])
-    asked = vectorizer.transform(list(requests))
+    known, sought = vectorizer.fit_transform(logged), vectorizer.transform(asked)
     found = []
-    for row in range(len(requests)):
-        similarity = (known @ asked[row].T).toarray().ravel()
+    for row in range(len(cases)):
+        similarity = (known @ sought[row].T).toarray().ravel()
         nearest = np.flatnonzero(similarity >= similarity.max() - 1e-9)
         found.append(log[_most_frequent(nearest.tolist(), kinds)].calls)
     return found

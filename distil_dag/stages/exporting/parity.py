@@ -102,8 +102,9 @@ def probe_prompts(
         special_tokens: `bos_token` and the like, for templates that ask.
         count: the most prompts to make.
     """
-    by_request = {case.request: case for case in sorted(cases, key=lambda case: case.id, reverse=True)}
-    distinct = sorted(by_request.values(), key=lambda case: case.id)
+    by_id = sorted(cases, key=lambda case: case.id, reverse=True)
+    by_turns = {student_messages(case): case for case in by_id}
+    distinct = sorted(by_turns.values(), key=lambda case: case.id)
     step = max(len(distinct) / max(count, 1), 1.0)
     chosen = [distinct[int(place * step)] for place in range(min(count, len(distinct)))]
     tools = toolset.openai() if student.tools_in_prompt else None

@@ -55,7 +55,7 @@ def set_aside(
     """
     groups: dict[str, list[Example]] = defaultdict(list)
     for row in sorted([*judged.seeds, *judged.context], key=lambda row: row.id):
-        groups[normaliser.key(row.request)].append(row)
+        groups[normaliser.identity(row)].append(row)
     if earlier:
         return _kept_apart(judged, report, earlier, toolset, similarity, normaliser)
     strict = {
@@ -82,12 +82,12 @@ def _kept_apart(
     similarity: float,
     normaliser: Normaliser,
 ) -> tuple[Judged, JudgeReport]:
-    chosen = {normaliser.key(case.request) for case in cases}
-    left = chosen & {normaliser.key(row.request) for row in [*judged.seeds, *judged.context]}
+    chosen = {normaliser.identity(case) for case in cases}
+    left = chosen & {normaliser.identity(row) for row in [*judged.seeds, *judged.context]}
     rest = replace(
         judged,
-        seeds=[row for row in judged.seeds if normaliser.key(row.request) not in chosen],
-        context=[row for row in judged.context if normaliser.key(row.request) not in chosen],
+        seeds=[row for row in judged.seeds if normaliser.identity(row) not in chosen],
+        context=[row for row in judged.context if normaliser.identity(row) not in chosen],
         calibration=sorted(cases, key=lambda row: row.id),
     )
     counts = {"seeds": len(rest.seeds), "passed_context": len(rest.context), "set_aside": len(left)}

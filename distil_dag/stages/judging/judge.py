@@ -182,7 +182,7 @@ def choose_seeds(
     """
     best: dict[tuple[str, int], Trace] = {}
     for trace in passed:
-        key = (normaliser.key(trace.request), trace.step)
+        key = (normaliser.identity(trace), trace.step)
         rival = best.get(key)
         if rival is None or (verdicts[rival.id].score or 0) < (verdicts[trace.id].score or 0):
             best[key] = trace

@@ -116,7 +116,7 @@ def hold_out(
     """
     groups: dict[str, list[Trace]] = defaultdict(list)
     for trace in sorted(traces, key=lambda trace: trace.id):
-        groups[normaliser.key(trace.request)].append(trace)
+        groups[normaliser.identity(trace)].append(trace)
     if frozen is None:
         cases = _draw(groups, spec, toolset)
         test = [HeldOut(**_content(case), production=case.calls) for case in cases]
@@ -124,8 +124,9 @@ def hold_out(
         test = [
             HeldOut(**_content(case), production=_production(groups, case, normaliser)) for case in frozen
         ]
-    keys = {normaliser.key(case.request) for case in test}
-    staying = [trace for trace in traces if not keys & _request_keys(trace, normaliser)]
+    keys = {normaliser.identity(case) for case in test}
+    # A test request answered in a trace's history is known as well.
+    staying = [trace for trace in traces if not keys & normaliser.identities(trace)]
     copies = {leak.row for leak in find_leaks(test, staying, toolset, similarity, normaliser)}
     rest = [trace for trace in staying if trace.id not in copies]
     report = HoldoutReport(
@@ -179,17 +180,11 @@ def _production(
 ) -> tuple[ToolCall, ...] | None:
     if isinstance(case, HeldOut) and case.production is not None:
         return case.production
-    rows = [row for row in groups.get(normaliser.key(case.request), []) if row.step == case.step]
+    rows = [row for row in groups.get(normaliser.identity(case), []) if row.step == case.step]
     if not rows:
         return None
     same = [trace for trace in rows if trace.request == case.request]
     return _usual(same or rows).calls
-
-
-def _request_keys(trace: Trace, normaliser: Normaliser) -> set[str]:
-    """Keys of all user turns: a test request answered in a trace's history is known as well."""
-    said = (message.content for message in trace.messages if message.role == "user")
-    return {normaliser.key(text) for text in (trace.request, *said)}
 
 
 def _content(case: Case) -> dict[str, object]:

@@ -132,7 +132,7 @@ class Validator:
 
     def accept(self, row: DraftRow | Example) -> None:
         """Remember a row, so that no later one repeats it."""
-        self._accepted.add(row.request, row.calls)
+        self._accepted.add(row.example() if isinstance(row, DraftRow) else row)
 
     def reread(self, draft: DraftRow) -> DraftRow:
         """The draft with the values that the intent-slot model reads in its words, if it is sure of all.
@@ -228,18 +228,20 @@ class Validator:
         return Refusal(ROUND_TRIP, f"without its values reads as {likelier}") if likelier else None
 
     def _novelty(self, draft: DraftRow) -> Refusal | None:
+        row = draft.example()
         for known, reason in ((self._seeds, SEED_COPY), (self._accepted, DUPLICATE)):
-            if known.says_otherwise(draft.request, draft.calls):
+            if known.says_otherwise(row):
                 return Refusal(CONTRADICTION, "the same words carry another call")
-            near = known.nearest(draft.request, draft.calls, self._spec.near_duplicate)
+            near = known.nearest(row, self._spec.near_duplicate)
             if near:
                 return Refusal(reason, near)
         return None
 
     def _leak(self, draft: DraftRow) -> Refusal | None:
-        if self._test.has(draft.request):
+        row = draft.example()
+        if self._test.has(row):
             return Refusal(TEST_LEAK, "a request of the test")
-        near = self._test.nearest(draft.request, draft.calls, self._spec.test_similarity)
+        near = self._test.nearest(row, self._spec.test_similarity)
         return Refusal(TEST_LEAK, "close to a request of the test") if near else None
 
 
@@ -247,33 +249,31 @@ class _Requests:
     """Requests by normalised words and by call, to be searched for copies."""
 
     def __init__(self, cases: Sequence[Case], normaliser: Normaliser) -> None:
-        self._key = normaliser.key
+        self._identity = normaliser.identity
         self._calls: dict[str, set[str]] = {}
         self._keys: dict[str, list[str]] = {}
         for case in cases:
-            self.add(case.request, case.calls)
+            self.add(case)
 
-    def add(self, request: str, calls: Sequence[ToolCall]) -> None:
-        key = self._key(request)
-        self._calls.setdefault(key, set()).add(calls_key(calls))
-        self._keys.setdefault(calls_key(calls), []).append(key)
+    def add(self, case: Case) -> None:
+        key = self._identity(case)
+        self._calls.setdefault(key, set()).add(calls_key(case.calls))
+        self._keys.setdefault(calls_key(case.calls), []).append(key)
 
-    def has(self, request: str) -> bool:
-        return self._key(request) in self._calls
+    def has(self, case: Case) -> bool:
+        return self._identity(case) in self._calls
 
-    def says_otherwise(self, request: str, calls: Sequence[ToolCall]) -> bool:
-        known = self._calls.get(self._key(request))
-        return known is not None and calls_key(calls) not in known
+    def says_otherwise(self, case: Case) -> bool:
+        known = self._calls.get(self._identity(case))
+        return known is not None and calls_key(case.calls) not in known
 
-    def nearest(self, request: str, calls: Sequence[ToolCall], similarity: float) -> str:
+    def nearest(self, case: Case, similarity: float) -> str:
         """A request with the same calls at least so similar, in order or with sorted words; else empty."""
         from rapidfuzz import fuzz, process
 
-        known = self._keys.get(calls_key(calls), [])
+        known, key = self._keys.get(calls_key(case.calls), []), self._identity(case)
         for scorer in (fuzz.ratio, fuzz.token_sort_ratio):
-            found = process.extractOne(
-                self._key(request), known, scorer=scorer, score_cutoff=100 * similarity
-            )
+            found = process.extractOne(key, known, scorer=scorer, score_cutoff=100 * similarity)
             if found is not None:
                 return str(found[0])
         return ""

@@ -83,5 +83,5 @@ def choose_exemplars(
         rng.shuffle(shuffled)
     unlike: dict[str, Example] = {}
     for case in shuffled:
-        unlike.setdefault(normaliser.key(case.request), case)
+        unlike.setdefault(normaliser.identity(case), case)
     return list(unlike.values())[:count]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from distil_dag.core.case import Case, Message
+from distil_dag.core.normalise import ENGLISH
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.stages.evaluating.nearest_neighbour import nearest_calls
 
@@ -14,7 +15,8 @@ def logged(request: str, name: str, place: int = 0) -> Case:
 
 
 def names(requests: list[str], log: list[Case]) -> list[str]:
-    return [calls[0].name for calls in nearest_calls(requests, log)]
+    asked = [logged(request, "") for request in requests]
+    return [calls[0].name for calls in nearest_calls(asked, log, ENGLISH)]
 
 
 def test_the_rarer_shared_word_decides() -> None:
@@ -46,6 +48,16 @@ def test_a_request_without_a_known_word_gets_the_usual_call(request_text: str) -
 
 def test_a_log_without_words_and_an_empty_log() -> None:
     assert names(["lamp"], [logged("🙂", "a")]) == ["a"]
-    assert nearest_calls([], [logged("lamp", "a")]) == []
+    assert nearest_calls([], [logged("lamp", "a")], ENGLISH) == []
     with pytest.raises(ValueError, match="at least one trace"):
-        nearest_calls(["lamp"], [])
+        nearest_calls([logged("lamp", "")], [], ENGLISH)
+
+
+def test_a_reply_is_looked_up_with_what_it_replies_to() -> None:
+    def reply(question: str, name: str) -> Case:
+        turns = (Message(role="assistant", content=question), Message(role="user", content="Yes, please"))
+        return Case(id=question, messages=turns, calls=(ToolCall(name=name),))
+
+    log = [reply("Close the window?", "close"), reply("Feed the cat?", "feed"), logged("yes", "feed")]
+    found = nearest_calls([reply("Shall I close the window?", "")], log, ENGLISH)
+    assert found == [log[0].calls]

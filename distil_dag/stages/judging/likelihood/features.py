@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from distil_dag.core.tool_call import Calls, calls_key
-from distil_dag.stages.judging.likelihood.neighbours import LEAST_VOTE, Requests, Votes, marked
+from distil_dag.stages.judging.likelihood.neighbours import LEAST_VOTE, Requests, Votes
 from distil_dag.stages.nlu.cross_fitting import FLOOR, cross_fitted_intents, cross_fitted_slots
 from distil_dag.stages.nlu.spans import OUTSIDE, Words, grams, leaves, slot_tags, surfaces
 from distil_dag.stages.splitting.stratified import pattern
@@ -137,14 +137,14 @@ class Evidence:
         """The texts with words that the tagger takes for an argument's replaced by its name."""
         names = sorted(self._columns, key=lambda name: self._columns[name])
         texts = []
-        for trace, words, table in zip(self._requests.traces, self._requests.words, self._tags, strict=True):
+        for place, (words, table) in enumerate(zip(self._requests.words, self._tags, strict=True)):
             tags = [names[column] for column in table.argmax(axis=1)]
             kept = [
                 f"[{name}]" if name else word
                 for n, (word, name) in enumerate(zip(words.words, tags, strict=True))
                 if not name or n == 0 or tags[n - 1] != name
             ]
-            texts.append(marked(trace, kept))
+            texts.append(self._requests.marked(place, kept))
         return texts
 
     def _inferred(self) -> list[list[str]]:

@@ -41,13 +41,25 @@ class Requests:
         self.toolset = toolset
         self.words = [Words(trace.request) for trace in traces]
         self.history = [Words("\n".join(m.content for m in _before(trace))) for trace in traces]
-        self.keys = [normaliser.key(trace.request) for trace in traces]
+        self.keys = [normaliser.identity(trace) for trace in traces]
         # By the request alone: another row in the log moves no request to another fold.
         self.folds = np.array([zlib.crc32(key.encode()) % FOLDS for key in self.keys], dtype=np.int64)
         step = max(1, math.ceil(len(traces) / _VOTERS))
         self.voters = np.arange(0, len(traces), step)
-        self.texts = [marked(trace, words.words) for trace, words in zip(traces, self.words, strict=True)]
+        # The words that a request depends on.
+        self.before = [Words("\n".join(normaliser.asked(trace)[1:])).words for trace in traces]
+        self.texts = [self.marked(place, words.words) for place, words in enumerate(self.words)]
         self.tool_texts = [_tool_text(tool) for tool in toolset.tools]
+
+    def marked(self, place: int, words: Sequence[str]) -> str:
+        """Words of a request with those that it depends on.
+
+        Marks say what came before it: an answer to it, or a conversation.
+        """
+        turns = self.traces[place].messages
+        marks = [f"<{turn.role}>" for turn in turns[-1:] if turn.role != "user"]
+        marks += ["<history>"] if any(turn.role == "assistant" for turn in turns) else []
+        return " ".join([*words, *self.before[place], *marks]) or "<empty>"
 
 
 class Votes:
@@ -108,13 +120,6 @@ class Votes:
 def _before(trace: Trace) -> list[Any]:
     last = max((n for n, message in enumerate(trace.messages) if message.role == "user"), default=0)
     return [m for n, m in enumerate(trace.messages) if n != last and m.role != "system"]
-
-
-def marked(trace: Trace, words: Sequence[str]) -> str:
-    """Words with a mark for what came before the request: an answer to it, or a conversation."""
-    marks = [f"<{m.role}>" for m in trace.messages[-1:] if m.role != "user"]
-    marks += ["<history>"] if any(m.role == "assistant" for m in trace.messages) else []
-    return " ".join([*words, *marks]) or "<empty>"
 
 
 def _tool_text(tool: Tool) -> str:
