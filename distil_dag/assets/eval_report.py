@@ -22,7 +22,7 @@ from distil_dag.stages.prompting.prompt_files import code_version
 
 @dg.asset(
     partitions_def=RUNS, deps=["traces", "judged_seeds", "synthetic_set", "checkpoint", "gguf"],
-    code_version=code_version("6", "few_shot_teacher", "tools_in_prompt"),
+    code_version=code_version("7", "few_shot_teacher", "tools_in_prompt"),
     pool=TEACHER_POOL, retry_policy=TEACHER_RETRY, kinds={"python", "html"},
     group_name=RELEASE,
 )  # fmt: skip

@@ -17,7 +17,7 @@ from distil_dag.stages.synthesis.generator import LATER_CALLS, synthesize
 
 
 @dg.asset(
-    partitions_def=RUNS, deps=["judged_seeds"], code_version=code_version("6", "call_first", "widening"),
+    partitions_def=RUNS, deps=["judged_seeds"], code_version=code_version("7", "call_first", "widening"),
     pool=TEACHER_POOL, retry_policy=TEACHER_RETRY, kinds={"llamacpp", "parquet"},
     group_name=DATA,
 )  # fmt: skip

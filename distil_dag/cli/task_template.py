@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
+import re
+import textwrap
 from collections.abc import Mapping
 
 import yaml
@@ -30,7 +33,7 @@ traces:
 #   table: llm_requests
 """
 
-_COMMENT_COLUMN, _WIDTH = 34, 90
+_COMMENT_COLUMN, _WIDTH, _LONGEST = 34, 100, 120
 
 _README = """\
 # {name}
@@ -80,11 +83,24 @@ def _lines(fields: Mapping[str, FieldInfo]) -> str:
 
 def _line(name: str, value: object, field: FieldInfo, commented: bool = True) -> str:
     """A setting and what it is for; a long list goes on in the next lines."""
-    text = yaml.safe_dump(_plain(value), default_flow_style=True, width=_WIDTH)
+    text = yaml.safe_dump(_plain(value), default_flow_style=True, width=math.inf)
     # `...` ends a document that is a lone scalar.
-    lines = f"{name}: {text}".removesuffix("...\n").splitlines()
-    *before, last = [f"  {'# ' if commented else ''}{line}" for line in lines]
-    return "\n".join([*before, f"{last:<{_COMMENT_COLUMN - 1}} # {field.description}\n"])
+    text = f"{name}: {text}".removesuffix("...\n").rstrip()
+    for width in range(_WIDTH, _WIDTH // 2, -1):
+        *before, last = [f"  {'# ' if commented else ''}{line}" for line in _wrapped(text, width)]
+        explained = f"{last:<{_COMMENT_COLUMN - 1}} # {field.description}"
+        if not before or len(explained) <= _LONGEST:
+            break
+    return "\n".join([*before, f"{explained}\n"])
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """The lines of a setting, broken only between the items of a list."""
+    glued = re.sub(r"(?<!,) ", "\0", text)
+    lines = textwrap.wrap(
+        glued, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    return [line.replace("\0", " ") for line in lines]
 
 
 def _said(field: FieldInfo) -> str:
