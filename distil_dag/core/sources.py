@@ -8,11 +8,14 @@ from pydantic import Field
 
 from distil_dag.core.settings import Section
 
-RecordFormat = Literal["auto", "openai_chat", "messages", "question_answer"]
+RecordFormat = Literal[
+    "auto", "openai_chat", "messages", "question_answer", "responses", "anthropic", "gemini", "bedrock", "sharegpt",
+    "xlam", "glaive",
+]  # fmt: skip
 Columns = Annotated[dict[str, str], Field(description="our field -> your column, where the names differ")]
 Where = Annotated[dict[str, str], Field(description="column -> value: take only these rows")]
 TimeColumn = Annotated[str | None, Field(description="column that a run's window is cut by")]
-Format = Annotated[RecordFormat, Field(description="auto, openai_chat, messages or question_answer")]
+Format = Annotated[RecordFormat, Field(description="the form of a row; auto tells it by the fields")]
 RowName = Annotated[str | None, Field(description="column that names a row; its place in the data if unset")]
 
 
@@ -30,7 +33,7 @@ class SqlSource(Section):
 
 
 class FileSource(Section):
-    """JSONL or Parquet files."""
+    """Files of JSON, CSV, Parquet or Arrow."""
 
     kind: Literal["files"]
     path: str = Field(

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from distil_dag.adapters.logs.intake import RawRecord
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable, expand, masked, unexpanded
 from distil_dag.core.sources import FileSource
-from distil_dag.stages.reading.records import FIELDS
+from distil_dag.stages.reading.fields import FIELDS
 from distil_dag.stages.reading.strict_values import MAX_RECORD_BYTES, Unreadable, parse_json, too_large
 
 _SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet")

@@ -10,7 +10,7 @@ from typing import Any
 from distil_dag.adapters.logs.intake import RawRecord
 from distil_dag.adapters.system.environment import SourceError, expand, unexpanded
 from distil_dag.core.sources import HubSource
-from distil_dag.stages.reading.records import FIELDS
+from distil_dag.stages.reading.fields import FIELDS
 
 _PAGE = 500
 

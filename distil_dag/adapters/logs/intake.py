@@ -19,7 +19,8 @@ from distil_dag.core.reports.intake import TracesReport
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
 from distil_dag.core.tool_call import NO_CALL, UNKNOWN_TOOL
-from distil_dag.stages.reading.records import FIELDS, RecordReader
+from distil_dag.stages.reading.fields import FIELDS
+from distil_dag.stages.reading.records import RecordReader
 from distil_dag.stages.reading.redaction.addresses import is_personal
 from distil_dag.stages.reading.redaction.excerpts import excerpt
 from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time

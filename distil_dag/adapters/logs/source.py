@@ -25,7 +25,7 @@ from distil_dag.core.case import Trace
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.sources import FileSource, SqlSource
 from distil_dag.core.task import Task
-from distil_dag.stages.reading.records import FIELDS
+from distil_dag.stages.reading.fields import FIELDS
 from distil_dag.stages.reading.strict_values import time_or_none
 
 # dlt sends usage data to its makers unless it is turned off.

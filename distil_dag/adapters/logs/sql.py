@@ -19,7 +19,7 @@ from distil_dag.adapters.logs.intake import RawRecord
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable, expand, masked, unexpanded
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.sources import SqlSource
-from distil_dag.stages.reading.records import FIELDS
+from distil_dag.stages.reading.fields import CONTENT, CONTENT_FIELDS, FIELDS
 from distil_dag.stages.reading.strict_values import time_or_none
 
 _PAGE = 1000
@@ -192,8 +192,8 @@ class SqlLog:
         for setting, column in wanted.items():
             if column is not None and column not in self._types:
                 problems.append(f"{setting}: there is no column {column!r}")
-        if not any(column in self._types for ours, column in theirs.items() if ours in FIELDS[:6]):
-            problems.append(f"no column is one of {', '.join(FIELDS[:6])}; name it in traces.columns")
+        if not any(column in self._types for ours, column in theirs.items() if ours in CONTENT_FIELDS):
+            problems.append(f"no column is one of {', '.join(CONTENT)}; name it in traces.columns")
         if problems:
             has = ", ".join(sorted(self._types))
             raise SourceError(f"table {source.table!r} has the columns {has}. " + "; ".join(problems))

@@ -6,8 +6,10 @@ Formats (`auto` tells them apart by their fields):
   response is the trace; assistant turns in the request are its history, since each of them was a
   call with a record of its own.
 - `messages`: a list of chat turns, as `messages`, or as `context` in Distil Labs' unstructured
-  files. Every assistant turn is a trace with the turns before it as history.
+  files. Every assistant turn is a trace with the turns before it as history, unless its `weight` is 0.
 - `question_answer`: Distil Labs rows. `answer` is a call, a list of calls or text.
+
+All other formats are brought into one of these first, by `formats/`.
 
 Which assistant turns are traces: those that answer a user turn, by calls or by text, and those
 that call further tools after a tool's result. Text after a tool's result reports what the tool
@@ -29,6 +31,9 @@ from distil_dag.core.sources import RecordFormat
 from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.endings import refuse_unfinished, with_ending
+from distil_dag.stages.reading.fields import FIELDS
+from distil_dag.stages.reading.formats.messages import chat_messages
+from distil_dag.stages.reading.formats.records import BASIC, basic_record
 from distil_dag.stages.reading.logged_calls import as_list, checked, from_json_text, read_logged_call
 from distil_dag.stages.reading.parts import separate_results
 from distil_dag.stages.reading.redaction.redactor import Redactor
@@ -36,12 +41,6 @@ from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read
 from distil_dag.stages.reading.tool_results import in_call_order
 from distil_dag.stages.reading.turns import Record, Turn, bounded, joined, read_content, read_said, read_turn
 
-FIELDS = (
-    "request", "response", "messages", "context", "question", "answer", "model", "latency_ms",
-    "finish_reason",
-)  # fmt: skip
-"""Everything that is ever read from a record, besides its id and time."""
-_BODIES = ("request", "response")
 _MAX_PROBLEM = 300
 _LATENCY_LIMIT = 1e9  # milliseconds; also keeps NaN and integers too large for a float out
 _CACHED_CALLS = 20_000
@@ -86,9 +85,8 @@ class RecordReader:
             moment = read_time(time)
             if columnar:
                 record = _without_nulls(record)
-            style = _style(record) if self._format == "auto" else self._format
-            if style == "openai_chat":
-                record = {**record, **{name: from_json_text(record.get(name), name) for name in _BODIES}}
+            record = basic_record(record, self._format)
+            style = self._format if self._format in BASIC else _style(record)
             try:
                 turns.extend(bounded(_turns(record, style, self._toolset)))
             except Unreadable as error:
@@ -165,7 +163,7 @@ def _style(record: Record) -> RecordFormat:
         return "openai_chat"
     found = ", ".join(sorted(map(str, record))[:8])
     raise Unreadable(
-        "unknown format", f"needs request and response, messages, or question and answer; has {found[:200]}"
+        "unknown format", f"has none of the fields of a known form, see traces.format; has {found[:200]}"
     )
 
 
@@ -173,19 +171,26 @@ def _turns(record: Record, style: str, tools: Toolset | None) -> Iterator[Turn]:
     if style == "openai_chat":
         request = record.get("request") or record
         history = request.get("messages") if isinstance(request, Mapping) else request
-        for raw in as_list(history, "request.messages"):
-            yield from (read_turn(one, tools=tools) for one in separate_results(raw))
+        for raw in _one_a_turn(as_list(history, "request.messages")):
+            yield read_turn(raw, tools=tools)
         yield _response(record, request, tools)
     elif style == "messages":
         name = "messages" if record.get("messages") is not None else "context"
         raws = as_list(record.get(name), name)
-        for number, raw in enumerate(raws, start=1):
-            message = with_ending(raw, record) if number == len(raws) else raw
-            yield from (read_turn(one, True, tools) for one in separate_results(message))
+        last = raws[-1] if raws else None
+        for raw in raws:
+            for message in _one_a_turn([raw]):
+                ended = with_ending(message, record) if raw is last else message
+                yield read_turn(ended, _is_learnt(message), tools)
     else:
         refuse_unfinished(record)
         yield from _question(record.get("question"), tools)
         yield _answer(record.get("answer"), tools)
+
+
+def _is_learnt(message: Any) -> bool:
+    """Whether a turn counts as an answer; files for fine-tuning leave turns out by a weight of 0."""
+    return not (isinstance(message, Mapping) and message.get("weight") == 0)
 
 
 def _response(record: Record, request: Any, tools: Toolset | None) -> Turn:
@@ -209,10 +214,18 @@ def _response_messages(response: Any) -> list[Any]:
         raise Unreadable("the response is an error")
     choices = response.get("choices")
     if choices is None:
-        return [_as_assistant(response.get("message", response))]
+        return [_one_message(response.get("message", response))]
     if not isinstance(choices, list) or not choices or not all(isinstance(one, Mapping) for one in choices):
         raise Unreadable("no response", "choices holds none")
-    return [with_ending(_as_assistant(one.get("message")), one) for one in choices]
+    return [with_ending(_one_message(one.get("message")), one) for one in choices]
+
+
+def _one_message(raw: Any) -> Any:
+    """The chat message that a response's message stands for."""
+    messages = list(chat_messages([_as_assistant(raw)]))
+    if len(messages) != 1:
+        raise Unreadable("no response", f"the response holds {len(messages)} messages")
+    return messages[0]
 
 
 def _refuse_full(request: Any, response: Any, message: Any) -> None:
@@ -231,13 +244,19 @@ def _as_assistant(message: Any) -> Any:
     return {"role": "assistant", **message} if isinstance(message, Mapping) else message
 
 
+def _one_a_turn(raws: list[Any]) -> Iterator[Any]:
+    """The messages of a conversation, each tool result as one of its own."""
+    for message in chat_messages(raws):
+        yield from separate_results(message)
+
+
 def _question(question: Any, tools: Toolset | None) -> Iterator[Turn]:
     """A question is the words of the user, or a whole conversation as a list of turns."""
     if isinstance(question, str) and question.lstrip().startswith('[{"'):
         question = from_json_text(question, "question")
     if isinstance(question, list):
-        for raw in question:
-            yield from (read_turn(one, tools=tools) for one in separate_results(raw))
+        for raw in _one_a_turn(question):
+            yield read_turn(raw, tools=tools)
     else:
         yield Turn("user", read_content(question))
 
