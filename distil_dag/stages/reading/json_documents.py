@@ -257,7 +257,12 @@ class _Values:
             return line, value, raw, None
         start = window.data[window.at : window.at + 4096]
         if self._next_sibling(window.data[window.at :]):
-            return line, None, self._broken(window.data[window.at :]), Unreadable("broken JSON", "it has no end")
+            return (
+                line,
+                None,
+                self._broken(window.data[window.at :]),
+                Unreadable("broken JSON", "it has no end"),
+            )
         if window.ended:
             window.take(len(window.data) - window.at)
             return line, None, start, Unreadable(_BREAKS_OFF, "the last record has no end")
@@ -271,4 +276,6 @@ class _Values:
     def _next_sibling(self, raw: bytes) -> int:
         """Where in a broken value the next one starts; 0 if that can't be told."""
         indent = self._window.indent
-        return 0 if raw[:1] != b"{" or indent is None or indent.strip() else raw.find(b"\n" + indent + b"{") + 1
+        return (
+            0 if raw[:1] != b"{" or indent is None or indent.strip() else raw.find(b"\n" + indent + b"{") + 1
+        )

@@ -304,8 +304,8 @@ def test_no_file_is_a_clear_error(tmp_path):
     for path in ("nothing/*.jsonl", "nothing.jsonl", "log"):
         with pytest.raises(Exception) as caught:  # noqa: PT011 (dlt may wrap it)
             load(task_of({"kind": "files", "path": path}, tmp_path), tmp_path / "store")
-        assert "no JSONL or Parquet file" in str(source_error(caught.value))
-    with pytest.raises(SourceError, match="no JSONL or Parquet file"):
+        assert "no file of JSON, CSV, Parquet or Arrow" in str(source_error(caught.value))
+    with pytest.raises(SourceError, match="no file of JSON, CSV, Parquet or Arrow"):
         nothing = {"kind": "files", "path": "nothing/*.jsonl", "time_column": "at"}
         count_between(task_of(nothing, tmp_path), DAY, DAY + timedelta(days=1))
 

@@ -44,8 +44,12 @@ def chat_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
     asked = request if isinstance(request, Mapping) else record
     answered = response if isinstance(response, Mapping) else record
     messages = with_system(
-        as_list(asked.get("messages") if isinstance(request, Mapping) or request is None else request, "messages"),
-        from_json_text(asked.get("system"), "system") if _is_json(asked.get("system")) else asked.get("system"),
+        as_list(
+            asked.get("messages") if isinstance(request, Mapping) or request is None else request, "messages"
+        ),
+        from_json_text(asked.get("system"), "system")
+        if _is_json(asked.get("system"))
+        else asked.get("system"),
     )
     message = from_json_text(answered.get("output"), "output")["message"]
     ending = answered.get("stopReason") or answered.get("stop_reason")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distil_dag.stages.reading.endings import with_ending
 from distil_dag.stages.reading.formats.messages import answer_of, with_system
 from distil_dag.stages.reading.logged_calls import from_json_text
 from distil_dag.stages.reading.strict_values import Unreadable
@@ -65,8 +64,7 @@ def _turn(content: Any) -> Any:
 
 def _answer(candidate: Any) -> Mapping[str, Any]:
     content = candidate.get("content") if isinstance(candidate, Mapping) else None
-    parts = content.get("parts") if isinstance(content, Mapping) else None
-    if not parts:
+    if not isinstance(content, Mapping) or not content.get("parts"):
         # An empty candidate is a failure of the service, and no decision.
-        return with_ending({"role": "assistant", "content": None}, candidate)
+        return answer_of([], candidate)
     return answer_of([{**content, "role": "assistant"}], candidate)

@@ -52,21 +52,15 @@ def chat_messages(raws: Iterable[Any]) -> Iterator[Any]:
 
 def _with_role(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """A message with a role that OpenAI has; None for an item that says nothing."""
-    role = raw.get("role")
+    role, kind, held = raw.get("role"), raw.get("type"), raw.get("kwargs")
+    if isinstance(held, Mapping) and isinstance(raw.get("id"), list):
+        return _with_role(held)  # an object as LangChain writes it out
     if isinstance(role, str):
         return {**raw, "role": _ROLES[role]} if role in _ROLES else raw
-    kind = raw.get("type")
     if role is not None or not isinstance(kind, str):
-        held = raw.get("kwargs")
-        if isinstance(held, Mapping) and isinstance(raw.get("id"), list):
-            return _with_role(held)
-        # A list of Gemini's parts, and a turn without a role: it is the user's.
-        return {**raw, "role": "user"} if role is None and isinstance(raw.get("parts"), list) else raw
+        return raw
     if kind in _LANGCHAIN:
-        held = raw.get("data") if isinstance(raw.get("data"), Mapping) else raw
-        return {**held, "role": _LANGCHAIN[kind]}
-    if kind == "constructor" and isinstance(raw.get("kwargs"), Mapping):
-        return _with_role(raw["kwargs"])
+        return {**(raw["data"] if isinstance(raw.get("data"), Mapping) else raw), "role": _LANGCHAIN[kind]}
     return _item(raw, kind)
 
 
@@ -191,7 +185,10 @@ def with_system(messages: list[Any], *systems: Any) -> list[Any]:
         if isinstance(system, Mapping):
             system = system.get("parts") or system.get("text") or system.get("content")
         if system:
-            return [{"role": "system", "content": [system] if isinstance(system, Mapping) else system}, *messages]
+            return [
+                {"role": "system", "content": [system] if isinstance(system, Mapping) else system},
+                *messages,
+            ]
     return messages
 
 
@@ -216,4 +213,5 @@ def answer_of(raws: Iterable[Any], *holders: Any) -> Mapping[str, Any]:
         calls += message.get("tool_calls") or []
         more |= {key: value for key, value in message.items() if key not in ("content", "tool_calls")}
     answer = {**more, "role": "assistant", "content": texts or ("" if calls else None)}
-    return with_ending({**answer, "tool_calls": calls} if calls else answer, *holders)
+    ended: Mapping[str, Any] = with_ending({**answer, "tool_calls": calls} if calls else answer, *holders)
+    return ended

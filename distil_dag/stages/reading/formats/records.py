@@ -53,7 +53,11 @@ def _has_bodies(record: Record) -> bool:
     if record.get("response") is not None:
         return True
     # Beside messages or a question, a field `request` is something else.
-    return record.get("request") is not None and record.get("messages") is None and record.get("question") is None
+    return (
+        record.get("request") is not None
+        and record.get("messages") is None
+        and record.get("question") is None
+    )
 
 
 def _is_completion(record: Record) -> bool:
@@ -76,7 +80,9 @@ def _format_of(record: Record) -> RecordFormat | None:
     request, response = has("request"), has("response")
     asked = request if isinstance(request, Mapping) else record
     answered = response if isinstance(response, Mapping) else record
-    if asked.get("contents") is not None or (answered.get("candidates") is not None and "choices" not in answered):
+    if asked.get("contents") is not None or (
+        answered.get("candidates") is not None and "choices" not in answered
+    ):
         return "gemini"
     if bedrock.is_answer(answered.get("output")):
         return "bedrock"
@@ -181,7 +187,11 @@ def _with_apart_system(record: Record) -> Record:
     system = asked.get("system") or asked.get("system_prompt")
     system = from_json_text(system, "system") if isinstance(system, str) and system[:2] == "[{" else system
     messages = with_system(as_list(asked.get("messages"), "messages"), system)
-    return {**record, "request": {**asked, "messages": messages}} if request else {**record, "messages": messages}
+    return (
+        {**record, "request": {**asked, "messages": messages}}
+        if request
+        else {**record, "messages": messages}
+    )
 
 
 def _check_fields(record: Record, record_format: RecordFormat) -> None:

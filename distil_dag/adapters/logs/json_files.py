@@ -1,0 +1,60 @@
+"""Records of JSON files: one a line, or many in a document."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+from distil_dag.adapters.logs.compression import BrokenArchive
+from distil_dag.adapters.logs.intake import RawRecord
+from distil_dag.stages.reading.json_documents import read_document
+from distil_dag.stages.reading.records_in import records_in
+from distil_dag.stages.reading.strict_values import MAX_RECORD_BYTES, Unreadable, parse_json, too_large
+
+
+def records_of_lines(file: io.BufferedReader, name: str) -> Iterator[RawRecord]:
+    """The records of JSON lines; a line may hold a list of them."""
+    number = 0
+    try:
+        while line := file.readline(MAX_RECORD_BYTES + 1):
+            number += 1
+            if len(line) > MAX_RECORD_BYTES and not line.endswith(b"\n"):
+                start = line[:4096]
+                while line and not line.endswith(b"\n"):
+                    line = file.readline(MAX_RECORD_BYTES)
+                yield RawRecord(name, f"line {number}", None, start, too_large())
+            elif line := line.strip():
+                yield from _records(line, name, number)
+    except BrokenArchive as error:
+        yield breaks_off(name, f"after line {number}", error)
+
+
+def records_of_document(file: io.BufferedReader, name: str) -> Iterator[RawRecord]:
+    """The records of a document that holds many, by their number in it."""
+    number = 0
+    try:
+        for element in read_document(file.read1):
+            number = element.number
+            yield RawRecord(name, f"item {number}", element.value, element.raw, element.problem)
+    except BrokenArchive as error:
+        yield breaks_off(name, f"after item {number}", error)
+
+
+def breaks_off(name: str, position: str, error: Exception) -> RawRecord:
+    """A record that says where a file breaks off."""
+    said = str(error) if isinstance(error, BrokenArchive) else f"{type(error).__name__}: {error}"
+    return RawRecord(name, position, None, b"", Unreadable("the file breaks off", said))
+
+
+def _records(line: bytes, name: str, number: int) -> Iterator[RawRecord]:
+    try:
+        value = parse_json(line)
+    except Unreadable as problem:
+        yield RawRecord(name, f"line {number}", None, line, problem)
+        return
+    found = records_in(value)
+    if len(found) == 1:
+        yield RawRecord(name, f"line {number}", found[0], line)
+        return
+    for item, record in enumerate(found, start=1):
+        yield RawRecord(name, f"line {number}, item {item}", record, line)
