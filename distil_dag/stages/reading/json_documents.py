@@ -7,7 +7,7 @@ by its brackets before it is parsed, so that a broken one loses only itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple
 
 from distil_dag.stages.reading.records_in import LISTS, is_conversation, is_list_of_records, records_in
@@ -23,8 +23,9 @@ _NEXT_BRACKET_OR_QUOTE = re.compile(rb'[^"\[\]{}]*+([\[\]{}"]?)')
 _STRING_END = re.compile(_IN_STRING + rb'(["\n]?)')
 _SCALAR = re.compile(_STRING + rb'|[^",\]}\s][^,\]}\s]*+|[\]}]')
 _LIST_KEY = re.compile(rb'"(?:' + "|".join(sorted(LISTS)).encode() + rb')"\s*+:\s*+\[')
-# The mark of the byte order and the separators of JSON text sequences count as space.
-_SPACE = re.compile(rb"(?:[\s,:\x1e]|\xef\xbb\xbf)*+")
+# The separators of JSON text sequences count as space.
+_SPACE = re.compile(rb"[\s,:\x1e]*+")
+_BOM = b"\xef\xbb\xbf"
 _OPENERS = {b"}": b"{", b"]": b"["}
 _BREAKS_OFF = "the file breaks off"
 
@@ -84,13 +85,17 @@ class _Window:
 
     def next_byte(self) -> bytes:
         """The first byte of the next value or bracket; nothing at the end."""
-        space = b"" if self.started else b"\n"
+        space = b""
+        if not self.started:
+            space, self.started = b"\n", True
+            while len(self.data) < len(_BOM) and self.fill():
+                pass
+            self.take(len(_BOM) if self.data.startswith(_BOM) else 0)
         while True:
             match = _SPACE.match(self.data, self.at)
             space += self.take(match.end() - self.at if match else 0)
             if self.at < len(self.data) or not self.fill():
                 break
-        self.started = True
         above, _, indent = space.rpartition(b"\n")
         self.indent = indent if above or space[:1] == b"\n" else None
         return self.data[self.at : self.at + 1]
@@ -170,7 +175,9 @@ class _Values:
             if first == b"[" and not (whole >= 0 and self._is_conversation(whole)):
                 yield from self._elements()
             elif first == b"{" and (problem := self._problem_of_list(whole)):
-                yield from self._members(problem)
+                line, start = window.line, window.data[window.at : window.at + 4096]
+                if not (yield from self._members()):
+                    yield line, None, start, problem
             else:
                 yield self._value(whole)
 
@@ -208,10 +215,9 @@ class _Values:
             yield line, None, b"", Unreadable(_BREAKS_OFF, f"the list of line {line} has no end")
         window.take(1)
 
-    def _members(self, problem: Unreadable, level: int = 1) -> Iterator[_Found]:
-        """The records in an object that is no record itself; the problem where it holds none."""
-        window = self._window
-        line, start, found = window.line, window.data[window.at : window.at + 4096], False
+    def _members(self, level: int = 1) -> Generator[_Found, None, bool]:
+        """The records in an object that is no record itself; in the end, whether it held a list of them."""
+        window, found = self._window, False
         window.take(1)
         while (window.next_byte()) not in (b"}", b""):
             key = window.take(max(window.span(MAX_RECORD_BYTES), 1)).strip(b'"').decode(errors="replace")
@@ -220,21 +226,19 @@ class _Values:
                 found = True
                 yield from self._elements()
             elif first == b"{" and level < _MAX_LEVELS and not found and window.span(MAX_RECORD_BYTES) < 0:
-                found = True
-                yield from self._members(problem, level + 1)
+                found = yield from self._members(level + 1)
             elif first in (b"{", b"[", b'"'):
                 window.skip()
             else:
                 window.take(max(window.span(MAX_RECORD_BYTES), 1))
         window.take(1)
-        if not found:
-            yield line, None, start, problem
+        return found
 
     def _is_list_of_records(self, key: str) -> bool:
         """Whether the list that starts here holds records, by its key or its first element."""
         window = self._window
         window.at += 1
-        window.next_byte()
+        opening = window.next_byte()
         length = window.span(MAX_RECORD_BYTES)
         first = window.data[window.at : window.at + max(length, 0)]
         # The bracket has to be seen again: a filled window starts behind it.
@@ -242,7 +246,7 @@ class _Values:
         try:
             return is_list_of_records(key, parse_json(first))
         except Unreadable:
-            return is_list_of_records(key, {})
+            return opening == b"{" and is_list_of_records(key, {})
 
     def _value(self, length: int) -> _Found:
         window = self._window

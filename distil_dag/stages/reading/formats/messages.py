@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from distil_dag.stages.reading.endings import with_ending
+from distil_dag.stages.reading.logged_calls import as_list
 from distil_dag.stages.reading.strict_values import Unreadable
 
 _LANGCHAIN = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool", "function": "tool"}
@@ -210,7 +211,7 @@ def answer_of(raws: Iterable[Any], *holders: Any) -> Mapping[str, Any]:
             raise Unreadable("an item that is not read", "the output holds more than the assistant's answer")
         content = message.get("content")
         texts += content if isinstance(content, list) else [content] if content else []
-        calls += message.get("tool_calls") or []
+        calls += as_list(message.get("tool_calls") or [], "tool_calls")
         more |= {key: value for key, value in message.items() if key not in ("content", "tool_calls")}
     answer = {**more, "role": "assistant", "content": texts or ("" if calls else None)}
     ended: Mapping[str, Any] = with_ending({**answer, "tool_calls": calls} if calls else answer, *holders)
