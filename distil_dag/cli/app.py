@@ -133,7 +133,8 @@ def evaluate(
     cases: Annotated[
         str,
         typer.Argument(
-            metavar="CASES", help="JSONL of cases with their right calls, or a run's key for its test."
+            metavar="CASES",
+            help="Cases with their right calls, as JSON lines, JSON or CSV, or a run's key for its test.",
         ),
     ],
     task: Annotated[

@@ -14,10 +14,12 @@ from distil_dag.adapters.candidates.decoder import DecoderCandidate
 from distil_dag.adapters.candidates.gguf import GgufCandidate
 from distil_dag.adapters.chat.open_chat import open_chat
 from distil_dag.adapters.llamacpp.gguf_tools import read_metadata
+from distil_dag.adapters.logs.case_file import read_case_file
+from distil_dag.adapters.logs.file_kinds import OtherKind
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.environment import expand, masked, unexpanded
 from distil_dag.cli.errors import CommandError
-from distil_dag.cli.run_files import case_lines, student_file, task_of_run
+from distil_dag.cli.run_files import student_file, task_of_run, test_lines
 from distil_dag.cli.task_folders import find_task
 from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Case, Message
@@ -30,7 +32,6 @@ from distil_dag.stages.evaluating.answers import sureness
 from distil_dag.stages.evaluating.candidate import Candidate
 from distil_dag.stages.evaluating.evaluate import evaluate_model
 from distil_dag.stages.evaluating.metrics import METRICS
-from distil_dag.stages.reading.case_files import read_cases
 
 _SHOWN_MISTAKES = 20
 _LONGEST_ANSWER = 128
@@ -50,7 +51,7 @@ def evaluate_cases(
     """Measure one model on a file of cases, or on one of them, and print the result.
 
     Args:
-        cases_text: JSONL of cases, or a run's key for its test.
+        cases_text: Cases as JSON lines, JSON or CSV, or a run's key for its test.
         task_text: A task folder, or the name of a known task; None for that of the run.
         model: A GGUF file, or a run's key for the file that ships; None for an endpoint.
         endpoint: URL of an OpenAI-compatible server; None for a file.
@@ -143,7 +144,14 @@ def predict_words(model: str, words: str, task_text: str | None, plain: bool, js
 
 
 def _cases(path: str, store: RunStore, toolset: Toolset) -> list[Case]:
-    cases, problems = read_cases(case_lines(path, store), toolset)
+    try:
+        cases, problems = (
+            read_case_file(Path(path), toolset)
+            if Path(path).is_file()
+            else read_cases(test_lines(path, store), toolset)
+        )
+    except OtherKind as other:
+        raise CommandError(f"{path} {other}") from None
     if problems:
         shown = "\n".join(f"  {path}:{line}: {said}" for line, said in problems[:_SHOWN_MISTAKES])
         more = f"\n  and {len(problems) - _SHOWN_MISTAKES} more" if len(problems) > _SHOWN_MISTAKES else ""

@@ -34,21 +34,19 @@ def student_file(text: str, store: RunStore) -> Path:
     return Path(file.path)
 
 
-def case_lines(text: str, store: RunStore) -> list[bytes]:
-    """The lines of a file of cases, or of the test of the run with this key.
+def test_lines(text: str, store: RunStore) -> list[bytes]:
+    """The lines of the test of the run with this key.
 
     Args:
         text: What a user types for cases.
         store: The store of all runs.
 
     Raises:
-        CommandError: It is neither, or the run has not been evaluated yet.
+        CommandError: There is no such run, or it has not been evaluated yet.
     """
-    if (path := Path(text)).is_file():
-        return path.read_bytes().splitlines()
     if not store.has(text):
         raise CommandError(
-            f"{text} is not a file, nor a run's key: CASES is a JSONL file with one case a line, or a run's "
+            f"{text} is not a file, nor a run's key: CASES is a file of JSON lines, JSON or CSV, or a run's "
             "key for its test"
         )
     try:

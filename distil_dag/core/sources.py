@@ -9,8 +9,8 @@ from pydantic import Field
 from distil_dag.core.settings import Section
 
 RecordFormat = Literal[
-    "auto", "openai_chat", "messages", "question_answer", "responses", "anthropic", "gemini", "bedrock", "sharegpt",
-    "xlam", "glaive",
+    "auto", "openai_chat", "messages", "question_answer", "responses", "anthropic", "gemini", "bedrock",
+    "sharegpt", "xlam", "glaive",
 ]  # fmt: skip
 Columns = Annotated[dict[str, str], Field(description="our field -> your column, where the names differ")]
 Where = Annotated[dict[str, str], Field(description="column -> value: take only these rows")]

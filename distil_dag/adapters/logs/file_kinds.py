@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
+from collections.abc import Iterable
 from typing import Literal
 
-from distil_dag.stages.reading.strict_values import Unreadable, parse_json
+from distil_dag.stages.reading.fields import CONTENT
+from distil_dag.stages.reading.json_documents import is_document
+from distil_dag.stages.reading.redaction import excerpt
 
 Kind = Literal["lines", "document", "csv", "parquet", "arrow file", "arrow stream", "empty"]
 
@@ -36,7 +40,6 @@ _OTHERS: tuple[tuple[bytes, str, str], ...] = (
 )
 _TAR_SIGN = slice(257, 262)
 _MARKUP = re.compile(rb"<(?:!doctype|html|\?xml|[a-z][\w:-]*[\s>])", re.IGNORECASE)
-_OPEN_LINE = re.compile(rb"[\[{,:]\s*\Z")
 _BOM = b"\xef\xbb\xbf"
 _SAMPLE_LINES = 50
 
@@ -74,13 +77,20 @@ def kind_of(head: bytes, whole: bool, name: str, columns: frozenset[str]) -> Kin
     if _is_table(text, name, columns):
         return "csv"
     if text[:1] in (b"{", b"["):
-        return "document" if _is_document(text, whole) else "lines"
+        return "document" if is_document(head, whole) else "lines"
     if _MARKUP.match(text):
         raise OtherKind(f"is HTML or XML; {_JSON_LINES}")
     lines = [line for line in text.split(b"\n")[:_SAMPLE_LINES] if line.strip()]
     if any(line.lstrip()[:1] in (b"{", b"[") for line in lines):
         return "document" if text[:1] == b"\x1e" else "lines"
     raise OtherKind(f"is no JSON; {_JSON_LINES}")
+
+
+def foreign_fields(what: str, names: Iterable[str]) -> str:
+    """What to say of records without any field that is read; `what` is what their fields are called."""
+    # Without a header, the first row of a table is somebody's data.
+    has = excerpt(", ".join(map(str, itertools.islice(names, 20)))) or "none"
+    return f"has the {what} {has}; none is one of {', '.join(CONTENT)}. Name them in traces.columns"
 
 
 def delimiter_of(head: bytes, name: str) -> str:
@@ -112,23 +122,3 @@ def _columns(line: str, sign: str) -> list[str]:
 
 def _first_line(text: bytes) -> bytes:
     return text.split(b"\n", 1)[0].rstrip(b"\r")
-
-
-def _is_document(text: bytes, whole: bool) -> bool:
-    """Whether JSON text is no record a line: its first value goes on behind its first line."""
-    line, broken, rest = text.partition(b"\n")
-    if not broken and not whole:
-        return True
-    try:
-        parse_json(line)
-    except Unreadable as problem:
-        if problem.reason != "broken JSON":
-            return len(line) > 2**20 or text[:1] == b"["
-        return bool(text[:1] == b"[" or _OPEN_LINE.search(line) or _goes_on(rest))
-    return False
-
-
-def _goes_on(rest: bytes) -> bool:
-    """Whether the lines behind a broken first one begin no records."""
-    lines = [line for line in rest.split(b"\n")[:_SAMPLE_LINES] if line.strip()]
-    return bool(lines) and not any(line.lstrip()[:1] == b"{" for line in lines)

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from distil_dag.adapters.logs.compression import BUFFER, decompressed, with_head
-from distil_dag.adapters.logs.file_kinds import COMPRESSED, SUFFIXES, OtherKind, delimiter_of, kind_of
+from distil_dag.adapters.logs.file_kinds import (
+    COMPRESSED,
+    SUFFIXES,
+    OtherKind,
+    delimiter_of,
+    foreign_fields,
+    kind_of,
+)
 from distil_dag.adapters.logs.intake import RawRecord
 from distil_dag.adapters.logs.json_files import records_of_document, records_of_lines
 from distil_dag.adapters.logs.table_files import rows_of_arrow, rows_of_csv
@@ -110,9 +117,9 @@ class FileLog:
             head = content.peek(1)
         kind = kind_of(head, len(head) < BUFFER, name, self._content)
         if kind == "lines":
-            yield from records_of_lines(content, name)
+            yield from self._known(records_of_lines(content, name))
         elif kind == "document":
-            yield from records_of_document(content, name)
+            yield from self._known(records_of_document(content, name))
         elif kind == "csv":
             yield from rows_of_csv(content, name, delimiter_of(head, name), self._content)
         elif kind != "empty" and compression and kind != "arrow stream":
@@ -122,6 +129,23 @@ class FileLog:
             # Only the file itself can be read from its end, as these formats need.
             source = content if kind == "arrow stream" else file
             yield from rows_of_arrow(source, name, kind, self._needed, self._content, remote)
+
+    def _known(self, records: Iterator[RawRecord]) -> Iterator[RawRecord]:
+        """The records; OtherKind if the first of them have no field that is read."""
+        first: list[RawRecord] = []
+        size = 0
+        for record in records:
+            first.append(record)
+            size += len(record.raw or b"")
+            if not isinstance(record.value, dict) or not self._content.isdisjoint(record.value):
+                break
+            if len(first) == _PAGE_RECORDS or size > _PAGE_BYTES:
+                raise OtherKind(foreign_fields("fields", first[0].value))
+        else:
+            if len(first) > 1:
+                raise OtherKind(foreign_fields("fields", first[0].value))
+        yield from first
+        yield from records
 
     @contextmanager
     def _told(self, file: str = "") -> Iterator[None]:

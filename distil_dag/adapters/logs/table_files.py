@@ -12,10 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distil_dag.adapters.logs.compression import BrokenArchive
-from distil_dag.adapters.logs.file_kinds import Kind, OtherKind
+from distil_dag.adapters.logs.file_kinds import Kind, OtherKind, foreign_fields
 from distil_dag.adapters.logs.intake import RawRecord
 from distil_dag.adapters.logs.json_files import breaks_off
-from distil_dag.stages.reading.fields import CONTENT
 from distil_dag.stages.reading.strict_values import MAX_RECORD_BYTES, Unreadable, too_large
 
 _BATCH = 500
@@ -97,7 +96,7 @@ def _row(row: list[str], header: list[str], name: str, number: int) -> RawRecord
 
 
 def _cell(cell: str) -> Any:
-    """The text of a cell; a list or an object that Python printed (as pandas writes them) as what it means."""
+    """The text of a cell; a list or an object as Python prints them, and pandas writes them, as a value."""
     if not cell.startswith(("[{'", "{'")):
         return cell
     try:
@@ -126,10 +125,7 @@ def _batches(
 
 def _check_columns(names: list[str], content: frozenset[str]) -> None:
     if content.isdisjoint(names):
-        has = ", ".join(map(str, names[:20])) or "no columns"
-        raise OtherKind(
-            f"has the columns {has}; none is one of {', '.join(CONTENT)}. Name them in traces.columns"
-        )
+        raise OtherKind(foreign_fields("columns", names))
 
 
 def _rows_of(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | Unreadable]:

@@ -1,11 +1,12 @@
 """JSON documents that hold many records, read record by record in bounded memory.
 
-A document is an array, an object with a list in it, or JSON values one behind the other. Each record is cut out
-by its brackets before it is parsed, so that a broken one loses only itself.
+A document is an array, an object with a list in it, or JSON values one behind the other. Each record is cut
+out by its brackets before it is parsed, so that a broken one loses only itself.
 """
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple
@@ -25,9 +26,37 @@ _SCALAR = re.compile(_STRING + rb'|[^",\]}\s][^,\]}\s]*+|[\]}]')
 _LIST_KEY = re.compile(rb'"(?:' + "|".join(sorted(LISTS)).encode() + rb')"\s*+:\s*+\[')
 # The separators of JSON text sequences count as space.
 _SPACE = re.compile(rb"[\s,:\x1e]*+")
+_OPEN_LINE = re.compile(rb"[\[{,:]\s*\Z")
+_SAMPLE_LINES = 50
 _BOM = b"\xef\xbb\xbf"
 _OPENERS = {b"}": b"{", b"]": b"["}
 _BREAKS_OFF = "the file breaks off"
+
+
+def is_document(head: bytes, whole: bool = True) -> bool:
+    """Whether JSON is no record a line: its first value goes on behind its first line.
+
+    Args:
+        head: the first bytes.
+        whole: whether these are all; a first line without an end is then no document by itself.
+    """
+    text = head.removeprefix(_BOM).lstrip()
+    if text[:1] not in (b"{", b"["):
+        return False
+    line, ending, rest = text.partition(b"\n")
+    if not ending and not whole:
+        return True
+    try:
+        parse_json(line)
+    except Unreadable as problem:
+        if problem.reason != "broken JSON":
+            return len(line) > MAX_RECORD_BYTES
+        if text[:1] == b"[" or _OPEN_LINE.search(line):
+            return True
+        lines = [line.lstrip() for line in rest.split(b"\n")[:_SAMPLE_LINES] if line.strip()]
+        # The lines behind a broken record begin records.
+        return bool(lines) and not any(line.startswith(b"{") for line in lines)
+    return False
 
 
 class Element(NamedTuple):
@@ -56,9 +85,18 @@ def read_document(read: Callable[[int], bytes]) -> Iterator[Element]:
     """
     number = 0
     for line, value, raw, problem in _Values(_Window(read)).top():
-        for record in [value] if problem else records_in(value):
+        records = [value] if problem else records_in(value)
+        lines = _lines_in(raw, line) if len(records) > 1 else [line]
+        for place, record in enumerate(records):
             number += 1
-            yield Element(number, line, record, raw, problem)
+            yield Element(number, lines[place] if len(lines) == len(records) else line, record, raw, problem)
+
+
+def _lines_in(raw: bytes, start: int) -> list[int]:
+    """The lines where the records of an object start, if they stand in one list of it."""
+    window = _Window(io.BytesIO(raw).read)
+    window.next_byte()
+    return [start - 1 + line for line, *_ in _Values(window).members()]
 
 
 _Found = tuple[int, Any, bytes, Unreadable | None]
@@ -176,7 +214,7 @@ class _Values:
                 yield from self._elements()
             elif first == b"{" and (problem := self._problem_of_list(whole)):
                 line, start = window.line, window.data[window.at : window.at + 4096]
-                if not (yield from self._members()):
+                if not (yield from self.members()):
                     yield line, None, start, problem
             else:
                 yield self._value(whole)
@@ -215,7 +253,7 @@ class _Values:
             yield line, None, b"", Unreadable(_BREAKS_OFF, f"the list of line {line} has no end")
         window.take(1)
 
-    def _members(self, level: int = 1) -> Generator[_Found, None, bool]:
+    def members(self, level: int = 1) -> Generator[_Found, None, bool]:
         """The records in an object that is no record itself; in the end, whether it held a list of them."""
         window, found = self._window, False
         window.take(1)
@@ -226,7 +264,7 @@ class _Values:
                 found = True
                 yield from self._elements()
             elif first == b"{" and level < _MAX_LEVELS and not found and window.span(MAX_RECORD_BYTES) < 0:
-                found = yield from self._members(level + 1)
+                found = yield from self.members(level + 1)
             elif first in (b"{", b"[", b'"'):
                 window.skip()
             else:

@@ -21,6 +21,7 @@ a judge or a teacher included, is a text like any other and stays as it is.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,7 @@ from distil_dag.stages.reading.turns import Record, Turn, bounded, joined, read_
 
 _MAX_PROBLEM = 300
 _LATENCY_LIMIT = 1e9  # milliseconds; also keeps NaN and integers too large for a float out
+_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?")  # as a table of text holds it
 _CACHED_CALLS = 20_000
 
 
@@ -313,6 +315,8 @@ def _model(record: Record) -> str:
 
 def _latency(record: Record) -> float | None:
     value = record.get("latency_ms")
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _LATENCY_LIMIT:
         return None
     return float(value)

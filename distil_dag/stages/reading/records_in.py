@@ -10,8 +10,8 @@ from distil_dag.stages.reading.fields import CONTENT_FIELDS
 LISTS = frozenset(
     {
         "data", "dataset", "traces", "runs", "rows", "items", "records", "conversations", "results",
-        "observations", "generations", "logs", "events", "examples", "entries", "samples", "documents", "hits",
-        "train", "test", "sessions", "threads", "interactions", "chats", "spans",
+        "observations", "generations", "logs", "events", "examples", "entries", "samples", "documents",
+        "hits", "train", "test", "sessions", "threads", "interactions", "chats", "spans",
     }
 )  # fmt: skip
 """Keys under which exports keep a list of records."""

@@ -15,6 +15,8 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
+from distil_dag.adapters.logs.case_file import read_case_file
+from distil_dag.adapters.logs.file_kinds import OtherKind
 from distil_dag.adapters.logs.files import FileLog
 from distil_dag.adapters.logs.intake import QUARANTINE, TRACES, Intake
 from distil_dag.adapters.logs.source import source_error
@@ -146,10 +148,11 @@ OTHERS = {
     "a database": (database(), "an SQLite database; read it by `kind: sql`"),
     "a page": (b"<!DOCTYPE html>\n<html><body>Sign in</body></html>", "HTML or XML"),
     "UTF-16": (b"\xff\xfe" + LINES.decode().encode("utf-16-le"), "UTF-16; save it as UTF-8"),
-    "a text": (b"2026-11-20 INFO started\n2026-11-20 INFO called water\n" * 100, "is no JSON; export it as JSON lines"),
+    "a text": (b"2026-11-20 INFO started\n" * 100, "is no JSON; export it as JSON lines"),
     "foreign columns": (b"a,b\n1,2\n" * 50, "is no JSON"),
     "Parquet in gzip": (gzip.compress(READ["log.parquet"]), "columns inside gzip; decompress it"),
-    "Parquet of another table": (arrow(lambda rows, sink: pq.write_table(rows.rename_columns(["a", "b"]), sink)),
+    "Parquet of another table": (
+        arrow(lambda rows, sink: pq.write_table(rows.rename_columns(["a", "b"]), sink)),
         "has the columns a, b; none is one of request, response"),
 }  # fmt: skip
 
@@ -214,3 +217,43 @@ def test_what_stands_before_the_end_of_a_broken_archive_is_read(compress, tmp_pa
     requests, quarantine = read(tmp_path)
     assert 1000 < len(requests) < 40_000
     assert [row["reason"] for row in quarantine] == ["the file breaks off"]
+
+
+def test_json_without_a_field_of_a_log_is_refused_once(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"level": "info", "text": "x", "by bob@example.com": 1}\n' * 3000)
+    with pytest.raises(SourceError, match="has the fields level, text, by <EMAIL_1>; none is one of request"):
+        read(path)
+    path.write_text('{"level": "info"}\n' * 30 + LINES.decode())
+    requests, quarantine = read(path)
+    assert (requests, len(quarantine)) == (REQUESTS, 30)
+
+
+def test_numbers_of_a_table_are_numbers(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_bytes(table())
+    task = task_of({"kind": "files", "path": str(path)})
+    rows = Intake(task, RunKey.parse("t.all")).read(FileLog(task.settings.traces).resource())[TRACES]
+    assert rows["latency_ms"].to_pylist() == [12.5] * 5
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in READ if name.split(".")[1] not in ("parquet", "feather", "arrow")]
+)
+def test_a_file_of_cases_is_of_any_kind(name, tmp_path):
+    (tmp_path / name).write_bytes(READ[name])
+    cases, problems = read_case_file(tmp_path / name, task_of({"kind": "files", "path": "x"}).toolset)
+    assert problems == []
+    assert [case.request for case in cases] == REQUESTS
+
+
+def test_a_file_that_holds_no_cases_is_refused_once(tmp_path):
+    for kind, (content, said) in OTHERS.items():
+        if "Parquet" not in kind:
+            (tmp_path / "cases.json").write_bytes(content)
+            with pytest.raises(OtherKind) as error:
+                read_case_file(tmp_path / "cases.json", task_of({"kind": "files", "path": "x"}).toolset)
+            assert said in str(error.value)
+    (tmp_path / "cases.json").write_bytes(READ["log.parquet"])
+    with pytest.raises(OtherKind, match="typed columns; export it as JSON lines"):
+        read_case_file(tmp_path / "cases.json", task_of({"kind": "files", "path": "x"}).toolset)

@@ -72,3 +72,22 @@ def test_personal_data_reads_back_as_it_was_written():
     assert problems == []
     assert cases[0].messages == cases[1].messages
     assert [case.calls[0].arguments for case in cases] == [{"phone": "<PHONE_1>"}] * 2
+
+
+def test_a_document_of_cases_is_read_and_its_mistakes_are_said_with_their_lines():
+    rows = [
+        {"question": "hall on", "answer": {"name": "on", "arguments": {"room": "hall"}}},
+        {"question": "x", "answer": {"name": "off", "arguments": {}}},
+        {"question": "tell a joke", "answer": "[]"},
+    ]
+    for document in (rows, {"data": rows}):
+        text = json.dumps(document, indent=1)
+        cases, problems = read_cases(text.split("\n"), TOOLS)
+        assert [case.request for case in cases] == ["hall on", "tell a joke"]
+        ((line, said),) = problems
+        assert "unknown tool 'off'" in said
+        assert text.split("\n")[line].strip() == '"question": "x",'
+    cases, problems = read_cases([json.dumps(rows[:1] + rows[2:])], TOOLS)
+    assert ([case.id for case in cases], problems) == (["case-1", "case-1-2"], [])
+    cases, problems = read_cases(['[{"question": "a", "answer": "no"},\n', '{"question": \n', "]"], TOOLS)
+    assert (len(cases), [problem.line for problem in problems]) == (1, [2])

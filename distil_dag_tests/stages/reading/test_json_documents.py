@@ -1,4 +1,4 @@
-"""Documents of many records: each is read as it stands, whatever the chunks, and a broken one is lost alone."""
+"""Documents of many records: each is read as it stands, and a broken one is lost alone."""
 
 import io
 import json

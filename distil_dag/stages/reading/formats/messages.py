@@ -1,6 +1,6 @@
 """Messages as services write them -> messages of a chat completion.
 
-Anthropic and Bedrock keep the results of tools among the parts of a user's message, Gemini calls the assistant
+Anthropic and Bedrock keep results of tools among the parts of a user's message, Gemini calls the assistant
 `model`, the Responses API and LangChain write items without a role. A message may become several.
 """
 
@@ -36,7 +36,7 @@ def chat_messages(raws: Iterable[Any]) -> Iterator[Any]:
         Unreadable: an item is of a kind that is not read.
     """
     for raw in raws:
-        if not isinstance(raw, Mapping):
+        if not isinstance(raw, Mapping) or _is_plain(raw):
             yield raw
             continue
         message = _with_role(raw)
@@ -49,6 +49,12 @@ def chat_messages(raws: Iterable[Any]) -> Iterator[Any]:
             yield _assistant(message, parts)
         else:
             yield from _others(message, parts)
+
+
+def _is_plain(raw: Mapping[str, Any]) -> bool:
+    """Whether a message is one of a chat completion with a text, which most are."""
+    content, role = raw.get("content"), raw.get("role")
+    return isinstance(content, str) and content != "" and isinstance(role, str) and role not in _ROLES
 
 
 def _with_role(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -78,12 +78,14 @@ READ = {
         ONE_WITH_SYSTEM),
     "responses, a stored one": ({"id": "resp_1", "object": "response", "status": "completed", "model": "gpt",
         "input": items(), "output": [CALL_ITEM], "error": None, "incomplete_details": None}, ONE),
-    "responses, columns of JSON text": ({"input": json.dumps(items()), "output": json.dumps([CALL_ITEM])}, ONE),
+    "responses, columns of JSON text": ({"input": json.dumps(items()), "output": json.dumps([CALL_ITEM])},
+        ONE),
     "responses, a list of items": ({"messages": items(CALL_ITEM, RESULT_ITEM, SAID_ITEM)}, ONE),
     "responses, items of a conversation": ({"items": items(CALL_ITEM, RESULT_ITEM)}, ONE),
     "responses, input alone": ({"input": items(CALL_ITEM, RESULT_ITEM)}, ONE),
     "anthropic, a pair": ({"request": CLAUDE, "response": CLAUDE_SAYS}, ONE_WITH_SYSTEM),
-    "anthropic, text columns": ({"request": json.dumps(CLAUDE), "response": json.dumps(CLAUDE_SAYS)}, ONE_WITH_SYSTEM),
+    "anthropic, text columns": ({"request": json.dumps(CLAUDE), "response": json.dumps(CLAUDE_SAYS)},
+        ONE_WITH_SYSTEM),
     "anthropic, a conversation": ({"system": [{"type": "text", "text": SYSTEM}], "messages": [
         *CLAUDE["messages"], {"role": "assistant", "content": CLAUDE_SAYS["content"]},
         {"role": "user", "content": [TOOL_RESULT]}, {"role": "assistant", "content": [
@@ -104,7 +106,8 @@ READ = {
     "bedrock, a pair": ({"request": CONVERSE, "response": CONVERSE_SAYS}, ONE_WITH_SYSTEM),
     "bedrock, one object": ({**CONVERSE, **CONVERSE_SAYS}, ONE_WITH_SYSTEM),
     "bedrock, a conversation": ({"schemaVersion": "bedrock-conversation-2024", **CONVERSE, "messages": [
-        *CONVERSE["messages"], CONVERSE_SAYS["output"]["message"], {"role": "user", "content": [{"toolResult": {
+        *CONVERSE["messages"], CONVERSE_SAYS["output"]["message"], {"role": "user",
+        "content": [{"toolResult": {
             "toolUseId": "t1", "content": [{"json": {"ok": True}}], "status": "success"}}]},
         {"role": "assistant", "content": [{"text": "Done."}]}]}, ONE_WITH_SYSTEM),
     "bedrock, the invocation log": ({"schemaType": "ModelInvocationLog", "operation": "Converse",
@@ -123,7 +126,8 @@ READ = {
         "tool_calls": [{"function": {"name": "water_bed", "arguments": TEXT}}]}]}, ONE),
     "hermes": ({"conversations": [{"from": "human", "value": ASKED}, {"from": "gpt", "value":
         f'<tool_call>\n{{"arguments": {ARGUMENTS}, "name": "water_bed"}}\n</tool_call>\n'},
-        {"from": "tool", "value": "<tool_response>\n1\n</tool_response>\n<tool_response>\n2\n</tool_response>"},
+        {"from": "tool",
+        "value": "<tool_response>\n1\n</tool_response>\n<tool_response>\n2\n</tool_response>"},
         {"from": "human", "value": "List them"}, {"from": "gpt", "value": '<tool_call>{"name": "list_beds", '
         '"arguments": {}}</tool_call>'}]},
         [*ONE, ("List them", (LIST,), ["user", "assistant", "tool", "tool", "user"])]),
@@ -133,7 +137,8 @@ READ = {
         {"name": "water_bed", "arguments": ARGUMENTS}])}, ONE),
     "xlam without a call": ({"query": "Tell a joke", "answers": "[]"}, [("Tell a joke", (), ["user"])]),
     "glaive": ({"system": f"SYSTEM: {SYSTEM}", "chat": f"USER: {ASKED}\n\n\nASSISTANT: <functioncall> "
-        f'{{"name": "water_bed", "arguments": \'{TEXT}\'}} <|endoftext|>\n\n\nFUNCTION RESPONSE: {{"ok": true}}'
+        f'{{"name": "water_bed",
+        "arguments": \'{TEXT}\'}} <|endoftext|>\n\n\nFUNCTION RESPONSE: {{"ok": true}}'
         "\n\n\nASSISTANT: Done. <|endoftext|>\n\n\n"}, ONE_WITH_SYSTEM),
     "fine-tuning without a turn": ({"tools": [], "messages": [{"role": "user", "content": "hello"},
         {"role": "assistant", "content": "Hi.", "weight": 0}, {"role": "user", "content": ASKED},
@@ -163,7 +168,8 @@ def test_a_record_of_this_form_is_read(kind):
 
 
 FORMATS = {
-    "responses, a pair": "responses", "anthropic, a pair": "anthropic", "anthropic, a conversation": "anthropic",
+    "responses, a pair": "responses", "anthropic, a pair": "anthropic", "anthropic,
+        a conversation": "anthropic",
     "gemini, a pair": "gemini", "bedrock, the invocation log": "bedrock", "sharegpt": "sharegpt",
     "xlam": "xlam", "glaive": "glaive",
 }  # fmt: skip
@@ -191,7 +197,8 @@ SET_ASIDE = {
         incomplete_details={"reason": "max_output_tokens"}), "cut answer"),
     "a filtered response": (changed("responses, a pair", "response", status="incomplete",
         incomplete_details={"reason": "content_filter"}), "filtered answer"),
-    "a failed response": (changed("responses, a pair", "response", error={"code": 1}), "the response is an error"),
+    "a failed response": (changed("responses, a pair", "response", error={"code": 1}),
+        "the response is an error"),
     "a response behind another": (changed("responses, a pair", "request", previous_response_id="resp_0"),
         "the history is kept elsewhere"),
     "a built-in tool": (changed("responses, a pair", "response", output=[
@@ -201,8 +208,10 @@ SET_ASIDE = {
     "an output without an item": (changed("responses, a pair", "response", output=[]), "no response"),
     "broken arguments of an item": (changed("responses, a pair", "response", output=[
         {**CALL_ITEM, "arguments": '{"bed": "ro'}]), "unreadable call"),
-    "a cut message of Claude": (changed("anthropic, a pair", "response", stop_reason="max_tokens"), "cut answer"),
-    "a refusal of Claude": (changed("anthropic, a pair", "response", stop_reason="refusal"), "filtered answer"),
+    "a cut message of Claude": (changed("anthropic, a pair", "response", stop_reason="max_tokens"),
+        "cut answer"),
+    "a refusal of Claude": (changed("anthropic, a pair", "response", stop_reason="refusal"),
+        "filtered answer"),
     "a call of Claude that is lost": (changed("anthropic, a pair", "response", content=[
         {"type": "text", "text": "Sure."}]), "a call that was not logged"),
     "a tool of Claude's own": (changed("anthropic, a pair", "response", content=[
@@ -215,7 +224,8 @@ SET_ASIDE = {
         promptFeedback={"blockReason": "SAFETY"}), "filtered answer"),
     "candidates that differ": (changed("gemini, a pair", "response", candidates=[
         *GEMINI_SAYS["candidates"], {"content": {"parts": [{"text": "No."}]}}]), "several choices"),
-    "a cut answer of Bedrock": (changed("bedrock, a pair", "response", stopReason="max_tokens"), "cut answer"),
+    "a cut answer of Bedrock": (changed("bedrock, a pair", "response", stopReason="max_tokens"),
+        "cut answer"),
     "a guarded answer of Bedrock": (changed("bedrock, a pair", "response", stopReason="guardrail_intervened"),
         "filtered answer"),
     "bodies in S3": ({"input": {"inputBodyS3Path": "s3://a"}, "output": {"outputBodyJson": {}}},
