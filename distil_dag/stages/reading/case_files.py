@@ -1,8 +1,8 @@
 """Files of cases: a task's `test.jsonl`, the cases of `distil-dag eval`.
 
-A file holds one JSON object a line, or is a document of many: a list, an object with a list in it, objects
-over several lines. Rows have the formats of traces, and an empty `tool_calls` or `answer` says that no call is
-right. Unlike a log, a file of cases is written by its user: what is wrong in it is said, line by line, and
+A file holds one JSON object a line, or is a document of many: a list, an object with a list, objects
+over several lines. Rows have the formats of traces, and an empty `tool_calls` or `answer` says that no call
+is right. Unlike a log, a file of cases is written by its user: what is wrong in it is said, line by line, and
 nothing wrong is kept.
 """
 

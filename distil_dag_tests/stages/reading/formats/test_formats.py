@@ -137,8 +137,8 @@ READ = {
         {"name": "water_bed", "arguments": ARGUMENTS}])}, ONE),
     "xlam without a call": ({"query": "Tell a joke", "answers": "[]"}, [("Tell a joke", (), ["user"])]),
     "glaive": ({"system": f"SYSTEM: {SYSTEM}", "chat": f"USER: {ASKED}\n\n\nASSISTANT: <functioncall> "
-        f'{{"name": "water_bed",
-        "arguments": \'{TEXT}\'}} <|endoftext|>\n\n\nFUNCTION RESPONSE: {{"ok": true}}'
+        f'{{"name": "water_bed", '
+        f'"arguments": \'{TEXT}\'}} <|endoftext|>\n\n\nFUNCTION RESPONSE: {{"ok": true}}'
         "\n\n\nASSISTANT: Done. <|endoftext|>\n\n\n"}, ONE_WITH_SYSTEM),
     "fine-tuning without a turn": ({"tools": [], "messages": [{"role": "user", "content": "hello"},
         {"role": "assistant", "content": "Hi.", "weight": 0}, {"role": "user", "content": ASKED},
@@ -168,8 +168,8 @@ def test_a_record_of_this_form_is_read(kind):
 
 
 FORMATS = {
-    "responses, a pair": "responses", "anthropic, a pair": "anthropic", "anthropic,
-        a conversation": "anthropic",
+    "responses, a pair": "responses", "anthropic, a pair": "anthropic",
+    "anthropic, a conversation": "anthropic",
     "gemini, a pair": "gemini", "bedrock, the invocation log": "bedrock", "sharegpt": "sharegpt",
     "xlam": "xlam", "glaive": "glaive",
 }  # fmt: skip
