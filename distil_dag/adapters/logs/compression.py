@@ -27,8 +27,8 @@ def decompressed(file: io.BufferedReader) -> tuple[io.BufferedReader, str]:
         file: the open file.
 
     Returns:
-        Its content, which raises `BrokenArchive` where the bytes are broken, and the name of the compression;
-        the file itself and no name where there is none.
+        Its content, and the name of the compression; the file itself and no name where there is none. Where
+        the bytes are broken, reading the content ends in a `BrokenArchive`.
     """
     head = file.peek(6)[:6]
     name = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "")

@@ -75,14 +75,14 @@ def _is_completion(record: Record) -> bool:
 def _format_of(record: Record) -> RecordFormat | None:
     """The format of a record that is in no basic one."""
     has = record.get
-    if has("conversations") is not None or isinstance(has("conversation"), (list, str)):
+    free = has("messages") is None and (has("question") is None or has("answer") is None)
+    if free and (_is_list(has("conversations")) or _is_list(has("conversation"))):
         return "sharegpt"
     request, response = has("request"), has("response")
     asked = request if isinstance(request, Mapping) else record
     answered = response if isinstance(response, Mapping) else record
-    if asked.get("contents") is not None or (
-        answered.get("candidates") is not None and "choices" not in answered
-    ):
+    candidates = answered.get("candidates") is not None and "choices" not in answered
+    if asked.get("messages") is None and free and (candidates or asked.get("contents") is not None):
         return "gemini"
     if bedrock.is_answer(answered.get("output")):
         return "bedrock"
@@ -93,13 +93,18 @@ def _format_of(record: Record) -> RecordFormat | None:
         or _is_input(asked.get("input"), answered)
     ):
         return "responses"
-    if isinstance(has("chat"), str):
+    if free and isinstance(has("chat"), str):
         return "glaive"
-    if has("query") is not None and has("answers") is not None:
+    if free and has("query") is not None and has("answers") is not None:
         return "xlam"
     if asked.get("system") is not None or asked.get("system_prompt") is not None:
         return "anthropic" if asked.get("messages") is not None else None
     return None
+
+
+def _is_list(value: Any) -> bool:
+    """Whether a value is a list, or text of one; an id of a conversation is none."""
+    return isinstance(value, list) or (isinstance(value, str) and value.lstrip()[:1] == "[")
 
 
 def _is_input(value: Any, answered: Record) -> bool:
@@ -113,7 +118,11 @@ def _with_bodies(record: Record) -> Record:
     """The record with `request` and `response`, if it keeps them as what went in and what came out."""
     if not any(record.get(name) is not None for name in (*_INPUTS, "items", "preferred_output")):
         return record
-    if record.get("request") is not None or record.get("messages") is not None or "instruction" in record:
+    if (
+        record.get("request") is not None
+        or record.get("messages") is not None
+        or record.get("instruction") is not None
+    ):
         return record
     given = _first(record, ("input", "inputs"))
     got = _first(record, ("output", "outputs", "preferred_output"))

@@ -30,7 +30,7 @@ def chat_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
     Raises:
         Unreadable: a turn is none, or an unknown speaker says it.
     """
-    name = "conversations" if record.get("conversations") is not None else "conversation"
+    name = "conversation" if record.get("conversations") is None else "conversations"
     turns = [message for turn in as_list(record.get(name), name) for message in _messages(turn)]
     system = record.get("system") or record.get("system_prompt")
     return {**record, "messages": with_system(turns, system)}

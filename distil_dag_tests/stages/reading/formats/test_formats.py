@@ -7,6 +7,7 @@ import pytest
 
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Tool, Toolset
+from distil_dag.stages.reading.fields import FIELDS
 from distil_dag.stages.reading.records import RecordReader
 
 SCHEMA = {
@@ -266,3 +267,34 @@ def test_results_of_any_service_stand_behind_their_calls():
         last = read(record).traces[-1]
         assert [m.role for m in last.messages if m.role != "system"][:3] == ["user", "assistant", "tool"]
         assert last.messages[-2].content in ("ok", '{"ok": true}', "Which beds are there?")
+
+
+def test_other_columns_of_a_table_change_nothing():
+    """A row of a table has all columns, and some names mean something else there."""
+    plain = {"messages": [{"role": "user", "content": ASKED}, {"role": "assistant", "tool_calls": [
+        {"function": {"name": "water_bed", "arguments": TEXT}}]}]}  # fmt: skip
+    for more in (
+        {"conversation": "conv_1"},
+        {"chat": "c-1", "query": "q", "answers": 3},
+        {"contents": "x"},
+        {"status": "ok", "error": None, "instruction": None},
+        {"input": "x", "output": "y"},
+    ):
+        assert told({**plain, **more}) == ONE
+    row = dict.fromkeys(FIELDS) | {
+        "input": json.dumps(items()),
+        "output": json.dumps([CALL_ITEM]),
+        "status": "ok",
+    }
+    assert told(row) == ONE
+    span = dict.fromkeys(FIELDS) | {
+        "input": json.dumps(plain["messages"][:1]),
+        "output": json.dumps(plain["messages"][1]),
+    }
+    assert told(span) == ONE
+    answered = {
+        "question": ASKED,
+        "answer": [{"name": "water_bed", "arguments": ARGUMENTS}],
+        "conversation": "c",
+    }
+    assert told(answered) == ONE
