@@ -223,8 +223,11 @@ class _Values:
         """Why an object that may hold a list of records can't be parsed as a whole."""
         window = self._window
         raw = window.data[window.at :] if length < 0 else window.data[window.at : window.at + length]
-        if not _LIST_KEY.search(raw) or self._next_sibling(raw):
-            return too_large() if length < 0 and not window.ended and not self._next_sibling(raw) else None
+        key, sibling = _LIST_KEY.search(raw), self._next_sibling(raw)
+        if key and sibling and not raw[key.end() : sibling].strip():
+            sibling = 0  # the first record of the list, which is not indented
+        if not key or sibling:
+            return too_large() if length < 0 and not window.ended and not sibling else None
         if length < 0:
             return Unreadable(_BREAKS_OFF, "the last record has no end") if window.ended else too_large()
         try:

@@ -99,6 +99,8 @@ def test_long_documents_are_read_in_bounded_memory_and_long_records_are_passed_o
         "larger than 1 MiB",
         RECORD,
     ]
+    lines = ",\n".join([json.dumps(RECORD, indent=1)] * 20_000)
+    assert read('{"data": [\n' + lines + "\n]}") == [RECORD] * 20_000
     assert read(json.dumps([RECORD, long, RECORD])) == [RECORD, "larger than 1 MiB", RECORD]
 
     parts = iter([b'{"data": [', *[json.dumps(RECORD).encode() + b","] * 200_000, b"{}]}"])
