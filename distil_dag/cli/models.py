@@ -32,6 +32,7 @@ from distil_dag.stages.evaluating.answers import sureness
 from distil_dag.stages.evaluating.candidate import Candidate
 from distil_dag.stages.evaluating.evaluate import evaluate_model
 from distil_dag.stages.evaluating.metrics import METRICS
+from distil_dag.stages.reading.case_files import read_cases
 
 _SHOWN_MISTAKES = 20
 _LONGEST_ANSWER = 128

@@ -10,7 +10,7 @@ from typing import Literal
 
 from distil_dag.stages.reading.fields import CONTENT
 from distil_dag.stages.reading.json_documents import is_document
-from distil_dag.stages.reading.redaction import excerpt
+from distil_dag.stages.reading.redaction.excerpts import excerpt
 
 Kind = Literal["lines", "document", "csv", "parquet", "arrow file", "arrow stream", "empty"]
 

@@ -174,7 +174,7 @@ def result_text(value: Any) -> Any:
     if isinstance(value, list) and value and all(map(_is_text_or_json, value)):
         return "\n".join(result_text(part["text"] if "text" in part else part["json"]) for part in value)
     try:
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
         raise Unreadable("not text", "the result of a tool is no JSON") from None
 

@@ -44,7 +44,7 @@ def items(*more):
 
 CALL_ITEM = {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "water_bed", "arguments": TEXT,
              "status": "completed"}  # fmt: skip
-RESULT_ITEM = {"type": "function_call_output", "call_id": "c1", "output": '{"ok": true}'}
+RESULT_ITEM = {"type": "function_call_output", "call_id": "c1", "output": '{"ok":true}'}
 THOUGHT_ITEM = {"type": "reasoning", "id": "rs_1", "summary": []}
 SAID_ITEM = {"type": "message", "role": "assistant", "status": "completed",
              "content": [{"type": "output_text", "text": "Done.", "annotations": []}]}  # fmt: skip
@@ -266,7 +266,7 @@ def test_results_of_any_service_stand_behind_their_calls():
         record[name] = [*record[name][:3], {"role": "user", "content": [{"text": "again"}]}, record[name][1]]
         last = read(record).traces[-1]
         assert [m.role for m in last.messages if m.role != "system"][:3] == ["user", "assistant", "tool"]
-        assert last.messages[-2].content in ("ok", '{"ok": true}', "Which beds are there?")
+        assert last.messages[-2].content in ("ok", '{"ok":true}', "Which beds are there?")
 
 
 def test_other_columns_of_a_table_change_nothing():
