@@ -89,9 +89,22 @@ class ModelSpec(Section):
         default=64, description="requests at a time, at most; how many the server takes is found out"
     )
     timeout_seconds: float = Field(default=120.0, gt=0, description="for one request")
+    thinking: Literal["off", "on"] = Field(
+        default="off",
+        description="whether it thinks before it answers; one that always does has room for it either way",
+    )
+    thinking_tokens: Positive | None = Field(
+        default=None, description="room for thoughts beside the answer; by the kind of server if unset"
+    )
     executable: Executable = "vllm serve"
     arguments: Arguments = ()
     price: PriceSpec = Field(default=PriceSpec(), description="what it costs, in any one currency")
+
+    @property
+    def thoughts(self) -> str:
+        """What the identity of the model's replies says of its thoughts; empty by default."""
+        room = f" {self.thinking_tokens}" if self.thinking_tokens else ""
+        return f" thinking {self.thinking}{room}" if room or self.thinking == "on" else ""
 
     @property
     def base_urls(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from distil_dag.stages.judging.plots import outcome_bars, score_histogram
 
 _COMMITTEE = [
     "labeller", relabelling.PROPOSED, relabelling.TAKEN, relabelling.AS_LOGGED, relabelling.REFUSED_BY_TOOLS,
-    relabelling.UNSAID, relabelling.UNREADABLE,
+    relabelling.UNSAID, relabelling.UNREADABLE, relabelling.CUT, relabelling.NO_ANSWER,
 ]  # fmt: skip
 _SHOWN = 8
 

@@ -14,6 +14,9 @@ from distil_dag.adapters.vllm.lease import Servers
 from distil_dag.core.settings import ModelSpec
 from distil_dag.stages.ports import ChatModel
 
+# Room for the thoughts of a model in this process, whose context a long one would fill.
+_THOUGHTS = 1024
+
 
 @contextmanager
 def open_chat(
@@ -86,4 +89,5 @@ def _open(spec: ModelSpec, stack: ExitStack, cache_folder: Path | None, servers:
         return stack.enter_context(LlamaCppChat(path))
     if not spec.model:
         raise ValueError("a model of mode `gguf` needs `model`: the path of the GGUF file")
-    return stack.enter_context(LlamaCppChat(Path(spec.model).expanduser()))
+    thoughts = spec.thinking_tokens or _THOUGHTS if spec.thinking == "on" else 0
+    return stack.enter_context(LlamaCppChat(Path(spec.model).expanduser(), thoughts=thoughts))

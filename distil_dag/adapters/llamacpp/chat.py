@@ -18,6 +18,8 @@ from distil_dag.adapters.llamacpp.schema_grammar import Grammar
 from distil_dag.adapters.llamacpp.sequences import Completion, Scoring
 from distil_dag.adapters.run_store import file_digest
 from distil_dag.adapters.system.closing import Closing
+from distil_dag.core.answers.form import NotReadable
+from distil_dag.core.answers.thoughts import before_stop, without_thoughts
 from distil_dag.core.case import Message
 from distil_dag.stages.ports import OnReply, OnScore, Prompt, Reply, Score, unheeded
 
@@ -37,6 +39,8 @@ class LlamaCppChat(Closing):
         parallel: Number of sequences that are decoded at once.
         context: Tokens of the cache that all sequences share; see :class:`LlamaCppEngine` for the default.
         threads: CPU threads; `OMP_NUM_THREADS` or all cores by default.
+        thoughts: Room for thoughts in tokens, for a model that shall think; 0 to switch them off where the
+            model's template can.
 
     Raises:
         FileNotFoundError: There is no file at `path`.
@@ -50,8 +54,10 @@ class LlamaCppChat(Closing):
         parallel: int = 32,
         context: int | None = None,
         threads: int | None = None,
+        thoughts: int = 0,
     ) -> None:
         self._path = path
+        self._thoughts = thoughts
         self._name = name or path.stem.lower()
         self._engine = LlamaCppEngine(path, parallel, context, threads)
         self.vocabulary = self._engine.vocabulary
@@ -65,7 +71,8 @@ class LlamaCppChat(Closing):
     @cached_property
     def identity(self) -> str:
         """File name and content hash of the weights."""
-        return f"{self._name}@{file_digest(self._path)}"
+        thoughts = f" thinking {self._thoughts}" if self._thoughts else ""
+        return f"{self._name}@{file_digest(self._path)}{thoughts}"
 
     @cached_property
     def metadata(self) -> dict[str, str]:
@@ -117,7 +124,12 @@ class LlamaCppChat(Closing):
         Returns:
             One reply for each prompt; a prompt that failed has `finish="error"`.
         """
-        return self._complete([(prompt, partial(self.tokens, prompt)) for prompt in prompts])
+        asked = [self._with_room(prompt) for prompt in prompts]
+        replies = self._complete([(prompt, partial(self.tokens, prompt)) for prompt in asked])
+        return [
+            reply if prompt.prefill else _without_thoughts(reply, prompt)
+            for prompt, reply in zip(prompts, replies, strict=True)
+        ]
 
     def complete_text(self, texts: Sequence[str], max_tokens: int) -> list[Reply]:
         """Continue prompts that are rendered already, greedily.
@@ -150,6 +162,12 @@ class LlamaCppChat(Closing):
             jobs = {key: Scoring(list(key[0]), key[1]) for key in keys if key}
             run(self._engine, list(jobs.values()))
         return [jobs[key].score() if key else Score(-math.inf, 0) for key in keys]
+
+    def _with_room(self, prompt: Prompt) -> Prompt:
+        """The prompt with room for thoughts, which no stop string may end; a schema leaves no thoughts."""
+        if not self._thoughts or prompt.prefill or prompt.schema is not None:
+            return prompt
+        return replace(prompt, max_tokens=prompt.max_tokens + self._thoughts, stop=())
 
     def _complete(self, requests: Sequence[tuple[Prompt, Callable[[], list[int]]]]) -> list[Reply]:
         with self._turn():
@@ -206,7 +224,11 @@ class LlamaCppChat(Closing):
     def _template(self) -> ChatTemplate:
         words = self.vocabulary
         return ChatTemplate(
-            self.chat_template, words.name(words.bos), words.name(words.eos), words.control_pattern
+            self.chat_template,
+            words.name(words.bos),
+            words.name(words.eos),
+            words.control_pattern,
+            thinking=self._thoughts > 0,
         )
 
     @cached_property
@@ -235,3 +257,16 @@ class LlamaCppChat(Closing):
         if not tokens:
             raise ValueError("the prompt is empty")
         return tokens
+
+
+def _without_thoughts(reply: Reply, prompt: Prompt) -> Reply:
+    if reply.finish == "error":
+        return reply
+    try:
+        said = without_thoughts(reply.text)
+    except NotReadable:  # they never ended
+        return replace(reply, text="", finish="length")
+    if said == reply.text.strip():
+        said = reply.text
+    text = before_stop(said, prompt.stop)
+    return replace(reply, text=text, finish=reply.finish if text == said else "stop")

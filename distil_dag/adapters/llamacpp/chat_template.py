@@ -42,19 +42,31 @@ class ChatTemplate:
         bos: The model's begin token, as text.
         eos: The model's end token, as text.
         control: Pattern that finds the model's control tokens in a text; None if it has none.
+        thinking: Whether the model shall think, for templates that ask.
 
     Raises:
         ValueError: `source` is no template.
     """
 
     def __init__(
-        self, source: str, bos: str = "", eos: str = "", control: re.Pattern[str] | None = None
+        self,
+        source: str,
+        bos: str = "",
+        eos: str = "",
+        control: re.Pattern[str] | None = None,
+        thinking: bool = False,
     ) -> None:
         # A fixed date, so that equal runs have equal prompts. It is the fallback of Llama 3's template.
         self._template = read_template(source, strftime_now=datetime(2024, 7, 26).strftime)
         self._takes_tools = "tools" in source
         self._takes_calls = "tool_calls" in source
-        self._markers = {"bos_token": bos, "eos_token": eos}
+        # Families name the variable of thoughts differently.
+        self._variables = {
+            "bos_token": bos,
+            "eos_token": eos,
+            "enable_thinking": thinking,
+            "thinking": thinking,
+        }
         self._control = control
 
     def pieces(
@@ -87,7 +99,7 @@ class ChatTemplate:
                 messages=[self._plain(message, guard) for message in with_results_named(messages)],
                 tools=list(tools) or None,
                 add_generation_prompt=goes_on,
-                **self._markers,
+                **self._variables,
             )
         except REFUSALS as error:
             raise ValueError(f"the model's chat template refuses these messages: {error}") from error

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from distil_dag.adapters.openai_api.asking import reply_to
 from distil_dag.adapters.openai_api.endpoint import Endpoint, Patience
 from distil_dag.adapters.openai_api.errors import Fault
 from distil_dag.adapters.openai_api.pool import EndpointPool
 from distil_dag.adapters.openai_api.prefix_order import by_beginning
 from distil_dag.adapters.openai_api.prompt_logprobs import CannotScoreError, prompt_score
-from distil_dag.adapters.openai_api.wire import read_reply, request_body
 from distil_dag.adapters.system.closing import Closing
 from distil_dag.adapters.system.environment import expand
 from distil_dag.adapters.system.event_loop import BackgroundLoop
@@ -102,7 +102,7 @@ class EndpointChat(Closing):
         With a revision, cached replies stay valid when the server moves.
         """
         where = self._spec.revision or ",".join(sorted(endpoint.host for endpoint in self._endpoints))
-        return f"{self._spec.model}@{where}"
+        return f"{self._spec.model}@{where}{self._spec.thoughts}"
 
     def generate(self, prompts: Sequence[Prompt], arrived: OnReply = unheeded) -> list[Reply]:
         """Generate one reply for each prompt; see :class:`ChatModel`.
@@ -121,8 +121,7 @@ class EndpointChat(Closing):
         """
 
         async def answer(endpoint: Endpoint, prompt: Prompt) -> Reply:
-            body = request_body(prompt, endpoint.model, await endpoint.engine())
-            return read_reply(await endpoint.client.chat.completions.create(**body), prompt.prefill)
+            return await reply_to(endpoint, prompt, self._spec)
 
         replies: dict[int, Reply] = {}
         numbered = [(place, prompts[place]) for place in self._order(prompts)]

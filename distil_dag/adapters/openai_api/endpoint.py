@@ -17,7 +17,7 @@ from distil_dag.adapters.openai_api.circuit_breaker import Circuit, CircuitBreak
 from distil_dag.adapters.openai_api.concurrency_limit import CallLimit
 from distil_dag.adapters.openai_api.engines import Engine, engine_of
 from distil_dag.adapters.openai_api.errors import OVERLOAD, PASSING, Fault, FaultKind, read_fault
-from distil_dag.adapters.openai_api.wire import read_reply, request_body
+from distil_dag.adapters.openai_api.wire import read_answer, request_body
 from distil_dag.core.case import Message
 from distil_dag.stages.ports import Prompt
 
@@ -75,6 +75,7 @@ class Endpoint:
         in_flight: Number of calls under way.
         rests_until: Monotonic time in seconds before which the server asked not to be called.
         last_fault: The last failed call; None before the first.
+        thinks: Whether its model has been seen to think.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Endpoint:
         self.in_flight = 0
         self.rests_until = 0.0
         self.last_fault: Fault | None = None
+        self.thinks = False
         self._key = key
         self._timeout = timeout
         self._patience = patience
@@ -223,6 +225,14 @@ class Endpoint:
                 self._engine = engine_of(self.address, owners)
         return self._engine
 
+    def has_learnt(self, engine: Engine) -> None:
+        """Take back what the server was believed to take, after it refused a request.
+
+        Args:
+            engine: What it takes.
+        """
+        self._engine = engine
+
     def is_lost(self, now: float) -> bool:
         """Whether this address is no longer worth waiting for, at monotonic time `now` in seconds."""
         if self.rests_until > now + self._patience.known:
@@ -284,4 +294,4 @@ class Endpoint:
 async def _one_token(endpoint: Endpoint) -> None:
     prompt = Prompt((Message(role="user", content="Say yes."),), max_tokens=1)
     body = request_body(prompt, endpoint.model, await endpoint.engine())
-    read_reply(await endpoint.client.chat.completions.create(**body))
+    read_answer(await endpoint.client.chat.completions.create(**body), prompt, prompt.max_tokens)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -21,6 +21,10 @@ class Engine:
         takes_seed: Whether it takes a seed.
         prompt_logprobs: Whether it returns log-probabilities of prompt tokens.
         tokenizes: Whether it has a `/tokenize` route for conversations.
+        parses_calls: Whether it takes `tools` without being told that calls come back as text.
+        switch: How it is told whether the model thinks: by variables of the chat template, by
+            `reasoning_effort`, or not at all.
+        thinking_tokens: Room for thoughts beside an answer, where the settings name none.
     """
 
     name: str
@@ -31,6 +35,9 @@ class Engine:
     takes_seed: bool = False
     prompt_logprobs: bool = False
     tokenizes: bool = False
+    parses_calls: bool = True
+    switch: Literal["template", "effort", ""] = ""
+    thinking_tokens: int = 4096
 
 
 VLLM = Engine(
@@ -42,17 +49,34 @@ VLLM = Engine(
     takes_seed=False,
     prompt_logprobs=True,
     tokenizes=True,
+    switch="template",
 )
-LLAMA_CPP = Engine("llama.cpp", owners=("llamacpp",), continues="always", takes_seed=True)
+# Servers on people's own machines hold short contexts: Ollama's is 4,096 tokens unless it is told more.
+LLAMA_CPP = Engine(
+    "llama.cpp",
+    owners=("llamacpp",),
+    continues="always",
+    takes_seed=True,
+    switch="template",
+    thinking_tokens=2048,
+)
 # Its `response_format` knows no `json_schema` and refuses a request that has one.
 LLAMA_CPP_PYTHON = Engine("llama-cpp-python", owners=("me",), schema="json_object", takes_seed=True)
-OLLAMA = Engine("ollama", owners=("library",), continues="always", takes_seed=True)
+OLLAMA = Engine(
+    "ollama",
+    owners=("library",),
+    continues="always",
+    takes_seed=True,
+    switch="effort",
+    thinking_tokens=2048,
+)
 OPENAI = Engine(
     "openai",
     owners=("openai", "openai-internal", "system"),
     # OpenAI's newer models refuse `max_tokens`; most other servers refuse `max_completion_tokens`.
     limit_name="max_completion_tokens",
     takes_seed=True,
+    switch="effort",
 )
 UNKNOWN = Engine("unknown")
 
@@ -77,3 +101,27 @@ def engine_of(address: str, owners: Iterable[str] = ()) -> Engine:
         if engine is not OPENAI and owned & set(engine.owners):
             return engine
     return OLLAMA if parts.port == _OLLAMA_PORT else UNKNOWN
+
+
+# vLLM without a parser of tool calls refuses `tools` unless it is told not to look for calls.
+_WITHOUT_PARSER = "--enable-auto-tool-choice"
+# vLLM with Mistral's own tokenizer has no template that could take variables, and not every model of OpenAI's
+# or Ollama's thinks.
+_WITHOUT_SWITCH = ("chat_template", "thinking", "reasoning")
+
+
+def engine_after_refusal(engine: Engine, said: str) -> Engine | None:
+    """What a server takes, by its refusal of a request.
+
+    Args:
+        engine: What it was believed to take.
+        said: The text of the refusal.
+
+    Returns:
+        The engine with less; None where the refusal teaches nothing.
+    """
+    if _WITHOUT_PARSER in said and engine.parses_calls:
+        return replace(engine, parses_calls=False)
+    if engine.switch and any(word in said for word in _WITHOUT_SWITCH):
+        return replace(engine, switch="")
+    return None

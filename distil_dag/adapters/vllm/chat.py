@@ -56,7 +56,7 @@ class ManagedChat:
     @property
     def identity(self) -> str:
         """Model and revision, wherever the server is; a local folder's revision is its content."""
-        return _identity(str(self._spec.model), self._spec.revision)
+        return _identity(str(self._spec.model), self._spec.revision) + self._spec.thoughts
 
     def generate(self, prompts: Sequence[Prompt], arrived: OnReply = unheeded) -> list[Reply]:
         """One reply a prompt, in order; see the port."""

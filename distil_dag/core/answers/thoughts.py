@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from distil_dag.core.answers import harmony
 from distil_dag.core.answers.form import NotReadable, outside
 
 FORM = "thoughts"
@@ -52,6 +54,35 @@ def without_thoughts(text: str) -> str:
             raise NotReadable(FORM, "no answer behind them")
         text = rest.strip()
     return text
+
+
+def final_words(text: str) -> str:
+    """The words of an answer that is to be read as words: without thoughts, and without harmony's channels.
+
+    Args:
+        text: what a model said.
+
+    Raises:
+        NotReadable: it holds thoughts and no answer, or a call.
+    """
+    said = without_thoughts(text)
+    found = harmony.read(said, None)
+    if found is None:
+        return said
+    if found.calls:
+        raise NotReadable(harmony.FORM, "a call in place of words")
+    return found.words
+
+
+def before_stop(text: str, stop: Sequence[str]) -> str:
+    """An answer up to the first of its stop strings, for a model that must not stop at them in its thoughts.
+
+    Args:
+        text: the answer without thoughts.
+        stop: the stop strings.
+    """
+    found = [text.find(one) for one in stop if one]
+    return text[: min((at for at in found if at >= 0), default=len(text))]
 
 
 def _without_tagged(text: str) -> str:

@@ -29,6 +29,8 @@ TAKEN = "taken"
 PROPOSED = "proposed"
 AS_LOGGED = "as logged"
 UNREADABLE = "unreadable"
+CUT = "ran out of tokens"
+NO_ANSWER = "no answer"
 REFUSED_BY_TOOLS = "not allowed by the tools"
 UNSAID = "values nobody said"
 
@@ -133,8 +135,10 @@ def _take(
     toolset: Toolset,
 ) -> str:
     """Enter a model's reply; returns what came of it."""
-    answer = parse_answer(reply.text, toolset) if reply.finish == "stop" else None
-    if answer is None or answer.error or not (answer.calls or answer.text == NO_CALL_TEXT):
+    if reply.finish != "stop":
+        return CUT if reply.finish == "length" else NO_ANSWER
+    answer = parse_answer(reply.text, toolset)
+    if answer.error or not (answer.calls or answer.text == NO_CALL_TEXT):
         return UNREADABLE
     trace, verdict = rejected
     calls = tuple(toolset.canonical(call) for call in answer.calls)

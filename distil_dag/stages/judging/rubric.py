@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
+from distil_dag.core.answers.form import NotReadable
+from distil_dag.core.answers.thoughts import final_words
 from distil_dag.core.case import Message, Trace
 from distil_dag.core.tool_call import Calls
 from distil_dag.core.toolset import Toolset
@@ -22,9 +23,16 @@ from distil_dag.stages.prompting.prompt_files import PromptName, digests, render
 METHOD = "rubric-1"
 
 _MAX_TOKENS = 300
-_FENCED = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
+_MOST_OBJECTS = 20
+# Grammars of some engines let a raw line break into a text.
+_DECODER = json.JSONDecoder(strict=False)
 
-Mark = Annotated[int, Field(ge=1, le=5, strict=True)]
+
+def _whole(mark: object) -> object:
+    return int(mark) if isinstance(mark, float) and mark.is_integer() else mark
+
+
+Mark = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=5, strict=True)]
 
 # What every engine takes: no limits of length, which make a grammar that llama.cpp refuses, and all
 # required and nothing more, which strict modes insist on. The reason comes first, so that the marks
@@ -40,6 +48,7 @@ _SCHEMA = {
     "required": ["rationale", "inference_clarity", "inference_coherence"],
     "additionalProperties": False,
 }
+_MARKED = {"inference_clarity", "inference_coherence"}
 
 
 class Marks(BaseModel):
@@ -87,7 +96,8 @@ class RubricJudge:
             found[place] = read_marks(reply)
             on_result(found[place])
 
-        ask_all(self._model, [rubric_prompt(self._toolset, trace, calls) for trace, calls in items], arrived)
+        prompts = [rubric_prompt(self._toolset, trace, calls) for trace, calls in items]
+        ask_all(self._model, prompts, arrived, whole=True)
         return [found[place] for place in range(len(items))]
 
     def again(self) -> tuple[RubricJudge, str]:
@@ -113,14 +123,26 @@ def rubric_prompt(toolset: Toolset, trace: Trace, calls: Calls) -> Prompt:
 
 
 def read_marks(reply: Reply) -> Judgement:
-    """The judgement in a reply; one without a score where the reply is not exactly what was asked for."""
+    """The judgement in a reply: one JSON object, alone, in a fence or among words.
+
+    Args:
+        reply: what the judge said.
+
+    Returns:
+        The judgement; one without a score where the reply holds no marks, or different ones.
+    """
     if reply.finish == "error":
         return Judgement(None, "the judge did not answer", reply.error[:300])
-    text = _FENCED.sub(r"\1", reply.text)
     try:
-        marks = Marks.model_validate_json(text)
-    except ValidationError as error:
-        what = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'reply'}: {e['msg']}" for e in error.errors()[:3])
+        found = [value for value in _objects(final_words(reply.text)) if set(value) >= _MARKED]
+        marks = Marks.model_validate(found[0] if found else {})
+        if any(Marks.model_validate(other) != marks for other in found[1:]):
+            return Judgement(None, "the judge gave different marks", repr(reply.text[:200]))
+    except (ValidationError, NotReadable) as error:
+        if reply.finish == "length":
+            return Judgement(None, "the judge ran out of tokens", repr(reply.text[-200:]))
+        said = error.errors()[:3] if isinstance(error, ValidationError) else []
+        what = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in said) or str(error)
         return Judgement(None, "the judge's answer can't be read", f"{what} in {reply.text[:200]!r}")
     weaker = (
         "the call does not follow from the words"
@@ -136,3 +158,18 @@ def read_marks(reply: Reply) -> Judgement:
             "inference_coherence": float(marks.inference_coherence),
         },
     )
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects in a text, from its beginning."""
+    at = text.find("{")
+    for _ in range(_MOST_OBJECTS):
+        if at < 0:
+            return
+        try:
+            value, end = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end = at + 1
+        else:
+            yield value
+        at = text.find("{", end)

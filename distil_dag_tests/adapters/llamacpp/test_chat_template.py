@@ -99,3 +99,17 @@ def test_a_date_in_the_prompt_does_not_change() -> None:
 def test_json_is_as_compact_as_the_template_asks() -> None:
     template = ChatTemplate("{{ tools | tojson(separators=(',', ':')) }}")
     assert text(template.pieces([user("hi")], [TOOL])).startswith('[{"type":"function","function":{')
+
+
+# The end of Qwen3's and of Granite's template.
+@pytest.mark.parametrize(
+    "end",
+    [
+        "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}",
+        "{% if not thinking %}<think>\n\n</think>\n\n{% endif %}",
+    ],
+)
+def test_thoughts_are_switched_off_unless_asked_for(end: str) -> None:
+    closed = "<think>\n\n</think>\n\n"
+    assert text(ChatTemplate(CHATML + end).pieces([user("hello")])).endswith(closed)
+    assert closed not in text(ChatTemplate(CHATML + end, thinking=True).pieces([user("hello")]))

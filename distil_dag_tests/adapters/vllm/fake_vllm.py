@@ -2,7 +2,7 @@
 
 It says a chat's last words backwards, and of a prompt of token ids what they are. Conversations it
 renders as ChatML, behind a system turn of its own if its `--fault` is `meddling`, in the tokens of the
-model's folder.
+model's folder. Started without a parser of tool calls, it refuses `tools` as vLLM does.
 `--fault` says how it fails: `loading` (dies before it is ready), `deaf` (ignores SIGTERM, as its engine
 then does too), `poisoned` (a request that holds the word "poison" ends it at once), `crashing` (such a
 request ends its engine: as vLLM does, it answers all that is under way with 500 and exits a little later).
@@ -44,6 +44,9 @@ class Handler(BaseHTTPRequestHandler):
             return self._say(200, {"tokens": tokens(body["messages"]), "max_model_len": 512})
         if self.path == "/v1/completions":
             return self._complete(body["prompt"])
+        if body.get("tools") and body.get("tool_choice", "auto") != "none":
+            message = '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'
+            return self._say(400, {"error": {"message": message, "type": "BadRequestError", "code": 400}})
         said = body["messages"][-1]["content"]
         if "poison" in said and ARGUMENTS.fault == "poisoned":
             print("EngineCore encountered a fatal error: poison", flush=True)

@@ -64,6 +64,13 @@ def test_replies_that_are_known_start_no_server(servers: Servers, tmp_path: Path
     assert not other.logs
 
 
+def test_tools_are_taken_by_a_server_without_a_parser_of_calls(servers: Servers) -> None:
+    tool = {"type": "function", "function": {"name": "light_on", "parameters": {"type": "object"}}}
+    asked = Prompt((Message(role="user", content="a request"),), tools=(tool,))
+    with open_chat(spec(), None, servers) as chat:
+        assert [(reply.text, reply.error) for reply in chat.generate([asked])] == [("tseuqer a", "")]
+
+
 def test_the_servers_key_stays_between_client_and_server(
     servers: Servers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

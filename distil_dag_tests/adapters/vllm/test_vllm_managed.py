@@ -84,6 +84,17 @@ def test_a_schema_is_kept_to(vllm_chat: ChatModel) -> None:
         assert isinstance(said["count"], int)
 
 
+def test_a_teacher_asked_with_tools_answers_though_no_parser_of_calls_was_chosen(
+    vllm_chat: ChatModel,
+) -> None:
+    tool = {"type": "function", "function": {"name": "light_on", "parameters": {"type": "object"}}}
+    asked = (Message(role="user", content="Turn the light in the hall on."),)
+    plain, with_tools = vllm_chat.generate(
+        [Prompt(asked, max_tokens=32), Prompt(asked, max_tokens=32, tools=(tool,))]
+    )
+    assert answered([plain, with_tools]), with_tools.error
+
+
 def test_a_given_text_is_scored(vllm_chat: ChatModel) -> None:
     asked = Prompt((Message(role="user", content="What is the capital of France?"),))
     good, bad = vllm_chat.score(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from distil_dag.core.tool_call import render_calls
 from distil_dag.stages.judging.agreement import agreement
 from distil_dag.stages.judging.judge import judge
@@ -57,6 +59,27 @@ def test_a_committee_corrects_what_failed_and_says_so() -> None:
         assert verdict.proposals[0].reason == "taken"
         assert verdict.arbiter == report.arbiter
         assert "likelihood" in verdict.arbiter
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        (Reply('<tool_call>{"name":"turn_on"', "length"), "ran out of tokens"),
+        (Reply("", "error", error="HTTP 400"), "no answer"),
+        (Reply("?", "stop"), "unreadable"),
+    ],
+)
+def test_what_came_of_a_labellers_answers_is_said_as_it_was(reply: Reply, outcome: str) -> None:
+    class Failing(Scripted):
+        """Gives one reply to everything."""
+
+        def generate(self, prompts: Sequence[Prompt], arrived: OnReply = unheeded) -> list[Reply]:
+            return [reply for _ in prompts]
+
+    log, _ = faulty_log(60, 0.25)
+    spec = LIKELIHOOD.model_copy(update={"relabel": True})
+    _, report = judge(log, TOOLSET, spec, SilentModel(), [Failing({})])
+    assert set(report.committee["labeller"]) == {outcome}
 
 
 def test_an_arbiter_picks_in_place_of_the_judge_and_votes_break_ties() -> None:

@@ -52,6 +52,51 @@ def test_marks_in_a_fence_are_read() -> None:
     assert {v.score for v in judged.verdicts} == {0.875}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        marks(5.0, 4.0),
+        f"Here is my judgement of {{it}}:\n\n{marks(5, 4)}\nI hope this helps.",
+        f"Sure.\n```json\n{marks(5, 4)}\n```",
+        marks(5, 4).replace('"r"', '"the words say it,\nall of them"'),
+        f"<think>\nMaybe {marks(1, 1)}?\n</think>\n\n{marks(5, 4)}",
+        f"{marks(5, 4)}\nAgain: {marks(5, 4)}",
+        "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>" + marks(5, 4),
+    ],
+)
+def test_marks_are_read_as_models_write_them(text: str) -> None:
+    judged, _ = judge(clean_log(3), TOOLSET, RUBRIC, Marker(lambda _: Reply(text, "stop")))
+    assert {verdict.score for verdict in judged.verdicts} == {0.875}
+
+
+@pytest.mark.parametrize("text", [f"{marks(5, 5)} or {marks(1, 1)}", f"<think>\nMaybe {marks(5, 5)}"])
+def test_marks_in_doubt_are_none(text: str) -> None:
+    judged, _ = judge(clean_log(3), TOOLSET, RUBRIC, Marker(lambda _: Reply(text, "stop")))
+    assert {verdict.score for verdict in judged.verdicts} == {None}
+
+
+@pytest.mark.parametrize("more", ["enough", "too little", "too much"])
+def test_a_judge_that_ran_out_of_tokens_is_asked_once_more(more: str) -> None:
+    class Wordy(Marker):
+        """Says its marks behind many words, where it has the tokens."""
+
+        def generate(self, prompts: Sequence[Prompt], arrived: OnReply = unheeded) -> list[Reply]:
+            self.asked += prompts
+            cut = Reply(marks(5, 5)[:20], "length")
+            late = {"enough": Reply(marks(5, 5), "stop"), "too little": cut, "too much": Reply("", "error")}
+            replies = [cut if prompt.max_tokens <= 300 else late[more] for prompt in prompts]
+            for place, reply in enumerate(replies):
+                arrived(place, reply)
+            return replies
+
+    model = Wordy(None)
+    judged, _ = judge(clean_log(3), TOOLSET, RUBRIC.model_copy(update={"reask": 0}), model)
+    assert {verdict.score for verdict in judged.verdicts} == {1.0 if more == "enough" else None}
+    assert sum(prompt.max_tokens > 300 for prompt in model.asked) == len(model.asked) / 2
+    if more != "enough":
+        assert {verdict.reason for verdict in judged.verdicts} == {"the judge ran out of tokens"}
+
+
 def test_an_injection_stays_inside_the_fence_and_touches_no_other_prompt() -> None:
     clean = clean_log(20)
     guess = "data-" + "0" * 24
