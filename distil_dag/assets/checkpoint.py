@@ -19,7 +19,7 @@ from distil_dag.runs.training_rows import in_mix, tables_of_run
 
 
 @dg.asset(
-    partitions_def=RUNS, deps=["judged_seeds", "synthetic_set"], code_version="7", pool=TRAINING_POOL,
+    partitions_def=RUNS, deps=["judged_seeds", "synthetic_set"], code_version="8", pool=TRAINING_POOL,
     retry_policy=TRAINING_RETRY, kinds={"huggingface", "pytorch"}, group_name=MODEL,
 )  # fmt: skip
 @reasoned

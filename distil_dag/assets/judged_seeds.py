@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from distil_dag.adapters.checkpoints.student_template import template_warnings
 from distil_dag.adapters.run_store import digest
 from distil_dag.core import tables
 from distil_dag.resources.asset_defaults import DATA, RUNS, TEACHER_POOL, TEACHER_RETRY
@@ -40,6 +41,8 @@ def judged_seeds(
     task = store.task(run)
     spec, model = task.settings.judge, task.settings.teacher
     traces = runs.read_cases(run, tables.TRACES)
+    for warning in template_warnings(task, traces):
+        context.log.warning(warning)
     with metered(context, runs, task) as meter, models.panel(model, spec, meter) as panel:
         outlook = Outlook(context.log, "judging", meter)
         found = judge_log(task, traces, *panel, outlook, set_aside_before(runs, task))

@@ -205,8 +205,26 @@ def _tasks(places: Deployment) -> Iterator[Check]:
             task = tasks.task(name)
             yield Check(f"task {name}", "ok", task.folder)
             yield from _servers(task)
+            yield from _student(task)
         except TaskFolderError as error:
             yield Check(f"task {name}", "warning", "has mistakes", str(error))
+
+
+def _student(task: Task) -> Iterator[Check]:
+    """Check that the template of a student in a local folder takes the usual conversations."""
+    from distil_dag.adapters.checkpoints.student_template import template_warnings
+    from distil_dag.stages.student.template_check import usual_conversations
+
+    if not Path(task.settings.student.model).expanduser().is_dir():
+        return
+    name = f"student of {task.name}"
+    try:
+        warnings = template_warnings(task, usual_conversations())
+    except (ValueError, ImportError) as error:
+        yield Check(name, "missing", "its chat template can't be used", str(error))
+    else:
+        found = "; ".join(warnings) or "its chat template takes the usual conversations"
+        yield Check(name, "warning" if warnings else "ok", found)
 
 
 def _servers(task: Task) -> Iterator[Check]:

@@ -39,6 +39,7 @@ def checkpoint_metadata(report: TrainReport, spec: TrainingSpec, folder: str) ->
         "tokens": report.tokens,
         "supervised_tokens": report.supervised_tokens,
         "truncated_rows": report.truncated,
+        **_refused(report.refused_rows),
         "stop_token_trained": report.stop_token_trained,
         "seconds": round(report.seconds, 1),
         "tokens_per_second": round(_tokens_seen(report) / max(report.seconds, 1e-9), 1),
@@ -105,6 +106,11 @@ def _depth(depth: Depth | None) -> dict[str, Any]:
         "layers": f"{len(depth.kept)} of the base's {len(depth.influence)}",
         "block_influence": table(shown, limit=len(shown)),
     }
+
+
+def _refused(rows: Mapping[str, int]) -> dict[str, Any]:
+    """The rows that the student's chat template refuses, by its reason."""
+    return {"refused_rows": table([{"reason": why, "rows": n} for why, n in rows.items()])} if rows else {}
 
 
 def _tokens_seen(report: TrainReport) -> float:

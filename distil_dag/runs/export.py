@@ -25,7 +25,7 @@ from distil_dag.stages.exporting.modelfile import modelfile
 from distil_dag.stages.exporting.parity import Parity, Reference, compare_files, probe_prompts, reference
 from distil_dag.stages.ports import Progress, quiet
 from distil_dag.stages.student import draft_model as answer_habits
-from distil_dag.stages.student.prompt import CHATML_OPEN
+from distil_dag.stages.student.base_template import CHATML_OPEN
 
 _EXACT = "f16"
 
@@ -142,9 +142,11 @@ def _name(form: str) -> str:
 
 def _key_values(
     task: Task, origin: Provenance, ancestors: Sequence[Mapping[str, Any]], checkpoint: Path
-) -> dict[str, str]:
+) -> dict[str, str | bool]:
     """What the file says about itself: enough to use it, and to find where it came from."""
-    values = {
+    values: dict[str, str | bool] = {
+        # The template alone writes a begin token, as in training: a second one would be another prompt.
+        "tokenizer.ggml.add_bos_token": False,
         "general.name": task.name,
         "general.description": f"Tool calls for {task.name}, distilled by distil_dag, run {origin.run}",
         student.RUN: origin.run,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from distil_dag.adapters.chat.meter import Meter
 from distil_dag.adapters.chat.metered import SERVED
+from distil_dag.adapters.checkpoints.student_template import template_warnings
 from distil_dag.adapters.logs.source import read_traces
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core import tables
@@ -68,12 +69,13 @@ def forecast_run(
     run, known = str(key), PaceFile(paces)
     forecasts: list[Forecast] = []
     traces, asked = 0, 0
+    warnings: list[str] = []
     if _has(store, run, "judged_seeds"):
         seeds = _stored(store, run)
     else:
         stored = _has(store, run, "traces")
         log = store.read_cases(run, tables.TRACES) if stored else read_traces(task, key)
-        traces = len(log)
+        traces, warnings = len(log), template_warnings(task, log)
         aside = set_aside_before(store, task)
         forecasts, seeds, asked = _judging(task, log, aside, open_model, known, progress)
     rows = 0 if _has(store, run, "synthetic_set") else task.settings.synthesis.rows
@@ -82,7 +84,9 @@ def forecast_run(
         forecasts.append(_synthesis(task, seeds, earlier, open_model, known, progress))
     known.keep()
     plan = Plan(task=task.name, traces=traces, judged=asked, rows=rows, forecasts=forecasts)
-    return plan.model_copy(update={"exceeds": _exceeds(plan, task.settings.budget), "notes": _notes(plan)})
+    return plan.model_copy(
+        update={"exceeds": _exceeds(plan, task.settings.budget), "notes": [*_notes(plan), *warnings]}
+    )
 
 
 def _has(store: RunStore, run: str, asset: str) -> bool:

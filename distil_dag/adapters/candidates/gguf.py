@@ -86,6 +86,7 @@ class GgufCandidate:
                 chat.chat_template,
                 carried.get(SYSTEM_PROMPT, ""),
                 tools if carried.get(TOOLS_IN_PROMPT) == "true" else None,
+                chat.special_tokens,
             )
 
             def ask(case: Case) -> Answered:

@@ -12,6 +12,7 @@ from distil_dag.adapters.run_store import weights_digest
 from distil_dag.core.case import Message
 from distil_dag.core.conversation import with_results_named
 from distil_dag.stages.ports import Reply
+from distil_dag.stages.training.rows import special_tokens
 
 
 class CheckpointModel:
@@ -42,8 +43,7 @@ class CheckpointModel:
     @property
     def special_tokens(self) -> dict[str, str]:
         """The special tokens that a chat template may use: name -> token."""
-        named = self._tokenizer.special_tokens_map
-        return {name: token for name, token in named.items() if isinstance(token, str)}
+        return special_tokens(self._tokenizer)
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids of a rendered prompt; control tokens in it are recognised."""

@@ -92,6 +92,11 @@ class LlamaCppChat(Closing):
             raise ValueError(f"{self._path} has no chat template (tokenizer.chat_template)")
         return source
 
+    @cached_property
+    def special_tokens(self) -> dict[str, str]:
+        """The special tokens that a chat template may use: name -> token."""
+        return self.vocabulary.special_tokens(self.metadata)
+
     def tokenize(self, text: str) -> list[int]:
         """Token ids of a rendered prompt.
 

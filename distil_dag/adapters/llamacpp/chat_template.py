@@ -11,14 +11,16 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from distil_dag.core.case import Message
 from distil_dag.core.conversation import with_results_named
 from distil_dag.core.tool_call import render_calls
 from distil_dag.stages.prompting.prompt_files import render
+from distil_dag.stages.student.base_template import arranging
 from distil_dag.stages.student.template_sandbox import REFUSALS, read_template
+
+_TOOL_ROLE = re.compile(r"""["']tool["']""")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Piece:
 
 class ChatTemplate:
     """Renders messages, tools and the beginning of the answer with one Jinja template.
+
+    Conversations that the template has no place for are arranged for it, as :func:`arranging` says.
 
     Args:
         source: The template's Jinja source.
@@ -56,10 +60,12 @@ class ChatTemplate:
         control: re.Pattern[str] | None = None,
         thinking: bool = False,
     ) -> None:
-        # A fixed date, so that equal runs have equal prompts. It is the fallback of Llama 3's template.
-        self._template = read_template(source, strftime_now=datetime(2024, 7, 26).strftime)
         self._takes_tools = "tools" in source
         self._takes_calls = "tool_calls" in source
+        arranged = arranging(source)
+        # The template as it is, where it has words for calls and results; then the one that takes all turns.
+        own = arranged == source or self._takes_calls or _TOOL_ROLE.search(source) is not None
+        self._templates = [read_template(text) for text in dict.fromkeys([source] * own + [arranged])]
         # Families name the variable of thoughts differently.
         self._variables = {
             "bos_token": bos,
@@ -91,19 +97,26 @@ class ChatTemplate:
         Raises:
             ValueError: The template refuses these messages.
         """
-        guard = _Guard(self._control)
         if tools and not self._takes_tools:
             messages, tools = with_tools(messages, tools), ()
-        try:
-            text = self._template.render(
-                messages=[self._plain(message, guard) for message in with_results_named(messages)],
-                tools=list(tools) or None,
-                add_generation_prompt=goes_on,
-                **self._variables,
-            )
-        except REFUSALS as error:
-            raise ValueError(f"the model's chat template refuses these messages: {error}") from error
-        return guard.split(text + guard.text(prefill))
+        refused = ""
+        for template in self._templates:
+            guard = _Guard(self._control)
+            turns = [self._plain(message, guard) for message in with_results_named(messages)]
+            try:
+                text = template.render(
+                    messages=turns,
+                    tools=list(tools) or None,
+                    add_generation_prompt=goes_on,
+                    **self._variables,
+                )
+            except REFUSALS as error:
+                refused = refused or str(error)
+            else:
+                if all(name in text for name in _called(turns)):
+                    return guard.split(text + guard.text(prefill))
+                refused = refused or "it leaves calls of the history out"
+        raise ValueError(f"the model's chat template refuses these messages: {refused}")
 
     def _plain(self, message: Message, guard: _Guard) -> dict[str, Any]:
         body: dict[str, Any] = {"role": message.role, "content": guard.text(message.content)}
@@ -119,6 +132,10 @@ class ChatTemplate:
             said = f"{message.content}\n" if message.content else ""
             body["content"] = guard.text(said + render_calls(message.tool_calls))
         return body
+
+
+def _called(turns: Sequence[dict[str, Any]]) -> list[str]:
+    return [call["function"]["name"] for turn in turns for call in turn.get("tool_calls", [])]
 
 
 def with_tools(messages: Sequence[Message], tools: Sequence[dict[str, Any]]) -> list[Message]:

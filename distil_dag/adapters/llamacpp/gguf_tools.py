@@ -128,8 +128,8 @@ def quantize(source: Path, target: Path, name: str) -> None:
         raise RuntimeError(f"llama.cpp could not write {source.name} as {name}: {last_words()}")
 
 
-def set_metadata(path: Path, values: Mapping[str, str]) -> None:
-    """Write string key-values into a GGUF file, new ones and changed ones.
+def set_metadata(path: Path, values: Mapping[str, str | bool]) -> None:
+    """Write key-values into a GGUF file, new ones and changed ones.
 
     The whole file is rewritten.
 
@@ -142,7 +142,8 @@ def set_metadata(path: Path, values: Mapping[str, str]) -> None:
 
     reader = gguf.GGUFReader(path)
     architecture = reader.fields[gguf.Keys.General.ARCHITECTURE].contents()
-    details = {key: MetadataDetails(gguf.GGUFValueType.STRING, value) for key, value in values.items()}
+    kinds = {str: gguf.GGUFValueType.STRING, bool: gguf.GGUFValueType.BOOL}
+    details = {key: MetadataDetails(kinds[type(value)], value) for key, value in values.items()}
     with whole(path) as fresh:
         writer = gguf.GGUFWriter(fresh, arch=architecture, endianess=reader.endianess)
         with contextlib.redirect_stderr(io.StringIO()):  # a progress bar

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -64,6 +65,19 @@ class Vocabulary:
     def begin(self, tokens: list[int]) -> list[int]:
         """The tokens with the model's begin token in front, where the model uses one."""
         return [self.bos, *tokens] if self._adds_bos and tokens[:1] != [self.bos] else tokens
+
+    def special_tokens(self, metadata: Mapping[str, str]) -> dict[str, str]:
+        """The tokens that a chat template may use, as a tokenizer of transformers names them.
+
+        Args:
+            metadata: The file's key-values. llama.cpp makes up an id where the file has none.
+        """
+        ids = {"bos": self.bos, "eos": self.eos}
+        return {
+            f"{name}_token": self.name(token)
+            for name, token in ids.items()
+            if token >= 0 and f"tokenizer.ggml.{name}_token_id" in metadata
+        }
 
     def piece(self, token: int) -> bytes:
         """The bytes of one token; control tokens have none."""

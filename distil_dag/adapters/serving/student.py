@@ -169,6 +169,7 @@ class Student(Closing):
         if RUN not in carried:
             raise NotDecodable(f"{self._path} is no student of this project: it has no key {RUN}")
         self._template = carried.get("tokenizer.chat_template", "")
+        self._special_tokens = words.special_tokens(carried)
         self._system_prompt = carried.get(SYSTEM_PROMPT, "")
         own = Toolset.from_openai(json.loads(carried.get(TOOLS, "[]")))
         toolset = tools or own
@@ -217,8 +218,9 @@ class Student(Closing):
         return [int(token) for token in left[: shared_length(left, right)]]
 
     def _prompt(self, case: Case) -> list[int]:
-        text = render_prompt(self._template, student_messages(case, self._system_prompt), self._shown)
         words = self._engine.vocabulary
+        messages = student_messages(case, self._system_prompt)
+        text = render_prompt(self._template, messages, self._shown, self._special_tokens)
         return words.begin(words.tokenize(text, special=True))
 
 

@@ -34,6 +34,9 @@ class TrainReport(Report):
     supervised_tokens: int
     truncated: int
     unsupervised_rows: int = Field(description="rows without one supervised token")
+    refused_rows: dict[str, int] = Field(
+        default_factory=dict, description="rows left out, by what the student's chat template says of them"
+    )
     stop_token_trained: bool
     loss: list[tuple[int, float]] = Field(description="(step, training loss)")
     resumed_from_step: int = 0

@@ -10,7 +10,8 @@ from distil_dag.core.case import Case
 from distil_dag.core.settings import StudentSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.ports import Reply
-from distil_dag.stages.student.prompt import CHATML_CLOSE, CHATML_OPEN, render_prompt, student_messages
+from distil_dag.stages.student.base_template import CHATML_OPEN
+from distil_dag.stages.student.prompt import CHATML_CLOSE, render_prompt, student_messages
 
 
 class TextModel(Protocol):

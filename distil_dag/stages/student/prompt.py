@@ -10,14 +10,16 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from jinja2 import Template
+
 from distil_dag.core.case import Case, Message
 from distil_dag.core.control_tokens import neutralise
 from distil_dag.core.conversation import with_results_named
 from distil_dag.core.tool_call import render_calls
 from distil_dag.core.toolset import Toolset
+from distil_dag.stages.student.base_template import CHATML_OPEN, arranging
 from distil_dag.stages.student.template_sandbox import REFUSALS, read_template
 
-CHATML_OPEN = "<|im_start|>"
 CHATML_CLOSE = "<|im_end|>"
 
 # Calls of the history stand in the form that the student itself answers in; tool results in the
@@ -62,7 +64,10 @@ CLOSED_BOOK_TEMPLATE = _TURNS
 # Renders the tools that are passed, in a system turn of their own before all others.
 OPEN_BOOK_TEMPLATE = _TOOLS + _TURNS
 
-_template = lru_cache(maxsize=8)(read_template)
+
+@lru_cache(maxsize=8)
+def _template(source: str) -> Template:
+    return read_template(arranging(source))
 
 
 def template_for(
@@ -73,7 +78,7 @@ def template_for(
     Args:
         base_template: the template of the base model; None where it has none.
         vocabulary_has_chatml: whether `<|im_start|>` is one token of its vocabulary. If not, the base model
-            keeps its own template.
+            keeps its own template, with a beginning that arranges turns for it.
         tools_in_prompt: whether ChatML has the tools in a system turn.
 
     Raises:
@@ -86,7 +91,7 @@ def template_for(
             f"the student's tokenizer has neither {CHATML_OPEN} nor a chat template: "
             "choose an instruction-tuned base, or add a `chat_template` to its tokenizer"
         )
-    return base_template
+    return arranging(base_template)
 
 
 def student_messages(case: Case, system_prompt: str = "") -> tuple[Message, ...]:
@@ -106,6 +111,8 @@ def render_prompt(
 ) -> str:
     """The prompt up to where the assistant begins to speak.
 
+    A base model's own template gets its turns arranged, as :func:`arranging` says.
+
     It equals the tokenizer's `apply_chat_template(..., add_generation_prompt=True)` on plain text. What
     spells a control token in a message is neutralised first, so tokenize the result with control tokens
     enabled.
@@ -119,7 +126,7 @@ def render_prompt(
     Raises:
         ValueError: when the template refuses the conversation.
     """
-    turns = [_plain_turn(message) for message in with_results_named(messages)]
+    turns = [plain_turn(message) for message in with_results_named(messages)]
     try:
         text: str = _template(template).render(
             messages=turns, tools=tools or None, add_generation_prompt=True, **dict(special_tokens or {})
@@ -135,7 +142,7 @@ def completion(case: Case, toolset: Toolset) -> str:
     return render_calls([toolset.canonical(call) for call in case.calls])
 
 
-def _plain_turn(message: Message) -> dict[str, str]:
+def plain_turn(message: Message) -> dict[str, str]:
     """A turn of role and words only, which every base model's template can render."""
     content = neutralise(message.content)
     if message.role == "tool":

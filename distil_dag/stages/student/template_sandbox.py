@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from datetime import datetime
 from typing import Any, NoReturn
 
 from jinja2 import Template, TemplateError
@@ -11,18 +11,21 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+# A fixed date, so that equal runs have equal prompts. It is the fallback of Llama 3's template.
+_TODAY = datetime(2024, 7, 26)
+
 # Errors of a template for a conversation that it was not written for.
 REFUSALS = (TemplateError, TypeError, AttributeError, KeyError, ValueError)
 
 
-def read_template(source: str, **more: Callable[..., Any]) -> Template:
+def read_template(source: str) -> Template:
     """Compile a chat template in a sandbox as transformers and llama.cpp set it up.
 
-    Their `strftime_now` is left out: a prompt that changes with the day would not be the trained one.
+    Its `strftime_now` always tells the same date: a prompt that changes with the day would not be the trained
+    one.
 
     Args:
         source: the template in Jinja.
-        **more: functions that it may call.
 
     Raises:
         ValueError: for what is no template.
@@ -31,7 +34,7 @@ def read_template(source: str, **more: Callable[..., Any]) -> Template:
         trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
     )
     environment.filters["tojson"] = _to_json
-    environment.globals.update(raise_exception=_refuse, **more)
+    environment.globals.update(raise_exception=_refuse, strftime_now=_TODAY.strftime)
     try:
         template: Template = environment.from_string(source)
     except TemplateError as error:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 from distil_dag.core.case import Example
 from distil_dag.core.settings import StudentSpec, TrainingSpec
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.student.prompt import CHATML_OPEN, completion, render_prompt, student_messages
+from distil_dag.stages.student.base_template import CHATML_OPEN
+from distil_dag.stages.student.prompt import completion, render_prompt, student_messages
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,18 @@ def has_chatml(tokenizer: Any) -> bool:
     return CHATML_OPEN in tokenizer.get_vocab()
 
 
+def special_tokens(tokenizer: Any) -> dict[str, str]:
+    """The special tokens that a chat template may use: name -> token."""
+    return {name: token for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)}
+
+
 def tokenise(
-    rows: Sequence[Example], toolset: Toolset, student: StudentSpec, tokenizer: Any, template: str
+    rows: Sequence[Example],
+    toolset: Toolset,
+    student: StudentSpec,
+    tokenizer: Any,
+    template: str,
+    refused: Counter[str] | None = None,
 ) -> list[TrainingRow]:
     """Every row as tokens, in order.
 
@@ -60,20 +72,33 @@ def tokenise(
         student: its system prompt, and whether tools stand in the prompt.
         tokenizer: a tokenizer of transformers, with the end token of a turn as `eos_token`.
         template: the chat template.
+        refused: counts the rows that the template refuses by its reason; they are left out then.
+
+    Raises:
+        ValueError: for a row that the template refuses, where `refused` is None.
     """
     tools = toolset.openai() if student.tools_in_prompt else None
-    special = {name: token for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)}
-    prompts = [
-        render_prompt(template, student_messages(row, student.system_prompt), tools, special) for row in rows
-    ]
-    answers = [completion(row, toolset) + tokenizer.eos_token for row in rows]
+    special = special_tokens(tokenizer)
+    kept, prompts = [], []
+    for row in rows:
+        try:
+            messages = student_messages(row, student.system_prompt)
+            prompts.append(render_prompt(template, messages, tools, special))
+            kept.append(row)
+        except ValueError as error:
+            if refused is None:
+                raise
+            refused[str(error)] += 1
+    answers = [completion(row, toolset) + tokenizer.eos_token for row in kept]
     return [
         TrainingRow(tuple(prompt), tuple(answer), row.origin)
-        for row, prompt, answer in zip(rows, _ids(tokenizer, prompts), _ids(tokenizer, answers), strict=True)
+        for row, prompt, answer in zip(kept, _ids(tokenizer, prompts), _ids(tokenizer, answers), strict=True)
     ]
 
 
 def _ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    if not texts:
+        return []
     ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
     return ids
 

@@ -31,7 +31,7 @@ _CHECKPOINTS = "checkpoints"
 _DEPTH = "depth.json"
 _FINGERPRINT = "fingerprint"
 # Part of every fingerprint: raise it when the same rows and settings would give other weights or habits.
-_RECIPE = "6"
+_RECIPE = "7"
 
 
 def fingerprint(
@@ -102,9 +102,10 @@ def train(
     from transformers import set_seed
 
     tokenizer = student_tokenizer(base, student)
-    tokens = tokenise(rows, toolset, student, tokenizer, tokenizer.chat_template)
+    refused: Counter[str] = Counter()
+    tokens = tokenise(rows, toolset, student, tokenizer, tokenizer.chat_template, refused)
     usable = [row for row in tokens if len(row.prompt) < spec.max_length]
-    _refuse_nothing(tokens, usable, spec, tokenizer)
+    _refuse_nothing(tokens, usable, refused, spec, tokenizer)
 
     set_seed(spec.seed)  # adapters are initialised before the trainer seeds anything
     model = load_base(base, student.revision, spec)
@@ -117,8 +118,8 @@ def train(
         base=base_name or str(base),
         method=spec.method,
         depth=depth,
-        rows=len(rows),
-        rows_by_origin=dict(Counter(row.origin for row in rows)),
+        rows=len(tokens),
+        rows_by_origin=dict(Counter(row.origin for row in tokens)),
         steps=trainer.state.global_step,
         epochs=spec.epochs,
         tokens=sum(row.length for row in tokens),
@@ -126,6 +127,7 @@ def train(
         supervised_tokens=sum(max(0, min(row.length, spec.max_length) - len(row.prompt)) for row in tokens),
         truncated=sum(row.length > spec.max_length for row in tokens),
         unsupervised_rows=len(tokens) - len(usable),
+        refused_rows=dict(refused),
         stop_token_trained=_stops(trainer.train_dataset, tokenizer.eos_token_id),
         loss=[(entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry],
         resumed_from_step=int(resumed.name.rsplit("-", 1)[1]) if resumed else 0,
@@ -170,8 +172,14 @@ def student_tokenizer(base: Path | str, student: StudentSpec) -> Any:
 
 
 def _refuse_nothing(
-    tokens: Sequence[TrainingRow], usable: Sequence[TrainingRow], spec: TrainingSpec, tokenizer: Any
+    tokens: Sequence[TrainingRow],
+    usable: Sequence[TrainingRow],
+    refused: Mapping[str, int],
+    spec: TrainingSpec,
+    tokenizer: Any,
 ) -> None:
+    if refused and not tokens:
+        raise ValueError(f"none of {sum(refused.values())} rows can be rendered: {'; '.join(refused)}")
     if not usable:
         raise ValueError(
             f"none of {len(tokens)} rows has a supervised token within training.max_length="

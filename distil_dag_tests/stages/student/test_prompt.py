@@ -148,7 +148,9 @@ def test_the_template_follows_the_vocabulary():
     own = "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
     assert template_for(own, vocabulary_has_chatml=True) == CLOSED_BOOK_TEMPLATE
     assert template_for(own, vocabulary_has_chatml=True, tools_in_prompt=True) == OPEN_BOOK_TEMPLATE
-    assert template_for(own, vocabulary_has_chatml=False) == own
+    kept = template_for(own, vocabulary_has_chatml=False)
+    assert kept.endswith(own)
+    assert render_prompt(kept, [user("hi")]) == render_prompt(own, [user("hi")]) == "[user]hi"
     assert render_prompt(own, [user("hi")], special_tokens={"bos_token": "<s>"}) == "<s>[user]hi"
     with pytest.raises(ValueError, match="neither"):
         template_for(None, vocabulary_has_chatml=False)
@@ -164,7 +166,7 @@ def test_a_base_models_own_template_may_say_how_its_json_is_written():
 
 def test_a_base_models_own_template_may_mark_what_the_assistant_says():
     marked = "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %};{% endfor %}"
-    assert render_prompt(marked, [user("hi"), user("there")]) == "hi;there;"
+    assert render_prompt(marked, [user("hi"), Message(role="assistant", content="there")]) == "hi;there;"
 
 
 def test_what_is_no_template_is_refused():
