@@ -30,7 +30,7 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster_shared.serdes import deserialize_value, serialize_value
-from playwright.sync_api import Browser, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, TimeoutError, sync_playwright  # deptry: ignore[DEP004]
 
 from distil_dag.resources.asset_defaults import PARTITION_TAG, RUNS
 from distil_dag.resources.deployment import deployment
