@@ -55,7 +55,7 @@ def eval_report(
     version = runs.write_rows(run, tables.ANSWERS, answers)
     report = write_report(runs, run, dated(runs, run, task, report), planned)
     tell_model(context, runs, task, report)
-    shown = evaluation_metadata(report) | store.page(run, "report", REPORT)
+    shown = evaluation_metadata(report, store.page(run, "report", REPORT))
     shown |= spending_metadata(meter) | models.metadata()
     shown |= made_with(task, "eval_report") | continuing(context.instance, task.continues, "eval_report")
     return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=shown)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
@@ -78,8 +78,15 @@ def _ask_again(case: Case, run: str, score: Sequence[str]) -> str:
     return shlex.join([*score, "--case", case.id])
 
 
-def evaluation_metadata(report: EvalReport) -> dict[str, dg.RawMetadataValue]:
-    """What the UI shows: the table of candidates, plots, and the shipped student's scores with intervals."""
+def evaluation_metadata(
+    report: EvalReport, links: Mapping[str, dg.RawMetadataValue]
+) -> dict[str, dg.RawMetadataValue]:
+    """What the UI shows: the result, the table of candidates, plots, and the shipped student's scores.
+
+    Args:
+        report: The report as written.
+        links: Links to its page, which come right after the result.
+    """
     student = report.candidate(report.student)
     exact = student.metrics[METRICS[0]]
     numbers = {
@@ -110,6 +117,7 @@ def evaluation_metadata(report: EvalReport) -> dict[str, dg.RawMetadataValue]:
         numbers["exact_match_conventions_set_aside"] = report.conventions.exact.value
     return {
         "result": verdict(report),
+        **links,
         "dagster/uri": report.report_html,
         "dagster/row_count": report.n,
         "candidates": dg.MetadataValue.md(report_markdown(report)),
