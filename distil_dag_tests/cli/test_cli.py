@@ -295,7 +295,7 @@ def test_a_run_that_is_stopped_by_a_gate(task: Path, tmp_path: Path, home: Path)
     assert [gate["gate"] for gate in result["failed_gates"]] == ["enough_traces"]
     assert result["failed_stage"] is None
     assert list(result["stages"]) == ["traces", "traces_gates"]
-    assert "gate enough_traces failed: 3 traces in the window; 50 needed" in said.err
+    assert "gate enough_traces failed: 3 traces in the log; 50 needed" in said.err
     assert "Traceback" not in said.err
 
     listed = json.loads(distil_dag("runs", "--json", cwd=elsewhere).out)
