@@ -152,7 +152,7 @@ def test_an_interrupted_evaluation_shows_no_report_and_how_to_go_on(home: Path) 
     assert told == (
         "canceled: interrupted\n"
         "`distil-dag run home --run home.a --set 'gates.soft=[enough_traces]' --set budget.tokens=7` goes on "
-        "from here: what is done is not done, nor paid for, again.\n"
+        "from here: what does not change is not done, nor paid for, again.\n"
     )
 
 
