@@ -127,7 +127,7 @@ def traces_metadata(
         "quarantined_by_reason": _counts("reason", report.quarantined),
         "calls_per_tool": _counts("tool", report.calls_per_tool),
         "redacted": _counts("kind", report.redacted),
-        "tool results matched by order": report.results_by_order,
+        "tool_results_matched_by_order": report.results_by_order,
         "preview": table(intake.preview, ["id", "time", "request", "calls", "problems"], limit=10),
         **continuing(instance, task.continues, "judged_seeds"),
     }
