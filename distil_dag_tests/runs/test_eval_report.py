@@ -230,7 +230,7 @@ def the_scores_stand_beside_the_files(
     (event,) = result.filter_events(lambda event: event.event_type is dg.DagsterEventType.ASSET_OBSERVATION)
     seen = event.asset_observation_data.asset_observation
     assert (seen.asset_key, seen.partition) == (dg.AssetKey("gguf"), RUN)
-    assert seen.metadata["exact match"].value == round(exact.value, 4)
+    assert seen.metadata["exact_match"].value == round(exact.value, 4)
     assert "- **base**: Training starts from small." in str(seen.metadata[ABOUT].value)
     assert "beats\\_base" in str(seen.metadata[ABOUT].value)
 
