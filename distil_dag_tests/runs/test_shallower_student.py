@@ -15,6 +15,7 @@ from distil_dag.core.case import Message
 from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.settings import StudentSpec
 from distil_dag.resources.ancestors import ancestors
+from distil_dag.resources.failures import reasoned
 from distil_dag.resources.models import ModelsResource
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.trainer import TrainerResource
@@ -95,6 +96,7 @@ def test_a_killed_shallower_training_goes_on_with_the_same_blocks(trainings, dee
 
 def test_a_base_with_fewer_layers_fails_at_once(trainings, base):
     @dg.asset
+    @reasoned
     def step(context: dg.AssetExecutionContext, trainer: TrainerResource) -> None:
         trainer.train(context, ROWS, make_task(model=str(base), layers=8))
 
