@@ -14,8 +14,8 @@ from rich.text import Text
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.automation.jobs import CHAIN
+from distil_dag.cli.run_files import frozen_task
 from distil_dag.core.reports.evaluation import EvalReport
-from distil_dag.core.task import Task
 from distil_dag.resources.asset_defaults import PARTITION_TAG, RUNS
 from distil_dag.resources.deployment import Deployment, deployment
 from distil_dag.resources.spending import RESUMABLE_TAG
@@ -24,13 +24,6 @@ from distil_dag.stages.evaluating.metrics import EXACT
 _INDENT = "  "
 # The colour of a status; others are yellow.
 _COLOURS = {"success": "green", "failure": "red"}
-
-
-def _task(places: Deployment, run: str) -> Task | None:
-    try:
-        return RunStore(places.store).read_report(run, "traces", Task, name="task")
-    except (FileNotFoundError, ValueError):
-        return None
 
 
 def list_runs(json: bool) -> None:
@@ -99,7 +92,7 @@ def _row(
     key: str, record: dg.RunRecord, made: list[str], instance: dg.DagsterInstance, places: Deployment
 ) -> dict[str, Any]:
     run, store = record.dagster_run, RunStore(places.store)
-    task = _task(places, key)
+    task = frozen_task(key, RunStore(places.store))
     exact, n = None, None
     with suppress(FileNotFoundError, ValueError):
         report = store.read_report(key, "eval_report", EvalReport)

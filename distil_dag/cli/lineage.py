@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from distil_dag.adapters.run_store import RunStore, file_digest
 from distil_dag.cli.errors import CommandError
+from distil_dag.cli.run_files import frozen_task
 from distil_dag.core.reports.exporting import GgufFile, GgufReport
 from distil_dag.core.reports.model_evaluation import GateVerdict, ModelEvaluation
 from distil_dag.core.reports.provenance import Provenance
@@ -134,19 +135,12 @@ def _of_run(run: str, places: Deployment) -> _Model:
         model.files = [
             ("files", f"{'; '.join(_described(file, exported.primary) for file in exported.files)}.")
         ]
-    if task := _task(store, run):
+    if task := frozen_task(run, store):
         model.origin = provenance(store, run, task)
         model.evaluation = stored_evaluation(store, run, task)
     if not model.gates and model.evaluation:
         model.gates = model.evaluation.gates
     return model
-
-
-def _task(store: RunStore, run: str) -> Task | None:
-    try:
-        return store.read_report(run, "traces", Task, name="task")
-    except (FileNotFoundError, ValueError):
-        return None
 
 
 def _exported(store: RunStore, run: str) -> GgufReport | None:
@@ -160,7 +154,7 @@ def _task_of_file(store: RunStore, run: str, sha256: str) -> Task | None:
     """The frozen task of the run that made the file; None if the store has no such run or other files."""
     exported = _exported(store, run)
     same = exported is not None and any(file.sha256 == sha256 for file in exported.files)
-    return _task(store, run) if same else None
+    return frozen_task(run, store) if same else None
 
 
 def _described(file: GgufFile, primary: str) -> str:

@@ -68,3 +68,16 @@ def task_of_run(text: str, store: RunStore) -> Task | None:
         return store.read_report(text, "traces", Task, name="task")
     except FileNotFoundError:
         return None
+
+
+def frozen_task(run: str, store: RunStore) -> Task | None:
+    """The frozen task of a run; None where there is none that this release can read.
+
+    Args:
+        run: Key of the run.
+        store: The store of all runs.
+    """
+    try:
+        return store.read_report(run, "traces", Task, name="task")
+    except (FileNotFoundError, ValueError):
+        return None

@@ -14,7 +14,7 @@ _CALLS = (
     "tool_use", "tool_call", "tool-call", "toolCall", "function_call", "functionCall", "dynamic-tool",
     "tool-invocation",
 )  # fmt: skip
-_RESULTS = ("tool_call_response", "tool_result", "tool-result", "function_response", "function_call_output")
+RESULTS = ("tool_call_response", "tool_result", "tool-result", "function_response", "function_call_output")
 _HOLDERS = ("functionCall", "function_call", "toolUse", "toolInvocation", "tool_call")
 # Parts that keep a call together with its result.
 _BOTH = ("dynamic-tool", "tool-invocation")
@@ -43,37 +43,13 @@ def read_parts(parts: Iterable[Any]) -> tuple[str, list[Any]]:
             continue
         if (call := _call(part, kind)) is not None:
             calls.append(call)
-        elif kind in _RESULTS:
+        elif kind in RESULTS:
             lines.append(_result(part))
         elif kind in _TEXT or (kind is None and isinstance(part.get("text"), str)):
             lines.append(clean_text(part.get("text", part.get("refusal", part.get("content"))), "content"))
         else:
             raise Unreadable("not text", f"content holds {str(kind)[:40]}")
     return "\n".join(lines), calls
-
-
-def separate_results(message: Any) -> list[Any]:
-    """A message as one message for each tool result among its parts, and one for what else it says.
-
-    A message without such parts stays as it is.
-    """
-    if not isinstance(message, Mapping) or message.get("role") == "assistant":
-        return [message]
-    field = "content" if message.get("content") else "parts"
-    parts = message.get(field)
-    if not isinstance(parts, list):
-        return [message]
-    results = [part for part in parts if isinstance(part, Mapping) and part.get("type") in _RESULTS]
-    others = [part for part in parts if part not in results]
-    # What a user says stands behind the results that it is said to.
-    ids = {
-        key: message[key] for key in ("name", "tool_call_id", "id") if key in message and len(results) == 1
-    }
-    made: list[Any] = [
-        {**ids, **part, "role": "tool", "content": _result(part), "name": tool_name(part) or tool_name(ids)}
-        for part in results
-    ]
-    return [*made, {**message, field: others}] if others or not results else made
 
 
 def tool_name(holder: Mapping[str, Any]) -> str:
@@ -90,7 +66,7 @@ def read_result(value: Any) -> str:
     """
     if value is None or isinstance(value, str):
         return clean_text(value or "", "content")
-    kinds = (*_TEXT, *_RESULTS, *_THOUGHTS)
+    kinds = (*_TEXT, *RESULTS, *_THOUGHTS)
     listed = value if isinstance(value, list) else []
     if listed and all(isinstance(one, Mapping) and one.get("type") in kinds for one in listed):
         return read_parts(listed)[0]

@@ -36,7 +36,6 @@ from distil_dag.stages.reading.fields import FIELDS
 from distil_dag.stages.reading.formats.messages import chat_messages
 from distil_dag.stages.reading.formats.records import BASIC, basic_record
 from distil_dag.stages.reading.logged_calls import as_list, checked, from_json_text, read_logged_call
-from distil_dag.stages.reading.parts import separate_results
 from distil_dag.stages.reading.redaction.redactor import Redactor
 from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time
 from distil_dag.stages.reading.tool_results import in_call_order
@@ -173,7 +172,7 @@ def _turns(record: Record, style: str, tools: Toolset | None) -> Iterator[Turn]:
     if style == "openai_chat":
         request = record.get("request") or record
         history = request.get("messages") if isinstance(request, Mapping) else request
-        for raw in _one_a_turn(as_list(history, "request.messages")):
+        for raw in chat_messages(as_list(history, "request.messages")):
             yield read_turn(raw, tools=tools)
         yield _response(record, request, tools)
     elif style == "messages":
@@ -181,7 +180,7 @@ def _turns(record: Record, style: str, tools: Toolset | None) -> Iterator[Turn]:
         raws = as_list(record.get(name), name)
         last = raws[-1] if raws else None
         for raw in raws:
-            for message in _one_a_turn([raw]):
+            for message in chat_messages([raw]):
                 ended = with_ending(message, record) if raw is last else message
                 yield read_turn(ended, _is_learnt(message), tools)
     else:
@@ -246,18 +245,12 @@ def _as_assistant(message: Any) -> Any:
     return {"role": "assistant", **message} if isinstance(message, Mapping) else message
 
 
-def _one_a_turn(raws: list[Any]) -> Iterator[Any]:
-    """The messages of a conversation, each tool result as one of its own."""
-    for message in chat_messages(raws):
-        yield from separate_results(message)
-
-
 def _question(question: Any, tools: Toolset | None) -> Iterator[Turn]:
     """A question is the words of the user, or a whole conversation as a list of turns."""
     if isinstance(question, str) and question.lstrip().startswith('[{"'):
         question = from_json_text(question, "question")
     if isinstance(question, list):
-        for raw in _one_a_turn(question):
+        for raw in chat_messages(question):
             yield read_turn(raw, tools=tools)
     else:
         yield Turn("user", read_content(question))

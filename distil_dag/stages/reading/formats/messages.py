@@ -12,6 +12,7 @@ from typing import Any
 
 from distil_dag.stages.reading.endings import with_ending
 from distil_dag.stages.reading.logged_calls import as_list
+from distil_dag.stages.reading.parts import RESULTS, tool_name
 from distil_dag.stages.reading.strict_values import Unreadable
 
 _LANGCHAIN = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool", "function": "tool"}
@@ -19,9 +20,10 @@ _ROLES = {"model": "assistant", "MODEL": "assistant", "USER": "user"}
 # Items that say nothing of what was said or called.
 _SILENT = frozenset({"reasoning", "mcp_list_tools", "compaction"})
 _RESULT_HOLDERS = ("toolResult", "tool_result", "functionResponse", "function_response")
-_RESULT_TYPES = frozenset({"tool_result", "tool-result", "function_call_output", "function_response"})
+_RESULT_TYPES = frozenset(RESULTS)
 _RESULT_IDS = ("tool_use_id", "toolUseId", "tool_call_id", "toolCallId", "call_id", "id")
-_RESULT_TEXTS = ("content", "response", "output", "result")
+_RESULT_TEXTS = ("content", "response", "output", "result", "errorText")
+_MESSAGE_IDS = ("name", "tool_call_id", "id")
 _CALL_HOLDERS = ("toolUse", "functionCall")
 _CALL_IDS = ("id", "toolUseId", "call_id", "toolCallId")
 
@@ -132,18 +134,17 @@ def _call(call: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _others(message: Mapping[str, Any], parts: list[Any]) -> Iterator[Mapping[str, Any]]:
     """The results among a message's parts, each as a tool's message, then its words."""
-    said: list[Any] = []
-    found = False
-    for part in parts:
-        result = _result_in(part)
-        if result is None:
-            if not (isinstance(part, Mapping) and (_is_sign(part) or "cachePoint" in part)):
-                said.append(part)
-            continue
-        found = True
-        yield result
-    if said or not found:
+    results = [found for part in parts if (found := _result_in(part)) is not None]
+    # What a message says of its only result.
+    own = {key: message[key] for key in _MESSAGE_IDS if key in message and len(results) == 1}
+    yield from ({**own, **result} for result in results)
+    said = [part for part in parts if _result_in(part) is None and not _is_silent(part)]
+    if said or not results:
         yield {**{key: value for key, value in message.items() if key != "parts"}, "content": said}
+
+
+def _is_silent(part: Any) -> bool:
+    return isinstance(part, Mapping) and (_is_sign(part) or "cachePoint" in part)
 
 
 def _result_in(part: Any) -> Mapping[str, Any] | None:
@@ -161,7 +162,7 @@ def _result(result: Mapping[str, Any]) -> Mapping[str, Any]:
     value = next((result[key] for key in _RESULT_TEXTS if result.get(key) is not None), "")
     message = {"role": "tool", "content": result_text(value)}
     identity = next((result[key] for key in _RESULT_IDS if isinstance(result.get(key), str)), None)
-    name = next((result[key] for key in ("name", "toolName") if isinstance(result.get(key), str)), None)
+    name = tool_name(result)
     return {**message, **({"tool_call_id": identity} if identity else {}), **({"name": name} if name else {})}
 
 
