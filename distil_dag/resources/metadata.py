@@ -43,9 +43,9 @@ def metadata_key(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
-def image(png: bytes, title: str) -> dg.MarkdownMetadataValue:
-    """A PNG inside the event log, where it lives as long as the event: keep it under 50 kB."""
-    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
+def image(webp: bytes, title: str) -> dg.MarkdownMetadataValue:
+    """A WebP inside the event log, where it lives as long as the event: keep it under 20 kB."""
+    return dg.MetadataValue.md(f"![{title}](data:image/webp;base64,{base64.b64encode(webp).decode()})")
 
 
 def _cell(value: Any) -> str:

@@ -71,7 +71,7 @@ def test_it_writes_rows_report_and_metadata(tmp_path: Path) -> None:
     assert metadata["dagster/row_count"].value == 30
     plot = metadata["funnel_plot"].value
     assert isinstance(plot, str)
-    assert plot.startswith("![yield funnel](data:image/png;base64,")
+    assert plot.startswith("![yield funnel](data:image/webp;base64,")
     assert len(plot) < 50_000
     assert "lamp_on(room)" in str(metadata["coverage_by_cell"].value)
 

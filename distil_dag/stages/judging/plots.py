@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
 from distil_dag.core.reports.judging import JudgeReport
+from distil_dag.stages.picture import webp
 
 _GOOD, _BAD = "#3b7d4f", "#b5533c"
 _REASONS = 8
 
 
 def outcome_bars(report: JudgeReport) -> bytes:
-    """PNG of what became of the judged traces: passed, relabelled, rejected by reason, unjudged."""
+    """WebP of what became of the judged traces: passed, relabelled, rejected by reason, unjudged."""
     good = ("passed", "relabelled")
     ranked = [(name, count) for name, count in report.reasons.items() if name not in good]
     rest = sum(count for _, count in ranked[_REASONS:])
@@ -28,11 +28,11 @@ def outcome_bars(report: JudgeReport) -> bytes:
     axes.set_yticks(range(len(bars)), [name for name, _, _ in bars], fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel("traces")
-    return _png(figure)
+    return webp(figure)
 
 
 def score_histogram(bins: Sequence[int], min_score: float) -> bytes:
-    """PNG of the number of verdicts by score, with the threshold marked.
+    """WebP of the number of verdicts by score, with the threshold marked.
 
     Args:
         bins: number of verdicts in equal bins from 0 to 1.
@@ -46,7 +46,7 @@ def score_histogram(bins: Sequence[int], min_score: float) -> bytes:
     axes.set_xlabel("score")
     axes.set_ylabel("verdicts")
     axes.set_xlim(0, 1)
-    return _png(figure)
+    return webp(figure)
 
 
 def _axes(height: float) -> tuple[Any, Any]:
@@ -59,9 +59,3 @@ def _axes(height: float) -> tuple[Any, Any]:
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()

@@ -1,8 +1,7 @@
-"""The plots of the evaluation, as PNG bytes for Dagster; the HTML page draws its own."""
+"""The plots of the evaluation, as images for Dagster; the HTML page draws its own."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from distil_dag.core.reports.base import Estimate
 from distil_dag.core.reports.evaluation import EvalReport
 from distil_dag.core.reports.evidence import ConfidenceReport
 from distil_dag.stages.evaluating.metrics import EXACT
+from distil_dag.stages.picture import webp
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ _LINE = "#e5e7eb"
 
 
 def exact_match(report: EvalReport, scale: float = 1.0) -> bytes:
-    """PNG of every candidate's exact match with its interval.
+    """WebP of every candidate's exact match with its interval.
 
     Args:
         report: the evaluation.
@@ -34,11 +34,11 @@ def exact_match(report: EvalReport, scale: float = 1.0) -> bytes:
     figure, axes = _canvas(len(rows), scale)
     _bars(axes, rows)
     _finish(axes, [name for name, _, _ in rows], "exact match on the frozen test")
-    return _png(figure)
+    return webp(figure)
 
 
 def differences(report: EvalReport, scale: float = 1.0) -> bytes:
-    """PNG of paired differences, student minus the other.
+    """WebP of paired differences, student minus the other.
 
     Differences within the grey band are too small for this test to show.
 
@@ -72,11 +72,11 @@ def differences(report: EvalReport, scale: float = 1.0) -> bytes:
         f"{report.student}: paired difference, percentage points",
     )
     axes.set_xlim(max(-1.02, min(-0.15, lowest - 0.08)), 1.02)
-    return _png(figure)
+    return webp(figure)
 
 
 def coverage(report: ConfidenceReport, scale: float = 1.0) -> bytes:
-    """PNG of the exact match of the most probable answers against their share, with its interval.
+    """WebP of the exact match of the most probable answers against their share, with its interval.
 
     Args:
         report: what the answers' probabilities tell.
@@ -95,7 +95,7 @@ def coverage(report: ConfidenceReport, scale: float = 1.0) -> bytes:
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0], ["0%", "25%", "50%", "75%", "100%"], fontsize=9, color=_INK)
     axes.set_xlim(0, 1.02)
     axes.set_ylim(0, 1.04)
-    return _png(figure)
+    return webp(figure)
 
 
 def _canvas(rows: int, scale: float) -> tuple[Figure, Axes]:
@@ -142,10 +142,3 @@ def _finish(axes: Axes, labels: Sequence[str], title: str) -> None:
     axes.set_axisbelow(True)
     for side in ("top", "right", "left", "bottom"):
         axes.spines[side].set_visible(False)
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    # Without the software's version in the file, equal reports give equal bytes.
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()

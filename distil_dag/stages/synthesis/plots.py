@@ -1,11 +1,11 @@
-"""The yield funnel of a synthetic set, as rows and as PNG bytes."""
+"""The yield funnel of a synthetic set, as rows and as an image."""
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 from distil_dag.core.reports.synthesis import SynthesisReport
+from distil_dag.stages.picture import webp
 from distil_dag.stages.synthesis.filters import REASONS
 
 _KEPT, _LOST, _INK, _FAINT = "#0f766e", "#d9a38f", "#1f2937", "#6b7280"
@@ -26,7 +26,7 @@ def funnel_rows(report: SynthesisReport) -> list[dict[str, Any]]:
 
 
 def funnel_plot(report: SynthesisReport) -> bytes:
-    """The funnel as a PNG: what is left after each check, and what it took away."""
+    """WebP of the funnel: what is left after each check, and what it took away."""
     # Not pyplot: its figures are global, and one process may draw several at once.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -48,7 +48,4 @@ def funnel_plot(report: SynthesisReport) -> bytes:
     axes.tick_params(axis="y", length=0)
     for side in ("top", "right", "left", "bottom"):
         axes.spines[side].set_visible(False)
-    buffer = io.BytesIO()
-    # Without the software's version in the file, equal reports give equal bytes.
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return webp(figure)

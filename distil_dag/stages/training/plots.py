@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
+
+from distil_dag.stages.picture import webp
 
 
 def loss_plot(loss: Sequence[tuple[int, float]], batch: int) -> bytes:
-    """PNG of the training loss over the rows seen, on a logarithmic scale.
+    """WebP of the training loss over the rows seen, on a logarithmic scale.
 
     Args:
         loss: (step, loss in nats for each supervised token).
@@ -28,6 +29,4 @@ def loss_plot(loss: Sequence[tuple[int, float]], batch: int) -> bytes:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return webp(figure)
