@@ -1,5 +1,5 @@
 # Everything a fresh machine needs: Python 3.11, a C++ compiler and the package index.
-#   make demo   the whole chain on the embedded default, about twenty minutes on two cores
+#   make demo   the whole chain on the embedded default, ten to thirty minutes on two cores
 #   make test   linters, types and tests, those with real weights and killed runs among them
 #   make ui     Dagster on the same instance, at http://127.0.0.1:3000
 #   make test-fast      without real weights and killed runs
