@@ -2,9 +2,9 @@
 
     python benchmarks/ui_pages.py HOME [--runs 500] [--checks 5000] [--opens 3] [--pictures FOLDER]
 
-Copies the home of an installation, and copies the events of its newest run into as many runs, each with a
-partition of its own. Then it opens the pages in Chromium and prints one JSON object: the seconds of each page
-from the request to its content, of which the median counts. Exits 1 where one takes 2 s or more.
+Copies the home of an installation, and copies the events of its newest run into as many runs, one an hour,
+each with a partition of its own. Then it opens the pages in Chromium and prints one JSON object: the seconds
+of each page from the request to its content, of which the median counts. Exits 1 where one takes 2 s or more.
 Needs Playwright, and a Chromium that `CHROMIUM` names.
 """
 
@@ -24,7 +24,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -102,18 +102,19 @@ def fill(runs: int, checks: int) -> dict[str, str]:
             # Dagster takes half a second to make the database of a run; a copy has the run's whole log too.
             shutil.copy(storage.path_for_shard(run.run_id), storage.path_for_shard(id))
             storage._initialized_dbs.add(id)
-        for new, id in zip(keys, ids, strict=True):
+        for age, new, id in zip(range(runs, 0, -1), keys, ids, strict=True):
+            ended = datetime.now(UTC) - timedelta(hours=age)
             tags = {**run.tags, PARTITION_TAG: new}
             instance.add_run(run._replace(run_id=id, tags=tags, status=dg.DagsterRunStatus.SUCCESS))
             for state in ("PIPELINE_START", "PIPELINE_SUCCESS"):
                 told = dg.DagsterEvent(event_type_value=state, job_name=run.job_name)
-                instance.run_storage.handle_run_event(id, told, datetime.now(UTC))
+                instance.run_storage.handle_run_event(id, told, ended)
             for kind, text in events:
                 if kind is not dg.DagsterEventType.ASSET_MATERIALIZATION and copied >= checks:
                     continue
                 copied += kind is dg.DagsterEventType.ASSET_CHECK_EVALUATION
                 copy = deserialize_value(text.replace(run.run_id, id).replace(key, new), dg.EventLogEntry)
-                instance.store_event(copy._replace(timestamp=time.time()))
+                instance.store_event(copy._replace(timestamp=ended.timestamp()))
     return {"newest": keys[-1], "newest_run": ids[-1], "checks": str(copied)}
 
 

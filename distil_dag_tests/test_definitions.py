@@ -21,6 +21,7 @@ from distil_dag.build import build_defs
 from distil_dag.definitions import defs as project_defs
 from distil_dag.resources.asset_defaults import RUNS
 from distil_dag.resources.deployment import default_settings, deployment
+from distil_dag.resources.known_keys import KnownKeysInstance
 from distil_dag_tests.automation.test_automation import write_task
 from distil_dag_tests.paths import ROOT
 
@@ -189,7 +190,8 @@ def test_a_dagster_command_without_a_home_opens_the_installation_of_this_folder(
     with get_possibly_temporary_instance_for_cli("dagster dev") as found:
         found.add_dynamic_partitions("run", ["home.first"])
         ref = found.get_ref()
-    assert ref.custom_instance_class_data is None, "children of the command open the same instance by it"
+    # Children of the command open the same instance by it.
+    assert ref.custom_instance_class is KnownKeysInstance
     assert ref.local_artifact_storage.base_dir == str(home / "dagster")
     assert (home / "dagster" / "dagster.yaml").read_text() == default_settings()
     with deployment().instance() as ours:
