@@ -82,11 +82,11 @@ test: lint demo-log
 	@docker/ensure-postgres
 	@docker/ensure-chromium
 	@# A core for each of pytest's processes: two models on two threads each wait for one another, spinning.
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not vllm"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m "not vllm"
 
 # Without real weights and killed runs: for the minutes between two edits.
 test-fast: lint demo-log
-	$(BIN)/pytest -n auto -m "not slow and not vllm"
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow and not vllm"
 
 # vLLM pins other versions of torch and transformers than training does: an environment of its own.
 $(VLLM_READY): constraints-vllm.txt

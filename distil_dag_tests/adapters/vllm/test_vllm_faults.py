@@ -24,7 +24,7 @@ from distil_dag_tests.adapters.vllm.test_vllm_managed import record_of, requests
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800)]
 
-SIZE, KILLS = 400, 20
+SIZE, KILLS = 200, 20
 # A call of this server takes a second or two; one that hangs must not hold up the test.
 TIMEOUT = 15.0
 
