@@ -6,7 +6,7 @@ from distil_dag.core.settings import StudentSpec
 from distil_dag.stages.student.prompt import CHATML_CLOSE
 
 # Of the server, for which a Modelfile has no parameter.
-_SERVER = "# Measured with: OLLAMA_FLASH_ATTENTION=0 ollama serve"
+_SERVER = "# To compute as in the test: OLLAMA_FLASH_ATTENTION=0 ollama serve"
 # Naming `.Tools` lets clients pass tools, and so get parsed calls back, without rendering them.
 _OLLAMA_CLOSED_BOOK = "{{- if .Tools }}{{ end }}\n"
 _OLLAMA_OPEN_BOOK = """\

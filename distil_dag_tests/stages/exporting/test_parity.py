@@ -103,7 +103,7 @@ def test_the_modelfile_serves_as_trained():
     assert "\nFROM ./model-Q8_0.gguf\n" in text
     assert "PARAMETER temperature 0\n" in text
     assert "PARAMETER repeat_penalty 1\n" in text
-    assert "# Measured with: OLLAMA_FLASH_ATTENTION=0 ollama serve\n" in text
+    assert "# To compute as in the test: OLLAMA_FLASH_ATTENTION=0 ollama serve\n" in text
     assert 'PARAMETER stop "<|im_end|>"\n' in text
     # Ollama's parser takes what stands between the quotes as it is.
     assert text.endswith('SYSTEM """Say "on".\nNow."""\n')
