@@ -211,11 +211,11 @@ def _tasks(places: Deployment) -> Iterator[Check]:
 
 
 def _student(task: Task) -> Iterator[Check]:
-    """Check that the template of a student in a local folder takes the usual conversations."""
+    """Check that a student on this disk can be trained, and its template takes the usual conversations."""
     from distil_dag.adapters.checkpoints.student_template import template_warnings
     from distil_dag.stages.student.template_check import usual_conversations
 
-    if not Path(task.settings.student.model).expanduser().is_dir():
+    if not Path(task.settings.student.model).expanduser().exists():
         return
     name = f"student of {task.name}"
     try:

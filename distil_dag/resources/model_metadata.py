@@ -11,7 +11,7 @@ from distil_dag.core.reports.exporting import GgufReport
 from distil_dag.core.reports.training import Depth, TrainReport
 from distil_dag.core.settings import TrainingSpec
 from distil_dag.resources.metadata import figures, image, table
-from distil_dag.stages.exporting.parity import Parity
+from distil_dag.stages.exporting.parity import Parities
 from distil_dag.stages.training.plots import loss_plot
 
 
@@ -47,12 +47,14 @@ def checkpoint_metadata(report: TrainReport, spec: TrainingSpec, folder: str) ->
     }
 
 
-def gguf_metadata(report: GgufReport, found: Mapping[str, Parity], card: str, folder: str) -> dict[str, Any]:
+def gguf_metadata(
+    report: GgufReport, found: Mapping[str, Parities], card: str, folder: str
+) -> dict[str, Any]:
     """The files with their parity, and the answers in which a file differs from the checkpoint.
 
     Args:
         report: The report of the export.
-        found: Format -> how its file differs from the checkpoint.
+        found: Format and setting of flash attention -> how the file differs from the checkpoint.
         card: The model card as Markdown.
         folder: Path or URL of the files.
     """
@@ -60,7 +62,10 @@ def gguf_metadata(report: GgufReport, found: Mapping[str, Parity], card: str, fo
         {
             "file": file.path,
             "MB": round(file.bytes / 1e6, 1),
-            "same answers": f"{file.agreement:.1%} of {file.probes}",
+            **{
+                f"same answers, flash attention {flash}": f"{share:.1%} of {file.probes}"
+                for flash, share in file.by_attention.items()
+            },
             "same tokens": file.tokens_equal,
             "same template": file.template_equal,
             "sha256": file.sha256[:16],
@@ -68,8 +73,9 @@ def gguf_metadata(report: GgufReport, found: Mapping[str, Parity], card: str, fo
         for file in report.files
     ]
     differing = [
-        {"file": name, "prompt": prompt, "checkpoint": ours, "answer": theirs}
-        for name, parity in found.items()
+        {"file": name, "flash attention": flash, "prompt": prompt, "checkpoint": ours, "answer": theirs}
+        for name, parities in found.items()
+        for flash, parity in parities.items()
         for prompt, ours, theirs in parity.differing
     ]
     return {

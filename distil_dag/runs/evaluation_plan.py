@@ -172,7 +172,11 @@ def plan_evaluation(
             test_labels=judging.holdout.test_labels,
             candidates=candidates,
             student=students[0].name,
-            measured={**_measured(task, exemplars, judged, len(rest)), "Seeds": judging.calibration},
+            measured={
+                **_measured(task, exemplars, judged, len(rest)),
+                "Files": _parities(exported),
+                "Seeds": judging.calibration,
+            },
             learned=Learned(
                 tables=learned | before,
                 trained_on=frozenset([*in_mix(task.settings.training), *before]),
@@ -205,6 +209,16 @@ def cases_as_jsonl(cases: Sequence[Case]) -> bytes:
         }
         rows.append(json.dumps(row, ensure_ascii=False))
     return "".join(row + "\n" for row in rows).encode()
+
+
+def _parities(report: GgufReport) -> str:
+    """How often each file answers as the checkpoint, without and with flash attention."""
+    told = []
+    for file in report.files:
+        shares = [f"{share:.1%} with flash attention {flash}" for flash, share in file.by_attention.items()]
+        told.append(f"{file.path} {' and '.join(shares or [f'{file.agreement:.1%}'])}")
+    probes = min((file.probes for file in report.files), default=0)
+    return f"greedy answers that are the checkpoint's, of {probes}: {'; '.join(told)}"
 
 
 def _ggufs(report: GgufReport, folder: Path, task: Task) -> list[GgufCandidate]:
@@ -290,8 +304,9 @@ def _measured(task: Task, exemplars: Exemplars, judged: bool, log: int) -> dict[
     spec = task.settings.evaluation
     told = {
         "Confidence": f"{100 * spec.confidence:g} %",
-        "Student": f"greedy; each GGUF file by llama.cpp, {TIMED} requests one at a time, which gives the "
-        "latencies, and the others together; the checkpoint by transformers, in batches",
+        "Student": "greedy; each GGUF file by llama.cpp without flash attention, "
+        f"{TIMED} requests one at a time, which gives the latencies, and the others together; the checkpoint "
+        "by transformers, in batches",
         "Decoder": "the file that ships, held to valid calls by the project's own decoder, every request "
         "alone and timed; left out where no grammar can be made of the tools",
         "Base": "the student's weights before training, with the task's description and tools in its prompt",

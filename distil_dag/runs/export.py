@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from distil_dag.adapters.llamacpp.gguf_tools import convert, quantize, set_metad
 from distil_dag.adapters.run_store import RunStore, file_digest
 from distil_dag.adapters.serving import student
 from distil_dag.core.case import Case
-from distil_dag.core.reports.exporting import GgufFile, GgufReport
+from distil_dag.core.reports.exporting import FlashAttention, GgufFile, GgufReport
 from distil_dag.core.reports.model_evaluation import ModelEvaluation
 from distil_dag.core.reports.provenance import Provenance
 from distil_dag.core.reports.training import TrainReport
@@ -22,12 +23,21 @@ from distil_dag.runs.confidence import measure_confidence
 from distil_dag.runs.provenance import EVALUATION
 from distil_dag.stages.exporting.model_card import base_licence, lineage_document, model_card
 from distil_dag.stages.exporting.modelfile import modelfile
-from distil_dag.stages.exporting.parity import Parity, Reference, compare_files, probe_prompts, reference
+from distil_dag.stages.exporting.parity import (
+    Parities,
+    Reference,
+    compare_files,
+    described,
+    probe_prompts,
+    reference,
+)
 from distil_dag.stages.ports import Progress, quiet
 from distil_dag.stages.student import draft_model as answer_habits
 from distil_dag.stages.student.base_template import CHATML_OPEN
 
 _EXACT = "f16"
+# llama.cpp's server and Ollama compute with it by default, llama-cpp-python and `Student` without.
+_FLASH_ATTENTION: dict[FlashAttention, bool] = {"off": False, "on": True}
 
 
 def export(
@@ -40,7 +50,7 @@ def export(
     training: TrainReport,
     ancestors: Sequence[Mapping[str, Any]],
     progress: Progress = quiet,
-) -> tuple[GgufReport, dict[str, Parity]]:
+) -> tuple[GgufReport, dict[str, Parities]]:
     """Export a checkpoint into an empty folder.
 
     Args:
@@ -55,7 +65,8 @@ def export(
         progress: Called after each step.
 
     Returns:
-        The report, and for each format how its file differs from the checkpoint.
+        The report, and for each format how its file differs from the checkpoint, without and with flash
+        attention.
 
     Raises:
         ValueError: The file that should ship is not among the formats that are made.
@@ -65,7 +76,7 @@ def export(
     formats = [_EXACT, *settings.export.quantizations]
     if settings.export.primary not in formats:
         raise ValueError(f"export.primary is {settings.export.primary!r}, but made are {', '.join(formats)}")
-    steps = 3 + 2 * len(formats)
+    steps = 3 + 3 * len(formats)
     progress(0, steps, "converting")
     source = folder / _name(_EXACT)
     convert(checkpoint, source)
@@ -81,12 +92,13 @@ def export(
         set_metadata(folder / primary, confidence.key_values())
     progress(len(formats) + 1, steps, "asking the checkpoint")
     known = _reference(checkpoint, task, probes)
-    found: dict[str, Parity] = {}
-    for done, form in enumerate(formats, len(formats) + 2):
-        progress(done, steps, f"asking {_name(form)}")
-        with LlamaCppChat(folder / _name(form), parallel=16) as chat:
-            found[form] = compare_files(known, chat, settings.evaluation.max_new_tokens)
-    files = [_described(folder / _name(form), form, parity) for form, parity in found.items()]
+    found: dict[str, Parities] = {form: {} for form in formats}
+    asked = product(formats, _FLASH_ATTENTION.items())
+    for done, (form, (flash, switched)) in enumerate(asked, len(formats) + 2):
+        progress(done, steps, f"asking {_name(form)}, flash attention {flash}")
+        with LlamaCppChat(folder / _name(form), parallel=16, flash_attention=switched) as chat:
+            found[form][flash] = compare_files(known, chat, settings.evaluation.max_new_tokens)
+    files = [_described(folder / _name(form), form, parities) for form, parities in found.items()]
     texts = {
         "Modelfile": modelfile(primary, settings.student, CHATML_OPEN in known.template),
         "README.md": model_card(task, origin, training, files, primary, confidence),
@@ -176,14 +188,6 @@ def _reference(checkpoint: Path, task: Task, probes: Sequence[Case]) -> Referenc
     return reference(model, prompts, task.settings.evaluation.max_new_tokens)
 
 
-def _described(path: Path, form: str, parity: Parity) -> GgufFile:
-    return GgufFile(
-        format=form,
-        path=path.name,
-        sha256=file_digest(path).removeprefix("sha256:"),
-        bytes=path.stat().st_size,
-        tokens_equal=parity.tokens_equal,
-        template_equal=parity.template_equal,
-        agreement=parity.agreement,
-        probes=parity.probes,
-    )
+def _described(path: Path, form: str, parities: Parities) -> GgufFile:
+    digest = file_digest(path).removeprefix("sha256:")
+    return described(form, path.name, digest, path.stat().st_size, parities)

@@ -24,7 +24,7 @@ TIMED = 40
 
 @dataclass
 class GgufCandidate:
-    """A GGUF file as it is served: by llama.cpp, with its own chat template.
+    """A GGUF file as it is served: by llama.cpp without flash attention, with its own chat template.
 
     The first `timed` cases are asked alone, which gives the latencies. The others are asked together, which
     takes a third of the time. llama.cpp adds up in another order then, so a near tie may fall otherwise.
@@ -74,9 +74,10 @@ class GgufCandidate:
 
         Raises:
             FileNotFoundError: The file is missing.
-            ValueError: The file is no chat model.
+            ValueError: The file is no model, or has no chat template.
         """
-        with LlamaCppChat(self.path) as chat:
+        with LlamaCppChat(self.path, flash_attention=False) as chat:
+            chat.require_template()
             self.model = chat.identity
             carried = chat.metadata
             if RUN not in carried:

@@ -38,7 +38,7 @@ def open_chat(
         The model; its memory is freed after the block.
 
     Raises:
-        ValueError: The settings are incomplete.
+        ValueError: The settings are incomplete, or the model's file has no chat template.
         FileNotFoundError: The model's file is missing.
         ImportError: A package is missing; the message says how to get it.
     """
@@ -90,4 +90,6 @@ def _open(spec: ModelSpec, stack: ExitStack, cache_folder: Path | None, servers:
     if not spec.model:
         raise ValueError("a model of mode `gguf` needs `model`: the path of the GGUF file")
     thoughts = spec.thinking_tokens or _THOUGHTS if spec.thinking == "on" else 0
-    return stack.enter_context(LlamaCppChat(Path(spec.model).expanduser(), thoughts=thoughts))
+    chat = stack.enter_context(LlamaCppChat(Path(spec.model).expanduser(), thoughts=thoughts))
+    chat.require_template()
+    return chat

@@ -24,10 +24,12 @@ def base_checkpoint(student: StudentSpec, folder: Path) -> tuple[Path, str]:
 
     Raises:
         FileNotFoundError: There is no such model; the message says what to do.
+        ValueError: The setting names a file.
     """
     if student.model == "embedded":
         return embedded_checkpoint(folder), embedded_identity()
     local = Path(student.model).expanduser()
+    refuse_file(local)
     if local.is_dir():
         weights = weights_digest(local)
         if not weights or not (local / "config.json").exists():
@@ -37,6 +39,23 @@ def base_checkpoint(student: StudentSpec, folder: Path) -> tuple[Path, str]:
             )
         return local, f"{local.name}@{weights}"
     return _from_hub(student)
+
+
+def refuse_file(path: Path) -> None:
+    """Refuse a file, such as a GGUF file, as a base: training needs a checkpoint's folder.
+
+    Args:
+        path: What `student.model` names, where it is no model of the Hub.
+
+    Raises:
+        ValueError: It is a file.
+    """
+    if path.is_file():
+        raise ValueError(
+            f"student.model: {path} is a file, and training needs a checkpoint: the folder with config.json, "
+            "*.safetensors and the tokenizer, or the model's name on the Hub. A GGUF file can be a teacher: "
+            "`teacher.mode: gguf`, with its path as `teacher.model`"
+        )
 
 
 def layers_of(folder: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from distil_dag.adapters.checkpoints.base_weights import refuse_file
 from distil_dag.core.case import Case
 from distil_dag.core.task import Task
 from distil_dag.stages.student.template_check import refused_conversations
@@ -22,12 +23,13 @@ def template_warnings(task: Task, cases: Iterable[Case]) -> list[str]:
         cases: The cases of its log.
 
     Raises:
-        ValueError: The template takes none of the cases, or the base has no template.
+        ValueError: The template takes none of the cases, or the base has no template or is a file.
     """
     student = task.settings.student
     if student.model == "embedded":  # it has ChatML
         return []
     local = Path(student.model).expanduser()
+    refuse_file(local)
     try:
         tokenizer = student_tokenizer(local if local.is_dir() else student.model, student)
     except OSError as error:

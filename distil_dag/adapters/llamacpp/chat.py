@@ -41,6 +41,7 @@ class LlamaCppChat(Closing):
         threads: CPU threads; `OMP_NUM_THREADS` or all cores by default.
         thoughts: Room for thoughts in tokens, for a model that shall think; 0 to switch them off where the
             model's template can.
+        flash_attention: Whether attention is computed as one operation; see :class:`LlamaCppEngine`.
 
     Raises:
         FileNotFoundError: There is no file at `path`.
@@ -55,11 +56,12 @@ class LlamaCppChat(Closing):
         context: int | None = None,
         threads: int | None = None,
         thoughts: int = 0,
+        flash_attention: bool | None = None,
     ) -> None:
         self._path = path
         self._thoughts = thoughts
         self._name = name or path.stem.lower()
-        self._engine = LlamaCppEngine(path, parallel, context, threads)
+        self._engine = LlamaCppEngine(path, parallel, context, threads, flash_attention)
         self.vocabulary = self._engine.vocabulary
         self._turns = threading.RLock()
 
@@ -89,8 +91,20 @@ class LlamaCppChat(Closing):
         """
         source = self.metadata.get("tokenizer.chat_template", "")
         if not source:
-            raise ValueError(f"{self._path} has no chat template (tokenizer.chat_template)")
+            raise ValueError(
+                f"{self._path} has no chat template (tokenizer.chat_template), which says how it wants to be "
+                "asked: it holds a base model, or was converted without one. Take the file of an "
+                "instruction-tuned model, or convert it again from a folder that has the template"
+            )
         return source
+
+    def require_template(self) -> None:
+        """Make sure that the model can be asked with messages, before anything depends on it.
+
+        Raises:
+            ValueError: The file has no chat template, or one that can't be read.
+        """
+        _ = self._template
 
     @cached_property
     def special_tokens(self) -> dict[str, str]:

@@ -113,7 +113,7 @@ def _unpack(source: Path, target: Path) -> None:
 def _dequantise(source: Path, target: Path) -> None:
     import torch
     from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     tokenizer: Any = AutoTokenizer.from_pretrained(str(source.parent), gguf_file=source.name)
     # The loader gives every BPE model GPT-2's word boundaries; this one (`smollm` in the GGUF) was
@@ -122,16 +122,12 @@ def _dequantise(source: Path, target: Path) -> None:
         [Digits(individual_digits=True), ByteLevel(add_prefix_space=False)]
     )
     model: Any = AutoModelForCausalLM.from_pretrained(
-        str(source.parent), gguf_file=source.name, dtype=torch.float32
+        str(source.parent),
+        gguf_file=source.name,
+        dtype=torch.float32,
+        # Without it the weights count as quantised, which `save_pretrained` refuses to write.
+        quantization_config=GgufConfig(dequantize=True),
     )
-    # The loader marks the weights as quantised although they are dequantised. With these marks
-    # `save_pretrained` refuses to write them.
-    for mark in ("quantization_config", "_pre_quantization_dtype"):
-        if hasattr(model.config, mark):
-            delattr(model.config, mark)
-    model.is_quantized = False
-    model.hf_quantizer = None
-    model.quantization_method = None
     model.config.architectures = [type(model).__name__]
     model.save_pretrained(str(target / "checkpoint"))
     tokenizer.save_pretrained(str(target / "checkpoint"))

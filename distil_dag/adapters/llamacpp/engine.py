@@ -37,6 +37,8 @@ class LlamaCppEngine:
         parallel: Number of sequences besides the root.
         context: Size of the cache in tokens; by default the model's training length, at most 8,192.
         threads: CPU threads; `OMP_NUM_THREADS` or all available cores by default.
+        flash_attention: Whether attention is computed as one operation. None: off on a CPU, where it sums up
+            in half precision, and as llama.cpp chooses on a GPU.
 
     Attributes:
         can_fork: Whether a sequence can begin as a copy of another's prefix; False for recurrent models.
@@ -51,7 +53,12 @@ class LlamaCppEngine:
     """
 
     def __init__(
-        self, path: Path, parallel: int = 32, context: int | None = None, threads: int | None = None
+        self,
+        path: Path,
+        parallel: int = 32,
+        context: int | None = None,
+        threads: int | None = None,
+        flash_attention: bool | None = None,
     ) -> None:
         if not path.is_file():
             raise FileNotFoundError(f"there is no GGUF file at {path}")
@@ -64,7 +71,8 @@ class LlamaCppEngine:
         if api.llama_model_has_encoder(self._model) or not api.llama_model_has_decoder(self._model):
             self.close()
             raise ValueError(f"{path} holds a model with an encoder; a chat model only decodes")
-        self._context = api.llama_init_from_model(self._model, self._settings(context, threads))
+        settings = self._settings(context, threads, flash_attention)
+        self._context = api.llama_init_from_model(self._model, settings)
         if not self._context:
             self.close()
             raise ValueError(f"there is no memory for a context of {path}: {last_words()}")
@@ -199,9 +207,10 @@ class LlamaCppEngine:
             return np.empty(shape, np.float32)
         return np.ctypeslib.as_array(self._api.llama_get_logits(self._context), shape=shape)
 
-    def _settings(self, context: int | None, threads: int | None) -> Any:
-        settings = self._api.llama_context_default_params()
-        trained = int(self._api.llama_model_n_ctx_train(self._model))
+    def _settings(self, context: int | None, threads: int | None, flash_attention: bool | None) -> Any:
+        api = self._api
+        settings = api.llama_context_default_params()
+        trained = int(api.llama_model_n_ctx_train(self._model))
         settings.n_ctx = context or min(trained, _LARGEST_DEFAULT_CACHE)
         settings.n_batch = settings.n_ubatch = _PASS
         settings.n_seq_max = self.parallel + 1
@@ -209,9 +218,13 @@ class LlamaCppEngine:
         settings.kv_unified = True  # sequences share the cells of a common prefix
         settings.swa_full = True  # a sliding window can't be forked
         settings.no_perf = True
-        if not self._api.llama_supports_gpu_offload():
-            # On CPUs flash attention sums up in half precision, and is no faster.
-            settings.flash_attn_type = self._api.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        if flash_attention is None and not api.llama_supports_gpu_offload():
+            flash_attention = False
+        settings.flash_attn_type = {
+            None: api.LLAMA_FLASH_ATTN_TYPE_AUTO,
+            False: api.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+            True: api.LLAMA_FLASH_ATTN_TYPE_ENABLED,
+        }[flash_attention]
         return settings
 
 

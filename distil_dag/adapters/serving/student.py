@@ -101,7 +101,8 @@ class Student(Closing):
     ) -> None:
         self._path = Path(path)
         self._turn = threading.Lock()
-        self._engine = LlamaCppEngine(self._path, parallel=1, context=context, threads=threads)
+        # As in the test, wherever the student runs.
+        self._engine = LlamaCppEngine(self._path, 1, context, threads, flash_attention=False)
         try:
             self._prepare(tools)
         except BaseException:

@@ -85,12 +85,14 @@ def check_export(report: GgufReport, spec: GateSpec) -> list[Finding]:
     """Whether the exported files tokenize, prompt and answer as the checkpoint does.
 
     Answers are compared in the f16 file, which only conversion can have changed, and in the primary file,
-    which ships. What coarser formats cost is measured on the test, by `eval_report`.
+    which ships. They are compared without and with flash attention, and the lower share counts: runtimes
+    differ in their default. What coarser formats cost is measured on the test, by `eval_report`.
     """
     answering = [file for file in report.files if file.format == "f16" or file.path == report.primary]
     table = [
         {
             "format": file.format,
+            **{f"flash attention {flash}": share for flash, share in file.by_attention.items()},
             "agreement": file.agreement,
             "probes": file.probes,
             "tokens equal": file.tokens_equal,
@@ -115,7 +117,7 @@ def check_export(report: GgufReport, spec: GateSpec) -> list[Finding]:
             message=f"Differs from its checkpoint: {', '.join(bad)} ({lowest:.1%} of answers the same at "
             "least). "
             f"Token ids and template must be equal in each file, {spec.min_parity:.1%} of greedy answers "
-            "the same in f16 and in the primary one."
+            "the same in f16 and in the primary one, with flash attention and without."
             if bad
             else f"{len(report.files)} files read like their checkpoint; f16 and {report.primary} "
             f"answer like it ({lowest:.1%} at least).",

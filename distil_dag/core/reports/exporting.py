@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from distil_dag.core.confidence import Confidence
 from distil_dag.core.reports.base import Report
+
+FlashAttention = Literal["off", "on"]
+"""Whether llama.cpp computes attention as one operation; runtimes differ in their default."""
 
 
 class GgufFile(Report):
@@ -17,7 +22,12 @@ class GgufFile(Report):
     bytes: int
     tokens_equal: bool = Field(description="same token ids as the checkpoint's tokenizer on the golden texts")
     template_equal: bool
-    agreement: float = Field(description="share of probes whose greedy answer is the checkpoint's")
+    agreement: float = Field(
+        description="share of probes whose greedy answer is the checkpoint's; the lower one of `by_attention`"
+    )
+    by_attention: dict[FlashAttention, float] = Field(
+        default_factory=dict, description="the same share for each setting of llama.cpp's flash attention"
+    )
     probes: int
 
 

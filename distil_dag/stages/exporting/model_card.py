@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from distil_dag.core.confidence import Confidence
-from distil_dag.core.reports.exporting import GgufFile
+from distil_dag.core.reports.exporting import FlashAttention, GgufFile
 from distil_dag.core.reports.model_evaluation import ModelEvaluation
 from distil_dag.core.reports.provenance import Provenance
 from distil_dag.core.reports.training import TrainReport
@@ -111,17 +111,22 @@ def _use(task: Task, primary: str) -> str:
     return f"""## Use
 
 The answer is text: `<tool_call>{{"name":"…","arguments":{{…}}}}</tool_call>`, one such element a call,
-or `{NO_CALL_TEXT}` when no tool fits. Decode greedily.
+or `{NO_CALL_TEXT}` when no tool fits. Decode greedily, without a penalty for repetition. These settings are
+those of the scores below: flash attention off, keys and values in f16.
 
 ```sh
 # distil_dag
 distil-dag predict --model {primary} "…"
 
-# Ollama
+# Ollama, which computes with flash attention unless told otherwise
+OLLAMA_FLASH_ATTENTION=0 ollama serve
 ollama create {name} -f Modelfile && ollama run {name} "…"
 
-# llama.cpp, an OpenAI-compatible server
-llama-server -m {primary} --jinja --temp 0
+# llama.cpp, an OpenAI-compatible server, which does so too
+llama-server -m {primary} --jinja --temp 0 --flash-attn off
+
+# llama-cpp-python's server, whose default penalty of 1.1 each request must set: "repeat_penalty": 1
+python -m llama_cpp.server --model {primary} --flash_attn false
 
 # vLLM, from the checkpoint of the same run
 vllm serve CHECKPOINT_FOLDER --served-model-name {name} --enable-auto-tool-choice --tool-call-parser hermes
@@ -133,13 +138,24 @@ do the same to untrusted text before it enters a prompt, as `distil-dag predict`
 
 def _files(files: Sequence[GgufFile]) -> str:
     rows = [
-        f"| `{file.path}` | {file.bytes / 1e6:.0f} MB | {file.agreement:.1%} of {file.probes} "
+        f"| `{file.path}` | {file.bytes / 1e6:.0f} MB | {_agreement(file, 'off')} | {_agreement(file, 'on')} "
         f"| `{file.sha256}` |"
         for file in files
     ]
-    note = "Agreement: greedy answers that are, letter by letter, those of the unquantised checkpoint."
-    head = ["| file | size | agreement | sha256 |", "|---|---|---|---|"]
+    note = (
+        "Agreement: greedy answers that are, letter by letter, those of the unquantised checkpoint, without "
+        "and with llama.cpp's flash attention."
+    )
+    head = [
+        "| file | size | agreement, flash attention off | flash attention on | sha256 |",
+        "|---|---|---|---|---|",
+    ]
     return "\n".join(["## Files", "", *head, *rows, "", note])
+
+
+def _agreement(file: GgufFile, flash: FlashAttention) -> str:
+    share = file.by_attention.get(flash)
+    return "not measured" if share is None else f"{share:.1%} of {file.probes}"
 
 
 def _confidence(primary: str, found: Confidence) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from distil_dag.core.settings import StudentSpec
 from distil_dag.stages.student.prompt import CHATML_CLOSE
 
+# Of the server, for which a Modelfile has no parameter.
+_SERVER = "# To compute as in the test: OLLAMA_FLASH_ATTENTION=0 ollama serve"
 # Naming `.Tools` lets clients pass tools, and so get parsed calls back, without rendering them.
 _OLLAMA_CLOSED_BOOK = "{{- if .Tools }}{{ end }}\n"
 _OLLAMA_OPEN_BOOK = """\
@@ -33,7 +35,7 @@ _OLLAMA_TURNS = """\
 
 
 def modelfile(gguf_file: str, student: StudentSpec, chatml: bool) -> str:
-    """An Ollama Modelfile: the trained template, greedy decoding, the stop token.
+    """An Ollama Modelfile: the trained template, greedy decoding without a penalty, the stop token.
 
     A base model with a template of its own is left to what Ollama makes of the template in the file.
 
@@ -42,7 +44,8 @@ def modelfile(gguf_file: str, student: StudentSpec, chatml: bool) -> str:
         student: the student's settings.
         chatml: whether the student's template is ChatML.
     """
-    lines = [f"FROM ./{gguf_file}", "PARAMETER temperature 0"]
+    # Some versions of Ollama penalise repeated tokens unless told otherwise, which changes greedy answers.
+    lines = [_SERVER, f"FROM ./{gguf_file}", "PARAMETER temperature 0", "PARAMETER repeat_penalty 1"]
     if chatml:
         tools = _OLLAMA_OPEN_BOOK if student.tools_in_prompt else _OLLAMA_CLOSED_BOOK
         lines += [f'TEMPLATE """{tools}{_OLLAMA_TURNS}"""', f'PARAMETER stop "{CHATML_CLOSE}"']

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from distil_dag.core.case import Case
+from distil_dag.core.reports.exporting import FlashAttention, GgufFile
 from distil_dag.core.settings import StudentSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.ports import Reply
@@ -65,6 +66,10 @@ class Parity:
     agreement: float
     probes: int
     differing: tuple[tuple[str, str, str], ...] = ()
+
+
+Parities = dict[FlashAttention, Parity]
+"""A file's parity for each setting of llama.cpp's flash attention."""
 
 
 def golden_texts() -> tuple[str, ...]:
@@ -151,4 +156,28 @@ def compare_files(known: Reference, file: TextModel, max_tokens: int) -> Parity:
         agreement=1 - len(differing) / len(pairs) if pairs else 0.0,
         probes=len(pairs),
         differing=differing,
+    )
+
+
+def described(form: str, path: str, sha256: str, size: int, parities: Parities) -> GgufFile:
+    """An exported file with its parity, the lowest of all settings.
+
+    Args:
+        form: its format.
+        path: its path in the folder of the files.
+        sha256: content hash.
+        size: bytes.
+        parities: how it differs from the checkpoint.
+    """
+    found = parities.values()
+    return GgufFile(
+        format=form,
+        path=path,
+        sha256=sha256,
+        bytes=size,
+        tokens_equal=all(parity.tokens_equal for parity in found),
+        template_equal=all(parity.template_equal for parity in found),
+        agreement=min(parity.agreement for parity in found),
+        by_attention={flash: parity.agreement for flash, parity in parities.items()},
+        probes=min(parity.probes for parity in found),
     )

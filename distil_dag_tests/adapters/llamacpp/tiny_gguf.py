@@ -28,7 +28,10 @@ def _tokenizer() -> list[tuple[str, Any, Any, Any]]:
 def write_tiny_gguf(
     path: Path, values: dict[str, str], seed: int = 0, form: str = "f16", context: int = 512
 ) -> Path:
-    """Write the model with these key-values beside its own, in a format that `quantize` knows."""
+    """Write the model with these key-values beside its own, in a format that `quantize` knows.
+
+    An empty value leaves its key out.
+    """
     import gguf
 
     from distil_dag.adapters.llamacpp.gguf_tools import quantize
@@ -49,7 +52,8 @@ def write_tiny_gguf(
         writer.add_key_value(name, value, kind, inner)
     words = next(len(value) for name, value, _, _ in _tokenizer() if name == "tokenizer.ggml.tokens")
     for name, value in {"tokenizer.chat_template": CLOSED_BOOK_TEMPLATE, **values}.items():
-        writer.add_string(name, value)
+        if value:
+            writer.add_string(name, value)
     draw = np.random.default_rng(seed)
 
     def weights(name: str, *shape: int, scale: float = 1.0) -> None:

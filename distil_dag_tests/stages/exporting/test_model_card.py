@@ -44,7 +44,7 @@ TRAINING = TrainReport(
 )  # fmt: skip
 FILE = GgufFile(
     format="Q8_0", path="model-Q8_0.gguf", sha256="abc", bytes=145_000_000, tokens_equal=True,
-    template_equal=True, agreement=0.98, probes=48,
+    template_equal=True, agreement=0.96, by_attention={"off": 0.98, "on": 0.96}, probes=48,
 )  # fmt: skip
 ORIGIN = Provenance(
     run="lights.all",
@@ -102,7 +102,10 @@ def test_the_card_names_base_data_files_and_limits() -> None:
     for wanted in (
         "`smol@sha256:1`",
         "2 rows: requests that a teacher wrote",
-        "| `model-Q8_0.gguf` | 145 MB | 98.0% of 48 |",
+        "| `model-Q8_0.gguf` | 145 MB | 98.0% of 48 | 96.0% of 48 |",
+        "OLLAMA_FLASH_ATTENTION=0 ollama serve\n",
+        "llama-server -m model-Q8_0.gguf --jinja --temp 0 --flash-attn off\n",
+        '"repeat_penalty": 1\npython -m llama_cpp.server --model model-Q8_0.gguf --flash_attn false\n',
         "`light_on` | **`room`**, `level` | Turns a light \\| lamp on",
         "- teacher: big@rev-7 writes the synthetic rows.",
         "table t\\_log of a sqlite database; the whole log.",

@@ -2,13 +2,25 @@
 
 from collections.abc import Sequence
 
+import pytest
+
 from distil_dag.core.case import Case, Message
-from distil_dag.core.settings import StudentSpec
+from distil_dag.core.gates.student import check_export
+from distil_dag.core.reports.exporting import FlashAttention
+from distil_dag.core.settings import GateSpec, StudentSpec
 from distil_dag.core.toolset import Toolset
+from distil_dag.resources.model_metadata import gguf_metadata
 from distil_dag.stages.exporting.modelfile import modelfile
-from distil_dag.stages.exporting.parity import compare_files, golden_texts, probe_prompts, reference
+from distil_dag.stages.exporting.parity import (
+    compare_files,
+    described,
+    golden_texts,
+    probe_prompts,
+    reference,
+)
 from distil_dag.stages.ports import Reply
 from distil_dag.stages.student.prompt import CLOSED_BOOK_TEMPLATE
+from distil_dag_tests.stand_ins import GGUF_REPORT
 
 
 class Scripted:
@@ -49,6 +61,27 @@ def test_a_file_that_differs_is_found_out():
     assert parity.differing == (("c", "c", "other"),)
 
 
+@pytest.mark.parametrize("bad", ["off", "on"])
+def test_a_file_that_differs_with_flash_attention_or_only_without_it_fails_its_gate(bad: str) -> None:
+    known = reference(Scripted(), PROMPTS, 8)
+    settings: tuple[FlashAttention, ...] = ("off", "on")
+    found = {
+        flash: compare_files(known, Scripted(wrong="c" if flash == bad else ""), 8) for flash in settings
+    }
+    file = described("Q8_0", "model-Q8_0.gguf", "0", 1, found)
+    assert file.by_attention == {flash: 0.75 if flash == bad else 1.0 for flash in settings}
+    (finding,) = check_export(GGUF_REPORT.model_copy(update={"files": [file]}), GateSpec())
+    assert not finding.passed
+    assert finding.figure == "75.0%"
+    assert finding.rows[0][f"flash attention {bad}"] == 0.75
+    metadata = gguf_metadata(
+        GGUF_REPORT.model_copy(update={"files": [file]}), {"Q8_0": found}, "---\n---\n", "folder"
+    )
+    (row,) = metadata["different_answers"].value.splitlines()[2:]
+    assert [cell.strip() for cell in row.strip("|").split("|")] == ["Q8_0", bad, "c", "c", "other"]
+    assert metadata["lowest_agreement"] == 0.75
+
+
 def test_without_probes_nothing_agrees():
     assert compare_files(reference(Scripted(), [], 8), Scripted(), 8).agreement == 0.0
 
@@ -67,8 +100,10 @@ def test_probes_are_different_requests_spread_over_the_cases():
 
 def test_the_modelfile_serves_as_trained():
     text = modelfile("model-Q8_0.gguf", StudentSpec(system_prompt='Say "on".\nNow.'), chatml=True)
-    assert text.startswith("FROM ./model-Q8_0.gguf\n")
+    assert "\nFROM ./model-Q8_0.gguf\n" in text
     assert "PARAMETER temperature 0\n" in text
+    assert "PARAMETER repeat_penalty 1\n" in text
+    assert "# To compute as in the test: OLLAMA_FLASH_ATTENTION=0 ollama serve\n" in text
     assert 'PARAMETER stop "<|im_end|>"\n' in text
     # Ollama's parser takes what stands between the quotes as it is.
     assert text.endswith('SYSTEM """Say "on".\nNow."""\n')

@@ -185,6 +185,9 @@ def test_the_exported_files_are_the_checkpoint(trained, trainings):
     assert all(file.tokens_equal and file.template_equal and file.probes == 8 for file in report.files)
     # A student of two layers is often undecided between tokens, and f16 decides for it.
     assert report.files[0].agreement >= 0.5
+    for file in report.files:
+        assert set(file.by_attention) == {"off", "on"}
+        assert file.agreement == min(file.by_attention.values())
     found = read_metadata(folder / "model-Q8_0.gguf")
     assert found["general.name"] == "lights"
     assert json.loads(found["distil_dag.lineage"]) == ancestors
