@@ -1,10 +1,10 @@
 """Answers that depend on what a system prompt says: the chain with `student.context` auto, none and full.
 
-    python benchmarks/context.py [--homes FOLDER] [--only auto,none,full] [--json]
+    python benchmarks/context.py [--home FOLDER] [--only auto,none,full] [--json]
 
 The log is made: homes with devices of their own, whose system prompts say the date, the user and the devices.
-Labels name a device's id, which only the prompt has, or a date that follows from the prompt's. Each run has a
-home of its own in FOLDER, and its settings are those of `TASK`.
+Labels name a device's id, which only the prompt has, or a date that follows from the prompt's. The settings of
+the runs are those of `TASK`; FOLDER keeps the runs, and one that is there goes on.
 """
 
 from __future__ import annotations
@@ -111,14 +111,16 @@ judge:
   set_aside: 0.0
   reask: 0
 synthesis:
-  rows: 0
+  rows: 120
+  transplant_share: 1.0
+  widen: false
 student:
   context: {context}
 training:
   mix: synthetic+seeds+context
   trained_layers: 15
-  epochs: 5
-  least_seen: 1200
+  epochs: 2
+  least_seen: 900
   learning_rate: 0.0003
 export:
   quantizations: [Q8_0]
@@ -126,7 +128,7 @@ evaluation:
   max_new_tokens: 48
   few_shot: 0
 gates:
-  soft: [beats_base, beats_lookup, gguf_parity, loss_fell, rows_complete]
+  soft: [beats_base, beats_lookup, gguf_parity, loss_fell, rows_complete, cells_covered]
 """
 
 
@@ -208,14 +210,15 @@ def measured(home: Path, context: str) -> dict[str, Any]:
     """Figures of one run, made in a process of its own.
 
     Args:
-        home: the home of the run.
+        home: the folder of all runs.
         context: the setting `student.context`.
     """
-    write_task(home / "homes", context)
+    folder = home / context / "homes"
+    write_task(folder, context)
     command = Path(sys.executable).parent / "distil-dag"
     run = f"homes.{context}"
     subprocess.run(
-        [command, "run", str(home / "homes"), "--run", run],
+        [command, "run", str(folder), "--run", run],
         cwd=home,
         env={**os.environ, "DISTIL_DAG_HOME": str(home / "home")},
         check=True,
@@ -247,13 +250,13 @@ def measured(home: Path, context: str) -> dict[str, Any]:
 def main() -> None:
     """Make the runs and print their figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--homes", type=Path, help="keep the runs in this folder")
+    parser.add_argument("--home", type=Path, help="keep the runs in this folder")
     parser.add_argument("--only", default=",".join(SETTINGS), help="settings to run, separated by commas")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        place = options.homes or Path(temporary)
-        found = [measured(place / context, context) for context in options.only.split(",")]
+        place = options.home or Path(temporary)
+        found = [measured(place, context) for context in options.only.split(",")]
     if options.json:
         print(json.dumps(found, indent=2))
         return
@@ -263,9 +266,8 @@ def main() -> None:
         )
         for name, figure in row["candidates"].items():
             took = f"{figure['milliseconds']:8.1f} ms" if figure["milliseconds"] else ""
-            print(
-                f"  {name:28} {figure['exact_match']:6.1%} ({figure['low']:.1%} to {figure['high']:.1%}) {took}"
-            )
+            exact = f"{figure['exact_match']:6.1%} ({figure['low']:.1%} to {figure['high']:.1%})"
+            print(f"  {name:28} {exact} {took}")
 
 
 if __name__ == "__main__":
