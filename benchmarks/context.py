@@ -3,8 +3,8 @@
     python benchmarks/context.py [--home FOLDER] [--only auto,none,full] [--json]
 
 The log is made: homes with devices of their own, whose system prompts say the date, the user and the devices.
-Labels name a device's id, which only the prompt has, or a date that follows from the prompt's. `TASK` holds the
-settings of the runs. FOLDER keeps the runs, and one that is there goes on.
+Labels name a device's id, which only the prompt has, or a date that follows from the prompt's.
+`TASK` holds the settings of the runs. FOLDER keeps the runs, and one that is there goes on.
 """
 
 from __future__ import annotations
