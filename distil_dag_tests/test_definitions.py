@@ -35,7 +35,7 @@ CHAIN = {
     "leaderboard": ("release", ["eval_report"]),
 }
 GATES = {
-    "traces": {"enough_traces", "quarantine_share"},
+    "traces": {"enough_traces", "quarantine_share", "context_kept"},
     "judged_seeds": {"enough_seeds", "seed_yield", "seeds_leak_free", "judge_agrees", "verdicts_readable"},
     "synthetic_set": {"calls_valid", "cells_covered", "synthetic_leak_free"},
     "checkpoint": {"loss_fell", "rows_complete", "rows_supervised", "stop_token_trained"},

@@ -57,7 +57,7 @@ def traces(
             list(dlt.run(context, source, pipeline, TracesTranslator(), loader_file_format="parquet"))
     for warning in task.warnings:
         context.log.warning(warning)
-    frozen = without_secrets(task)
+    frozen = without_secrets(task).model_copy(update={"context": intake.context})
     files.write_report(run, "traces", frozen, name="task")
     files.write_report(run, "traces", intake.report())
     # Later assets read the task too, so equal rows under another task are another version.

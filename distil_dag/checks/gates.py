@@ -5,7 +5,7 @@ from typing import get_args
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.checks.step import gates_of
 from distil_dag.core import tables
-from distil_dag.core.gates import data, student
+from distil_dag.core.gates import context, data, student
 from distil_dag.core.gates.finding import Finding
 from distil_dag.core.reports.evaluation import EvalReport
 from distil_dag.core.reports.exporting import GgufReport
@@ -21,7 +21,11 @@ from distil_dag.stages.evaluating.candidate import BASE, LOOKUP
 
 def _traces(store: RunStore, run: str, task: Task, spec: GateSpec) -> list[Finding]:
     windowed = RunKey.parse(run, task.name).since is not None
-    return data.check_traces(store.read_report(run, "traces", TracesReport), spec, windowed)
+    report = store.read_report(run, "traces", TracesReport)
+    return [
+        *data.check_traces(report, spec, windowed),
+        *context.check_context(report.context, spec, task.settings.training),
+    ]
 
 
 def _seeds(store: RunStore, run: str, task: Task, spec: GateSpec) -> list[Finding]:
@@ -67,6 +71,7 @@ GATES = [
         {
             "enough_traces": "The window holds at least `gates.min_traces` readable traces.",
             "quarantine_share": "At most `gates.max_quarantined` of the log's rows could not be read.",
+            "context_kept": "The student reads the system prompts that values of labels stand in alone.",
         },
     ),
     gates_of(

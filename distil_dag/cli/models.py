@@ -24,6 +24,7 @@ from distil_dag.cli.task_folders import find_task
 from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Case, Message
 from distil_dag.core.confidence import Confidence
+from distil_dag.core.context import NOTHING
 from distil_dag.core.settings import ModelSpec
 from distil_dag.core.task import Task
 from distil_dag.core.toolset import Toolset
@@ -169,6 +170,7 @@ def _gguf(path: Path, task: Task | None, plain: bool) -> Candidate:
         toolset=task.toolset if task else Toolset([]),
         max_tokens=task.settings.evaluation.max_new_tokens if task else _LONGEST_ANSWER,
         description=task.description if task else "",
+        context=task.context if task else NOTHING,
     )
     return candidate if plain else DecoderCandidate(candidate)
 
@@ -188,6 +190,7 @@ def _endpoint(task: Task, url: str, model: str | None, closed_book: bool) -> Can
         max_tokens=task.settings.evaluation.max_new_tokens,
         description=task.settings.student.system_prompt if closed_book else task.description,
         alone=True,
+        context=task.context,
     )
 
 

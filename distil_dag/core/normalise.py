@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from distil_dag.core.context import NOTHING, ContextRule
 from distil_dag.core.english import CONNECTIVES, FILLERS, REFERENCES, REPLIES, WAKE_WORDS
 from distil_dag.core.scripts import BEGINS, DENSE, SIGN, is_dense, run
 
@@ -73,12 +74,14 @@ class Normaliser:
         replies: what answers a question and asks for nothing by itself.
         references: what stands for something that was said before.
         connectives: with what a request begins that goes on from the one before.
+        context: what of production's system prompts belongs to a request, beside its words.
     """
 
     dropped: tuple[str, ...]
     replies: tuple[str, ...] = REPLIES
     references: tuple[str, ...] = REFERENCES
     connectives: tuple[str, ...] = CONNECTIVES
+    context: ContextRule = NOTHING
 
     def identity(self, case: Case) -> str:
         """The key of a case's request together with all that it depends on.
@@ -86,6 +89,10 @@ class Normaliser:
         Of a request that stands alone, it is the key of its words, whatever was said before.
         """
         return self._identity(case.messages)
+
+    def situation(self, case: Case) -> tuple[str, str]:
+        """The identity, and the context in which it was said: together they decide the answer."""
+        return self.identity(case), self.context.of(case.messages)
 
     def identities(self, case: Case) -> set[str]:
         """The identities of all requests of a conversation, those of its history included."""

@@ -186,6 +186,10 @@ class StudentSpec(Section):
     )
     tools_in_prompt: bool = Field(default=False, description="true for tools that change after training")
     system_prompt: str = Field(default="", description="put before every conversation")
+    context: Literal["auto", "none", "full"] = Field(
+        default="auto",
+        description="what it reads of production's system prompts: auto (what varies), none or full",
+    )
 
 
 class TrainingSpec(Section):
@@ -258,6 +262,7 @@ class EvaluationSpec(Section):
 GateName = Literal[
     "enough_traces",
     "quarantine_share",
+    "context_kept",
     "enough_seeds",
     "seed_yield",
     "verdicts_readable",
@@ -281,6 +286,10 @@ class GateSpec(Section):
 
     min_traces: Count = Field(default=50, description="traces in the log")
     max_quarantined: Share = Field(default=0.2, description="share of rows that could not be read")
+    max_context_lost: Share = Field(
+        default=0.05,
+        description="share of an argument's values that stand only in system prompts the student never reads",
+    )
     min_seeds: Count = Field(default=20, description="examples to imitate")
     min_seed_yield: Share = Field(default=0.1, description="share of judged calls that passed")
     max_unjudged: Share = Field(default=0.02, description="share of verdicts that could not be read")

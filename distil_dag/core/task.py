@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic_core import PydanticCustomError
 
 from distil_dag.core.case import HeldOut
+from distil_dag.core.context import NOTHING, ContextRule
 from distil_dag.core.normalise import Normaliser
 from distil_dag.core.settings import (
     AutomationSpec,
@@ -93,6 +94,11 @@ class Task(BaseModel):
     continues: str = Field(
         default="", description="key of the run whose student is trained on, and whose test this one shares"
     )
+    context: ContextRule = Field(
+        default=NOTHING,
+        exclude_if=lambda rule: rule == NOTHING,
+        description="what the student reads of production's system prompts, as the run's log has it",
+    )
     labels: dict[str, bool] | None = Field(
         default=None, description="trace id -> is its call right? From `labels.jsonl`; audits the judge"
     )
@@ -130,4 +136,5 @@ class Task(BaseModel):
             language.replies,
             language.references,
             language.connectives,
+            self.context,
         )

@@ -32,6 +32,7 @@ from distil_dag.adapters.system.openmp import share_cores
 from distil_dag.adapters.system.processes import ProcessMark
 from distil_dag.adapters.system.versions import training_environment
 from distil_dag.core.case import Example
+from distil_dag.core.context import NOTHING, ContextRule
 from distil_dag.core.files import write_whole
 from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.settings import StudentSpec, TrainingSpec
@@ -60,6 +61,7 @@ class TrainingJob(BaseModel):
         description: The task's description.
         base: Folder of the weights to start from.
         base_name: Identity of those weights.
+        context: What prompts keep of production's system turns.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,6 +72,7 @@ class TrainingJob(BaseModel):
     description: str = ""
     base: str
     base_name: str
+    context: ContextRule = NOTHING
 
     def write(self, folder: Path, rows: Sequence[Example]) -> None:
         """Write the job and its rows into `folder`, where this module's command finds them."""
@@ -123,6 +126,7 @@ def run(folder: Path, job: TrainingJob, progress: Progress) -> TrainReport:
         progress,
         job.base_name,
         training_environment(),
+        job.context,
     )
 
 

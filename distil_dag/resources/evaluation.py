@@ -9,6 +9,7 @@ import dagster as dg
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core.case import Case
+from distil_dag.core.context import ContextRule
 from distil_dag.core.reports.evaluation import EvalReport
 from distil_dag.resources.lineage import PROMPTS_KEY
 from distil_dag.resources.metadata import figures, image, table
@@ -44,8 +45,12 @@ def write_report(store: RunStore, run: str, report: EvalReport, planned: Evaluat
     # The run's key stands for its test, its student and its task: a path would be that of one machine.
     score = ["distil-dag", "eval", run, "--model", run, "--plain", "--json"]
     cases = {case.id: case for case in planned.test}
+    context = planned.learned.normaliser.context
     failures = [
-        {**row, "command": _ask_again(cases[row["case"]], run, score) if row["case"] in cases else ""}
+        {
+            **row,
+            "command": _ask_again(cases[row["case"]], context, run, score) if row["case"] in cases else "",
+        }
         for row in report.failures
     ]
     told = {
@@ -70,10 +75,11 @@ def _told(report: EvalReport) -> tuple[list[Fact], list[Fact]]:
     return [*measured, *made_from(report.provenance)], settings
 
 
-def _ask_again(case: Case, run: str, score: Sequence[str]) -> str:
+def _ask_again(case: Case, context: ContextRule, run: str, score: Sequence[str]) -> str:
     """A command that asks the student for this case."""
     turns = [message for message in case.messages if message.role != "system"]
-    if len(turns) == 1 and case.request.isprintable() and len(case.request) <= _TYPED:
+    alone = len(turns) == 1 and not context.of(case.messages)
+    if alone and case.request.isprintable() and len(case.request) <= _TYPED:
         return shlex.join(["distil-dag", "predict", "--model", run, "--plain", "--", case.request])
     return shlex.join([*score, "--case", case.id])
 

@@ -13,6 +13,7 @@ from upath import UPath
 
 from distil_dag.adapters.logs.intake import Intake
 from distil_dag.adapters.logs.source import log_source, source_error
+from distil_dag.core.reports.intake import ContextReport
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
 from distil_dag.resources.asset_defaults import DATA, INTAKE_RETRY, PARTITION_TAG
@@ -36,7 +37,7 @@ class TracesTranslator(DagsterDltTranslator):
                 deps=[],
                 group_name=DATA,
                 kinds={"dlt", "parquet"},
-                code_version="4",
+                code_version="5",
                 description="Production requests of the run's window, with the calls that the old agent "
                 "made. Read by dlt; personal data is replaced by placeholders before anything is stored, "
                 "and rows that can't be read are set aside with their reason.",
@@ -128,8 +129,27 @@ def traces_metadata(
         "calls_per_tool": _counts("tool", report.calls_per_tool),
         "redacted": _counts("kind", report.redacted),
         "tool_results_matched_by_order": report.results_by_order,
+        **_context(report.context),
         "preview": table(intake.preview, ["id", "time", "request", "calls", "problems"], limit=10),
         **continuing(instance, task.continues, "judged_seeds"),
+    }
+
+
+def _context(report: ContextReport | None) -> dict[str, Any]:
+    """What the system prompts of the log are made of, and what the student reads of them."""
+    if report is None:
+        return {}
+    return {
+        "system_prompts": report.prompts,
+        "system_prompt_templates": report.templates,
+        "student_reads_of_system_prompts": report.keeps,
+        "context_words": round(report.mean_words, 1),
+        "context_tokens": round(report.mean_tokens),
+        "system_prompt_constant": table([{"constant": text} for text in report.constant]),
+        "system_prompt_varying": table(
+            [{**part.model_dump(), "examples": " / ".join(part.examples)} for part in report.parts]
+        ),
+        "values_in_context": table([{**row.model_dump(), "share": row.share} for row in report.values]),
     }
 
 

@@ -76,7 +76,7 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         elif student.layers:
             # The training process would too, but only after its start.
             refuse_deeper(student.layers, layers_of(base), name)
-        mark = fingerprint(rows, task.toolset, student, settings.training, name)
+        mark = fingerprint(rows, task.toolset, student, settings.training, name, task.context)
         folder = Path(self.work_root) / "training" / mark
         job = TrainingJob(
             student=student,
@@ -85,6 +85,7 @@ class TrainerResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             description=task.description,
             base=str(base),
             base_name=name,
+            context=task.context,
         )
         job.write(folder, rows)
         context.log.info(f"training in {folder}, base {name}")

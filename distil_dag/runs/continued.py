@@ -49,6 +49,7 @@ def continued(task: Task, run: str, parent: str, store: RunStore) -> Task:
     return task.model_copy(
         update={
             "continues": parent,
+            "context": theirs.context,
             "test": test,
             "test_labels": labels,
             "warnings": (*task.warnings, *ignored),

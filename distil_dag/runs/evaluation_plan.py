@@ -138,7 +138,9 @@ def plan_evaluation(
     learned, before = tables_of_run(store, run), rows_before(store, task)
     judging = store.read_report(run, "judged_seeds", JudgeReport)
     rest = remaining(store.read_cases(run, tables.TRACES), store.read_rows(run, tables.SPLIT))
-    exemplars = Exemplars.choose(learned[SEEDS], task.settings.evaluation.few_shot, task.toolset)
+    exemplars = Exemplars.choose(
+        learned[SEEDS], task.settings.evaluation.few_shot, task.toolset, task.context
+    )
     # Where the test's labels come from the log alone, production is right by definition.
     judged = any(case.production is not None and case.production != case.calls for case in test)
     with ExitStack() as stack:
@@ -153,6 +155,7 @@ def plan_evaluation(
             _longest(task),
             task.settings.student.system_prompt,
             task.settings.student.tools_in_prompt,
+            context=task.context,
         )
         candidates: list[Candidate] = [
             *students,
@@ -266,6 +269,7 @@ def _base(task: Task, open_chat: OpenChat, find_base: FindBase) -> Candidate:
             task.description,
             tools_shown=True,
             model=identity,
+            context=task.context,
         )
     spec = ModelSpec()
     return ChatCandidate(
@@ -275,6 +279,7 @@ def _base(task: Task, open_chat: OpenChat, find_base: FindBase) -> Candidate:
         max_tokens=_longest(task),
         description=task.description,
         signatures=True,
+        context=task.context,
     )
 
 
@@ -287,6 +292,7 @@ def _teacher(name: str, task: Task, open_chat: OpenChat, exemplars: Exemplars) -
         description=task.description,
         exemplars=exemplars,
         signatures=task.settings.teacher.mode == "embedded",
+        context=task.context,
     )
 
 

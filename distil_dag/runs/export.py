@@ -14,6 +14,7 @@ from distil_dag.adapters.llamacpp.gguf_tools import convert, quantize, set_metad
 from distil_dag.adapters.run_store import RunStore, file_digest
 from distil_dag.adapters.serving import student
 from distil_dag.core.case import Case
+from distil_dag.core.context import NOTHING
 from distil_dag.core.reports.exporting import FlashAttention, GgufFile, GgufReport
 from distil_dag.core.reports.model_evaluation import ModelEvaluation
 from distil_dag.core.reports.provenance import Provenance
@@ -166,6 +167,7 @@ def _key_values(
         student.TOOLS: json.dumps(list(task.tools), ensure_ascii=False),
         student.TOOLS_IN_PROMPT: str(task.settings.student.tools_in_prompt).lower(),
         student.SYSTEM_PROMPT: task.settings.student.system_prompt,
+        **({student.CONTEXT: task.context.model_dump_json()} if task.context != NOTHING else {}),
         student.LINEAGE: json.dumps(list(ancestors), ensure_ascii=False),
         student.PROVENANCE: origin.model_dump_json(),
     }
@@ -184,6 +186,7 @@ def _reference(checkpoint: Path, task: Task, probes: Sequence[Case]) -> Referenc
         model.chat_template,
         model.special_tokens,
         task.settings.export.probes,
+        task.context,
     )
     return reference(model, prompts, task.settings.evaluation.max_new_tokens)
 

@@ -50,8 +50,8 @@ def as_frame(rows: pa.Table, table: Table) -> pd.DataFrame:
 def as_dataset(cases: Sequence[Case], task: Task) -> datasets.Dataset:
     """The cases in TRL's conversational form: `id`, `prompt`, `completion`, `tools`.
 
-    The prompt is what the task's student reads, without production's system prompt. The completion is one
-    assistant turn with the calls in canonical form, or the words for no call.
+    The prompt is what the task's student reads: of production's system prompt only its context. The
+    completion is one assistant turn with the calls in canonical form, or the words for no call.
 
     Raises:
         ImportError: the package `datasets` is not installed.
@@ -66,7 +66,9 @@ def as_dataset(cases: Sequence[Case], task: Task) -> datasets.Dataset:
 
     completions = [[_answer(task.toolset.canonical(call) for call in case.calls)] for case in cases]
     system_prompt = task.settings.student.system_prompt
-    prompts = [map(_turn, with_results_named(student_messages(case, system_prompt))) for case in cases]
+    prompts = [
+        map(_turn, with_results_named(student_messages(case, system_prompt, task.context))) for case in cases
+    ]
     columns = {
         "prompt": [_as_json(prompt) for prompt in prompts],
         "completion": [_as_json(completion) for completion in completions],

@@ -73,8 +73,10 @@ def forecast_run(
     if _has(store, run, "judged_seeds"):
         seeds = _stored(store, run)
     else:
-        stored = _has(store, run, "traces")
-        log = store.read_cases(run, tables.TRACES) if stored else read_traces(task, key)
+        if _has(store, run, "traces"):
+            log = store.read_cases(run, tables.TRACES)
+        else:
+            log, task = read_traces(task, key)
         traces, warnings = len(log), template_warnings(task, log)
         aside = set_aside_before(store, task)
         forecasts, seeds, asked = _judging(task, log, aside, open_model, known, progress)

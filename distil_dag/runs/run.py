@@ -109,7 +109,7 @@ class Run:
         """A table of cases, such as `seeds`, `synthetic` or `test`, as TRL's `SFTTrainer` takes it.
 
         - `id`: of the case.
-        - `prompt`: the messages that the student reads, without production's system prompt.
+        - `prompt`: the messages that the student reads; of production's system prompt only its context.
         - `completion`: one assistant turn, with `tool_calls` or with the words for no call.
         - `tools`: the task's tools in OpenAI's form, the same in each row.
 

@@ -76,7 +76,7 @@ def test_a_good_run_passes_every_gate(instance: dg.DagsterInstance, home: Path) 
     result = run_chain(instance, home)
     assert result.success
     assert materialized(result) == CHAIN
-    assert len(verdicts(result)) == 17
+    assert len(verdicts(result)) == 18
     assert all(passed for passed, _ in verdicts(result).values())
 
 

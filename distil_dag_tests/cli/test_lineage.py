@@ -83,7 +83,7 @@ def test_a_run_is_told_in_sentences_first(store: RunStore, call: Call) -> None:
         "Training: 2 trained on.",
         "Q8_0 answers 90.0 % of 100 test requests exactly right (95 % interval 85.0 to 95.0 %",
         "base 10.0 % (5.0 to 15.0 %); lookup 70.0 %",
-        "gates 17 of 17 passed",
+        "gates 18 of 18 passed",
         "epochs 2.0 *, synthetic_epochs 1.0,",
     ):
         assert wanted in told
@@ -97,7 +97,7 @@ def test_json_is_the_list_of_ancestors_and_the_first_knows_its_model(store: RunS
     assert (first["asset"], first["data_version"]) == ("eval_report", "sha256:eval_report")
     assert first["model"]["provenance"]["rows"]["log"]["kept"] == 98
     assert first["model"]["evaluation"]["candidates"][0]["exact"]["low"] == 0.85
-    assert len(first["model"]["gates"]) == 17
+    assert len(first["model"]["gates"]) == 18
     assert [entry["asset"] for entry in rest][-1] == "traces"
     assert not any("model" in entry for entry in rest)
 

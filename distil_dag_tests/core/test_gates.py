@@ -9,12 +9,13 @@ from typing import Any, get_args
 import pytest
 
 from distil_dag.core.case import Case
-from distil_dag.core.gates import data
+from distil_dag.core.gates import context, data
 from distil_dag.core.gates import student as model
 from distil_dag.core.gates.finding import Finding
 from distil_dag.core.normalise import ENGLISH
+from distil_dag.core.reports.intake import ContextReport, ContextValues
 from distil_dag.core.reports.synthesis import CellCoverage
-from distil_dag.core.settings import GateName, GateSpec
+from distil_dag.core.settings import GateName, GateSpec, TrainingSpec
 from distil_dag_tests import stand_ins as good
 
 TOOLSET = good.task().toolset
@@ -22,7 +23,10 @@ DEFAULTS = GateSpec()
 
 
 def traces(spec: GateSpec = DEFAULTS, windowed: bool = False, **changes: Any) -> list[Finding]:
-    return data.check_traces(good.TRACES_REPORT.model_copy(update=changes), spec, windowed)
+    report = good.TRACES_REPORT.model_copy(update=changes)
+    return data.check_traces(report, spec, windowed) + context.check_context(
+        report.context, spec, TrainingSpec()
+    )
 
 
 def seeds(
@@ -61,9 +65,15 @@ def student(spec: GateSpec = DEFAULTS, base: float = 0.7, lookup: float = 0.1) -
 COPY = good.example("x", "Please turn on the LAMP!", good.turn_on("radio"))
 NEAR = good.example("x", "turn on the lampp", good.turn_on("lamp", room="here"))
 
+DROPPED = ContextReport(
+    requests=9, prompts=9, templates=1, keeps="nothing",
+    values=[ContextValues(tool="turn_on", argument="device", labels=9, only_in_context=9)],
+)  # fmt: skip
+
 FAILING: dict[GateName, Callable[[], list[Finding]]] = {
     "enough_traces": lambda: traces(kept=49),
     "quarantine_share": lambda: traces(quarantined={"not JSON": 21}),
+    "context_kept": lambda: traces(context=DROPPED),
     "enough_seeds": lambda: seeds(seeds=19),
     "seed_yield": lambda: seeds(judged=800),
     "verdicts_readable": lambda: seeds(unjudged=2),
@@ -100,8 +110,8 @@ def test_every_gate_passes_a_good_run() -> None:
 def test_each_gate_fails_alone_on_what_it_is_for(gate: GateName) -> None:
     findings = FAILING[gate]()
     assert [finding.gate for finding in findings if not finding.passed] == [gate]
-    soft = {gate} & set(DEFAULTS.soft)
-    assert {f.gate for f in findings if f.severity == "warn"} <= {"judge_agrees"}
+    soft = {gate} & {*DEFAULTS.soft, "context_kept"}
+    assert {f.gate for f in findings if f.severity == "warn"} <= {"judge_agrees", "context_kept"}
     assert [f.severity for f in findings if not f.passed] == ["warn" if soft else "error"]
 
 
@@ -217,12 +227,13 @@ def test_the_threshold_that_is_advised_lets_the_gate_pass(
     advised = GateSpec(**failed(gate).settings)
     for check in (
         data.check_traces,
+        context.check_context,
         data.check_seeds,
         data.check_synthetic,
         model.check_training,
         model.check_export,
     ):
-        module = data if check.__module__ == data.__name__ else model
+        module = next(room for room in (data, context, model) if check.__module__ == room.__name__)
 
         def with_the_advice(*given: Any, check: Any = check) -> list[Finding]:
             return check(*(advised if isinstance(value, GateSpec) else value for value in given))

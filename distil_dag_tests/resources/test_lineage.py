@@ -77,11 +77,12 @@ def test_gates_are_those_of_this_run_and_the_newest_of_each(instance: dg.Dagster
     job.execute_in_process(instance=instance, partition_key="home.poor", raise_on_error=False)
     run_once(instance, home)
     good_run = gate_verdicts(instance, "home.a")
-    assert len(good_run) == 17
+    assert len(good_run) == 18
     assert all(gate.passed for gate in good_run)
-    assert [gate.asset for gate in good_run][::16] == ["traces", "eval_report"]
+    assert [gate.asset for gate in good_run][::17] == ["traces", "eval_report"]
     poor = {gate.gate: (gate.passed, gate.severity) for gate in gate_verdicts(instance, "home.poor")}
-    assert poor == {"enough_traces": (False, "error"), "quarantine_share": (True, "error")}
+    fine = (True, "error")
+    assert poor == {"enough_traces": (False, "error"), "quarantine_share": fine, "context_kept": fine}
     config = {"ops": {"traces_gates": {"config": {"thresholds": {"min_traces": 1}}}}}
     job.execute_in_process(
         instance=instance, partition_key="home.poor", raise_on_error=False, run_config=config,

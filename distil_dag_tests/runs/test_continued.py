@@ -22,6 +22,7 @@ from distil_dag.cli.execution import Watch
 from distil_dag.core import tables
 from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Case, Example
+from distil_dag.core.context import ContextRule
 from distil_dag.core.leaks import find_leaks
 from distil_dag.core.normalise import ENGLISH
 from distil_dag.core.reports.judging import JudgeReport
@@ -254,6 +255,13 @@ def test_a_test_of_the_folder_gives_way_to_the_parents_and_a_note_says_so(tmp_pa
     assert [case.id for case in found.test] == ["t1", "t2"]
     assert found.warnings == ("test.jsonl is not used: the test is that of home.a",)
     assert continued(own, "home.b", "", store) == own
+
+
+def test_a_student_goes_on_reading_what_it_has_learned_to_read(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    rule = ContextRule(keeps="varying", constant=("You run a home.",))
+    finished(store, "home.a", good.task().model_copy(update={"context": rule}))
+    assert continued(good.task(), "home.b", "a", store).context == rule
 
 
 def test_the_parents_answers_are_those_of_the_student_that_shipped(tmp_path: Path) -> None:

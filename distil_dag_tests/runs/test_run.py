@@ -16,6 +16,7 @@ from distil_dag import Message, Run, ToolCall
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core import tables
 from distil_dag.core.case import Case, Example, Trace
+from distil_dag.core.context import ContextRule
 from distil_dag.core.tool_call import NO_CALL_TEXT
 from distil_dag.core.verdict import Verdict
 from distil_dag_tests import stand_ins as good
@@ -176,6 +177,13 @@ def test_a_dataset_has_the_students_prompt_and_canonical_calls(run: Run) -> None
     assert rows[1]["completion"][0]["tool_calls"] == [lamp, fan]
     assert rows[2]["completion"] == [{"role": "assistant", "content": NO_CALL_TEXT}]
     assert all(row["tools"] == run.task.toolset.openai() for row in rows)
+
+
+def test_a_dataset_has_the_context_that_the_run_has_frozen(run: Run, store: RunStore) -> None:
+    pytest.importorskip("datasets")
+    frozen = run.task.model_copy(update={"context": ContextRule(keeps="all")})
+    store.write_report(RUN, "traces", frozen, name="task")
+    assert run.dataset("seeds")[1]["prompt"][0]["content"] == "the student's\nproduction's own"
 
 
 def test_a_dataset_warns_of_digits_that_it_can_not_keep(run: Run, store: RunStore) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from distil_dag.core.case import Case
+from distil_dag.core.context import NOTHING, ContextRule
 from distil_dag.stages.evaluating.answers import Answered
 from distil_dag.stages.exporting.parity import TextModel
 from distil_dag.stages.ports import Progress, Reply
@@ -31,6 +32,7 @@ class Rendering:
         system_prompt: The task's system prompt.
         tools: Tool definitions, if the student reads them in its prompt.
         special_tokens: Special tokens that the template may use: name -> token.
+        context: What it keeps of production's system turns.
 
     Raises:
         ValueError: The template refuses the case.
@@ -40,9 +42,10 @@ class Rendering:
     system_prompt: str = ""
     tools: list[dict[str, Any]] | None = None
     special_tokens: dict[str, str] = field(default_factory=dict)
+    context: ContextRule = NOTHING
 
     def __call__(self, case: Case) -> str:
-        messages = student_messages(case, self.system_prompt)
+        messages = student_messages(case, self.system_prompt, self.context)
         return render_prompt(self.template, messages, self.tools, self.special_tokens)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from distil_dag.adapters.candidates.asking import BATCH, answered, one_by_one
 from distil_dag.core.case import Case, Example, Message
+from distil_dag.core.context import NOTHING, ContextRule
 from distil_dag.core.tool_call import CLOSE_TAG, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating.answers import Answered
@@ -28,13 +29,16 @@ class Exemplars:
     turns: tuple[Message, ...] = ()
 
     @classmethod
-    def choose(cls, seeds: Sequence[Example], count: int, toolset: Toolset) -> Exemplars:
+    def choose(
+        cls, seeds: Sequence[Example], count: int, toolset: Toolset, context: ContextRule = NOTHING
+    ) -> Exemplars:
         """Choose seeds of one turn, taken in turn from every tool, the most frequent tool first.
 
         Args:
             seeds: The examples to choose from.
             count: Number of exemplars.
             toolset: Gives the calls their canonical form.
+            context: What is kept of production's system turns; it stands before the words of an exemplar.
         """
         groups: dict[tuple[str, ...], list[Example]] = defaultdict(list)
         for seed in sorted(seeds, key=lambda seed: seed.id):
@@ -45,7 +49,8 @@ class Exemplars:
         rounds = [group[place] for place in range(depth) for group in ranked if place < len(group)]
         turns = []
         for seed in rounds[:count]:
-            turns.append(Message(role="user", content=seed.request))
+            words = "\n\n".join(filter(None, (context.of(seed.messages), seed.request)))
+            turns.append(Message(role="user", content=words))
             said = render_calls([toolset.canonical(call) for call in seed.calls])
             turns.append(Message(role="assistant", content=said))
         return cls(tuple(turns))
@@ -55,8 +60,8 @@ class Exemplars:
 class ChatCandidate:
     """A chat model that reads the tools in its prompt: base student, teacher, any endpoint.
 
-    The prompt is the task's description, the tools, exemplars if any, and the case without production's own
-    system prompt.
+    The prompt is the task's description, the tools, exemplars if any, and the case. Of production's own
+    system prompt it has what the student reads of it.
 
     Attributes:
         name: Name in the report.
@@ -71,6 +76,7 @@ class ChatCandidate:
             say nothing about one answer.
         bytes: Size of the weights, 0 where they are elsewhere.
         model: The model's identity, known after it has answered.
+        context: What prompts keep of production's system turns.
     """
 
     name: str
@@ -83,6 +89,7 @@ class ChatCandidate:
     alone: bool = False
     bytes: int = 0
     model: str = ""
+    context: ContextRule = NOTHING
 
     def answer(self, cases: Sequence[Case], progress: Progress = quiet) -> list[Answered | None]:
         """One answer for each case, in order."""
@@ -112,6 +119,6 @@ class ChatCandidate:
 
     def _messages(self, case: Case) -> tuple[Message, ...]:
         prompt = instructions(self.toolset, self.description) if self.signatures else self.description
-        turns = student_messages(case, prompt)
-        system = 1 if prompt else 0
+        turns = student_messages(case, prompt, self.context)
+        system = 1 if turns and turns[0].role == "system" else 0
         return (*turns[:system], *self.exemplars.turns, *turns[system:])

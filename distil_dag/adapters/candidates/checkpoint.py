@@ -12,6 +12,7 @@ from distil_dag.adapters.checkpoints.transformers_model import CheckpointModel
 from distil_dag.adapters.llamacpp.chat_template import with_tools
 from distil_dag.adapters.system.versions import versions
 from distil_dag.core.case import Case, Message
+from distil_dag.core.context import NOTHING, ContextRule
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating.answers import Answered
 from distil_dag.stages.ports import Progress, quiet
@@ -34,6 +35,7 @@ class CheckpointCandidate:
         tools_shown: Whether the prompt has the tools even where the template has no place for them; for a
             base that has never seen them.
         model: The model's identity; the checkpoint's own by default.
+        context: What prompts keep of production's system turns.
     """
 
     name: str
@@ -44,6 +46,7 @@ class CheckpointCandidate:
     tools_in_prompt: bool = False
     tools_shown: bool = False
     model: str = ""
+    context: ContextRule = NOTHING
 
     @property
     def bytes(self) -> int:
@@ -79,7 +82,7 @@ class CheckpointCandidate:
 
     def messages(self, case: Case) -> tuple[Message, ...]:
         """The conversation as a client of the student sends it."""
-        return student_messages(case, self.system_prompt)
+        return student_messages(case, self.system_prompt, self.context)
 
     def rendering(self, model: CheckpointModel) -> Callable[[Case], str]:
         """A function from a case to the text of its prompt.
@@ -95,7 +98,7 @@ class CheckpointCandidate:
         """
         template, special, tools = model.chat_template, model.special_tokens, self.tools
         if not (tools and self.tools_shown and "tools" not in template):
-            return Rendering(template, self.system_prompt, tools, special)
+            return Rendering(template, self.system_prompt, tools, special, self.context)
 
         def shown(case: Case) -> str:
             return render_prompt(template, with_tools(self.messages(case), tools), special_tokens=special)

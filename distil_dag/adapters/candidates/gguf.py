@@ -11,9 +11,10 @@ from pathlib import Path
 from distil_dag.adapters.candidates.asking import BATCH, Rendering, one_by_one, together
 from distil_dag.adapters.candidates.chat import ChatCandidate
 from distil_dag.adapters.llamacpp.chat import LlamaCppChat
-from distil_dag.adapters.serving.student import RUN, SYSTEM_PROMPT, TOOLS, TOOLS_IN_PROMPT
+from distil_dag.adapters.serving.student import RUN, SYSTEM_PROMPT, TOOLS, TOOLS_IN_PROMPT, context_of
 from distil_dag.adapters.system.versions import versions
 from distil_dag.core.case import Case
+from distil_dag.core.context import NOTHING, ContextRule
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating.answers import Answered
 from distil_dag.stages.ports import Progress, quiet
@@ -40,6 +41,7 @@ class GgufCandidate:
         max_tokens: Greatest length of an answer, in tokens.
         name: Name in the report; the file's name by default.
         description: The task's description, for files that are no student.
+        context: What files that are no student read of production's system turns.
         timed: Number of cases that are asked alone.
         model: The model's identity, known after it has answered.
     """
@@ -49,6 +51,7 @@ class GgufCandidate:
     max_tokens: int
     name: str = ""
     description: str = ""
+    context: ContextRule = NOTHING
     timed: int = TIMED
     model: str = ""
 
@@ -88,6 +91,7 @@ class GgufCandidate:
                 carried.get(SYSTEM_PROMPT, ""),
                 tools if carried.get(TOOLS_IN_PROMPT) == "true" else None,
                 chat.special_tokens,
+                context_of(carried),
             )
 
             def ask(case: Case) -> Answered:
@@ -109,6 +113,7 @@ class GgufCandidate:
             toolset=self.toolset,
             max_tokens=self.max_tokens,
             description=self.description,
+            context=self.context,
             signatures="tools" not in chat.chat_template,
             alone=True,
         )

@@ -37,7 +37,7 @@ def template_warnings(task: Task, cases: Iterable[Case]) -> list[str]:
         return [f"student.model: the tokenizer of {student.model!r} can't be read yet: {said[0]}"]
     cases = list(cases)
     template, special = tokenizer.chat_template, special_tokens(tokenizer)
-    refused = refused_conversations(cases, task.toolset, student, template, special)
+    refused = refused_conversations(cases, task.toolset, student, template, special, task.context)
     told = [f"{count} of {len(cases)} conversations: {reason}" for reason, count in refused.items()]
     if cases and sum(refused.values()) == len(cases):
         raise ValueError(

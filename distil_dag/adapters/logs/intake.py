@@ -10,12 +10,14 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from distil_dag.core.case import Trace
-from distil_dag.core.reports.intake import TracesReport
+from distil_dag.core.context import ContextRule
+from distil_dag.core.reports.intake import ContextReport, TracesReport
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
 from distil_dag.core.tool_call import NO_CALL, UNKNOWN_TOOL
@@ -24,6 +26,8 @@ from distil_dag.stages.reading.records import RecordReader
 from distil_dag.stages.reading.redaction.addresses import is_personal
 from distil_dag.stages.reading.redaction.excerpts import excerpt
 from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time
+from distil_dag.stages.student.context_report import context_report
+from distil_dag.stages.student.context_split import ContextSplit, SystemPrompts, split_of
 
 TRACES, QUARANTINE = "traces", "quarantine"
 SCHEMAS = {
@@ -82,6 +86,9 @@ class Intake:
         self._where = {} if self._source.kind == "sql" else self._source.where
         self._key = key.cut_by(self._source.time_column)
         self._toolset = task.toolset
+        self._continued = task.context if task.continues else None
+        self._wanted = task.settings.student.context
+        self._prompts = SystemPrompts()
         self._reader = RecordReader(self._toolset, self._source.format)
         self._seen = _SeenIds()
         self._rows = _no_rows()
@@ -97,6 +104,21 @@ class Intake:
         """Content hash of all trace rows so far, equal to `run_store.digest` of the table."""
         return "sha256:" + self._digest.hexdigest()
 
+    @cached_property
+    def context(self) -> ContextRule:
+        """What the student reads of system prompts, by all records; that of a continued run stays."""
+        return self._split.rule(self._wanted) if self._continued is None else self._continued
+
+    @cached_property
+    def _split(self) -> ContextSplit:
+        return split_of(self._prompts, self._toolset)
+
+    @cached_property
+    def _context_report(self) -> ContextReport | None:
+        if not self._prompts.requests:
+            return None
+        return context_report(self._prompts, self._split, self.context, self._toolset)
+
     def report(self) -> TracesReport:
         """What became of the records so far."""
         return TracesReport(
@@ -108,6 +130,7 @@ class Intake:
             redacted=dict(sorted(self._redacted.items())),
             results_by_order=self._by_order,
             calls_per_tool=dict(self._calls.most_common()),
+            context=self._context_report,
         )
 
     def read(self, page: Iterable[RawRecord]) -> dict[str, pa.Table]:
@@ -187,6 +210,7 @@ class Intake:
         self._rows[TRACES].append(row)
         self._kept += 1
         self._marked += bool(trace.problems)
+        self._prompts.add(trace)
         # The log may name any number of tools; only those of the task are counted separately.
         names = [call.name if call.name in self._toolset else UNKNOWN_TOOL for call in trace.calls]
         self._calls.update(names or [NO_CALL])

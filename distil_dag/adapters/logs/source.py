@@ -116,8 +116,8 @@ def open_log(task: Task) -> Log:
     return FileLog(source, task.folder) if isinstance(source, FileSource) else HubLog(source, task.folder)
 
 
-def read_traces(task: Task, key: RunKey) -> list[Trace]:
-    """The traces that a run of this key would read at this time.
+def read_traces(task: Task, key: RunKey) -> tuple[list[Trace], Task]:
+    """The traces that a run of this key would read at this time, and the task with their context.
 
     Raises:
         SourceError: The log can't be read.
@@ -125,7 +125,8 @@ def read_traces(task: Task, key: RunKey) -> list[Trace]:
     log, intake = open_log(task), Intake(task, key)
     upstream = log.resource(key) if isinstance(log, SqlLog) else log.resource()
     pages = (intake.read(log.records([item])) for item in upstream)
-    return [Trace.from_row(row) for page in pages if TRACES in page for row in page[TRACES].to_pylist()]
+    traces = [Trace.from_row(row) for page in pages if TRACES in page for row in page[TRACES].to_pylist()]
+    return traces, task.model_copy(update={"context": intake.context})
 
 
 def count_between(task: Task, since: datetime, until: datetime) -> int:

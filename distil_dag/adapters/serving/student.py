@@ -6,7 +6,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from distil_dag.adapters.system.closing import Closing
 from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Case, Message
 from distil_dag.core.confidence import Confidence
+from distil_dag.core.context import NOTHING, ContextRule
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.decoding.byte_languages import Language
@@ -29,7 +30,7 @@ from distil_dag.stages.student.prompt import render_prompt, student_messages
 # Key-values of a GGUF file that the export wrote: the first marks it as a student of a run.
 RUN, SYSTEM_PROMPT, TOOLS = "distil_dag.run", "distil_dag.system_prompt", "distil_dag.tools"
 TOOLS_IN_PROMPT, LINEAGE = "distil_dag.tools_in_prompt", "distil_dag.lineage"
-PROVENANCE = "distil_dag.provenance"
+PROVENANCE, CONTEXT = "distil_dag.provenance", "distil_dag.context"
 # Number of requests on which the decoder measures its margin.
 _TRIALS = 4
 
@@ -124,7 +125,8 @@ class Student(Closing):
         """The calls for a request, or for the last turn of a conversation.
 
         Args:
-            conversation: What a user says, or the messages of a conversation.
+            conversation: What a user says, or the messages of a conversation. A system turn is production's
+                own, as in the log: what the student learned by heart is left out.
             max_tokens: Greatest length of the answer, in tokens.
             plain: Use plain greedy decoding, one token a pass, which is slower; for comparison.
 
@@ -160,6 +162,10 @@ class Student(Closing):
         with self._turn:
             return self._prompt(_case(conversation))
 
+    def turns(self, conversation: str | Sequence[Message]) -> tuple[Message, ...]:
+        """The turns that the student reads of a conversation: what a client sends to a server of its file."""
+        return student_messages(_case(conversation), self._system_prompt, self._context)
+
     @property
     def margin(self) -> float:
         """Lead in logits below which a choice is verified by plain passes, measured on this machine."""
@@ -172,6 +178,7 @@ class Student(Closing):
         self._template = carried.get("tokenizer.chat_template", "")
         self._special_tokens = words.special_tokens(carried)
         self._system_prompt = carried.get(SYSTEM_PROMPT, "")
+        self._context = context_of(carried)
         own = Toolset.from_openai(json.loads(carried.get(TOOLS, "[]")))
         toolset = tools or own
         # With other tools the valid answers differ, and so do the probabilities.
@@ -220,9 +227,15 @@ class Student(Closing):
 
     def _prompt(self, case: Case) -> list[int]:
         words = self._engine.vocabulary
-        messages = student_messages(case, self._system_prompt)
+        messages = self.turns(case.messages)
         text = render_prompt(self._template, messages, self._shown, self._special_tokens)
         return words.begin(words.tokenize(text, special=True))
+
+
+def context_of(carried: Mapping[str, str]) -> ContextRule:
+    """What a student keeps of a system turn, by the key-values of its file; nothing without the key."""
+    told = carried.get(CONTEXT)
+    return ContextRule.model_validate_json(told) if told else NOTHING
 
 
 def _case(conversation: str | Sequence[Message]) -> Case:

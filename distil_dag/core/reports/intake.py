@@ -2,9 +2,78 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from distil_dag.core.reports.base import Report
+
+
+class VaryingPart(Report):
+    """What varies at one place of the system prompts.
+
+    Attributes:
+        behind: the constant segment before it; empty at the beginning.
+        requests: how many have something there.
+        values: number of different texts.
+        examples: the most frequent of these.
+    """
+
+    behind: str
+    requests: int
+    values: int
+    examples: list[str]
+
+
+class ContextValues(Report):
+    """Where the values of an argument stand, over a sample of the requests.
+
+    Attributes:
+        tool: name of the tool.
+        argument: name of the argument.
+        labels: values of labels that users would have to say.
+        only_in_context: those that stand in what varies of the system prompt, and in no other turn.
+        example: one of these.
+    """
+
+    tool: str
+    argument: str
+    labels: int
+    only_in_context: int
+    example: str = ""
+
+    @property
+    def share(self) -> float:
+        """The share of values that stand only in the context."""
+        return self.only_in_context / self.labels if self.labels else 0.0
+
+
+class ContextReport(Report):
+    """The system prompts of a log: what is constant, what varies, and what the student reads of it.
+
+    Attributes:
+        requests: requests with a system prompt.
+        prompts: different system prompts; an estimate where there are very many.
+        templates: prompts with most of their text in common count as one template.
+        keeps: what the student reads of a system prompt.
+        constant: the segments that are the same in nearly all prompts of a template.
+        parts: what varies, the most frequent first.
+        mean_words: mean length of what varies, in words.
+        mean_tokens: the same in tokens, of about four characters.
+        kept_tokens: length of what the student reads that one in twenty requests exceeds, in tokens.
+        values: where the values of each argument stand.
+    """
+
+    requests: int
+    prompts: int
+    templates: int
+    keeps: Literal["nothing", "varying", "all"]
+    constant: list[str] = Field(default_factory=list)
+    parts: list[VaryingPart] = Field(default_factory=list)
+    mean_words: float = 0.0
+    mean_tokens: float = 0.0
+    kept_tokens: int = 0
+    values: list[ContextValues] = Field(default_factory=list)
 
 
 class TracesReport(Report):
@@ -20,6 +89,7 @@ class TracesReport(Report):
         default=0, description="tool results without an id of one call, taken in the order of the calls"
     )
     calls_per_tool: dict[str, int] = Field(default_factory=dict)
+    context: ContextReport | None = Field(default=None, description="of logs with system prompts")
 
     @property
     def quarantined_total(self) -> int:

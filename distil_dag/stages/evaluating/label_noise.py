@@ -164,7 +164,7 @@ class _Log:
     """Trusted rows of the log, and on which side of a difference they are."""
 
     def __init__(self, rows: Sequence[Case], toolset: Toolset, normaliser: Normaliser) -> None:
-        self._identity = normaliser.identity
+        self._identity, self._context = normaliser.identity, normaliser.context
         # Tool -> the rows that call it once, with its arguments.
         self._of: dict[str, list[tuple[Case, dict[str, Any]]]] = defaultdict(list)
         for row in rows:
@@ -180,14 +180,14 @@ class _Log:
         if found.kind in ("missing argument", "extra argument"):
             return dict(self._presence(found))
         if found.kind == "wrong value":
-            return dict(self._boundaries(found) if _part(found) else self._values(found, case.request))
+            return dict(self._boundaries(found) if _part(found) else self._values(found, case))
         return {}
 
     def _tools(self, found: Difference, case: Case) -> Iterator[_Side]:
         """Which of the two tools rows with much the same words call."""
         key = self._identity(case)
         for tool in (found.expected, found.given):
-            for row, _ in self._of[tool]:
+            for row, _ in self._in_context(tool, case):
                 if len(row.calls) == 1 and nearest(key, [self._identity(row)])[0] >= _ALIKE:
                     yield (row.id, ""), tool == found.expected
 
@@ -218,16 +218,21 @@ class _Log:
             if includes or locate(f"{before}{folded}{after}", row.request):
                 yield (row.id, f"{before}…{after}"), includes == (longer == found.expected)
 
-    def _values(self, found: Difference, request: str) -> Iterator[_Side]:
+    def _in_context(self, tool: str, case: Case) -> Iterator[tuple[Case, dict[str, Any]]]:
+        """The rows of a tool that were asked in the case's context: in another one the answer may differ."""
+        here = self._context.of(case.messages)
+        return ((row, args) for row, args in self._of[tool] if self._context.of(row.messages) == here)
+
+    def _values(self, found: Difference, case: Case) -> Iterator[_Side]:
         """Rows with the words for which one side gives the other's value.
 
         Only where the request says one of the two and not both: of two things that are said the student
         took the wrong one, which is a mistake.
         """
-        said = [value for value in (found.expected, found.given) if locate(value, request)]
+        said = [value for value in (found.expected, found.given) if locate(value, case.request)]
         if len(said) != 1:
             return
-        for row, arguments in self._of[found.tool]:
+        for row, arguments in self._in_context(found.tool, case):
             value = arguments.get(found.argument)
             as_label = same_value(value, found.expected)
             if locate(said[0], row.request) and (as_label or same_value(value, found.given)):

@@ -21,9 +21,9 @@ def nearest_calls(
 ) -> list[tuple[ToolCall, ...]]:
     """The calls logged for the nearest request of a log, each with the words that it depends on.
 
-    Of equally near ones, the calls logged most often are taken, then the first in the log. So a request
-    without a known word gets the most frequent calls of the log. Memory grows with the log, not with requests
-    times log.
+    Of equally near ones, those in the most similar context count. Of these, the calls logged most often are
+    taken, then the first in the log. So a request without a known word gets the most frequent calls of the
+    log. Memory grows with the log, not with requests times log.
 
     Args:
         cases: the requests to answer.
@@ -49,11 +49,20 @@ def nearest_calls(
         return [log[_most_frequent(range(len(log)), kinds)].calls for _ in cases]
     vectorizer = TfidfVectorizer(analyzer=words)
     known, sought = vectorizer.fit_transform(logged), vectorizer.transform(asked)
+
+    def contexts(case: Case) -> set[str]:
+        return set(normaliser.context.of(case.messages).splitlines())
+
     found = []
     for row in range(len(cases)):
         similarity = (known @ sought[row].T).toarray().ravel()
-        nearest = np.flatnonzero(similarity >= similarity.max() - 1e-9)
-        found.append(log[_most_frequent(nearest.tolist(), kinds)].calls)
+        nearest = np.flatnonzero(similarity >= similarity.max() - 1e-9).tolist()
+        if here := contexts(cases[row]):
+            likeness = [len(here & contexts(log[place])) for place in nearest]
+            nearest = [
+                place for place, shared in zip(nearest, likeness, strict=True) if shared == max(likeness)
+            ]
+        found.append(log[_most_frequent(nearest, kinds)].calls)
     return found
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from distil_dag.core.confidence import Confidence
+from distil_dag.core.context import NOTHING
 from distil_dag.core.reports.exporting import FlashAttention, GgufFile
 from distil_dag.core.reports.model_evaluation import ModelEvaluation
 from distil_dag.core.reports.provenance import Provenance
@@ -62,6 +63,7 @@ def model_card(
         _summary(task, origin.run, primary),
         _tools(task),
         _use(task, primary),
+        *([_context(task, primary)] if task.context != NOTHING else []),
         _files(files),
         *([_confidence(primary, confidence)] if confidence else []),
         _training(task, origin, training),
@@ -134,6 +136,23 @@ vllm serve CHECKPOINT_FOLDER --served-model-name {name} --enable-auto-tool-choic
 
 A request that spells a control token (`<|im_end|>`) was trained with a space behind its bracket;
 do the same to untrusted text before it enters a prompt, as `distil-dag predict` does."""
+
+
+def _context(task: Task, primary: str) -> str:
+    kept = (
+        "the system prompt that production sends, as it is"
+        if task.context.keeps == "all"
+        else "what changes from request to request in the system prompt that production sends; it knows the "
+        f"rest by heart, {len(task.context.constant)} segments in the key `distil_dag.context` of each file"
+    )
+    own = " behind the student's own system prompt" if task.settings.student.system_prompt else ""
+    return f"""## Context
+
+The model reads {kept}. It stands{own} in one system turn.
+
+- `distil_dag.Student` takes production's conversations and leaves the rest out itself.
+- Servers (Ollama, llama.cpp, vLLM) are sent that one turn: `Student("{primary}").turns(messages)` returns the
+  turns to send. A system turn that is sent takes the place of the Modelfile's `SYSTEM`."""
 
 
 def _files(files: Sequence[GgufFile]) -> str:

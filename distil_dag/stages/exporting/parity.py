@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from distil_dag.core.case import Case
+from distil_dag.core.context import NOTHING, ContextRule
 from distil_dag.core.reports.exporting import FlashAttention, GgufFile
 from distil_dag.core.settings import StudentSpec
 from distil_dag.core.toolset import Toolset
@@ -96,7 +97,7 @@ def golden_texts() -> tuple[str, ...]:
 
 def probe_prompts(
     cases: Sequence[Case], toolset: Toolset, student: StudentSpec, template: str,
-    special_tokens: dict[str, str], count: int,
+    special_tokens: dict[str, str], count: int, context: ContextRule = NOTHING,
 ) -> list[str]:  # fmt: skip
     """Rendered prompts of different requests, spread evenly over the cases.
 
@@ -107,15 +108,16 @@ def probe_prompts(
         template: the chat template.
         special_tokens: `bos_token` and the like, for templates that ask.
         count: the most prompts to make.
+        context: what prompts keep of production's system turns.
     """
     by_id = sorted(cases, key=lambda case: case.id, reverse=True)
-    by_turns = {student_messages(case): case for case in by_id}
+    by_turns = {student_messages(case, "", context): case for case in by_id}
     distinct = sorted(by_turns.values(), key=lambda case: case.id)
     step = max(len(distinct) / max(count, 1), 1.0)
     chosen = [distinct[int(place * step)] for place in range(min(count, len(distinct)))]
     tools = toolset.openai() if student.tools_in_prompt else None
     return [
-        render_prompt(template, student_messages(case, student.system_prompt), tools, special_tokens)
+        render_prompt(template, student_messages(case, student.system_prompt, context), tools, special_tokens)
         for case in chosen
     ]
 

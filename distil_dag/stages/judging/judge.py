@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from distil_dag.core.case import Case, Example, Trace
+from distil_dag.core.context import ContextRule
 from distil_dag.core.leaks import find_leaks
 from distil_dag.core.normalise import ENGLISH, Normaliser
 from distil_dag.core.reports.judging import HoldoutReport, JudgeReport
 from distil_dag.core.settings import JudgeSpec
-from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Verdict
 from distil_dag.stages.judging.agreement import agreement, consistency
@@ -114,7 +115,7 @@ def judge(
     if spec.relabel:
         picking: Judge = RubricJudge(toolset, arbiter) if arbiter else judging
         changed, outcomes = _relabelled(
-            chosen, verdicts, toolset, picking, committee or (model,), spec, progress
+            chosen, verdicts, toolset, picking, committee or (model,), spec, normaliser.context, progress
         )
         verdicts |= changed
         measured |= {"committee": outcomes, "arbiter": picking.identity}
@@ -177,17 +178,23 @@ def choose_seeds(
 ) -> set[str]:
     """Ids of at most `size` traces, one a request and step, rare cells of tool and argument pattern first.
 
+    A request with other calls in another context is another one.
+
     Within a cell higher scores go first, by tenths and in random order within a tenth: beyond
     that the score says more of how usual a request is than of whether its call is right.
     """
-    best: dict[tuple[str, int], Trace] = {}
-    for trace in passed:
-        key = (normaliser.identity(trace), trace.step)
-        rival = best.get(key)
-        if rival is None or (verdicts[rival.id].score or 0) < (verdicts[trace.id].score or 0):
-            best[key] = trace
+    best: list[Trace] = []
+    known: set[tuple[str, int, str]] = set()
+    for trace in sorted(passed, key=lambda trace: -(verdicts[trace.id].score or 0)):
+        identity, context = normaliser.situation(trace)
+        calls = calls_key(verdicts[trace.id].trusted_calls)
+        # In another context the same words may want other calls. With the same calls they are one request.
+        marks = {(identity, trace.step, mark) for mark in (f"in {context}", f"calls {calls}")}
+        if not marks & known:
+            known |= marks
+            best.append(trace)
     cells: dict[str, list[Trace]] = defaultdict(list)
-    for trace in sorted(best.values(), key=lambda trace: trace.id):
+    for trace in sorted(best, key=lambda trace: trace.id):
         cells[pattern(verdicts[trace.id].trusted_calls)].append(trace)
     shares = fair_shares({cell: len(rows) for cell, rows in cells.items()}, size)
     chosen: set[str] = set()
@@ -292,12 +299,13 @@ def _relabelled(
     judging: Judge,
     labellers: Sequence[ChatModel],
     spec: JudgeSpec,
+    context: ContextRule,
     progress: Progress,
 ) -> tuple[dict[str, Verdict], dict[str, dict[str, int]]]:
     rejected = [(t, verdicts[t.id]) for t in traces if verdicts[t.id].outcome == "rejected"]
     trusted = [_example(trace, verdicts[trace.id], "seed") for trace in traces if verdicts[trace.id].passed]
     best = sorted(trusted, key=lambda case: (-(verdicts[case.id].score or 0.0), case.id))
-    return relabel(rejected, best, toolset, judging, labellers, spec.min_score, spec.seed, progress)
+    return relabel(rejected, best, toolset, judging, labellers, spec.min_score, spec.seed, progress, context)
 
 
 def _example(trace: Trace, verdict: Verdict, origin: str) -> Example:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Example, Message, Trace
+from distil_dag.core.context import NOTHING, ContextRule, joined
 from distil_dag.core.tool_call import NO_CALL_TEXT, Calls, ToolCall, calls_key, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Proposal, Verdict
@@ -59,6 +60,7 @@ def relabel(
     min_score: float,
     seed: int = 0,
     progress: Progress = quiet,
+    context: ContextRule = NOTHING,
 ) -> tuple[dict[str, Verdict], dict[str, dict[str, int]]]:
     """Ask for other calls of rejected traces, and score what is proposed.
 
@@ -76,11 +78,12 @@ def relabel(
         min_score: from which a proposal passes, and the verdict names the logged calls beside it (0 to 1).
         seed: draws the examples.
         progress: told of each step.
+        context: what of a trace's system turns labellers see, and may take values from.
 
     Returns:
         Trace id -> the verdict that replaces a rejection, and labeller -> outcome -> number of answers.
     """
-    committee = _propose(rejected, trusted, toolset, labellers, seed, progress)
+    committee = _propose(rejected, trusted, toolset, labellers, seed, progress, context)
     items = [(n, key) for n, found in enumerate(committee.proposals) for key in sorted(found)]
     scored = 0
 
@@ -107,17 +110,18 @@ def _propose(
     labellers: Sequence[ChatModel],
     seed: int,
     progress: Progress,
+    context: ContextRule,
 ) -> Committee:
     names = _distinct([labeller.identity for labeller in labellers])
     committee = Committee(names, [{} for _ in rejected], [defaultdict(list) for _ in rejected])
     examples = _examples(trusted[:_BEST], seed)
-    prompts = [_prompt(trace, examples, toolset) for trace, _ in rejected]
+    prompts = [_prompt(trace, examples, toolset, context) for trace, _ in rejected]
     said: Counter[str] = Counter()
 
     for name, labeller in zip(names, labellers, strict=True):
 
         def arrived(place: int, reply: Reply, name: str = name) -> None:
-            outcome = _take(committee, rejected[place], place, reply, name, toolset)
+            outcome = _take(committee, rejected[place], place, reply, name, toolset, context)
             committee.outcomes[name][outcome] += 1
             said[outcome] += 1
             progress(said.total(), len(labellers) * len(prompts), tally(said))
@@ -133,6 +137,7 @@ def _take(
     reply: Reply,
     name: str,
     toolset: Toolset,
+    context: ContextRule,
 ) -> str:
     """Enter a model's reply; returns what came of it."""
     if reply.finish != "stop":
@@ -146,7 +151,7 @@ def _take(
     if key == calls_key(tuple(toolset.canonical(call) for call in verdict.calls)):
         committee.voters[place][key].append(name)
         return AS_LOGGED
-    if why := refusal(trace, calls, toolset):
+    if why := refusal(trace, calls, toolset, context):
         return why
     committee.voters[place][key].append(name)
     committee.proposals[place][key] = calls
@@ -200,13 +205,13 @@ def _decide(
     return verdict.model_copy(update=change)
 
 
-def refusal(trace: Trace, calls: Calls, toolset: Toolset) -> str:
+def refusal(trace: Trace, calls: Calls, toolset: Toolset, context: ContextRule = NOTHING) -> str:
     """Why calls can't be an answer to the trace; empty if the tools allow them and every value is said.
 
     Values that have no words of their own (true, null) and those of a closed list in the schema
-    need not be said.
+    need not be said. The kept context of a request counts as said.
     """
-    said = "\n".join(m.content for m in trace.messages if m.role != "system")
+    said = joined([context.of(trace.messages), *(m.content for m in trace.messages if m.role != "system")])
     for call in calls:
         if toolset.problems(call):
             return REFUSED_BY_TOOLS
@@ -226,14 +231,17 @@ def _examples(trusted: Sequence[Example], seed: int) -> Delimited | None:
     )
 
 
-def _prompt(trace: Trace, examples: Delimited | None, toolset: Toolset) -> Prompt:
+def _prompt(trace: Trace, examples: Delimited | None, toolset: Toolset, context: ContextRule) -> Prompt:
+    turns = [turn for turn in conversation(trace) if turn["role"] != "system"]
+    if kept := context.of(trace.messages):
+        turns.insert(0, {"role": "system", "content": kept})
     text = render(
         "relabelling",
         description=toolset.description,
         form=render_calls([_SHAPE]),
         no_call=NO_CALL_TEXT,
         examples=examples,
-        conversation=delimited([turn for turn in conversation(trace) if turn["role"] != "system"]),
+        conversation=delimited(turns),
     )
     return Prompt(
         messages=(Message(role="user", content=text),),

@@ -61,9 +61,19 @@ class ValueKind:
     def known(self, value: Any) -> bool:
         return _key(value) in self.values
 
-    def draw(self, rng: random.Random, slot: Slot, frame: tuple[str, str] | None = None) -> Any:
-        """A value: frequent ones, and those that seeds show with this tool and frame, more often."""
+    def draw(
+        self, rng: random.Random, slot: Slot, frame: tuple[str, str] | None = None, within: str = ""
+    ) -> Any:
+        """A value: frequent ones, and those that seeds show with this tool and frame, more often.
+
+        Args:
+            rng: draws.
+            slot: the tool's argument that it is for.
+            frame: the words around it.
+            within: only values that this text holds; all if it is empty or holds none.
+        """
         keys = sorted(self.values)
+        keys = [key for key in keys if within and locate(self.values[key], within)] or keys
         chances = [self._chance(key, slot, frame) for key in keys]
         return self.values[rng.choices(keys, chances)[0]]
 

@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Template
 
 from distil_dag.core.case import Case, Message
+from distil_dag.core.context import NOTHING, ContextRule, joined
 from distil_dag.core.control_tokens import neutralise
 from distil_dag.core.conversation import with_results_named
 from distil_dag.core.tool_call import render_calls
@@ -94,13 +95,22 @@ def template_for(
     return arranging(base_template)
 
 
-def student_messages(case: Case, system_prompt: str = "") -> tuple[Message, ...]:
+def student_messages(
+    case: Case, system_prompt: str = "", context: ContextRule = NOTHING
+) -> tuple[Message, ...]:
     """The conversation as the student sees it: with the task's system prompt, not production's.
 
-    The history of a longer conversation stays. The prompt that taught the old agent its tools goes.
+    The history of a longer conversation stays. The prompt that taught the old agent its tools goes, but for
+    the context that changes from request to request. Both are one system turn.
+
+    Args:
+        case: the conversation as it was logged or is sent.
+        system_prompt: the task's system prompt.
+        context: what is kept of production's.
     """
     turns = tuple(message for message in case.messages if message.role != "system")
-    return (Message(role="system", content=system_prompt), *turns) if system_prompt else turns
+    system = joined([system_prompt, context.of(case.messages)])
+    return (Message(role="system", content=system), *turns) if system else turns
 
 
 def render_prompt(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from distil_dag.core.case import Case, Message
+from distil_dag.core.context import NOTHING, ContextRule
 from distil_dag.core.settings import StudentSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
@@ -38,6 +39,7 @@ def refused_conversations(
     student: StudentSpec,
     template: str,
     special_tokens: Mapping[str, str],
+    context: ContextRule = NOTHING,
 ) -> dict[str, int]:
     """How many cases the template refuses or shortens, by the reason, the most frequent first.
 
@@ -50,10 +52,14 @@ def refused_conversations(
         student: the student's settings.
         template: the chat template.
         special_tokens: `bos_token` and the like.
+        context: what prompts keep of production's system turns.
     """
     tools = toolset.openai() if student.tools_in_prompt else None
     shapes = Counter(
-        tuple((turn.role, bool(turn.tool_calls)) for turn in student_messages(case, student.system_prompt))
+        tuple(
+            (turn.role, bool(turn.tool_calls))
+            for turn in student_messages(case, student.system_prompt, context)
+        )
         for case in cases
     )
     refused: Counter[str] = Counter()

@@ -105,6 +105,7 @@ class Validator:
             intent_slots,
             spec,
         )
+        self._context = normaliser.context
         self._seeds = _Requests(trusted, normaliser)
         self._test = _Requests(test, normaliser)
         self._accepted = _Requests([], normaliser)
@@ -140,8 +141,9 @@ class Validator:
         Where a teacher wrote "smart plug socket" for a planned "smart plug", the longer value is the
         right label, and the row is worth keeping under it. Otherwise the draft as it is.
         """
-        if len(draft.calls) != 1:
-            return draft
+        context = self._context.of(draft.history)
+        if len(draft.calls) != 1 or any(locate(v, context) for v in draft.calls[0].arguments.values()):
+            return draft  # another value may not be in the context, or not belong to the others
         call = draft.calls[0]
         read = self._intent_slots.read_values(call.name, draft.request, _SURE_READING)
         if read is None:
@@ -249,22 +251,24 @@ class _Requests:
     """Requests by normalised words and by call, to be searched for copies."""
 
     def __init__(self, cases: Sequence[Case], normaliser: Normaliser) -> None:
-        self._identity = normaliser.identity
-        self._calls: dict[str, set[str]] = {}
+        self._identity, self._situation = normaliser.identity, normaliser.situation
+        self._calls: dict[tuple[str, str], set[str]] = {}
+        self._known: set[str] = set()
         self._keys: dict[str, list[str]] = {}
         for case in cases:
             self.add(case)
 
     def add(self, case: Case) -> None:
         key = self._identity(case)
-        self._calls.setdefault(key, set()).add(calls_key(case.calls))
+        self._known.add(key)
+        self._calls.setdefault(self._situation(case), set()).add(calls_key(case.calls))
         self._keys.setdefault(calls_key(case.calls), []).append(key)
 
     def has(self, case: Case) -> bool:
-        return self._identity(case) in self._calls
+        return self._identity(case) in self._known
 
     def says_otherwise(self, case: Case) -> bool:
-        known = self._calls.get(self._identity(case))
+        known = self._calls.get(self._situation(case))
         return known is not None and calls_key(case.calls) not in known
 
     def nearest(self, case: Case, similarity: float) -> str:

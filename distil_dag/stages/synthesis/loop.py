@@ -125,7 +125,9 @@ class SynthesisLoop:
         self._asking = {
             c.name: TeacherPrompts(c, toolset, self._catalogue, spec, normaliser) for c in self.plan
         }
-        self._substituters = {c.name: SlotSubstituter(c.cases, self._catalogue) for c in self.plan}
+        self._substituters = {
+            c.name: SlotSubstituter(c.cases, self._catalogue, normaliser.context) for c in self.plan
+        }
         self.accepted: list[Example] = []
         self.rejected: list[Rejected] = []
         self.attempted = self.rounds = self._tries = self.prompt_tokens = self.completion_tokens = 0

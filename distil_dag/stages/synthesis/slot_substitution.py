@@ -13,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distil_dag.core.case import Case, Example, Message
+from distil_dag.core.context import NOTHING, ContextRule
 from distil_dag.core.scripts import is_dense
 from distil_dag.core.tool_call import ToolCall
+from distil_dag.stages.nlu.context_values import ContextValues
 from distil_dag.stages.nlu.spans import Path, Template, delexicalise, tokens
 from distil_dag.stages.nlu.value_catalogue import ValueCatalogue
 
@@ -30,25 +32,34 @@ Made = tuple[tuple[Message, ...], str, tuple[ToolCall, ...]]
 class SlotSubstituter:
     """Makes requests of one cell from its trusted cases."""
 
-    def __init__(self, cases: Sequence[Example], catalogue: ValueCatalogue) -> None:
+    def __init__(
+        self, cases: Sequence[Example], catalogue: ValueCatalogue, context: ContextRule = NOTHING
+    ) -> None:
         self._catalogue = catalogue
+        self._context_values = ContextValues(cases, context, catalogue.toolset)
         self._templates = [delexicalise(case) for case in cases if tokens(case.request)]
+        self._movable = {case.id for case in cases if self._context_values.moved(case)}
         self._used: Counter[str] = Counter()
 
     @property
     def can_refill(self) -> bool:
-        return any(template.slots for template in self._templates)
+        return any(self._is_open(template) for template in self._templates)
 
     @property
     def can_cross(self) -> bool:
         return len(self._templates) > 1 and all(len(t.case.calls) <= 1 for t in self._templates)
 
     def refill(self, rng: random.Random) -> Made | None:
-        """A least used template with other values in its slots; None if the cell has no slots."""
-        open_ones = [template for template in self._templates if template.slots]
+        """A least used template with other values in its slots; None if the cell has no slots.
+
+        One that is about a line of its context may become one about another line first.
+        """
+        open_ones = [template for template in self._templates if self._is_open(template)]
         if not open_ones:
             return None
         template = self._least_used(open_ones, rng)
+        moved = self._context_values.moved(template.case, rng) if template.case.id in self._movable else None
+        template = delexicalise(moved) if moved else template
         for _ in range(_REDRAWS):
             request, calls = template.fill(self._draw(template, rng))
             if request != template.case.request:
@@ -67,6 +78,9 @@ class SlotSubstituter:
                 return history(first.case), request, calls
         return None
 
+    def _is_open(self, template: Template) -> bool:
+        return bool(template.slots) or template.case.id in self._movable
+
     def _least_used(self, templates: Sequence[Template], rng: random.Random) -> Template:
         fewest = min(self._used[template.case.id] for template in templates)
         chosen = rng.choice([t for t in templates if self._used[t.case.id] == fewest])
@@ -79,8 +93,9 @@ class SlotSubstituter:
             place, name = path
             tool = template.case.calls[place].name
             kind = self._catalogue.kind(tool, name)
-            if kind is not None:
-                values[path] = kind.draw(rng, (tool, name), template.frame(path))
+            within = self._context_values.within(template.case, (tool, name))
+            if kind is not None and within is not None:
+                values[path] = kind.draw(rng, (tool, name), template.frame(path), within)
         return values
 
 

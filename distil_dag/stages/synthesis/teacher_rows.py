@@ -12,6 +12,7 @@ from distil_dag.core.normalise import Normaliser
 from distil_dag.core.settings import SynthesisSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
+from distil_dag.stages.nlu.context_values import ContextValues
 from distil_dag.stages.nlu.spans import locate
 from distil_dag.stages.nlu.value_catalogue import ValueCatalogue
 from distil_dag.stages.ports import Prompt
@@ -50,7 +51,14 @@ class TeacherPrompts:
         self._toolset, self._catalogue, self._spec = toolset, catalogue, spec
         self._normaliser = normaliser
         # Requests that lean on earlier turns say nothing about what to say without them.
-        self._cases = [case for case in cell.cases if all(m.role == "system" for m in history(case))]
+        # So do those whose label has values that nobody said: which they are, the teacher would have to look
+        # up in a context that it does not see.
+        self._context_values = ContextValues(cell.cases, normaliser.context, toolset)
+        self._cases = [
+            case
+            for case in cell.cases
+            if all(m.role == "system" for m in history(case)) and not self._context_values.leans(case)
+        ]
         self.possible = bool(self._cases) and len(cell.tools) <= 1
 
     def asks(self, count: int, mutator: Mutator, rng: random.Random) -> list[Ask]:
@@ -79,8 +87,12 @@ class TeacherPrompts:
         arguments: dict[str, Any] = {}
         for name, value in call.arguments.items():
             kind = self._catalogue.kind(call.name, name)
+            within = self._context_values.within(base, (call.name, name))
             said = locate(value, base.request)
-            arguments[name] = kind.draw(rng, (call.name, name)) if kind is not None and said else value
+            if kind is not None and said and within is not None:
+                arguments[name] = kind.draw(rng, (call.name, name), within=within)
+            else:
+                arguments[name] = value
         return ToolCall(name=call.name, arguments=arguments)
 
     def _instruction(self, mutator: Mutator) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distil_dag.core.case import Example
+from distil_dag.core.context import NOTHING, ContextRule
 from distil_dag.core.settings import StudentSpec, TrainingSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.student.base_template import CHATML_OPEN
@@ -60,6 +61,7 @@ def tokenise(
     tokenizer: Any,
     template: str,
     refused: Counter[str] | None = None,
+    context: ContextRule = NOTHING,
 ) -> list[TrainingRow]:
     """Every row as tokens, in order.
 
@@ -73,6 +75,7 @@ def tokenise(
         tokenizer: a tokenizer of transformers, with the end token of a turn as `eos_token`.
         template: the chat template.
         refused: counts the rows that the template refuses by its reason; they are left out then.
+        context: what prompts keep of production's system turns.
 
     Raises:
         ValueError: for a row that the template refuses, where `refused` is None.
@@ -82,7 +85,7 @@ def tokenise(
     kept, prompts = [], []
     for row in rows:
         try:
-            messages = student_messages(row, student.system_prompt)
+            messages = student_messages(row, student.system_prompt, context)
             prompts.append(render_prompt(template, messages, tools, special))
             kept.append(row)
         except ValueError as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from distil_dag.core.case import Example
+from distil_dag.core.context import NOTHING, ContextRule
 from distil_dag.core.files import write_whole
 from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.settings import StudentSpec, TrainingSpec
@@ -35,7 +36,12 @@ _RECIPE = "7"
 
 
 def fingerprint(
-    rows: Sequence[Example], toolset: Toolset, student: StudentSpec, spec: TrainingSpec, base: str
+    rows: Sequence[Example],
+    toolset: Toolset,
+    student: StudentSpec,
+    spec: TrainingSpec,
+    base: str,
+    context: ContextRule = NOTHING,
 ) -> str:
     """Identity of a training: equal ones end in the same weights.
 
@@ -47,6 +53,7 @@ def fingerprint(
         student: the student's settings.
         spec: the settings of the training.
         base: names the base weights beyond doubt, e.g. with a content hash or a revision.
+        context: what prompts keep of production's system turns.
 
     Returns:
         16 hexadecimal digits.
@@ -55,9 +62,10 @@ def fingerprint(
         _RECIPE,
         [row.model_dump(mode="json", include={"messages", "calls", "origin"}) for row in rows],
         toolset.digest,
-        student.model_dump(mode="json"),
+        student.model_dump(mode="json", exclude={"context"}),
         spec.model_dump(mode="json", exclude={"save_every_steps", "mix", "gpu_free"}),
         base,
+        *([] if context == NOTHING else [context.model_dump(mode="json")]),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -72,6 +80,7 @@ def train(
     progress: Progress = quiet,
     base_name: str = "",
     environment: Mapping[str, str] | None = None,
+    context: ContextRule = NOTHING,
 ) -> TrainReport:
     """Fine-tune a base model; the student goes to `out/model`, weights merged, with its tokenizer.
 
@@ -88,12 +97,13 @@ def train(
         progress: called after each step.
         base_name: names the base weights in report and fingerprint; `base` if empty.
         environment: what the report says of the machine and its packages.
+        context: what prompts keep of production's system turns.
 
     Raises:
         ValueError: for rows that teach nothing, and for a base with fewer layers.
     """
     started = time.monotonic()
-    mark = fingerprint(rows, toolset, student, spec, base_name or str(base))
+    mark = fingerprint(rows, toolset, student, spec, base_name or str(base), context)
     _claim(out, mark)
     if (out / REPORT).exists():
         return TrainReport.model_validate_json((out / REPORT).read_text())
@@ -103,7 +113,7 @@ def train(
 
     tokenizer = student_tokenizer(base, student)
     refused: Counter[str] = Counter()
-    tokens = tokenise(rows, toolset, student, tokenizer, tokenizer.chat_template, refused)
+    tokens = tokenise(rows, toolset, student, tokenizer, tokenizer.chat_template, refused, context)
     usable = [row for row in tokens if len(row.prompt) < spec.max_length]
     _refuse_nothing(tokens, usable, refused, spec, tokenizer)
 

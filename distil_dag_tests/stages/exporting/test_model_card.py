@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from distil_dag.core.context import ContextRule
 from distil_dag.core.reports.base import Estimate
 from distil_dag.core.reports.exporting import GgufFile
 from distil_dag.core.reports.model_evaluation import (
@@ -94,6 +95,14 @@ EVALUATION = ModelEvaluation(
         ),
     ],
 )
+
+
+def test_the_card_says_what_a_client_sends_of_its_system_prompt() -> None:
+    rule = ContextRule(keeps="varying", constant=("A secret rule.",))
+    told = model_card(TASK.model_copy(update={"context": rule}), ORIGIN, TRAINING, [FILE], FILE.path)
+    assert 'Student("model-Q8_0.gguf").turns(messages)' in told
+    assert "A secret rule" not in told
+    assert "## Context" not in model_card(TASK, ORIGIN, TRAINING, [FILE], FILE.path)
 
 
 def test_the_card_names_base_data_files_and_limits() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distil_dag.core.case import Example, Message
+from distil_dag.core.context import ContextRule
 from distil_dag.core.settings import StudentSpec, TrainingSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Tool, Toolset
@@ -85,6 +86,7 @@ def row(text: str, origin: str = "seed") -> Example:
         {"student": StudentSpec(layers=3)},
         {"toolset": Toolset([Tool(name="a", description="d")])},
         {"base": "other"},
+        {"context": ContextRule(keeps="all")},
     ],
 )
 def test_whatever_changes_the_weights_changes_the_fingerprint(changed):
@@ -96,4 +98,6 @@ def test_whatever_changes_the_weights_changes_the_fingerprint(changed):
         "base": "b",
     }
     assert fingerprint(**same) == fingerprint(**{**same, "spec": TrainingSpec(save_every_steps=7)})
+    # The setting alone says nothing: a log without system prompts has the same rows under each.
+    assert fingerprint(**same) == fingerprint(**{**same, "student": StudentSpec(context="full")})
     assert fingerprint(**same) != fingerprint(**{**same, **changed})

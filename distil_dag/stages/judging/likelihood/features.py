@@ -62,8 +62,8 @@ class Evidence:
         )
         self._intents = np.maximum(intents, LEAST_VOTE)
         self._values: dict[str, Counter[str]] = defaultdict(Counter)
-        self._same: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
-        for trace, key, weight in zip(traces, requests.keys, weights, strict=True):
+        self._same: dict[tuple[tuple[str, str], int], Counter[str]] = defaultdict(Counter)
+        for trace, key, weight in zip(traces, requests.situations, weights, strict=True):
             self._same[key, trace.step][calls_key(trace.calls)] += weight
             for name, value in _values(trace.calls):
                 self._values[_plain(value)][name] += weight
@@ -219,7 +219,7 @@ class Evidence:
 
         What an agent calls next, by the result of a call, agrees or disagrees with other such steps alone.
         """
-        counts = self._same[self._requests.keys[n], self._requests.traces[n].step]
+        counts = self._same[self._requests.situations[n], self._requests.traces[n].step]
         weight = float(self._weights[n])
         mine = weight if calls_key(self._requests.traces[n].calls) == calls_key(calls) else 0.0
         return (counts[calls_key(calls)] - mine + 0.5) / (sum(counts.values()) - weight + 1.0)

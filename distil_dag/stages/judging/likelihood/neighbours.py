@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from distil_dag.core.case import Trace
+from distil_dag.core.context import ContextRule
 from distil_dag.core.normalise import Normaliser
 from distil_dag.core.toolset import Tool, Toolset
 from distil_dag.stages.nlu.cross_fitting import FOLDS
@@ -40,8 +40,9 @@ class Requests:
         self.traces = traces
         self.toolset = toolset
         self.words = [Words(trace.request) for trace in traces]
-        self.history = [Words("\n".join(m.content for m in _before(trace))) for trace in traces]
+        self.history = [Words(_before(trace, normaliser.context)) for trace in traces]
         self.keys = [normaliser.identity(trace) for trace in traces]
+        self.situations = [normaliser.situation(trace) for trace in traces]
         # By the request alone: another row in the log moves no request to another fold.
         self.folds = np.array([zlib.crc32(key.encode()) % FOLDS for key in self.keys], dtype=np.int64)
         step = max(1, math.ceil(len(traces) / _VOTERS))
@@ -117,9 +118,11 @@ class Votes:
         return np.clip(found, LEAST_VOTE, 1.0)
 
 
-def _before(trace: Trace) -> list[Any]:
+def _before(trace: Trace, context: ContextRule) -> str:
+    """What was said beside the request: its context, and the other turns."""
     last = max((n for n, message in enumerate(trace.messages) if message.role == "user"), default=0)
-    return [m for n, m in enumerate(trace.messages) if n != last and m.role != "system"]
+    turns = [m.content for n, m in enumerate(trace.messages) if n != last and m.role != "system"]
+    return "\n".join([*filter(None, [context.of(trace.messages)]), *turns])
 
 
 def _tool_text(tool: Tool) -> str:
