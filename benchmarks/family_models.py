@@ -202,7 +202,11 @@ def write_base(name: str, folder: Path, embedded: Path, tokenizer: Path | None =
     known.save_pretrained(str(folder))  # what kind of tokenizer it is may stand in the model's configuration
     words: Any = AutoTokenizer.from_pretrained(str(folder))
     (folder / "chat_template.jinja").write_text(family.chat_template, encoding="utf-8")
-    ends = {"eos_token_id": words.eos_token_id, "bos_token_id": words.bos_token_id, "vocab_size": len(words)}
+    ends = {
+        "eos_token_id": words.eos_token_id,
+        "bos_token_id": words.bos_token_id,
+        "vocab_size": max(words.get_vocab().values()) + 1,
+    }
     known.update(ends)
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(known).save_pretrained(str(folder))

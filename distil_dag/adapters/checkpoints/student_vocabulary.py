@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from distil_dag.adapters.llamacpp.gguf_tools import convert
-from distil_dag.adapters.llamacpp.vocabulary import open_vocabulary
+from distil_dag.adapters.llamacpp.gguf_tools import convert, set_metadata
+from distil_dag.adapters.llamacpp.vocabulary import AS_WRITTEN, open_vocabulary
 from distil_dag.stages.training.tokenizer_files import save_tokenizer
 
 
@@ -35,8 +35,10 @@ def vocabulary_fault(tokenizer: Any, base: Path | str, revision: str | None, tex
         AutoConfig.from_pretrained(str(base), revision=revision).save_pretrained(str(folder))
         save_tokenizer(tokenizer, base, revision, folder)
         try:
-            convert(folder, folder / "vocabulary.gguf", vocabulary_only=True)
-            with open_vocabulary(folder / "vocabulary.gguf") as vocabulary:
+            file = folder / "vocabulary.gguf"
+            convert(folder, file, vocabulary_only=True)
+            set_metadata(file, AS_WRITTEN)
+            with open_vocabulary(file) as vocabulary:
                 for text in texts:
                     wanted = tokenizer(text, add_special_tokens=False)["input_ids"]
                     if vocabulary.tokenize(text, special=True) != wanted:

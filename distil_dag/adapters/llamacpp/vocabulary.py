@@ -12,6 +12,10 @@ from typing import Any
 
 from distil_dag.adapters.llamacpp.library import last_words, load_library
 
+# Key-values by which llama.cpp reads a prompt as it stands: its template alone writes a begin token, and no
+# space is put before words.
+AS_WRITTEN = {"tokenizer.ggml.add_bos_token": False, "tokenizer.ggml.add_space_prefix": False}
+
 
 class Vocabulary:
     """Text to token ids and back.

@@ -23,7 +23,7 @@ from distil_dag.stages.student.draft_model import FILE, DraftModel
 from distil_dag.stages.student.prompt import CHATML_CLOSE, template_for
 from distil_dag.stages.training.layer_pruning import make_shallower
 from distil_dag.stages.training.rows import TrainingRow, has_chatml, preview_rows, rows_digest, tokenise
-from distil_dag.stages.training.tokenizer_files import save_tokenizer
+from distil_dag.stages.training.tokenizer_files import keep_spaces, save_tokenizer
 from distil_dag.stages.training.trainer import freeze, load_base, make_trainer, newest_whole_checkpoint
 
 MODEL = "model"
@@ -32,7 +32,7 @@ _CHECKPOINTS = "checkpoints"
 _DEPTH = "depth.json"
 _FINGERPRINT = "fingerprint"
 # Part of every fingerprint: raise it when the same rows and settings would give other weights or habits.
-_RECIPE = "7"
+_RECIPE = "8"
 
 
 def fingerprint(
@@ -171,6 +171,7 @@ def student_tokenizer(base: Path | str, student: StudentSpec) -> Any:
         tokenizer.eos_token = CHATML_CLOSE
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    keep_spaces(tokenizer)
     return tokenizer
 
 
