@@ -9,7 +9,6 @@ from family_models import FAMILIES
 
 from distil_dag.stages.exporting.parity import golden_texts
 
-_CLASSES = {"gemma3": "GemmaTokenizer"}
 _WORDS = (
     "Water the rose bed and the herb bed in the garden", "Is the rose bed dry? Then water it, please.",
     "Hello, what shall the garden do?", "Be brief. I look. Wait, yes: 21.5 and 1234567 at 10:30",
@@ -19,11 +18,10 @@ _WORDS = (
 
 def write_sentencepiece(name: str, folder: Path) -> Path:
     """Train the words of a family and write its `tokenizer.model` and `tokenizer.json`."""
-    from sentencepiece import SentencePieceTrainer
-    from transformers import AutoTokenizer
+    from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
     begin, end, *others = FAMILIES[name].tokens
-    plain = begin == "<s>"
     folder.mkdir(parents=True)
     SentencePieceTrainer.train(
         sentence_iterator=iter([*_WORDS * 40, *filter(None, golden_texts())]),
@@ -36,24 +34,30 @@ def write_sentencepiece(name: str, folder: Path) -> Path:
         split_digits=True,
         normalization_rule_name="identity",
         remove_extra_whitespaces=False,
-        add_dummy_prefix=plain,
         bos_piece=begin,
-        eos_piece="</s>" if plain else "<eos>",
-        pad_id=3,
-        user_defined_symbols=[] if plain else [end, *others],
+        eos_piece=end,
         minloglevel=2,
     )
+    (folder / "tokenizer.vocab").unlink()
+    model = SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    places = {model.id_to_piece(place): place for place in range(model.vocab_size())}
+    best_first = sorted(places, key=lambda piece: -model.get_score(places[piece]))
+    splits = ((piece[:at], piece[at:]) for piece in best_first for at in range(1, len(piece)))
+    merges = [pair for pair in splits if all(part in places for part in pair)]
+    words = Tokenizer(models.BPE(places, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    words.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    words.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    # Phi-3 drops spaces behind its tokens.
+    spaced = [AddedToken(token, normalized=False, rstrip=name == "phi3") for token in (end, *others)]
+    words.add_special_tokens([AddedToken(begin, normalized=False), *spaced])
+    words.save(str(folder / "tokenizer.json"))
     config = {
-        "tokenizer_class": _CLASSES.get(name, "LlamaTokenizer"),
+        "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": begin,
         "eos_token": end,
         "unk_token": "<unk>",
-        "legacy": False,
-        "additional_special_tokens": list(others),
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
-    vocabulary = (folder / "tokenizer.model").read_bytes()
-    AutoTokenizer.from_pretrained(str(folder)).save_pretrained(str(folder))
-    (folder / "tokenizer.model").write_bytes(vocabulary)
-    (folder / "tokenizer.vocab").unlink()
     return folder

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from family_models import FAMILIES, write_base
+from family_models import write_base
 from student_families import whole_way
 
 from distil_dag_tests.benchmarks.sentencepiece_words import write_sentencepiece
@@ -21,14 +22,15 @@ def goes_the_whole_way(name: str, base: Path, out: Path) -> None:
     assert len(found.paths) == 5
 
 
-@pytest.mark.parametrize("name", sorted(FAMILIES))
-def test_each_family_is_asked_by_every_path_as_in_its_training(
+# The day in its prompt, and no place for a system turn. `benchmarks/student_families.py` has all.
+@pytest.mark.parametrize("name", ["llama3_2", "mistral"])
+def test_a_family_is_asked_by_every_path_as_in_its_training(
     name: str, embedded_student: Path, tmp_path: Path
 ) -> None:
     goes_the_whole_way(name, write_base(name, tmp_path / "base", embedded_student), tmp_path / "out")
 
 
-@pytest.mark.parametrize("name", ["gemma3", "mistral_v3", "phi3"])
+@pytest.mark.parametrize("name", ["gemma3", "phi3"])
 def test_a_sentencepiece_vocabulary_travels_with_the_student(
     name: str, embedded_student: Path, tmp_path: Path
 ) -> None:
@@ -52,8 +54,6 @@ def test_a_base_of_which_no_file_can_be_made_is_refused_before_it_is_trained(
 def test_words_that_the_converter_does_not_know_are_refused_too(
     embedded_student: Path, tmp_path: Path
 ) -> None:
-    import json
-
     base = write_base("llama3_1", tmp_path / "base", embedded_student)
     path = base / "tokenizer.json"
     found = json.loads(path.read_text())

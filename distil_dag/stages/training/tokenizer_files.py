@@ -21,9 +21,9 @@ _AS_IT_STANDS = "PreTrainedTokenizerFast"
 def keep_spaces(tokenizer: Any) -> None:
     """Let a tokenizer read every text as it stands: with no space put before it, and none dropped.
 
-    Llama's first vocabularies put a space before a text, and runtimes disagree on where a text begins: some put
-    one behind each control token. Phi-3 drops spaces behind control tokens, which llama.cpp does only for models
-    of that name.
+    Llama's first vocabularies put a space before a text, and runtimes disagree on where a text begins: some
+    put one behind each control token. Phi-3 drops spaces behind control tokens, which llama.cpp does only for
+    models of that name.
 
     Args:
         tokenizer: a tokenizer of transformers, which is changed.

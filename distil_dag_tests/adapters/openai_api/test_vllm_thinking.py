@@ -95,7 +95,7 @@ def thinker(embedded_student: Path, tmp_path_factory: pytest.TempPathFactory) ->
     roles(listener)
     answers = {BRIEF: "Hall."}
     answers |= {prompt: MARKS if prompt.schema else render_calls(RIGHT) for prompt in listener.asked}
-    return write_thinking_model(folder, first_layers(embedded_student, 6, folder / "base"), answers, THOUGHTS)
+    return write_thinking_model(folder, first_layers(embedded_student, 2, folder / "base"), answers, THOUGHTS)
 
 
 @pytest.mark.parametrize("parser", PARSERS, ids=["reasoning parser", "no parser"])
