@@ -19,11 +19,11 @@ _AS_IT_STANDS = "PreTrainedTokenizerFast"
 
 
 def keep_spaces(tokenizer: Any) -> None:
-    """Let a tokenizer read every text as it stands: with no space put before it, and none dropped.
+    """Let a tokenizer read every text as it stands: no space put before it or dropped, no letter rewritten.
 
     Llama's first vocabularies put a space before a text, and runtimes disagree on where a text begins: some
     put one behind each control token. Phi-3 drops spaces behind control tokens, which llama.cpp does only for
-    models of that name.
+    models of that name. Qwen's writes letters with their accents as one, which llama.cpp does not.
 
     Args:
         tokenizer: a tokenizer of transformers, which is changed.
@@ -43,10 +43,10 @@ def keep_spaces(tokenizer: Any) -> None:
 
 
 def _plain(part: Any) -> Any:
-    """A normaliser or pre-tokeniser without what puts a space before a text."""
+    """A normaliser or pre-tokeniser without what changes a text before it is split."""
     if not isinstance(part, dict):
         return part
-    if part["type"] == "Prepend":
+    if part["type"] in ("Prepend", "NFC", "NFD", "NFKC", "NFKD"):
         return None
     if part["type"] == "Metaspace":
         return part | {"prepend_scheme": "never"}
