@@ -11,6 +11,7 @@ from typing import Any
 from distil_dag.adapters.checkpoints.transformers_model import CheckpointModel
 from distil_dag.adapters.llamacpp.chat import LlamaCppChat
 from distil_dag.adapters.llamacpp.gguf_tools import convert, quantize, set_metadata
+from distil_dag.adapters.llamacpp.vocabulary import AS_WRITTEN
 from distil_dag.adapters.run_store import RunStore, file_digest
 from distil_dag.adapters.serving import student
 from distil_dag.core.case import Case
@@ -158,8 +159,7 @@ def _key_values(
 ) -> dict[str, str | bool]:
     """What the file says about itself: enough to use it, and to find where it came from."""
     values: dict[str, str | bool] = {
-        # The template alone writes a begin token, as in training: a second one would be another prompt.
-        "tokenizer.ggml.add_bos_token": False,
+        **AS_WRITTEN,
         "general.name": task.name,
         "general.description": f"Tool calls for {task.name}, distilled by distil_dag, run {origin.run}",
         student.RUN: origin.run,

@@ -109,4 +109,4 @@ def answered(reply: Reply) -> Answered:
     if reply.finish == "error":
         return Answered("", error=reply.error or "the model failed without saying why")
     tokens = (reply.prompt_tokens, reply.completion_tokens) if reply.prompt_tokens else None
-    return Answered(reply.text, tokens=tokens)
+    return Answered(reply.text, tokens=tokens, cut=reply.finish == "length")

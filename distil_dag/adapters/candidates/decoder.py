@@ -86,4 +86,5 @@ class DecoderCandidate:
             confidence=answer.confidence,
             confident=answer.confident,
             asked=tuple(student.prompt(case.messages)),
+            cut=not answer.complete,
         )

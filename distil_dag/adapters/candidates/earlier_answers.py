@@ -8,7 +8,7 @@ from distil_dag.adapters.run_store import RunStore
 from distil_dag.core import tables
 from distil_dag.core.case import Case
 from distil_dag.core.reports.evaluation import EvalReport
-from distil_dag.stages.evaluating.answers import Answered
+from distil_dag.stages.evaluating.answers import CUT_OFF, Answered
 from distil_dag.stages.ports import Progress, quiet
 
 
@@ -39,4 +39,4 @@ class EarlierAnswers:
 
 def _as_given(text: str, exact: bool, why: str) -> Answered:
     # A failed answer is stored as empty text. Without the error it would be read as an answer without calls.
-    return Answered(text, error="" if exact or text else why)
+    return Answered(text, error="" if exact or text else why, cut=CUT_OFF in why)

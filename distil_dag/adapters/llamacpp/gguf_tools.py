@@ -74,7 +74,7 @@ def install_converter(sdist: Path | None = None) -> Path:
     return home / _SCRIPT
 
 
-def convert(checkpoint: Path, target: Path) -> None:
+def convert(checkpoint: Path, target: Path, vocabulary_only: bool = False) -> None:
     """Write a checkpoint's weights, tokenizer and chat template as an f16 GGUF file.
 
     The converter runs in a process of its own, without a network.
@@ -82,6 +82,7 @@ def convert(checkpoint: Path, target: Path) -> None:
     Args:
         checkpoint: Folder of the checkpoint.
         target: The file to write.
+        vocabulary_only: Leave the weights out, which then need not be in the folder.
 
     Raises:
         FileNotFoundError: The converter is not installed.
@@ -95,6 +96,7 @@ def convert(checkpoint: Path, target: Path) -> None:
     }
     command = [
         sys.executable, str(script), str(checkpoint), "--outfile", str(target), "--outtype", "f16",
+        *["--vocab-only"] * vocabulary_only,
     ]  # fmt: skip
     done = subprocess.run(  # noqa: S603 (our own script, on our own files)
         command, env=environment, capture_output=True, text=True, check=False

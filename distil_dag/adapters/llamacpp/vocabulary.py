@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from distil_dag.adapters.llamacpp.library import last_words, load_library
+
+# Key-values by which llama.cpp reads a prompt as it stands: its template alone writes a begin token, and no
+# space is put before words.
+AS_WRITTEN = {"tokenizer.ggml.add_bos_token": False, "tokenizer.ggml.add_space_prefix": False}
 
 
 class Vocabulary:
@@ -98,3 +107,25 @@ class Vocabulary:
     def ends(self, token: int) -> bool:
         """Whether the token ends the model's turn."""
         return bool(self.api.llama_vocab_is_eog(self.pointer, token))
+
+
+@contextmanager
+def open_vocabulary(path: Path) -> Iterator[Vocabulary]:
+    """The vocabulary of a GGUF file, whose weights stay unread and may be missing.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: llama.cpp can't read the file.
+    """
+    api = load_library()
+    settings = api.llama_model_default_params()
+    settings.vocab_only = True
+    model = api.llama_model_load_from_file(os.fsencode(path), settings)
+    if not model:
+        raise ValueError(f"llama.cpp can't read the vocabulary of {path.name}: {last_words()}")
+    try:
+        yield Vocabulary(api, model)
+    finally:
+        api.llama_model_free(model)

@@ -8,6 +8,7 @@ from openai import BadRequestError
 
 from distil_dag.adapters.openai_api.endpoint import Endpoint
 from distil_dag.adapters.openai_api.engines import engine_after_refusal
+from distil_dag.adapters.openai_api.server_tokens import opens_thoughts
 from distil_dag.adapters.openai_api.wire import Heard, read_answer, request_body
 from distil_dag.core.answers.thoughts import before_stop
 from distil_dag.core.settings import ModelSpec
@@ -20,9 +21,10 @@ _MORE = 4
 async def reply_to(endpoint: Endpoint, prompt: Prompt, spec: ModelSpec) -> Reply:
     """The answer to a prompt, without thoughts.
 
-    An answer that ran out of tokens while the model thought is asked for again, with room for thoughts and
-    then with more. From then on the endpoint's model has that room at once. Stop strings would end thoughts,
-    so such a request goes without them, and an answer in words is cut here. The tokens of all tries count.
+    An answer that ran out of tokens while the model thought, or may have, is asked for again, with room for
+    thoughts and then with more. From then on the endpoint's model has that room at once. Stop strings would
+    end thoughts, so such a request goes without them, and an answer in words is cut here. The tokens of all
+    tries count.
 
     Args:
         endpoint: The server.
@@ -43,6 +45,9 @@ async def reply_to(endpoint: Endpoint, prompt: Prompt, spec: ModelSpec) -> Reply
             if last is not None:
                 break
             heard = await _heard(endpoint, prompt, spec.thinking == "on", 0)
+        unclear = heard.reply.finish == "length" and not (heard.thought or prompt.prefill)
+        if unclear and await opens_thoughts(endpoint, spec.thinking == "on"):
+            heard = replace(heard, reply=replace(heard.reply, text=""), thought=True, again=True)
         before = last or Reply("", "stop")
         last = replace(
             heard.reply,

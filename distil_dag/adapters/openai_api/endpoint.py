@@ -76,6 +76,7 @@ class Endpoint:
         rests_until: Monotonic time in seconds before which the server asked not to be called.
         last_fault: The last failed call; None before the first.
         thinks: Whether its model has been seen to think.
+        opens_thoughts: Whether its chat template begins an answer within thoughts; None for unknown.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Endpoint:
         self.rests_until = 0.0
         self.last_fault: Fault | None = None
         self.thinks = False
+        self.opens_thoughts: bool | None = None
         self._key = key
         self._timeout = timeout
         self._patience = patience

@@ -60,13 +60,17 @@ def request_body(prompt: Prompt, model: str, engine: Engine, thinking: bool | No
         if engine.continues == "flag":
             extra |= {"continue_final_message": True, "add_generation_prompt": False}
     if thinking is not None and engine.switch == "template":
-        # Families name the variable differently. Templates pass over what they don't know.
-        extra["chat_template_kwargs"] = {"enable_thinking": thinking, "thinking": thinking}
+        extra["chat_template_kwargs"] = template_variables(thinking)
     elif thinking is False and engine.switch == "effort":
         extra["reasoning_effort"] = "none"
     if extra:
         body["extra_body"] = extra
     return body
+
+
+def template_variables(thinking: bool) -> dict[str, bool]:
+    """The variables of chat templates that switch thoughts; templates pass over what they don't know."""
+    return {"enable_thinking": thinking, "thinking": thinking}
 
 
 def wire_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:

@@ -20,6 +20,8 @@ from distil_dag.stages.evaluating.selective_prediction import Price, Sure, confi
 
 # Of a rambling answer the report keeps the beginning.
 _LONGEST_ANSWER = 2000
+# Form of an answer of which nobody knows how it would have gone on.
+CUT_OFF = "cut off at its greatest length"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Answered:
         confident: whether that is enough for the target precision.
         asked: token ids of the prompt.
         rendered: token ids that the runtime's own chat route makes of the case, where it has one.
+        cut: whether the answer was cut off at its greatest length. Such an answer is never right.
     """
 
     text: str
@@ -47,6 +50,7 @@ class Answered:
     confident: bool | None = None
     asked: tuple[int, ...] | None = None
     rendered: tuple[int, ...] | None = None
+    cut: bool = False
 
 
 @dataclass(frozen=True)

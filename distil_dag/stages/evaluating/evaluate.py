@@ -20,6 +20,8 @@ from distil_dag.core.toolset import Toolset
 from distil_dag.stages import statistics
 from distil_dag.stages.evaluating import metrics
 from distil_dag.stages.evaluating.answers import (
+    CUT_OFF,
+    Answered,
     Scored,
     answer_row,
     confidence,
@@ -200,14 +202,18 @@ def scored_answers(
     known = {place: given for place, given in enumerate(answers) if given is not None}
     results = {}
     for place, given in known.items():
-        parsed = (
-            Answer(error=f"no answer came: {given.error}")
-            if given.error
-            else parse_answer(given.text, toolset)
-        )
+        parsed = _parsed(given, toolset)
         score = metrics.score(test[place].calls, parsed, toolset)
         results[place] = Scored(test[place], given, parsed, score)
     return results
+
+
+def _parsed(given: Answered, toolset: Toolset) -> Answer:
+    if given.error:
+        return Answer(error=f"no answer came: {given.error}")
+    if given.cut:
+        return Answer(text=given.text, error=CUT_OFF, form=CUT_OFF)
+    return parse_answer(given.text, toolset)
 
 
 def _refuse_silence(candidate: Candidate, results: Mapping[int, Scored]) -> None:

@@ -7,6 +7,7 @@ training, measuring, `Student` and any other runtime read the same prompt.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -61,6 +62,10 @@ else call.arguments | tojson(separators=(',', ':')) %}
 {%- set messages = arranged.turns %}
 {{- '' }}"""
 
+# Behind a template whose prompts end within thoughts: the student has none.
+_OPENED = re.compile(r"<think>\s*\Z")
+_CLOSED = "{%- if add_generation_prompt %}{{- '\\n</think>\\n\\n' }}{%- endif %}"
+
 # Some templates add these to text, and fail where they are not defined.
 _NO_TOKENS = {"bos_token": "", "eos_token": ""}
 
@@ -74,6 +79,7 @@ def arranging(template: str) -> str:
 
     Neighbouring turns of one role are joined, tools' turns become the user's, and a greeting gets an empty
     turn of the user before it. Where the template has no place for a system turn, that joins the user's too.
+    Thoughts that a prompt opens at its end are closed.
 
     Args:
         template: a chat template in Jinja. ChatML takes turns in any order and stays as it is, and so does
@@ -86,7 +92,17 @@ def arranging(template: str) -> str:
         return template
     system = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
     stays = not template_fault(_SYSTEM_STAYS + template, system)
-    return (_SYSTEM_STAYS if stays else _SYSTEM_AS_USER) + template
+    whole = (_SYSTEM_STAYS if stays else _SYSTEM_AS_USER) + template
+    return whole + _CLOSED if _opens_thoughts(whole) else whole
+
+
+def _opens_thoughts(template: str) -> bool:
+    turns = [{"role": "user", "content": "Hello"}]
+    try:
+        text = read_template(template).render(messages=turns, add_generation_prompt=True, **_NO_TOKENS)
+    except REFUSALS:
+        return False
+    return _OPENED.search(text) is not None
 
 
 def template_fault(

@@ -24,6 +24,7 @@ from distil_dag.stages.student.draft_model import FILE, DraftModel
 from distil_dag.stages.student.prompt import CHATML_CLOSE, template_for
 from distil_dag.stages.training.layer_pruning import make_shallower
 from distil_dag.stages.training.rows import TrainingRow, has_chatml, preview_rows, rows_digest, tokenise
+from distil_dag.stages.training.tokenizer_files import keep_spaces, save_tokenizer
 from distil_dag.stages.training.trainer import freeze, load_base, make_trainer, newest_whole_checkpoint
 
 MODEL = "model"
@@ -32,7 +33,7 @@ _CHECKPOINTS = "checkpoints"
 _DEPTH = "depth.json"
 _FINGERPRINT = "fingerprint"
 # Part of every fingerprint: raise it when the same rows and settings would give other weights or habits.
-_RECIPE = "7"
+_RECIPE = "8"
 
 
 def fingerprint(
@@ -148,7 +149,9 @@ def train(
         environment=dict(environment or {}),
     )
     if trainer.is_world_process_zero():
-        _publish(trainer, tokenizer, out, report, DraftModel.fit(rows, toolset))
+        _publish_model(trainer, tokenizer, out / MODEL)
+        save_tokenizer(tokenizer, base, student.revision, out / MODEL)
+        _finish(out, report, DraftModel.fit(rows, toolset))
     trainer.accelerator.wait_for_everyone()
     return report
 
@@ -178,6 +181,7 @@ def student_tokenizer(base: Path | str, student: StudentSpec) -> Any:
         tokenizer.eos_token = CHATML_CLOSE
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    keep_spaces(tokenizer)
     return tokenizer
 
 
@@ -208,8 +212,7 @@ def _stops(dataset: Any, stop: int) -> bool:
     return all(labels == [stop] for labels in last)
 
 
-def _publish(trainer: Any, tokenizer: Any, out: Path, report: TrainReport, habits: DraftModel) -> None:
-    """Write model and report; the report last, since it says that the training is finished."""
+def _publish_model(trainer: Any, tokenizer: Any, folder: Path) -> None:
     model = trainer.accelerator.unwrap_model(trainer.model)
     if hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()
@@ -217,9 +220,12 @@ def _publish(trainer: Any, tokenizer: Any, out: Path, report: TrainReport, habit
         config.eos_token_id = tokenizer.eos_token_id
         config.pad_token_id = tokenizer.pad_token_id
     model.config.use_cache = True
-    shutil.rmtree(out / MODEL, ignore_errors=True)
-    model.save_pretrained(str(out / MODEL))
-    tokenizer.save_pretrained(str(out / MODEL))
+    shutil.rmtree(folder, ignore_errors=True)
+    model.save_pretrained(str(folder))
+
+
+def _finish(out: Path, report: TrainReport, habits: DraftModel) -> None:
+    """Write what belongs to the model; the report last, since it says that the training is finished."""
     (out / MODEL / FILE).write_text(habits.dumps())
     write_whole(out / REPORT, report.model_dump_json(indent=2).encode())
     shutil.rmtree(out / _CHECKPOINTS, ignore_errors=True)

@@ -20,8 +20,9 @@ from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.tool_call import CLOSE_TAG, ToolCall, render_calls
 from distil_dag.core.toolset import Toolset
 from distil_dag.runs.evaluation_plan import cases_as_jsonl, plan_evaluation
+from distil_dag.stages.evaluating.answers import CUT_OFF
 from distil_dag.stages.evaluating.evaluate import evaluate_model
-from distil_dag.stages.evaluating.metrics import METRICS
+from distil_dag.stages.evaluating.metrics import EXACT, METRICS
 from distil_dag.stages.ports import OnReply, OnScore, Prompt, Reply, Score, unheeded
 from distil_dag.stages.reading.case_files import read_cases
 from distil_dag.stages.splitting.holdout import split_of, split_rows
@@ -242,3 +243,12 @@ def test_a_file_that_is_no_model_says_so(tmp_path: Path) -> None:
         GgufCandidate(broken, TOOLS, 8).answer([case(0)])
     with pytest.raises(FileNotFoundError, match=r"missing\.gguf"):
         GgufCandidate(tmp_path / "missing.gguf", TOOLS, 8).answer([case(0)])
+
+
+def test_an_answer_that_was_cut_is_not_right_however_it_begins() -> None:
+    """Behind a whole call another may have begun."""
+    chat = ScriptedChat(Reply(render_calls([on()]), "length", 5, 32))
+    teacher = ChatCandidate("teacher", chat.open, TOOLS, 32)
+    found = evaluate_model([case(0, on()), case(1)], TOOLS, teacher, EvaluationSpec())
+    assert found[EXACT]["value"] == 0.0
+    assert found["unreadable"] == {CUT_OFF: 2}

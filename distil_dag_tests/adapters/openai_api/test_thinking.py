@@ -165,7 +165,8 @@ def test_a_context_without_room_leaves_what_was_said(serve: Any) -> None:
 def test_a_cut_answer_without_thoughts_is_asked_for_once(serve: Any) -> None:
     server = serve(lambda *_: (200, completion("a long story", "length")))
     (reply,) = chat(server).generate([ask()])
-    assert (reply.finish, len(server.requests)) == ("length", 1)
+    asked = [path for path, _, _ in server.requests]
+    assert (reply.finish, asked) == ("length", ["/v1/chat/completions", "/tokenize"])
 
 
 def test_a_filtered_answer_is_called_that(serve: Any) -> None:
@@ -178,3 +179,51 @@ def test_other_thoughts_are_other_replies(serve: Any) -> None:
     server = serve(lambda *_: (200, completion("hi")))
     known = {chat(server, **more).identity for more in ({}, {"thinking": "on"}, {"thinking_tokens": 9})}
     assert len(known) == 3
+
+
+OPENED = {
+    "count": 3,
+    "max_model_len": 512,
+    "tokens": [1, 2, 3],
+    "token_strs": ["<|im_start|>", "<think>", "Ċ"],
+}
+ROOM = {40: completion("We look at the words", "length"), 540: completion("Yes.\n</think>\n\nturn it on")}
+
+
+def test_an_answer_is_asked_again_where_the_template_opens_thoughts_and_no_tag_tells(serve: Any) -> None:
+    """A server without a reasoning parser, whose template ends in `<think>`."""
+    server = serve(lambda path, body: (200, OPENED if path == "/tokenize" else ROOM[body["max_tokens"]]))
+    replies = chat(server, max_in_flight=1, thinking_tokens=500).generate(
+        [ask(word, max_tokens=40) for word in "ab"]
+    )
+    assert [(reply.text, reply.finish) for reply in replies] == [("turn it on", "stop")] * 2
+    assert [body.get("max_tokens") for _, body, _ in server.requests] == [40, None, 540, 540]
+    assert server.requests[1][1]["chat_template_kwargs"] == {"enable_thinking": False, "thinking": False}
+
+
+@pytest.mark.parametrize("tokens", [(200, OPENED | {"token_strs": ["assistant", "Ċ"]}), refusal("no such")])
+def test_a_cut_answer_stays_one_where_the_template_opens_no_thoughts(serve: Any, tokens: Any) -> None:
+    server = serve(lambda path, body: tokens if path == "/tokenize" else (200, ROOM[40]))
+    replies = chat(server, max_in_flight=1).generate([ask(word, max_tokens=40) for word in "ab"])
+    assert {(reply.text, reply.finish) for reply in replies} == {("We look at the words", "length")}
+    assert len(server.requests) == 3  # it is found out once
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_given_texts_are_scored_behind_prompts_without_thoughts(serve: Any, refuses: bool) -> None:
+    """A template that is told nothing may open thoughts; the tokens that close them are no part of a text."""
+    logprobs = [None, *({str(token): {"logprob": -0.5}} for token in (2, 3))]
+
+    def answer(path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        if path != "/tokenize":
+            return 200, {"choices": [{"prompt_logprobs": logprobs}]}
+        if "chat_template_kwargs" in body and refuses:
+            return refusal(NO_TEMPLATE)
+        return 200, {"tokens": [1, 2, 3] if len(body["messages"]) > 1 else [1], "max_model_len": 512}
+
+    server = serve(answer)
+    (score,) = chat(server).score([(ask(), "yes")])
+    assert (score.logprob, score.tokens) == (-1.0, 2)
+    told = [body.get("chat_template_kwargs") for path, body, _ in server.requests if path == "/tokenize"]
+    off = {"enable_thinking": False, "thinking": False}
+    assert told == ([off, None, None, None] if refuses else [off] * 3)
