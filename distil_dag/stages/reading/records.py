@@ -36,8 +36,9 @@ from distil_dag.stages.reading.fields import FIELDS
 from distil_dag.stages.reading.formats.messages import chat_messages
 from distil_dag.stages.reading.formats.records import BASIC, basic_record
 from distil_dag.stages.reading.logged_calls import as_list, checked, from_json_text, read_logged_call
+from distil_dag.stages.reading.recorders.outcome import NoAnswer
 from distil_dag.stages.reading.redaction.redactor import Redactor
-from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time
+from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time, time_or_none
 from distil_dag.stages.reading.tool_results import in_call_order
 from distil_dag.stages.reading.turns import Record, Turn, bounded, joined, read_content, read_said, read_turn
 
@@ -45,21 +46,31 @@ _MAX_PROBLEM = 300
 _LATENCY_LIMIT = 1e9  # milliseconds; also keeps NaN and integers too large for a float out
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?")  # as a table of text holds it
 _CACHED_CALLS = 20_000
+# What recorders write in place of a text, where they are set to hide it.
+_SIGNS = frozenset(
+    {
+        "redacted-by-litellm", "__redacted__", "[redacted]", "<redacted>", "redacted", "***", "[filtered]",
+        "[masked]", "<masked>", "[hidden]", "[scrubbed]",
+    }
+)  # fmt: skip
+_LONGEST_SIGN = 24
 
 
 @dataclass(frozen=True)
 class ReadRecord:
     """What a record gave: its traces, why the rest could not be read, what was redacted.
 
-    `by_order` counts tool results that only their order assigns to one of several calls.
+    `by_order` counts tool results that only their order assigns to one of several calls. `is_no_answer` says
+    what a recorder wrote the record of, if not of an answer of a model.
 
-    Without traces and without problem, a record holds no choice of a tool (see above).
+    Without traces, problem and this, a record holds no choice of a tool (see above).
     """
 
     traces: tuple[Trace, ...] = ()
     problem: Unreadable | None = None
     redacted: Counter[str] = field(default_factory=Counter)
     by_order: int = 0
+    is_no_answer: str = ""
 
 
 class RecordReader:
@@ -87,6 +98,7 @@ class RecordReader:
             if columnar:
                 record = _without_nulls(record)
             record = basic_record(record, self._format)
+            moment = moment or time_or_none(record.get("recorded_at"))
             style = self._format if self._format in BASIC else _style(record)
             try:
                 turns.extend(bounded(_turns(record, style, self._toolset)))
@@ -94,6 +106,7 @@ class RecordReader:
                 problem = error
             ordered, by_order = in_call_order(joined(turns))
             turns = [self._with_integers(turn) for turn in ordered]
+            _refuse_redacted(turns)
             model = _model(record)
             texts = [turn.content for turn in turns]
             redactor = Redactor(
@@ -121,6 +134,8 @@ class RecordReader:
                 )
         except Unreadable as error:
             problem = problem or error
+        except NoAnswer as answer:
+            return ReadRecord(is_no_answer=answer.kind)
         if not traces:
             problem = problem or _missing(turns)
         return ReadRecord(tuple(traces), problem, redacted, by_order)
@@ -290,6 +305,13 @@ def _missing(turns: Sequence[Turn]) -> Unreadable | None:
     if not any(turn.answers for turn in turns):
         return Unreadable("no assistant turn")
     return None
+
+
+def _refuse_redacted(turns: Sequence[Turn]) -> None:
+    """Check that no text was replaced by a sign of the recorder."""
+    for turn in turns:
+        if len(turn.content) < _LONGEST_SIGN and turn.content.strip().lower() in _SIGNS:
+            raise Unreadable("redacted text", f"a turn of the {turn.role} is {turn.content.strip()}")
 
 
 def _message(turn: Turn, redactor: Redactor) -> Message:

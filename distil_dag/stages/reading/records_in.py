@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from distil_dag.stages.reading.envelopes import LISTS as ENVELOPES
+from distil_dag.stages.reading.envelopes import spans_in
 from distil_dag.stages.reading.fields import CONTENT_FIELDS
 
 LISTS = frozenset(
     {
         "data", "dataset", "traces", "runs", "rows", "items", "records", "conversations", "results",
         "observations", "generations", "logs", "events", "examples", "entries", "samples", "documents",
-        "hits", "train", "test", "sessions", "threads", "interactions", "chats", "spans",
+        "hits", "train", "test", "sessions", "threads", "interactions", "chats", "spans", *ENVELOPES,
     }
 )  # fmt: skip
 """Keys under which exports keep a list of records."""
@@ -22,7 +24,11 @@ _ITEM_TYPES = frozenset({"message", "function_call", "function_call_output", "re
 
 
 def records_in(value: Any) -> list[Any]:
-    """The records that a value holds; the value itself where it holds no list of them."""
+    """The records that a value holds; the value itself where it holds no list of them.
+
+    Raises:
+        Unreadable: they are kept as JSON text that is broken.
+    """
     return _records(value, 0)
 
 
@@ -49,7 +55,10 @@ def is_list_of_records(key: str, first: Any) -> bool:
 
 def _records(value: Any, level: int) -> list[Any]:
     if isinstance(value, dict):
-        if level > 3 or _is_record(value):
+        if (spans := spans_in(value)) is not None:
+            return spans
+        # The events of a span are no records.
+        if level > 3 or "attributes" in value or _is_record(value):
             return [value]
         for inner, mark in _ENVELOPES:
             if mark in value and isinstance(value.get(inner), dict):

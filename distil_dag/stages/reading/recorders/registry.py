@@ -1,0 +1,55 @@
+"""The recorders, in the order in which they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from distil_dag.stages.reading.recorders import (
+    braintrust,
+    langfuse,
+    langsmith,
+    litellm,
+    openai_agents,
+    smolagents,
+)
+from distil_dag.stages.reading.recorders.spans import registry as spans
+from distil_dag.stages.reading.recorders.spans.span import Span
+
+Record = Mapping[str, Any]
+
+
+class Recorder(NamedTuple):
+    """How the records of one recorder are told and read."""
+
+    knows: Callable[[Record], bool]
+    chat_record: Callable[[Record], dict[str, Any]]
+
+
+RECORDERS = (
+    Recorder(openai_agents.knows, openai_agents.chat_record),
+    Recorder(braintrust.knows, braintrust.chat_record),
+    Recorder(langsmith.is_run, langsmith.run_record),
+    Recorder(langsmith.is_start, langsmith.end_record),
+    Recorder(langsmith.is_end, langsmith.end_record),
+    Recorder(litellm.knows, litellm.chat_record),
+    Recorder(smolagents.knows, smolagents.chat_record),
+    Recorder(langfuse.knows, langfuse.chat_record),
+)
+
+
+def recorded(record: Record) -> dict[str, Any] | None:
+    """The record in a form that `formats/` reads; None for a record of no recorder.
+
+    Args:
+        record: the record as it was logged.
+
+    Raises:
+        Unreadable: content is off, or can't be read.
+        NoAnswer: it is no answer of a model.
+    """
+    for recorder in RECORDERS:
+        if recorder.knows(record):
+            return recorder.chat_record(record)
+    span = Span.of(record)
+    return spans.chat_record(span) if span is not None else None
