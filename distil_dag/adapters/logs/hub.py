@@ -11,7 +11,7 @@ from distil_dag.adapters.logs.intake import RawRecord
 from distil_dag.adapters.system.environment import SourceError, expand, unexpanded
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.sources import HubSource
-from distil_dag.stages.reading.fields import FIELDS
+from distil_dag.stages.reading.fields import FIELDS, chosen
 
 _PAGE = 500
 
@@ -69,9 +69,7 @@ class HubLog:
                 streaming="[" not in source.split,
             )
             if rows.column_names:
-                rows = rows.select_columns(
-                    [name for name in rows.column_names if column_of(name) in self._needed]
-                )
+                rows = rows.select_columns(chosen(rows.column_names, self._needed))
             numbered = ({"number": number, "value": value} for number, value in enumerate(rows, start=1))
             while page := list(itertools.islice(numbered, _PAGE)):
                 yield page

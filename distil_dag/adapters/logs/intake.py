@@ -186,21 +186,19 @@ class Intake:
         if not self._key.contains(time):
             return
         identity, is_own = self._identity(record)
-        is_recorded = self._is_auto and not MARKS.isdisjoint(value)
-        if is_recorded and identity in self._around:
+        if identity in self._around:
             self._no_answers[AROUND] += 1
             return
         reading = self._reader.read(self._renamed(value), identity, time, columnar=record.columnar)
         if reading.is_no_answer:
             self._no_answers[reading.is_no_answer] += 1
             return
-        is_new = self._is_new(identity, reading) if is_own else True
-        if not is_new and is_recorded:
+        if is_own and not self._is_new(identity, reading):
+            if not reading.is_recorded:
+                raise Unreadable("duplicate id", f"{identity} has been read before; the first one stays")
             self._no_answers[COPY] += 1
             return
-        if not is_new:
-            raise Unreadable("duplicate id", f"{identity} has been read before; the first one stays")
-        if is_recorded and reading.traces:
+        if reading.is_recorded and reading.traces:
             self._surround(around_of(value))
         self._read += 1
         self._passed_over += not reading.traces and not reading.problem
@@ -216,7 +214,7 @@ class Intake:
         """Whether a reading was not given before; what could not be read may follow what could."""
         if reading.traces:
             return self._seen.add([identity, *(trace.id for trace in reading.traces)])
-        return not (reading.problem and self._seen.has(identity))
+        return not (reading.is_recorded and reading.problem and self._seen.has(identity))
 
     def _surround(self, identity: str) -> None:
         """Remember what stands around an answer: it repeats the answer, and is written after it."""

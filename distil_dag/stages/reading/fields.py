@@ -26,7 +26,8 @@ RECORDED = (
 MARKS = frozenset(
     {
         *RECORDED, "eventName", "event_name", "EventName", "workflow_name", "span_attributes", "run_type",
-        "serialized", "litellm_call_id", "call_type", "traceId", "trace_id", "context.span_id",
+        "serialized", "litellm_call_id", "request_body", "choices", "call_type", "traceId", "trace_id",
+        "context.span_id",
     }
 )  # fmt: skip
 """Fields of which each record of a recorder has one; most records have none."""
@@ -39,7 +40,8 @@ _MORE = frozenset(
         "start_time", "startTime", "start_timestamp", "started_at", "created", "Timestamp", "end_time",
         "endTime", "end_timestamp", "ended_at", "startTimeUnixNano", "endTimeUnixNano", "status_code",
         "StatusCode", "level", "metadata", "metrics", "extra", "body", "Body", "events", "otel_events",
-        "content", "providedModelName", "provided_model_name", "info", "data", "observations",
+        "content", "response_body", "span_type", "kind", "providedModelName", "provided_model_name", "info",
+        "data", "observations",
     }
 )  # fmt: skip
 _SPREAD = ("attributes", "context")

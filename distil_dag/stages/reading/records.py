@@ -36,7 +36,7 @@ from distil_dag.stages.reading.fields import FIELDS
 from distil_dag.stages.reading.formats.messages import chat_messages
 from distil_dag.stages.reading.formats.records import BASIC, basic_record
 from distil_dag.stages.reading.logged_calls import as_list, checked, from_json_text, read_logged_call
-from distil_dag.stages.reading.recorders.outcome import NoAnswer
+from distil_dag.stages.reading.recorders.outcome import NoAnswer, is_content_off
 from distil_dag.stages.reading.redaction.redactor import Redactor
 from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time, time_or_none
 from distil_dag.stages.reading.tool_results import in_call_order
@@ -61,7 +61,7 @@ class ReadRecord:
     """What a record gave: its traces, why the rest could not be read, what was redacted.
 
     `by_order` counts tool results that only their order assigns to one of several calls. `is_no_answer` says
-    what a recorder wrote the record of, if not of an answer of a model.
+    what a recorder wrote the record of, if not of an answer of a model; `is_recorded`, that a recorder did.
 
     Without traces, problem and this, a record holds no choice of a tool (see above).
     """
@@ -71,6 +71,7 @@ class ReadRecord:
     redacted: Counter[str] = field(default_factory=Counter)
     by_order: int = 0
     is_no_answer: str = ""
+    is_recorded: bool = False
 
 
 class RecordReader:
@@ -93,12 +94,14 @@ class RecordReader:
         problem: Unreadable | None = None
         redacted: Counter[str] = Counter()
         by_order = 0
+        is_recorded = False
         try:
             moment = read_time(time)
             if columnar:
                 record = _without_nulls(record)
             record = basic_record(record, self._format)
-            moment = moment or time_or_none(record.get("recorded_at"))
+            if is_recorded := "recorded_at" in record:
+                moment = moment or time_or_none(record["recorded_at"])
             style = self._format if self._format in BASIC else _style(record)
             try:
                 turns.extend(bounded(_turns(record, style, self._toolset)))
@@ -134,11 +137,12 @@ class RecordReader:
                 )
         except Unreadable as error:
             problem = problem or error
+            is_recorded = is_recorded or is_content_off(error)
         except NoAnswer as answer:
             return ReadRecord(is_no_answer=answer.kind)
         if not traces:
             problem = problem or _missing(turns)
-        return ReadRecord(tuple(traces), problem, redacted, by_order)
+        return ReadRecord(tuple(traces), problem, redacted, by_order, is_recorded=is_recorded)
 
     def _with_integers(self, turn: Turn) -> Turn:
         """The turn with 3.0 as 3 where the schema of a call says integer."""

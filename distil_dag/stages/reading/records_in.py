@@ -13,7 +13,8 @@ LISTS = frozenset(
     {
         "data", "dataset", "traces", "runs", "rows", "items", "records", "conversations", "results",
         "observations", "generations", "logs", "events", "examples", "entries", "samples", "documents",
-        "hits", "train", "test", "sessions", "threads", "interactions", "chats", "spans", *ENVELOPES,
+        "hits", "train", "test", "sessions", "threads", "interactions", "chats", "spans", "logRecords",
+        *ENVELOPES,
     }
 )  # fmt: skip
 """Keys under which exports keep a list of records."""

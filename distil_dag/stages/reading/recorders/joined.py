@@ -22,21 +22,19 @@ _TIMES = ("timeUnixNano", "time_unix_nano", "observedTimeUnixNano", "Timestamp")
 # Attributes that hold content begin so.
 _CONTENT = (
     "gen_ai.input.", "gen_ai.output.", "gen_ai.prompt", "gen_ai.completion", "gen_ai.request.messages",
-    "llm.", "ai.", "langfuse.", "mlflow.", "openinference.", "request_data", "events", "all_messages_events", "input",
-    "output", "traceloop.entity.", "langwatch.", "braintrust.",
+    "llm.", "ai.", "langfuse.", "mlflow.", "openinference.", "request_data", "events", "all_messages_events",
+    "input", "output", "traceloop.entity.", "langwatch.", "braintrust.",
 )  # fmt: skip
 
 
-def identity_of(record: Record) -> str:
-    """The id that a recorder gave to a call; empty for a record that holds none."""
+def identity_of(record: Record) -> Any:
+    """The id that a recorder gave to a call; None or empty for a record that holds none."""
     if isinstance(record.get("litellm_call_id"), str):
-        return str(record["litellm_call_id"])  # `id` is the service's, and may repeat
-    if "run_type" in record or "span_data" in record:
-        return str(record.get("id") or "")
+        return record["litellm_call_id"]  # `id` is the service's, and may repeat
     if langsmith.is_start(record) or langsmith.is_end(record):
         return langsmith.run_of(record)
     if record.get("id") not in (None, ""):
-        return str(record["id"])
+        return record["id"]
     span = Span.of(record)
     return span.key if span else ""
 

@@ -15,11 +15,9 @@ _TRACES = ("traceId", "trace_id", "traceName", "trace_name")
 def knows(record: Mapping[str, Any]) -> bool:
     """Whether a record is an observation of Langfuse."""
     kind = record.get("type")
-    return (
-        isinstance(kind, str)
-        and kind.upper() in KINDS
-        and any(record.get(name) is not None for name in _TRACES)
-    )
+    if not isinstance(kind, str) or kind.upper() not in KINDS or record.get("messages") is not None:
+        return False
+    return any(record.get(name) is not None for name in _TRACES)
 
 
 def chat_record(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ OTHER = "a span of something else"
 PART = "part of another record"
 COPY = "a copy of an answer"
 STREAMED = "the request of a streamed answer"
+_OFF = "content is not logged"
 
 
 class NoAnswer(Exception):
@@ -26,7 +27,12 @@ class NoAnswer(Exception):
 
 def content_off(setting: str) -> Unreadable:
     """The error for a record without content; the setting of the recorder turns content on."""
-    return Unreadable(f"content is not logged; {setting}")
+    return Unreadable(f"{_OFF}; {setting}")
+
+
+def is_content_off(problem: Unreadable) -> bool:
+    """Whether an error says that a recorder's record has no content."""
+    return problem.reason.startswith(_OFF)
 
 
 def head_lost(detail: str) -> Unreadable:

@@ -11,6 +11,7 @@ from distil_dag.stages.reading.recorders import (
     langsmith,
     litellm,
     openai_agents,
+    rows,
     smolagents,
 )
 from distil_dag.stages.reading.recorders.spans import registry as spans
@@ -35,6 +36,9 @@ RECORDERS = (
     Recorder(litellm.knows, litellm.chat_record),
     Recorder(smolagents.knows, smolagents.chat_record),
     Recorder(langfuse.knows, langfuse.chat_record),
+    Recorder(rows.is_body, rows.body_record),
+    Recorder(rows.is_completion, rows.completion_record),
+    Recorder(rows.is_row, rows.chat_record),
 )
 
 
@@ -50,6 +54,6 @@ def recorded(record: Record) -> dict[str, Any] | None:
     """
     for recorder in RECORDERS:
         if recorder.knows(record):
-            return recorder.chat_record(record)
+            return {"recorded_at": None, **recorder.chat_record(record)}
     span = Span.of(record)
     return spans.chat_record(span) if span is not None else None

@@ -54,6 +54,8 @@ SETTINGS = (
     (("gen_ai", "ai"), "give telemetry recordInputs: true and recordOutputs: true"),
     (("logfire",), "call logfire.instrument_openai() for the client that is used, and let it end"),
 )  # fmt: skip
+# How ids of answers begin where a request has one answer: the Responses API, Anthropic.
+_ONE_ANSWER = ("resp_", "msg_")
 _ANY = "turn on the recorder's capture of message content"
 
 
@@ -118,6 +120,8 @@ def chat_record(span: Span) -> dict[str, Any] | None:
     for answer in answers:
         _check_answer(answer, span)
     system = next((parsed(span.get(name), name) for name in _SYSTEM if span.get(name)), None)
+    if len(answers) > 1 and str(span.get("gen_ai.response.id")).startswith(_ONE_ANSWER):
+        answers = [_as_one(answers)]
     ends, _ = items_of(span.get("gen_ai.response.finish_reasons"))
     choices = [
         {
@@ -127,6 +131,17 @@ def chat_record(span: Span) -> dict[str, Any] | None:
         for at, answer in enumerate(answers)
     ]
     return {"request": {"messages": with_system(given, system)}, "response": {"choices": choices}}
+
+
+def _as_one(answers: list[dict[str, Any]]) -> dict[str, Any]:
+    """The items of one answer, which a service can give only one of, as one message."""
+    parts: list[Any] = []
+    for answer in answers:
+        held = answer.get("parts", answer.get("content"))
+        parts += (
+            held if isinstance(held, list) else [] if is_empty(held) else [{"type": "text", "content": held}]
+        )
+    return {**answers[-1], "parts": parts, "content": None}
 
 
 def _list(value: Any, name: str) -> list[Any]:

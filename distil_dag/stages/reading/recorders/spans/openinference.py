@@ -33,7 +33,7 @@ def chat_record(span: Span) -> dict[str, Any] | None:
         Unreadable: content is hidden, or the head of the chat is lost.
         NoAnswer: the span is no call of a model.
     """
-    kind = span.get(KIND, "span_kind") or ("LLM" if span.has(_GIVEN, _GOT, f"{_GIVEN}.") else None)
+    kind = span.get(KIND) or ("LLM" if span.has(_GIVEN, _GOT, f"{_GIVEN}.") else None)
     if kind is None:
         return None
     kind = str(kind).upper()
@@ -51,6 +51,14 @@ def chat_record(span: Span) -> dict[str, Any] | None:
     if not answered:
         raise Unreadable("no response", "the numbers of the answer's messages have gaps")
     ending = {"finish_reason": held} if (held := span.get("llm.finish_reason")) else {}
+    if messages and len(answers) > 1:
+        body = bodies["output.value"]
+        if not isinstance(body, Mapping) or "output" not in body:
+            raise Unreadable(
+                "several choices", "whether its messages are choices or parts of one is not told"
+            )
+        items = [{"type": "message", "role": "assistant", **answer} for answer in answers]
+        return {"request": {"input": messages}, "response": {"output": items, **ending}}
     if messages and answers:
         choices = [{"message": {"role": "assistant", **answer}, **ending} for answer in answers]
         return {"request": {"messages": messages}, "response": {"choices": choices}}

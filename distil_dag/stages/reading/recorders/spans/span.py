@@ -42,6 +42,9 @@ _KNOWN = (
     "llm", "request_data", "logfire.",
 )  # fmt: skip
 
+# The last record and its span: a record is asked for its span at several places, one after the other.
+_last: tuple[Any, Any] = (None, None)
+
 
 @dataclass(frozen=True)
 class Span:
@@ -84,6 +87,13 @@ class Span:
         Raises:
             Unreadable: its attributes are JSON text that is broken.
         """
+        global _last
+        if _last[0] is not record:
+            _last = record, cls._of(record)
+        return _last[1]
+
+    @classmethod
+    def _of(cls, record: Mapping[str, Any]) -> Span | None:
         attributes = _attributes_of(record)
         event = _text(_first(record, _EVENT))
         if attributes is None and not event:
@@ -204,6 +214,8 @@ def _attributes_of(record: Mapping[str, Any]) -> dict[str, Any] | None:
         value = parsed(record.get(name), name)
         if isinstance(value, list) and all(isinstance(one, Mapping) and "key" in one for one in value):
             return _flattened(_pairs(value))
+        if isinstance(value, list) and all(isinstance(one, (list, tuple)) and len(one) == 2 for one in value):
+            value = {str(key): held for key, held in value}  # a map of a table of columns
         if isinstance(value, Mapping):
             return _flattened(value)
     columns = {key[len(_FLAT) :]: value for key, value in record.items() if str(key).startswith(_FLAT)}
