@@ -34,7 +34,8 @@ class HubLog:
         local = Path(folder) / Path(name).expanduser()
         self._name = str(local.absolute()) if local.is_dir() else name
         theirs = [source.columns.get(name, name) for name in FIELDS]
-        self._needed = {source.id_column or "id", source.time_column, *source.where, *theirs} - {None}
+        named = (source.id_column or "id", source.time_column, *source.where, *theirs)
+        self._needed = {name for name in named if name}
 
     def resource(self) -> Any:
         """A dlt resource of pages of numbered rows."""

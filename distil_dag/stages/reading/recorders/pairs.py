@@ -165,6 +165,6 @@ def _batch_of_one(values: list[Any]) -> list[Any]:
 def _speaker(message: Any) -> str:
     if not isinstance(message, Mapping):
         return ""
-    held = message.get("kwargs") if isinstance(message.get("kwargs"), Mapping) else message
+    held = inner if isinstance(inner := message.get("kwargs"), Mapping) else message
     said = held.get("role") or held.get("type")
     return "assistant" if said in ("assistant", "ai", "AIMessageChunk", "model") else str(said)

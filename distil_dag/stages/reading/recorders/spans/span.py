@@ -43,7 +43,7 @@ _KNOWN = (
 )  # fmt: skip
 
 # The last record and its span: a record is asked for its span at several places, one after the other.
-_last: tuple[Any, Any] = (None, None)
+_last: tuple[Any, Span | None] = (None, None)
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,11 @@ class Span:
             Unreadable: its attributes are JSON text that is broken.
         """
         global _last
-        if _last[0] is not record:
-            _last = record, cls._of(record)
-        return _last[1]
+        last, found = _last
+        if last is not record:
+            found = cls._of(record)
+            _last = record, found
+        return found
 
     @classmethod
     def _of(cls, record: Mapping[str, Any]) -> Span | None:
