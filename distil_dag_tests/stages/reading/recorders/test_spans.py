@@ -161,11 +161,11 @@ def test_a_call_without_arguments_is_one_unless_content_is_off():
 @pytest.mark.parametrize(
     ("attributes", "reason"),
     [
-        (genai(got=json.dumps([called([{"name": "water_bed", "arguments": '{"bed": "ro'}])])), "unreadable call"),
+        (genai(got=json.dumps([called([{"name": "water_bed", "arguments": '{"bed'}])])), "unreadable call"),
         (genai(got=json.dumps([said("assistant", "") | {"finish_reason": "tool_call"}])),
          "a call that was not logged"),
         (genai(got=json.dumps([called(finish_reason="length")])), "cut answer"),
-        (genai(json.dumps([{"role": "tool", "parts": [{"type": "tool_call_response", "id": "c", "response": 1}]},
+        (genai(json.dumps([{"role": "tool", "parts": [{"type": "tool_call_response", "response": 1}]},
                            said("user", ASKED)])), "a history without its calls"),
         (genai(got=json.dumps([called(), called(TWO)])), "several choices"),
         (genai(json.dumps([said("user", "[REDACTED]")])), "redacted text"),
@@ -228,8 +228,8 @@ def conversation(number=1, choice_at=9):
 def test_log_records_of_one_call_are_joined_over_lines_and_with_their_span():
     first, second = conversation(1), conversation(2)
     bare = {"gen_ai.operation.name": "chat", "gen_ai.response.model": "m-2"}
-    lines = [records(*first[:1]), records(second[0], first[1]), otlp(span(bare, 1)), records(second[1], first[2]),
-             otlp(span(bare, 2)), records(second[2])]  # fmt: skip
+    lines = [records(*first[:1]), records(second[0], first[1]), otlp(span(bare, 1)),
+             records(second[1], first[2]), otlp(span(bare, 2)), records(second[2])]  # fmt: skip
     log = read_log(*lines)
     assert log.reasons == []
     assert log.calls == [[WATER], [WATER]]
@@ -269,8 +269,8 @@ def test_the_same_log_record_twice_says_nothing_twice():
 @pytest.mark.parametrize(
     "record",
     [
-        {"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": ASKED, "gen_ai.completion.0.role": "assistant",
-         "gen_ai.completion.0.finish_reason": "tool_calls", "gen_ai.completion.0.tool_calls.0.id": "c0",
+        {"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": ASKED,
+         "gen_ai.completion.0.role": "assistant", "gen_ai.completion.0.finish_reason": "tool_calls", "gen_ai.completion.0.tool_calls.0.id": "c0",
          "gen_ai.completion.0.tool_calls.0.name": "water_bed",
          "gen_ai.completion.0.tool_calls.0.arguments": json.dumps(WATER["arguments"])},
         {"gen_ai.prompt": json.dumps({"messages": [{"role": "user", "content": ASKED}]}),
@@ -324,7 +324,8 @@ def inference(messages, answers, **more):
 
 
 CALLED = {
-    "role": "assistant", "tool_calls.0.tool_call.id": "c0", "tool_calls.0.tool_call.function.name": "water_bed",
+    "role": "assistant", "tool_calls.0.tool_call.id": "c0",
+    "tool_calls.0.tool_call.function.name": "water_bed",
     "tool_calls.0.tool_call.function.arguments": json.dumps(WATER["arguments"]),
 }  # fmt: skip
 
@@ -355,7 +356,7 @@ def test_flattened_messages_are_read_with_parts_and_results():
 def test_the_body_is_read_where_there_are_no_messages():
     bodies = {
         "input.value": json.dumps({"messages": [{"role": "user", "content": ASKED}]}),
-        "output.value": json.dumps({"choices": [{"message": {"role": "assistant", "tool_calls": [{"function": WATER}]}}]}),
+        "output.value": json.dumps({"choices": [{"message": {"tool_calls": [{"function": WATER}]}}]}),
     }  # fmt: skip
     assert read_log(otlp(span({"openinference.span.kind": "LLM", **bodies}))).calls == [[WATER]]
 
@@ -387,12 +388,13 @@ def test_items_of_a_response_are_one_answer_and_choices_are_not():
 
 def test_a_row_of_phoenix_has_a_column_for_each_attribute():
     row = {
-        "name": "ChatCompletion", "span_kind": "LLM", "parent_id": None, "context.span_id": "b", "context.trace_id": "a",
+        "name": "ChatCompletion", "span_kind": "LLM", "context.span_id": "b", "context.trace_id": "a",
         "start_time": "2026-11-30T10:00:00+00:00", "end_time": "2026-11-30T10:00:01+00:00",
         "attributes.openinference.span.kind": "LLM", "attributes.llm.tools": None,
         "attributes.llm.input_messages": [{"message.role": "user", "message.content": ASKED}],
         "attributes.llm.output_messages": [{"message.role": "assistant", "message.tool_calls": [{
-            "tool_call.function.name": "water_bed", "tool_call.function.arguments": json.dumps(WATER["arguments"])}]}],
+            "tool_call.function.name": "water_bed",
+            "tool_call.function.arguments": json.dumps(WATER["arguments"])}]}],
     }  # fmt: skip
     log = read_log(row, columnar=True)
     assert log.calls == [[WATER]]
