@@ -147,11 +147,7 @@ class Intake:
         if not self._is_auto or not isinstance(value, dict):
             yield record
             return
-        try:
-            spans = spans_in(value) if record.raw is None else None
-        except Unreadable as problem:
-            yield record._replace(problem=problem)
-            return
+        spans = spans_in(value) if record.raw is None else None
         if spans is not None:
             for number, span in enumerate(spans, start=1):
                 yield from self._whole(

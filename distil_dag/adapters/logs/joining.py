@@ -48,8 +48,12 @@ class Joining:
         record = record._replace(raw=None)
         before = self._pop(key)
         if before is not None:
-            record = before._replace(value=join(before.value, record.value))
-            self.joined += 1
+            try:
+                record = before._replace(value=join(before.value, record.value))
+                self.joined += 1
+            except Unreadable:
+                yield before
+                before = None
         if before is not None and is_complete(record.value):
             yield record
             return
@@ -73,4 +77,7 @@ class Joining:
 
     def _oldest(self) -> Any:
         record = self._pop(next(iter(self._waiting)))
-        return record._replace(value=as_joined(record.value))
+        try:
+            return record._replace(value=as_joined(record.value))
+        except Unreadable:
+            return record

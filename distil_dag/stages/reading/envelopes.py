@@ -7,6 +7,7 @@ from typing import Any
 
 from distil_dag.stages.reading.recorders.pairs import parsed
 from distil_dag.stages.reading.recorders.spans.mlflow import spans_of
+from distil_dag.stages.reading.strict_values import Unreadable
 
 _RESOURCES = ("resourceSpans", "resource_spans", "batches", "resourceLogs", "resource_logs")
 _SCOPES = (
@@ -14,19 +15,23 @@ _SCOPES = (
     "instrumentationLibraryLogs",
 )  # fmt: skip
 _LEAVES = ("spans", "logRecords", "log_records", "logs")
+_AROUND = ("scope", "instrumentationLibrary", "instrumentation_library")
 LISTS = frozenset((*_RESOURCES, *_SCOPES))
 """Keys under which OTLP keeps lists of what is around spans."""
 _KEYS = LISTS | {"data", "spans", "observations", "content"}
 
 
 def spans_in(value: Mapping[str, Any]) -> list[Any] | None:
-    """The spans, log records or observations that an object holds; None where it is no envelope.
-
-    Raises:
-        Unreadable: they are JSON text that is broken.
-    """
+    """The spans, log records or observations that an object holds; None where it is no envelope."""
     if _KEYS.isdisjoint(value):
         return None
+    try:
+        return _spans_in(value)
+    except Unreadable:
+        return None  # the object is a record then, and can't be read
+
+
+def _spans_in(value: Mapping[str, Any]) -> list[Any] | None:
     if not LISTS.isdisjoint(value):
         return list(_leaves(value, None))
     if (spans := spans_of(value)) is not None:
@@ -46,29 +51,20 @@ def spans_in(value: Mapping[str, Any]) -> list[Any] | None:
 
 
 def _leaves(value: Mapping[str, Any], scope: Any) -> Iterator[Any]:
-    """Each span with the scope around it."""
-    for key in (*_RESOURCES, *_SCOPES):
-        for inner in _objects(value.get(key)):
-            around = (
-                inner.get("scope")
-                or inner.get("instrumentationLibrary")
-                or inner.get("instrumentation_library")
-            )
-            yield from _leaves(inner, around or scope)
-    if scope is not None or "scope" in value:
-        for key in _LEAVES:
-            for leaf in _objects(value.get(key)):
-                yield {**leaf, "scope": scope}
-    elif not any(key in value for key in (*_RESOURCES, *_SCOPES)):
-        for key in _LEAVES:
-            yield from _objects(value.get(key))
-
-
-def _objects(values: Any) -> Iterator[Mapping[str, Any]]:
-    values = parsed(values, "an envelope")
-    for one in values if isinstance(values, list) else ():
-        if isinstance(one, Mapping):
-            yield one
+    """Each span with the scope around it; what is no envelope stays, so that it is told."""
+    held = [(key, parsed(value[key], key)) for key in (*_RESOURCES, *_SCOPES, *_LEAVES) if key in value]
+    if not held or not all(isinstance(inner, list) for _, inner in held):
+        yield value
+        return
+    for key, inner in held:
+        for one in inner:
+            if key in _LEAVES and isinstance(one, Mapping):
+                yield {**one, "scope": scope} if scope else one
+            elif isinstance(one, Mapping):
+                around = next((one[name] for name in _AROUND if one.get(name)), scope)
+                yield from _leaves(one, around)
+            else:
+                yield one
 
 
 def _is_observation(value: Any) -> bool:

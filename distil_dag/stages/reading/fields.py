@@ -27,7 +27,7 @@ MARKS = frozenset(
     {
         *RECORDED, "eventName", "event_name", "EventName", "workflow_name", "span_attributes", "run_type",
         "serialized", "litellm_call_id", "request_body", "choices", "call_type", "traceId", "trace_id",
-        "context.span_id",
+        "context.span_id", "resourceMetrics",
     }
 )  # fmt: skip
 """Fields of which each record of a recorder has one; most records have none."""

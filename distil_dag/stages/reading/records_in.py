@@ -25,11 +25,7 @@ _ITEM_TYPES = frozenset({"message", "function_call", "function_call_output", "re
 
 
 def records_in(value: Any) -> list[Any]:
-    """The records that a value holds; the value itself where it holds no list of them.
-
-    Raises:
-        Unreadable: they are kept as JSON text that is broken.
-    """
+    """The records that a value holds; the value itself where it holds no list of them."""
     return _records(value, 0)
 
 

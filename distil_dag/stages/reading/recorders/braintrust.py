@@ -30,6 +30,7 @@ def chat_record(record: Mapping[str, Any]) -> dict[str, Any]:
     """
     told = parsed(record.get("span_attributes"), "span_attributes")
     kind = told.get("type") if isinstance(told, Mapping) else None
+    kind = kind if isinstance(kind, str) else None
     if kind != "llm":
         raise NoAnswer(TOOL_RUN if kind == "tool" else AROUND if kind in _AROUND or kind is None else OTHER)
     if not is_empty(record.get("error")):

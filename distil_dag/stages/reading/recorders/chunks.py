@@ -27,9 +27,11 @@ def completion_of(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
             held = chunk.get("response")
             return dict(held) if isinstance(held, Mapping) else None
         model = model or chunk.get("model")
-        for part in chunk.get("choices") or ():
-            if isinstance(part, Mapping):
-                _add(choices.setdefault(int(part.get("index") or 0), _choice()), part)
+        for part in _list(chunk.get("choices")):
+            index = part.get("index") or 0
+            if not isinstance(index, int):
+                raise Unreadable("a streamed answer", "a choice of it has no number")
+            _add(choices.setdefault(index, _choice()), part)
     if not choices:
         return None
     return {"model": model, "choices": [_whole(choices[index]) for index in sorted(choices)]}
@@ -46,14 +48,12 @@ def _add(choice: dict[str, Any], part: Mapping[str, Any]) -> None:
     for name, key in (("content", "texts"), ("refusal", "refusals")):
         if isinstance(delta.get(name), str):
             choice[key].append(delta[name])
-    for call in delta.get("tool_calls") or ():
-        if not isinstance(call, Mapping):
-            raise Unreadable("unreadable call", "a part of a streamed call is no object")
+    for call in _list(delta.get("tool_calls")):
         _add_call(choice["calls"], call)
     if isinstance(delta.get("function_call"), Mapping):
         choice["function"] = choice["function"] or {"name": "", "arguments": ""}
         for key in ("name", "arguments"):
-            choice["function"][key] += delta["function_call"].get(key) or ""
+            choice["function"][key] += _text(delta["function_call"].get(key))
 
 
 def _add_call(calls: dict[int, dict[str, str]], part: Mapping[str, Any]) -> None:
@@ -67,7 +67,21 @@ def _add_call(calls: dict[int, dict[str, str]], part: Mapping[str, Any]) -> None
     # Services repeat the id and the name in each chunk, or send them once.
     call["id"] = call["id"] or str(part.get("id") or "")
     call["name"] = call["name"] or str(function.get("name") or "")
-    call["arguments"] += function.get("arguments") or ""
+    call["arguments"] += _text(function.get("arguments"))
+
+
+def _list(value: Any) -> list[Mapping[str, Any]]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
+        raise Unreadable("a streamed answer", "a part of it is no list of objects")
+    return value
+
+
+def _text(value: Any) -> str:
+    if value is not None and not isinstance(value, str):
+        raise Unreadable("a streamed answer", "a part of a call is no text")
+    return value or ""
 
 
 def _whole(choice: dict[str, Any]) -> dict[str, Any]:

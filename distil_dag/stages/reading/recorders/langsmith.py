@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from distil_dag.stages.reading.recorders.outcome import AROUND, OTHER, PART, TOOL_RUN, NoAnswer, content_off
@@ -16,6 +17,7 @@ SETTING = "set LANGSMITH_HIDE_INPUTS=false and LANGSMITH_HIDE_OUTPUTS=false"
 CALLBACK = "log runs of a tracer, or each message.model_dump(): response.model_dump() has no calls"
 _MODELS = ("llm", "chat_model")
 _SPEAKERS = {"System": "system", "Human": "user", "AI": "assistant", "Tool": "tool", "Function": "tool"}
+_UNLIKELY = {("user", "user"), ("assistant", "assistant"), ("user", "tool")}
 _TURN = re.compile(r"(?:\A|\n)(System|Human|AI|Tool|Function): ")
 _CALLS = re.compile(r"\[\{'name': .*\}\]\Z", re.DOTALL)
 _RUN_OF_MESSAGE = re.compile(r"(?:lc_run-|run-)-?([0-9a-f-]{36})")
@@ -147,6 +149,10 @@ def _turns_of(prompts: list[Any]) -> list[dict[str, Any]]:
         raise Unreadable("a text for the whole chat", "inputs.prompts has no turns of a chat")
     ends = [*(found.start() for found in starts[1:]), len(text)]
     turns = [(_SPEAKERS[found[1]], text[found.end() : end]) for found, end in zip(starts, ends, strict=True)]
+    roles = [role for role, _ in turns]
+    if "system" in roles[1:] or any(pair in _UNLIKELY for pair in pairwise(roles)):
+        # A line of a user's text begins as a turn does.
+        raise Unreadable("a text for the whole chat", "where its turns begin can't be told")
     return [_turn(role, said) for role, said in turns]
 
 

@@ -34,7 +34,7 @@ def chat_record(record: Mapping[str, Any]) -> dict[str, Any]:
     data = parsed(record.get("span_data"), "span_data")
     if not isinstance(data, Mapping):
         raise NoAnswer(AROUND)
-    kind = data.get("type")
+    kind = str(data.get("type"))
     if kind not in ("generation", "response"):
         raise NoAnswer(TOOL_RUN if kind == "function" else AROUND if kind in _AROUND else OTHER)
     if not is_empty(record.get("error")):

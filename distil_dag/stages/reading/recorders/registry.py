@@ -14,6 +14,7 @@ from distil_dag.stages.reading.recorders import (
     rows,
     smolagents,
 )
+from distil_dag.stages.reading.recorders.outcome import OTHER, NoAnswer
 from distil_dag.stages.reading.recorders.spans import registry as spans
 from distil_dag.stages.reading.recorders.spans.span import Span
 
@@ -55,5 +56,7 @@ def recorded(record: Record) -> dict[str, Any] | None:
     for recorder in RECORDERS:
         if recorder.knows(record):
             return {"recorded_at": None, **recorder.chat_record(record)}
+    if "resourceMetrics" in record:
+        raise NoAnswer(OTHER)
     span = Span.of(record)
     return spans.chat_record(span) if span is not None else None

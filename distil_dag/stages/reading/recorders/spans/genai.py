@@ -74,14 +74,15 @@ def is_model_call(span: Span) -> bool:
         NoAnswer: it is the run of a tool, or stands around other spans.
     """
     operation = span.get("gen_ai.operation.name", "operation.name")
+    operation = operation if isinstance(operation, str) else None
     kind = str(span.get("traceloop.span.kind") or "")
     if operation in _TOOLS or kind == "tool":
         raise NoAnswer(TOOL_RUN)
     if operation in _AROUND or (kind in _AROUND and operation not in _MODELS):
         raise NoAnswer(AROUND)
-    if isinstance(operation, str) and operation not in _MODELS:
+    if operation and operation not in _MODELS:
         raise NoAnswer(OTHER)
-    return isinstance(operation, str) or span.has(
+    return operation is not None or span.has(
         "gen_ai.request.", "gen_ai.response.", "gen_ai.usage.", "llm.request."
     )
 

@@ -261,9 +261,9 @@ def _events(value: Any) -> Iterable[tuple[str, Any]]:
     for event in value if isinstance(value, list) else ():
         if isinstance(event, Mapping):
             name = _text(event.get("name") or event.get("event_name") or event.get("event.name"))
-            held = event.get("attributes") if "attributes" in event else event.get("body", event)
-            held = parsed(held, "an event")
-            yield name, _pairs(held) if isinstance(held, list) and "attributes" in event else plain(held)
+            held = event["attributes"] if "attributes" in event else event.get("body", event)
+            is_otlp = isinstance(held, list) and "attributes" in event
+            yield name, _pairs(held) if is_otlp else plain(held)
 
 
 def _first(record: Mapping[str, Any], names: Iterable[str]) -> Any:
