@@ -18,7 +18,7 @@ _LEAVES = ("spans", "logRecords", "log_records", "logs")
 _AROUND = ("scope", "instrumentationLibrary", "instrumentation_library")
 LISTS = frozenset((*_RESOURCES, *_SCOPES))
 """Keys under which OTLP keeps lists of what is around spans."""
-_KEYS = LISTS | {"data", "spans", "observations", "content"}
+_KEYS = LISTS | {"data", "spans", "observations", "content", "trace"}
 
 
 def spans_in(value: Mapping[str, Any]) -> list[Any] | None:

@@ -26,7 +26,8 @@ RECORDED = (
 MARKS = frozenset(
     {
         *RECORDED, "eventName", "event_name", "EventName", "workflow_name", "span_attributes", "run_type",
-        "serialized", "litellm_call_id", "request_body", "choices", "call_type", "traceId", "trace_id",
+        "serialized", "litellm_call_id", "request_body", "choices", "call_type", "traceId", "traceID",
+        "trace_id",
         "context.span_id", "resourceMetrics",
     }
 )  # fmt: skip

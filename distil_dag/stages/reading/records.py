@@ -38,6 +38,7 @@ from distil_dag.stages.reading.formats.records import BASIC, basic_record
 from distil_dag.stages.reading.logged_calls import as_list, checked, from_json_text, read_logged_call
 from distil_dag.stages.reading.recorders.outcome import NoAnswer, is_content_off
 from distil_dag.stages.reading.redaction.redactor import Redactor
+from distil_dag.stages.reading.replaced_texts import refuse_replaced
 from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time, time_or_none
 from distil_dag.stages.reading.tool_results import in_call_order
 from distil_dag.stages.reading.turns import Record, Turn, bounded, joined, read_content, read_said, read_turn
@@ -46,14 +47,6 @@ _MAX_PROBLEM = 300
 _LATENCY_LIMIT = 1e9  # milliseconds; also keeps NaN and integers too large for a float out
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?")  # as a table of text holds it
 _CACHED_CALLS = 20_000
-# What recorders write in place of a text, where they are set to hide it.
-_SIGNS = frozenset(
-    {
-        "redacted-by-litellm", "__redacted__", "[redacted]", "<redacted>", "redacted", "***", "[filtered]",
-        "[masked]", "<masked>", "[hidden]", "[scrubbed]",
-    }
-)  # fmt: skip
-_LONGEST_SIGN = 24
 
 
 @dataclass(frozen=True)
@@ -109,7 +102,7 @@ class RecordReader:
                 problem = error
             ordered, by_order = in_call_order(joined(turns))
             turns = [self._with_integers(turn) for turn in ordered]
-            _refuse_redacted(turns)
+            refuse_replaced(turns)
             model = _model(record)
             texts = [turn.content for turn in turns]
             redactor = Redactor(
@@ -309,13 +302,6 @@ def _missing(turns: Sequence[Turn]) -> Unreadable | None:
     if not any(turn.answers for turn in turns):
         return Unreadable("no assistant turn")
     return None
-
-
-def _refuse_redacted(turns: Sequence[Turn]) -> None:
-    """Check that no text was replaced by a sign of the recorder."""
-    for turn in turns:
-        if len(turn.content) < _LONGEST_SIGN and turn.content.strip().lower() in _SIGNS:
-            raise Unreadable("redacted text", f"a turn of the {turn.role} is {turn.content.strip()}")
 
 
 def _message(turn: Turn, redactor: Redactor) -> Message:

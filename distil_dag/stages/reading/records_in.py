@@ -21,6 +21,7 @@ LISTS = frozenset(
 _PAGES = frozenset({"result", "response", "page", "payload", "hits", "export", "body"})
 # Objects around one record, as services that serve rows write them.
 _ENVELOPES = (("row", "row_idx"), ("_source", "_id"), ("_source", "_index"))
+_OF_SPANS = frozenset({"attributes", "spanID"})
 _ITEM_TYPES = frozenset({"message", "function_call", "function_call_output", "reasoning", "human", "ai"})
 
 
@@ -54,13 +55,15 @@ def _records(value: Any, level: int) -> list[Any]:
     if isinstance(value, dict):
         if (spans := spans_in(value)) is not None:
             return spans
-        # The events of a span are no records.
-        if level > 3 or "attributes" in value or _is_record(value):
+        if level > 3 or _is_record(value):
             return [value]
         for inner, mark in _ENVELOPES:
             if mark in value and isinstance(value.get(inner), dict):
                 return [value[inner]]
+        is_span = not _OF_SPANS.isdisjoint(value)
         for key, item in value.items():
+            if is_span and key in ("events", "logs", "links"):
+                continue
             if isinstance(item, list) and item and is_list_of_records(key, item[0]):
                 return [record for one in item for record in _records(one, level + 1)]
             if isinstance(item, dict) and key in _PAGES:

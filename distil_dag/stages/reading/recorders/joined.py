@@ -22,7 +22,7 @@ _TIMES = ("timeUnixNano", "time_unix_nano", "observedTimeUnixNano", "Timestamp")
 # Attributes that hold content begin so.
 _CONTENT = (
     "gen_ai.input.", "gen_ai.output.", "gen_ai.prompt", "gen_ai.completion", "gen_ai.request.messages",
-    "llm.", "ai.", "langfuse.", "mlflow.", "openinference.", "request_data", "events", "all_messages_events",
+    "llm.", "ai.", "langfuse.", "mlflow.", "openinference.", "request_data", "events",
     "input", "output", "traceloop.entity.", "langwatch.", "braintrust.",
 )  # fmt: skip
 

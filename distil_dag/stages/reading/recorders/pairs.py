@@ -83,7 +83,8 @@ def _request(given: Any, instructions: Any) -> Mapping[str, Any]:
         if nested or name in ("kwargs", "request", "body"):
             return _request(held, instructions)
         if name == "contents":
-            return given
+            config = given.get("config")
+            return {**config, **given} if isinstance(config, Mapping) else given
         systems = [parsed(given.get(key), key) for key in _SYSTEMS]
         if name == "input":
             return {
@@ -119,6 +120,8 @@ def _response(got: Any) -> Mapping[str, Any]:
         raise Unreadable("no response", "the output is not logged")
     if isinstance(got.get("generations"), list):
         return _response(got["generations"])
+    if isinstance(got.get("content"), Mapping) and "parts" in got["content"]:
+        return {"candidates": [got]}
     if isinstance(got.get("messages"), list) and "role" not in got:
         answer = list(got["messages"])
         while len(answer) > 1 and _speaker(answer[0]) != "assistant":

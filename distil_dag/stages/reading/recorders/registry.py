@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from distil_dag.stages.reading.fields import CONTENT
 from distil_dag.stages.reading.recorders import (
     braintrust,
     langfuse,
@@ -59,4 +60,11 @@ def recorded(record: Record) -> dict[str, Any] | None:
     if "resourceMetrics" in record:
         raise NoAnswer(OTHER)
     span = Span.of(record)
-    return spans.chat_record(span) if span is not None else None
+    if span is None:
+        return None
+    try:
+        return spans.chat_record(span)
+    except NoAnswer as answer:
+        if answer.kind == OTHER and any(record.get(name) is not None for name in CONTENT):
+            return None  # a record of a program that notes its own span
+        raise

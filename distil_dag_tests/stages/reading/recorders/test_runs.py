@@ -219,7 +219,7 @@ def test_spend_logs_and_responses_of_litellm():
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"messages": [{"role": "user", "content": "redacted-by-litellm"}]}, "content is not logged; set lite"),
+        ({"messages": [{"role": "user", "content": "redacted-by-litellm"}]}, "content is not logged; set"),
         ({"messages": "redacted-by-litellm"}, "content is not logged; set litellm"),
         ({"status": "failure", "response": {}}, "the request failed"),
         ({"model_parameters": {"max_tokens": 7}, "response": CHAT | {"usage": {"completion_tokens": 7}}},

@@ -1,5 +1,8 @@
 """Every sample of a real recorder is read right, set aside with the setting that helps, or no answer."""
 
+import contextlib
+import json
+import random
 from datetime import UTC, datetime
 
 import pytest
@@ -123,3 +126,28 @@ def test_times_and_the_model_are_the_recorders(file, line, started, latency):
     assert abs((trace.time - started).total_seconds()) < 1e-5
     assert trace.latency_ms == pytest.approx(latency, abs=1e-3)
     assert trace.model.startswith("gpt-4o-mini")
+
+
+def broken(value, rng):
+    """A copy of a sample with one of its parts gone or replaced, also inside of JSON text."""
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        with contextlib.suppress(ValueError):
+            return json.dumps(broken(json.loads(value), rng))
+    if not value or not isinstance(value, (dict, list)) or rng.random() < 0.1:
+        return rng.choice([None, 1, "x", "", [], {}, [None], {"a": 1}, '{"a', True])
+    place = rng.choice(list(value)) if isinstance(value, dict) else rng.randrange(len(value))
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[place] = broken(value[place], rng)
+    return copy
+
+
+@pytest.mark.parametrize("file", sorted({line["file"] for line in index()}))
+def test_a_broken_sample_ends_no_run(file):
+    rng = random.Random(file)
+    lines = (SAMPLES / file).read_text(encoding="utf-8").splitlines()
+    for _ in range(40):
+        values = [json.loads(line) for line in lines]
+        place = rng.randrange(len(values))
+        for _ in range(rng.choice([1, 2, 3])):
+            values[place] = broken(values[place], rng)
+        read_log(*values[max(0, place - 2) : place + 2])

@@ -169,6 +169,8 @@ def test_a_call_without_arguments_is_one_unless_content_is_off():
                            said("user", ASKED)])), "a history without its calls"),
         (genai(got=json.dumps([called(), called(TWO)])), "several choices"),
         (genai(json.dumps([said("user", "[REDACTED]")])), "redacted text"),
+        (genai(json.dumps([said("user", "[Scrubbed due to 'password']")])), "redacted text"),
+        (genai(got=json.dumps([called([{"name": "on", "arguments": {"n": "[Filtered]"}}])])), "redacted text"),
         (genai("[{\"role\": \"user\""), "broken JSON"),
     ],
 )  # fmt: skip
@@ -270,7 +272,8 @@ def test_the_same_log_record_twice_says_nothing_twice():
     "record",
     [
         {"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": ASKED,
-         "gen_ai.completion.0.role": "assistant", "gen_ai.completion.0.finish_reason": "tool_calls", "gen_ai.completion.0.tool_calls.0.id": "c0",
+         "gen_ai.completion.0.role": "assistant", "gen_ai.completion.0.finish_reason": "tool_calls",
+         "gen_ai.completion.0.tool_calls.0.id": "c0",
          "gen_ai.completion.0.tool_calls.0.name": "water_bed",
          "gen_ai.completion.0.tool_calls.0.arguments": json.dumps(WATER["arguments"])},
         {"gen_ai.prompt": json.dumps({"messages": [{"role": "user", "content": ASKED}]}),
@@ -494,3 +497,110 @@ def test_the_first_version_of_logfire():
     assert read_log(otlp(span(streamed), scope="logfire.openai")).reasons == [
         "only a text at the end of a span"
     ]
+
+
+def test_definitions_of_tools_behind_a_chat_are_no_results():
+    """Langfuse's handler for LangChain puts them there."""
+    definition = {"type": "function", "function": {"name": "water_bed"}}
+    given = [{"role": "user", "content": ASKED}, {"role": "tool", "content": definition}]
+    got = {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"name": "water_bed", "args": WATER["arguments"]}],
+    }
+    attributes = {
+        "langfuse.observation.type": "generation",
+        "langfuse.observation.input": json.dumps(given),
+        "langfuse.observation.output": json.dumps(got),
+    }
+    log = read_log(otlp(span(attributes)))
+    assert log.calls == [[WATER]]
+    assert [m.role for m in only(log).messages] == ["user"]
+
+
+def test_spans_of_the_agent_development_kit():
+    attributes = {
+        "gen_ai.system": "gcp.vertex.agent",
+        "gen_ai.request.model": "gemini",
+        "gcp.vertex.agent.llm_request": json.dumps(
+            {
+                "model": "gemini",
+                "config": {"system_instruction": "You keep a garden."},
+                "contents": [{"role": "user", "parts": [{"text": ASKED}]}],
+            }
+        ),
+        "gcp.vertex.agent.llm_response": json.dumps(
+            {
+                "content": {
+                    "role": "model",
+                    "parts": [{"function_call": {"name": "water_bed", "args": WATER["arguments"]}}],
+                },
+                "finish_reason": "STOP",
+            }
+        ),
+    }
+    log = read_log(otlp(span(attributes)))
+    assert log.calls == [[WATER]]
+    assert [m.role for m in only(log).messages] == ["system", "user"]
+
+
+def test_a_log_record_with_both_sides_in_its_body():
+    body = {
+        "input": {"messages": [{"role": "user", "content": ASKED}]},
+        "output": {"messages": [{"role": "assistant", "tool_calls": [{"function": WATER}]}]},
+    }
+    assert read_log(records(event("opentelemetry.instrumentation.langchain", body))).calls == [[WATER]]
+
+
+def test_a_trace_as_the_server_of_mlflow_answers():
+    attributes = {
+        "mlflow.spanType": '"LLM"',
+        "mlflow.spanInputs": json.dumps({"messages": [{"role": "user", "content": ASKED}]}),
+        "mlflow.spanOutputs": json.dumps({"choices": [{"message": {"tool_calls": [{"function": WATER}]}}]}),
+    }
+    one = {
+        "trace_id": "AAAAAAAAAAAAAAAAAAAABw==", "span_id": "AAAAAAAAAAE=",
+        "start_time_unix_nano": "1796010000000000000", "end_time_unix_nano": "1796010000250000000",
+        "attributes": [{"key": key, "value": {"string_value": value}} for key, value in attributes.items()],
+    }  # fmt: skip
+    trace = only(read_log({"trace": {"trace_info": {"trace_id": "tr-7"}, "spans": [one]}}))
+    assert trace.calls[0].model_dump() == WATER
+    assert (trace.id, trace.latency_ms) == (f"{7:032x}-{1:016x}", 250)
+
+
+def test_spans_of_an_export_of_jaeger():
+    tags = [{"key": key, "type": "string", "value": value} for key, value in genai().items()]
+    one = {
+        "traceID": "a", "spanID": "b", "operationName": "chat",
+        "startTime": 1796010000000000, "duration": 250000,
+        "references": [{"refType": "CHILD_OF", "traceID": "a", "spanID": "c"}], "tags": tags,
+        "logs": [{"timestamp": 1, "fields": [{"key": "event", "type": "string", "value": "first"}]}],
+    }  # fmt: skip
+    around = {**one, "spanID": "c", "references": []}
+    log = read_log({"data": [{"traceID": "a", "spans": [one, around], "processes": {}}]})
+    assert log.calls == [[WATER]]
+    assert (only(log).id, only(log).latency_ms) == ("a-b", 250)
+
+
+def test_calls_in_an_attribute_of_their_own():
+    attributes = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.messages": json.dumps([{"role": "user", "content": ASKED}]),
+        "gen_ai.response.tool_calls": json.dumps([{"id": "c", "type": "function_call", **WATER}]),
+    }  # fmt: skip
+    assert read_log(otlp(span(attributes))).calls == [[WATER]]
+
+
+def test_the_run_of_an_agent_is_no_answer_in_any_version():
+    messages = json.dumps([{"event.name": "gen_ai.user.message", "content": ASKED}])
+    attributes = {"all_messages_events": messages, "gen_ai.usage.input_tokens": 5}
+    assert read_log(otlp(span(attributes))).report.no_answers == {"a span around calls of a model": 1}
+
+
+def test_a_record_that_notes_its_own_span_is_a_plain_record():
+    messages = [
+        {"role": "user", "content": ASKED},
+        {"role": "assistant", "tool_calls": [{"function": WATER}]},
+    ]
+    record = {"trace_id": "a", "span_id": "b", "attributes": {"service": "x"}, "messages": messages}
+    assert read_log(record, record | {"tags": {"a": 1}, "span_id": "c"}).calls == [[WATER], [WATER]]

@@ -54,6 +54,8 @@ SETTINGS = (
     (("gen_ai", "ai"), "give telemetry recordInputs: true and recordOutputs: true"),
     (("logfire",), "call logfire.instrument_openai() for the client that is used, and let it end"),
 )  # fmt: skip
+# What pydantic-ai writes of a whole run.
+_WHOLE_RUN = ("pydantic_ai.all_messages", "all_messages_events")
 # How ids of answers begin where a request has one answer: the Responses API, Anthropic.
 _ONE_ANSWER = ("resp_", "msg_")
 _ANY = "turn on the recorder's capture of message content"
@@ -76,6 +78,8 @@ def is_model_call(span: Span) -> bool:
     operation = span.get("gen_ai.operation.name", "operation.name")
     operation = operation if isinstance(operation, str) else None
     kind = str(span.get("traceloop.span.kind") or "")
+    if span.has(*_WHOLE_RUN):
+        raise NoAnswer(AROUND)
     if operation in _TOOLS or kind == "tool":
         raise NoAnswer(TOOL_RUN)
     if operation in _AROUND or (kind in _AROUND and operation not in _MODELS):

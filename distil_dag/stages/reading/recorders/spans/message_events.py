@@ -52,7 +52,7 @@ def _named(span: Span) -> list[tuple[str, Any]]:
     """The events of a span; some recorders keep them as an attribute."""
     if span.event in MESSAGES:
         return [(span.event, span.body if span.body is not None else dict(span.attributes))]
-    kept = span.get("events", "all_messages_events")
+    kept = span.get("events")
     if isinstance(kept, list):
         return [
             (str(one.get("event.name") or one.get("name")), one) for one in kept if isinstance(one, Mapping)
@@ -134,6 +134,9 @@ def _numbered(message: Any) -> dict[str, Any]:
     found = [
         {"id": call.get("id"), "name": call.get("name"), "arguments": call["arguments"]} for call in calls
     ]
+    one = message.get("function_call")
+    if isinstance(one, Mapping) and one.get("name"):
+        kept["function_call"] = {"name": one["name"], "arguments": one.get("arguments")}
     return {**kept, "content": _content(message.get("content")), **({"tool_calls": found} if found else {})}
 
 

@@ -52,10 +52,12 @@ def spans_of(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     Args:
         value: `trace.to_json()`, or a row of `mlflow.search_traces()`.
     """
+    if isinstance(value.get("trace"), Mapping) and "trace_id" not in value:
+        value = value["trace"]  # as the server answers
     data, info = value.get("data"), value.get("info")
     if isinstance(data, Mapping) and isinstance(data.get("spans"), list) and isinstance(info, Mapping):
         spans = data["spans"]
-    elif "trace_id" in value and "spans" in value:
+    elif "spans" in value and ("trace_id" in value or "trace_info" in value):
         spans = parsed(value["spans"], "spans")
     else:
         return None

@@ -24,6 +24,7 @@ KINDS = _TOOLS | _AROUND | {"GENERATION", "EVENT", "RETRIEVER", "EMBEDDING"}
 """The types of Langfuse's observations."""
 # Attributes of other libraries that hold a whole request and a whole answer.
 _PAIRS = (
+    ("gcp.vertex.agent.llm_request", "gcp.vertex.agent.llm_response"),
     ("langwatch.input", "langwatch.output"),
     ("braintrust.input_json", "braintrust.output_json"),
     ("traceloop.entity.input", "traceloop.entity.output"),
@@ -73,7 +74,18 @@ def observed(given: Any, got: Any, **more: Any) -> dict[str, Any]:
     given, got = parsed(given, "the input"), parsed(got, "the output")
     if is_empty(given) or is_empty(got):
         raise content_off(LANGFUSE)
+    if isinstance(given, list):
+        given = [message for message in given if not _is_definition(message)]
     return chat_pair(given, got, **more)
+
+
+def _is_definition(message: Any) -> bool:
+    """Whether a message is the definition of a tool, which the handler for LangChain puts behind the chat."""
+    if not isinstance(message, Mapping) or message.get("role") != "tool":
+        return False
+    held = parsed(message.get("content"), "content")
+    named = isinstance(held, Mapping) and (held.get("type") == "function" or "input_schema" in held)
+    return named and message.get("tool_call_id") is None
 
 
 def ai_sdk_record(span: Span) -> dict[str, Any] | None:
@@ -142,8 +154,19 @@ def logfire_record(span: Span) -> dict[str, Any] | None:
 
 def any_record(span: Span) -> dict[str, Any] | None:
     """The record of a span of any other library, if two of its attributes hold messages; else None."""
-    for names in _PAIRS:
-        given, got = (span.get(name) for name in names)
+    given, text = span.get("gen_ai.request.messages"), span.attributes.get("gen_ai.response.text")
+    calls = span.get("gen_ai.response.tool_calls")
+    if isinstance(given, list) and (isinstance(calls, list) or isinstance(text, str)):
+        ending, _ = items_of(span.get("gen_ai.response.finish_reasons"))
+        answer = {
+            "role": "assistant",
+            "content": text,
+            "tool_calls": calls if isinstance(calls, list) else None,
+        }
+        return chat_pair(given, [{"message": answer, "finish_reason": ending[0] if ending else None}])
+    body = span.body if isinstance(span.body, Mapping) else {}
+    kept = [tuple(span.get(name) for name in names) for names in _PAIRS]
+    for given, got in ((body.get("input"), body.get("output")), *kept):
         if isinstance(given, (Mapping, list)) and isinstance(got, (Mapping, list)):
             try:
                 return chat_pair(given, got)

@@ -11,9 +11,9 @@ from typing import Any
 from distil_dag.stages.reading.recorders.pairs import is_empty, parsed
 from distil_dag.stages.reading.strict_values import time_or_none
 
-_ATTRIBUTES = ("attributes", "SpanAttributes", "LogAttributes")
-_TRACE = ("traceId", "trace_id", "TraceId", "context.trace_id")
-_SPAN = ("spanId", "span_id", "SpanId", "context.span_id")
+_ATTRIBUTES = ("attributes", "SpanAttributes", "LogAttributes", "tags")
+_TRACE = ("traceId", "traceID", "trace_id", "TraceId", "context.trace_id")
+_SPAN = ("spanId", "spanID", "span_id", "SpanId", "context.span_id")
 _PARENT = ("parentSpanId", "parent_span_id", "parent_id", "parentId", "ParentSpanId")
 _NAME = ("name", "span_name", "SpanName", "operationName")
 _SCOPE = (
@@ -97,6 +97,8 @@ class Span:
     @classmethod
     def _of(cls, record: Mapping[str, Any]) -> Span | None:
         attributes = _attributes_of(record)
+        if "spanID" in record:
+            record = _from_jaeger(record)
         event = _text(_first(record, _EVENT))
         if attributes is None and not event:
             return None
@@ -264,6 +266,22 @@ def _events(value: Any) -> Iterable[tuple[str, Any]]:
             held = event["attributes"] if "attributes" in event else event.get("body", event)
             is_otlp = isinstance(held, list) and "attributes" in event
             yield name, _pairs(held) if is_otlp else plain(held)
+
+
+def _from_jaeger(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A span as Jaeger and Tempo export it, with the names of the others."""
+    start, lasted = record.get("startTime"), record.get("duration")
+    end = start + lasted if isinstance(start, int) and isinstance(lasted, int) else None
+    parents = record.get("references")
+    first = parents[0] if isinstance(parents, list) and parents else None
+    parent = first.get("spanID") if isinstance(first, Mapping) else None
+    events = []
+    logs = record.get("logs")
+    for log in logs if isinstance(logs, list) else ():
+        fields = log.get("fields") if isinstance(log, Mapping) else None
+        held = _pairs(fields if isinstance(fields, list) else ())
+        events.append({"name": held.pop("event", ""), "attributes": held})
+    return {**record, "endTime": end, "parentSpanId": parent, "events": events}
 
 
 def _first(record: Mapping[str, Any], names: Iterable[str]) -> Any:
