@@ -127,6 +127,10 @@ class Intake:
             Table name -> the rows that the page adds to it, in order; no entry for a table without new rows.
         """
         for record in page:
+            value = record.value
+            if record.raw is not None and (not isinstance(value, dict) or MARKS.isdisjoint(value)):
+                self._take(record)  # as most are
+                continue
             for whole in self._whole(record):
                 self._take(whole)
         return self._new_rows()

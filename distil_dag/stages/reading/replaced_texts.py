@@ -10,8 +10,8 @@ from distil_dag.stages.reading.turns import Turn
 
 _SIGNS = frozenset(
     {
-        "redacted-by-litellm", "__redacted__", "[redacted]", "<redacted>", "[filtered]", "[masked]", "<masked>",
-        "[hidden]", "[scrubbed]",
+        "redacted-by-litellm", "__redacted__", "[redacted]", "<redacted>", "[filtered]", "[masked]",
+        "<masked>", "[hidden]", "[scrubbed]",
     }
 )  # fmt: skip
 # Of a text these are signs too; of an argument they may be a value.
@@ -28,14 +28,16 @@ def refuse_replaced(turns: Iterable[Turn]) -> None:
     """
     for turn in turns:
         if _is_sign(turn.content, _WORDS):
-            raise Unreadable("redacted text", f"a turn of the {turn.role} is {turn.content.strip()[:40]}")
+            raise Unreadable("redacted text", f"a turn of the {turn.role} is {turn.content[:40]}")
         for call in turn.calls:
             for key, value in call.arguments.items():
                 if _is_sign(value, _SIGNS):
-                    raise Unreadable("redacted text", f"an argument, {key[:40]}, is {value.strip()[:40]}")
+                    raise Unreadable("redacted text", f"an argument, {key[:40]}, is {str(value)[:40]}")
 
 
 def _is_sign(text: Any, signs: frozenset[str]) -> bool:
     if not isinstance(text, str) or not text:
         return False
-    return text.startswith(_SCRUBBED) or (len(text) < _LONGEST and text.strip().lower() in signs)
+    if len(text) < _LONGEST:
+        return text.strip().lower() in signs
+    return text[0] == "[" and text.startswith(_SCRUBBED)

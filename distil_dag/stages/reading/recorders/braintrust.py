@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distil_dag.stages.reading.recorders.outcome import AROUND, OTHER, TOOL_RUN, NoAnswer, content_off
+from distil_dag.stages.reading.recorders.outcome import (
+    AROUND,
+    OTHER,
+    TOOL_RUN,
+    NoAnswer,
+    content_off,
+    refuse_continued,
+)
 from distil_dag.stages.reading.recorders.pairs import chat_pair, is_empty, parsed
 from distil_dag.stages.reading.recorders.spans.span import milliseconds
 from distil_dag.stages.reading.strict_values import Unreadable
@@ -41,6 +48,7 @@ def chat_record(record: Mapping[str, Any]) -> dict[str, Any]:
     more, times = parsed(record.get("metadata"), "metadata"), parsed(record.get("metrics"), "metrics")
     more = more if isinstance(more, Mapping) else {}
     times = times if isinstance(times, Mapping) else {}
+    refuse_continued(more)
     if more.get("stream") and _has_hollow_call(got):
         raise Unreadable(
             "streamed calls were mixed up", "a call has empty arguments; its recorder joins deltas wrongly"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distil_dag.stages.reading.recorders.outcome import OTHER, NoAnswer, content_off
+from distil_dag.stages.reading.recorders.outcome import OTHER, NoAnswer, content_off, refuse_continued
 from distil_dag.stages.reading.recorders.pairs import chat_pair, is_empty, parsed
 from distil_dag.stages.reading.recorders.spans.span import milliseconds
 from distil_dag.stages.reading.strict_values import Unreadable
@@ -63,6 +63,7 @@ def chat_record(record: Mapping[str, Any]) -> dict[str, Any]:
     )
     limits = parsed(record.get("model_parameters"), "model_parameters")
     if isinstance(limits, Mapping):
+        refuse_continued(limits)
         room = {key: limits[key] for key in ("max_tokens", "max_completion_tokens") if key in limits}
         chat["request"] = {**room, **chat["request"]}
     return chat

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from distil_dag.stages.reading.strict_values import Unreadable
 
 TOOL_RUN = "the run of a tool"
@@ -33,6 +36,19 @@ def content_off(setting: str) -> Unreadable:
 def is_content_off(problem: Unreadable) -> bool:
     """Whether an error says that a recorder's record has no content."""
     return problem.reason.startswith(_OFF)
+
+
+def refuse_continued(request: Mapping[str, Any]) -> None:
+    """Check that a request does not go on from an answer that its service keeps.
+
+    Args:
+        request: the request, or its parameters.
+
+    Raises:
+        Unreadable: it does, so its history is not in the record.
+    """
+    if request.get("previous_response_id"):
+        raise Unreadable("the history is kept elsewhere", "previous_response_id names it")
 
 
 def head_lost(detail: str) -> Unreadable:

@@ -170,7 +170,7 @@ def test_a_call_without_arguments_is_one_unless_content_is_off():
         (genai(got=json.dumps([called(), called(TWO)])), "several choices"),
         (genai(json.dumps([said("user", "[REDACTED]")])), "redacted text"),
         (genai(json.dumps([said("user", "[Scrubbed due to 'password']")])), "redacted text"),
-        (genai(got=json.dumps([called([{"name": "on", "arguments": {"n": "[Filtered]"}}])])), "redacted text"),
+        (genai(got=json.dumps([called([{"name": "on", "arguments": {"n": "[Masked]"}}])])), "redacted text"),
         (genai("[{\"role\": \"user\""), "broken JSON"),
     ],
 )  # fmt: skip
@@ -604,3 +604,12 @@ def test_a_record_that_notes_its_own_span_is_a_plain_record():
     ]
     record = {"trace_id": "a", "span_id": "b", "attributes": {"service": "x"}, "messages": messages}
     assert read_log(record, record | {"tags": {"a": 1}, "span_id": "c"}).calls == [[WATER], [WATER]]
+
+
+def test_an_answer_to_a_part_of_a_chat_is_set_aside():
+    """The Responses API goes on from an answer that it keeps; only the new turn is in the span."""
+    going_on = {"gen_ai.openai.request.previous_response_id": "resp_1"}
+    assert read_log(otlp(span(genai(**going_on)))).reasons == ["the history is kept elsewhere"]
+    parameters = {"llm.invocation_parameters": json.dumps({"previous_response_id": "resp_1"})}
+    asked = inference({0: {"role": "user", "content": ASKED}}, {0: CALLED}, **parameters)
+    assert read_log(otlp(span(asked))).reasons == ["the history is kept elsewhere"]

@@ -52,7 +52,7 @@ SETTINGS = (
     (("pydantic-ai", "pydantic_ai"), "set InstrumentationSettings(include_content=True)"),
     (("openlit",), "call openlit.init(capture_message_content=True)"),
     (("gen_ai", "ai"), "give telemetry recordInputs: true and recordOutputs: true"),
-    (("logfire",), "call logfire.instrument_openai() for the client that is used, and let it end"),
+    (("logfire",), "call logfire.instrument_openai(client)"),
 )  # fmt: skip
 # What pydantic-ai writes of a whole run.
 _WHOLE_RUN = ("pydantic_ai.all_messages", "all_messages_events")

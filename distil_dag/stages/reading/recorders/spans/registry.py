@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from distil_dag.stages.reading.recorders.outcome import OTHER, NoAnswer, content_off
+from distil_dag.stages.reading.recorders.outcome import OTHER, NoAnswer, content_off, refuse_continued
 from distil_dag.stages.reading.recorders.spans import (
     genai,
     message_events,
@@ -46,6 +46,11 @@ def chat_record(span: Span) -> dict[str, Any]:
         NoAnswer: it is no answer of a model.
     """
     found = _found(span)
+    for name, value in span.attributes.items():
+        if name.endswith("previous_response_id"):
+            refuse_continued({"previous_response_id": value})
+    if isinstance(parameters := span.get("llm.invocation_parameters"), Mapping):
+        refuse_continued(parameters)
     model = span.get(*_MODELS)
     seconds = span.get("duration") if span.start == span.end else None
     return {
