@@ -116,6 +116,10 @@ class RecordReader:
                 answer = turns[place]
                 if not _asked(turns[:place]).strip():
                     raise Unreadable("empty request")
+                if is_recorded and not answer.calls and not answer.content:
+                    raise Unreadable(
+                        "empty answer", "neither text nor calls; the recorder may have lost them"
+                    )
                 traces.append(
                     Trace(
                         id=f"{identity}#{number}" if several else identity,

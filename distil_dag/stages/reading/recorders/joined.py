@@ -41,8 +41,9 @@ def identity_of(record: Record) -> Any:
 
 def around_of(record: Record) -> str:
     """The id of what stands around a call; empty where nothing does."""
-    if "run_type" in record:
-        return str(record.get("parent_run_id") or "")
+    for name in ("parent_run_id", "parentObservationId", "parent_observation_id"):
+        if record.get(name):
+            return str(record[name])
     span = Span.of(record)
     return f"{span.trace}-{span.parent}" if span and span.parent else ""
 

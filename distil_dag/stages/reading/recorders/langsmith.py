@@ -89,8 +89,9 @@ def end_record(record: Mapping[str, Any]) -> dict[str, Any]:
     if not is_end(record):
         raise NoAnswer(PART)
     answer = _answer(record)
-    if "tool_calls" not in answer and _ending(record, answer) in ("tool_calls", "tool_use", "function_call"):
-        raise Unreadable(f"content is not logged; {CALLBACK}", "a call that was made is not in the record")
+    if "tool_calls" not in answer:
+        # Its ending does not tell: some services end calls as they end a text.
+        raise Unreadable(f"content is not logged; {CALLBACK}", "whether a call was made is not in the record")
     if is_empty(record.get("messages")):
         raise Unreadable("no request", "it is in the record of on_chat_model_start, which is not in the log")
     return chat_pair({"messages": record["messages"]}, _answered(record), model=_model_of(answer))
@@ -122,17 +123,6 @@ def _answer(record: Mapping[str, Any]) -> Mapping[str, Any]:
     message = message if isinstance(message, Mapping) else {}
     held = message.get("kwargs")
     return held if isinstance(held, Mapping) else message
-
-
-def _ending(record: Mapping[str, Any], answer: Mapping[str, Any]) -> Any:
-    told = answer.get("response_metadata")
-    told = told if isinstance(told, Mapping) else {}
-    generations: Any = record.get("generations")
-    while isinstance(generations, list) and generations:
-        generations = generations[0]
-    info = generations.get("generation_info") if isinstance(generations, Mapping) else None
-    info = info if isinstance(info, Mapping) else {}
-    return told.get("finish_reason") or told.get("stop_reason") or info.get("finish_reason")
 
 
 def _turns_of(prompts: list[Any]) -> list[dict[str, Any]]:

@@ -136,11 +136,13 @@ def test_start_and_end_of_a_callback_are_joined_by_the_run():
     answer = {"type": "ai", "content": "", "id": f"lc_run--{identity}-0"}
     whole = generated(answer | {"tool_calls": [LANGCHAIN_CALL]})
     assert calls_of(start, whole) == [WATER]
-    log = read_log(start, generated(answer))
-    assert log.reasons[0].startswith("content is not logged; log runs of a tracer")
-    said = read_log(start, generated(answer | {"content": "Done."}, "stop"))
+    said = read_log(start, generated(answer | {"content": "Done.", "tool_calls": []}, "stop"))
     assert only(said).text == "Done."
     assert said.calls == [[]]
+    # Without the field, nothing says whether there was a call.
+    for ending in ("tool_calls", "stop"):
+        log = read_log(start, generated(answer | {"content": "On it."}, ending))
+        assert log.reasons[0].startswith("content is not logged; log runs of a tracer")
 
 
 # Langfuse
@@ -167,6 +169,13 @@ def test_observations_by_api_blob_and_page_are_read():
     assert log.calls == [[WATER]] * 3
     assert {trace.latency_ms for trace in log.traces} == {500}
     assert {trace.model for trace in log.traces} == {"m-2"}
+    assert log.report.no_answers == {"a span around calls of a model": 1}
+
+
+def test_a_generation_around_another_repeats_it():
+    inner = observation(id="o2", parentObservationId="o1")
+    log = read_log(inner, observation(), observation(id="o3"))
+    assert [trace.id for trace in log.traces] == ["o2", "o3"]
     assert log.report.no_answers == {"a span around calls of a model": 1}
 
 

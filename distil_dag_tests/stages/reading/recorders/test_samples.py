@@ -28,7 +28,7 @@ SET_ASIDE = {
     ("braintrust.jsonl", 7): "streamed calls were mixed up",
     ("openlit.jsonl", 6): "unreadable call",
     ("langchain-openai.jsonl", 2): "content is not logged; log runs of a tracer",
-    ("langchain-openai.jsonl", 4): "no request",
+    ("langchain-openai.jsonl", 4): "content is not logged; log runs of a tracer",
     ("langchain-openai.jsonl", 6): "content is not logged; log runs of a tracer",
     ("langchain-openai.jsonl", 7): "content is not logged; log runs of a tracer",
     ("langchain-openai.jsonl", 9): "content is not logged; log runs of a tracer",

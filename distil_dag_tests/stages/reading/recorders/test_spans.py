@@ -613,3 +613,9 @@ def test_an_answer_to_a_part_of_a_chat_is_set_aside():
     parameters = {"llm.invocation_parameters": json.dumps({"previous_response_id": "resp_1"})}
     asked = inference({0: {"role": "user", "content": ASKED}}, {0: CALLED}, **parameters)
     assert read_log(otlp(span(asked))).reasons == ["the history is kept elsewhere"]
+
+
+def test_an_answer_with_nothing_in_it_is_no_answer():
+    """What is empty may have held a call that was lost while it was streamed."""
+    for got in ({"role": "assistant", "parts": []}, said("assistant", "")):
+        assert read_log(otlp(span(genai(got=json.dumps([got]))))).reasons == ["empty answer"]
