@@ -86,7 +86,128 @@ def _sharegpt(request: str, call: ToolCall) -> Record:
     return {"conversations": [{"from": "human", "value": request}, {"from": "function_call", "value": said}]}
 
 
-# How services and instrumentations write the one call of an answer.
+def _span(attributes: Record, **more: Any) -> Record:
+    pairs = [{"key": key, "value": {"stringValue": value}} for key, value in attributes.items()]
+    return {"traceId": "a", "spanId": "b", "name": "chat", "attributes": pairs, **more}
+
+
+def _genai(request: str, call: ToolCall) -> Record:
+    asked = [{"role": "user", "parts": [{"type": "text", "content": request}]}]
+    part = {"type": "tool_call", "id": "c1", "name": call.name, "arguments": call.arguments}
+    said = [{"role": "assistant", "parts": [part], "finish_reason": "tool_call"}]
+    messages = {"gen_ai.input.messages": _json(asked), "gen_ai.output.messages": _json(said)}
+    return _span({"gen_ai.operation.name": "chat", **messages})
+
+
+def _events(request: str, call: ToolCall) -> Record:
+    choice = {"index": 0, "message": {"role": "assistant", "tool_calls": [_openai(call)]}}
+    events = [("gen_ai.user.message", {"content": request}), ("gen_ai.choice", choice)]
+    held = [{"name": name, "body": body} for name, body in events]
+    return _span({"gen_ai.operation.name": "chat"}, messageEvents=held)
+
+
+def _numbered(request: str, call: ToolCall) -> Record:
+    answer = "gen_ai.completion.0.tool_calls.0"
+    named = {f"{answer}.name": call.name, f"{answer}.arguments": _json(call.arguments)}
+    return _span({"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": request, **named})
+
+
+def _openinference(request: str, call: ToolCall) -> Record:
+    asked, answer = "llm.input_messages.0.message", "llm.output_messages.0.message"
+    function = f"{answer}.tool_calls.0.tool_call.function"
+    said = {f"{function}.name": call.name, f"{function}.arguments": _json(call.arguments)}
+    return _span(
+        {
+            "openinference.span.kind": "LLM",
+            f"{asked}.role": "user",
+            f"{asked}.content": request,
+            f"{answer}.role": "assistant",
+            **said,
+        }
+    )
+
+
+def _ai_sdk(request: str, call: ToolCall) -> Record:
+    asked = [{"role": "user", "content": [{"type": "text", "text": request}]}]
+    calls = [{"toolCallId": "c1", "toolName": call.name, "input": call.arguments}]
+    messages = {"ai.prompt.messages": _json(asked), "ai.response.toolCalls": _json(calls)}
+    return _span({"ai.operationId": "ai.generateText.doGenerate", **messages})
+
+
+def _mlflow(request: str, call: ToolCall) -> Record:
+    pair = _chat(request, {"tool_calls": [_openai(call)]}, "tool_calls")
+    return _span(
+        {
+            "mlflow.spanType": '"LLM"',
+            "mlflow.spanInputs": _json(pair["request"]),
+            "mlflow.spanOutputs": _json(pair["response"]),
+        }
+    )
+
+
+def _observation(request: str, call: ToolCall) -> Record:
+    answer = {"role": "assistant", "content": None, "tool_calls": [_openai(call)]}
+    asked = [{"role": "user", "content": request}]
+    return {"id": "o", "traceId": "t", "type": "GENERATION", "input": _json(asked), "output": _json(answer)}
+
+
+def _run(request: str, call: ToolCall) -> Record:
+    pair = _chat(request, {"tool_calls": [_openai(call)]}, "tool_calls")
+    return {
+        "id": "r", "run_type": "llm", "start_time": "2026-11-30T10:00:00", "end_time": "2026-11-30T10:00:01",
+        "inputs": pair["request"], "outputs": pair["response"],
+    }  # fmt: skip
+
+
+def _langchain(request: str, call: ToolCall) -> Record:
+    made = {"name": call.name, "args": call.arguments, "id": "c1", "type": "tool_call"}
+    message = {"lc": 1, "id": ["AIMessage"], "kwargs": {"type": "ai", "content": "", "tool_calls": [made]}}
+    return {**_run(request, call), "inputs": {"prompts": [f"Human: {request}"]},
+            "outputs": {"generations": [[{"text": "", "message": message}]]}}  # fmt: skip
+
+
+def _agents(request: str, call: ToolCall) -> Record:
+    answer = {"role": "assistant", "content": None, "tool_calls": [_openai(call)]}
+    asked = [{"role": "user", "content": request}]
+    return {"object": "trace.span", "span_data": {"type": "generation", "input": asked, "output": [answer]}}
+
+
+def _braintrust(request: str, call: ToolCall) -> Record:
+    pair = _chat(request, {"tool_calls": [_openai(call)]}, "tool_calls")
+    return {
+        "span_id": "s", "root_span_id": "r", "span_attributes": {"type": "llm"},
+        "input": pair["request"]["messages"], "output": pair["response"]["choices"],
+    }  # fmt: skip
+
+
+def _litellm(request: str, call: ToolCall) -> Record:
+    pair = _chat(request, {"tool_calls": [_openai(call)]}, "tool_calls")
+    return {"litellm_call_id": "l", "messages": pair["request"]["messages"], "response": pair["response"]}
+
+
+def _step(request: str, call: ToolCall) -> Record:
+    asked = [{"role": "user", "content": [{"type": "text", "text": f"New task:\n{request}"}]}]
+    answer = {"role": "assistant", "content": None, "tool_calls": [_openai(call)], "raw": None}
+    return {"step_number": 1, "model_input_messages": asked, "model_output_message": answer}
+
+
+# How recorders write the same.
+RECORDERS: dict[str, Callable[[str, ToolCall], Record]] = {
+    "otel genai span": _genai,
+    "otel genai events": _events,
+    "openllmetry, numbered": _numbered,
+    "openinference": _openinference,
+    "ai sdk, legacy": _ai_sdk,
+    "mlflow span": _mlflow,
+    "langfuse observation": _observation,
+    "langsmith run": _run,
+    "langchain run": _langchain,
+    "openai agents span": _agents,
+    "braintrust row": _braintrust,
+    "litellm payload": _litellm,
+    "smolagents step": _step,
+}
+# How services write the one call of an answer.
 RECORDS: dict[str, Callable[[str, ToolCall], Record]] = {
     "openai chat": lambda r, c: _chat(r, {"content": None, "tool_calls": [_openai(c)]}, "tool_calls"),
     "openai chat, arguments as object": lambda r, c: _chat(
@@ -168,7 +289,7 @@ def main() -> int:
     tools = read_task(TASK, {}).toolset
     texts = {name: _spelled(write) for name, write in SEVERAL.items()}
     texts |= {name: _spelled(_alone(write)) for name, write in ONE.items()}
-    whole, sums = {**texts, **RECORDS}, Counter[str]()
+    whole, sums = {**texts, **RECORDS, **RECORDERS}, Counter[str]()
     print(f"{len(rows)} calls in {len(whole)} forms, and {len(CUT)} ways to end early")
     for name, write in (*whole.items(), *CUT.items()):
         found = counted(rows, write, tools, name in CUT)

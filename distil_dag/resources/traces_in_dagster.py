@@ -124,6 +124,7 @@ def traces_metadata(
         "kept": report.kept,
         "marked": report.marked,
         "passed_over": report.passed_over,
+        "other_records": _counts("kind", report.no_answers),
         "quarantined": report.quarantined_total,
         "quarantined_by_reason": _counts("reason", report.quarantined),
         "calls_per_tool": _counts("tool", report.calls_per_tool),

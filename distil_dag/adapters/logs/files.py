@@ -27,8 +27,9 @@ from distil_dag.adapters.logs.intake import RawRecord
 from distil_dag.adapters.logs.json_files import records_of_document, records_of_lines
 from distil_dag.adapters.logs.table_files import rows_of_arrow, rows_of_csv
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable, expand, masked, unexpanded
+from distil_dag.core.run_key import RunKey
 from distil_dag.core.sources import FileSource
-from distil_dag.stages.reading.fields import CONTENT, FIELDS
+from distil_dag.stages.reading.fields import CONTENT, FIELDS, RECORDED, field_of
 from distil_dag.stages.reading.strict_values import Unreadable
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
@@ -58,15 +59,23 @@ class FileLog:
         theirs = [source.columns.get(name, name) for name in FIELDS]
         named = [source.id_column or "id", source.time_column, *source.where, *theirs]
         self._needed = {name for name in named if name}
-        self._content = frozenset(source.columns.get(name, name) for name in CONTENT)
+        self._content = frozenset(source.columns.get(name, name) for name in (*CONTENT, *RECORDED))
 
     def resource(self) -> Any:
-        """A dlt resource of pages of records, of all files in the order of their paths.
+        """A dlt resource of the records, page by page; as :meth:`pages`."""
+        import dlt
+
+        return dlt.resource(self.pages(), name="files")
+
+    def pages(self, key: RunKey | None = None) -> Iterator[list[RawRecord]]:
+        """Pages of records, of all files in the order of their paths.
+
+        Args:
+            key: of the run; a file has no window.
 
         Raises:
             SourceError: There is no file.
         """
-        import dlt
         from dlt.sources.filesystem import filesystem
 
         with self._told():
@@ -76,7 +85,7 @@ class FileLog:
             raise SourceError(
                 f"traces.path: no file of JSON, CSV, Parquet or Arrow at {masked(self._source.path)}"
             )
-        return dlt.resource(self._pages_of(files), name="files")
+        return self._pages_of(files)
 
     def records(self, page: Iterable[RawRecord]) -> Iterable[RawRecord]:
         """The records of a page, which are raw records already."""
@@ -137,7 +146,9 @@ class FileLog:
         for record in records:
             first.append(record)
             size += len(record.raw or b"")
-            if not isinstance(record.value, dict) or not self._content.isdisjoint(record.value):
+            if not isinstance(record.value, dict) or not self._content.isdisjoint(
+                map(field_of, record.value)
+            ):
                 break
             if len(first) == _PAGE_RECORDS or size > _PAGE_BYTES:
                 raise OtherKind(foreign_fields("fields", first[0].value))

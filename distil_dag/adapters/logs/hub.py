@@ -9,8 +9,9 @@ from typing import Any
 
 from distil_dag.adapters.logs.intake import RawRecord
 from distil_dag.adapters.system.environment import SourceError, expand, unexpanded
+from distil_dag.core.run_key import RunKey
 from distil_dag.core.sources import HubSource
-from distil_dag.stages.reading.fields import FIELDS
+from distil_dag.stages.reading.fields import FIELDS, chosen
 
 _PAGE = 500
 
@@ -33,20 +34,29 @@ class HubLog:
         local = Path(folder) / Path(name).expanduser()
         self._name = str(local.absolute()) if local.is_dir() else name
         theirs = [source.columns.get(name, name) for name in FIELDS]
-        self._needed = {source.id_column or "id", source.time_column, *source.where, *theirs} - {None}
+        named = (source.id_column or "id", source.time_column, *source.where, *theirs)
+        self._needed = {name for name in named if name}
 
     def resource(self) -> Any:
         """A dlt resource of pages of numbered rows."""
         import dlt
 
-        return dlt.resource(self._pages(), name="dataset")
+        return dlt.resource(self.pages(), name="dataset")
 
     def records(self, page: Iterable[dict[str, Any]]) -> Iterator[RawRecord]:
         """The rows of a page as records."""
         for row in page:
             yield RawRecord(self._source.dataset, f"row {row['number']}", row["value"], columnar=True)
 
-    def _pages(self) -> Iterator[list[dict[str, Any]]]:
+    def pages(self, key: RunKey | None = None) -> Iterator[list[dict[str, Any]]]:
+        """Pages of numbered rows.
+
+        Args:
+            key: of the run; a dataset has no window.
+
+        Raises:
+            SourceError: The dataset can't be read.
+        """
         import datasets
 
         source = self._source
@@ -60,7 +70,7 @@ class HubLog:
                 streaming="[" not in source.split,
             )
             if rows.column_names:
-                rows = rows.select_columns([name for name in rows.column_names if name in self._needed])
+                rows = rows.select_columns(chosen(rows.column_names, self._needed))
             numbered = ({"number": number, "value": value} for number, value in enumerate(rows, start=1))
             while page := list(itertools.islice(numbered, _PAGE)):
                 yield page

@@ -7,22 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from distil_dag.adapters.logs.joining import Joining
+from distil_dag.adapters.logs.seen_ids import SeenIds
 from distil_dag.core.case import Trace
 from distil_dag.core.context import ContextRule
 from distil_dag.core.reports.intake import ContextReport, TracesReport
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
 from distil_dag.core.tool_call import NO_CALL, UNKNOWN_TOOL
-from distil_dag.stages.reading.fields import FIELDS
-from distil_dag.stages.reading.records import RecordReader
+from distil_dag.stages.reading.envelopes import spans_in
+from distil_dag.stages.reading.fields import FIELDS, MARKS, is_recorded
+from distil_dag.stages.reading.recorders.joined import around_of, identity_of
+from distil_dag.stages.reading.recorders.outcome import AROUND, COPY, PART
+from distil_dag.stages.reading.records import ReadRecord, RecordReader
 from distil_dag.stages.reading.redaction.addresses import is_personal
 from distil_dag.stages.reading.redaction.excerpts import excerpt
 from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time
@@ -44,6 +48,7 @@ SCHEMAS = {
 
 _PREVIEW = 10
 _MAX_ID = 200
+_MOST_AROUND = 20_000
 
 
 class RawRecord(NamedTuple):
@@ -90,12 +95,16 @@ class Intake:
         self._wanted = task.settings.student.context
         self._prompts = SystemPrompts()
         self._reader = RecordReader(self._toolset, self._source.format)
-        self._seen = _SeenIds()
+        self._is_auto = self._source.format == "auto"
+        self._joining = Joining()
+        self._around: OrderedDict[str, None] = OrderedDict()
+        self._seen = SeenIds()
         self._rows = _no_rows()
         self._digest = hashlib.sha256()
         self._quarantined: Counter[str] = Counter()
         self._redacted: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
+        self._no_answers: Counter[str] = Counter()
         self._read = self._kept = self._marked = self._passed_over = self._by_order = 0
         self.preview: list[dict[str, Any]] = []
 
@@ -126,6 +135,7 @@ class Intake:
             kept=self._kept,
             marked=self._marked,
             passed_over=self._passed_over,
+            no_answers=dict(self._no_answers.most_common()),
             quarantined=dict(self._quarantined.most_common()),
             redacted=dict(sorted(self._redacted.items())),
             results_by_order=self._by_order,
@@ -134,15 +144,49 @@ class Intake:
         )
 
     def read(self, page: Iterable[RawRecord]) -> dict[str, pa.Table]:
-        """Read a page of records.
+        """Read a page of records; parts of a record wait for the rest of it.
 
         Returns:
             Table name -> the rows that the page adds to it, in order; no entry for a table without new rows.
         """
         for record in page:
+            value = record.value
+            if record.raw is not None and (not isinstance(value, dict) or MARKS.isdisjoint(value)):
+                self._take(record)  # as most are
+                continue
+            for whole in self._whole(record):
+                self._take(whole)
+        return self._new_rows()
+
+    def rest(self) -> dict[str, pa.Table]:
+        """Read what still waits at the end of the log; as :meth:`read`."""
+        for record in self._joining.rest():
             self._take(record)
+        return self._new_rows()
+
+    def _new_rows(self) -> dict[str, pa.Table]:
         rows, self._rows = self._rows, _no_rows()
         return {name: pa.Table.from_pylist(new, schema=SCHEMAS[name]) for name, new in rows.items() if new}
+
+    def _whole(self, record: RawRecord) -> Iterator[RawRecord]:
+        """The records that a raw one holds or completes; most are what they are."""
+        value = record.value
+        if not self._is_auto or not isinstance(value, dict):
+            yield record
+            return
+        spans = spans_in(value) if record.raw is None else None
+        if spans is not None:
+            for number, span in enumerate(spans, start=1):
+                yield from self._whole(
+                    record._replace(value=span, raw=b"", position=f"{record.position}, {number}")
+                )
+        elif MARKS.isdisjoint(value):
+            yield record
+        else:
+            joined = self._joining.joined
+            yield from self._joining.push(record)
+            if self._joining.joined > joined:
+                self._no_answers[PART] += 1
 
     def _take(self, record: RawRecord) -> None:
         try:
@@ -165,13 +209,20 @@ class Intake:
         if not self._key.contains(time):
             return
         identity, is_own = self._identity(record)
+        if identity in self._around:
+            self._no_answers[AROUND] += 1
+            return
         reading = self._reader.read(self._renamed(value), identity, time, columnar=record.columnar)
-        if (
-            is_own
-            and reading.traces
-            and not self._seen.add([identity, *(trace.id for trace in reading.traces)])
-        ):
-            raise Unreadable("duplicate id", f"{identity} has been read before; the first one stays")
+        if reading.is_no_answer:
+            self._no_answers[reading.is_no_answer] += 1
+            return
+        if is_own and not self._is_new(identity, reading):
+            if not reading.is_recorded:
+                raise Unreadable("duplicate id", f"{identity} has been read before; the first one stays")
+            self._no_answers[COPY] += 1
+            return
+        if reading.is_recorded and reading.traces:
+            self._surround(around_of(value))
         self._read += 1
         self._passed_over += not reading.traces and not reading.problem
         if reading.traces:
@@ -182,16 +233,35 @@ class Intake:
         if reading.problem:
             self._reject(record, reading.problem)
 
+    def _is_new(self, identity: str, reading: ReadRecord) -> bool:
+        """Whether a reading was not given before; what could not be read may follow what could."""
+        if reading.traces:
+            return self._seen.add([identity, *(trace.id for trace in reading.traces)])
+        return not (reading.is_recorded and reading.problem and self._seen.has(identity))
+
+    def _surround(self, identity: str) -> None:
+        """Remember what stands around an answer: it repeats the answer, and is written after it."""
+        if identity:
+            self._around[identity] = None
+            if len(self._around) > _MOST_AROUND:
+                self._around.popitem(last=False)
+
     def _renamed(self, value: dict[str, Any]) -> dict[str, Any]:
         theirs = self._source.columns
-        return {name: value.get(theirs.get(name, name)) for name in FIELDS} if theirs else value
+        if not theirs:
+            return value
+        kept = {name: held for name, held in value.items() if is_recorded(name)}
+        return kept | {name: value.get(theirs.get(name, name)) for name in FIELDS}
 
     def _identity(self, record: RawRecord) -> tuple[str, bool]:
         """The id of a record (of `id_column`, else `id`), and whether the record has one itself.
 
         A record without an id gets one from its content and place, which is unique and stable.
         """
-        own = record.value.get(self._source.id_column or "id")
+        value = record.value
+        own = value.get(self._source.id_column or "id")
+        if self._is_auto and self._source.id_column is None and not MARKS.isdisjoint(value):
+            own = identity_of(value)
         if own is None or own == "":
             content = record.raw if isinstance(record.raw, bytes) else _canonical(record.value)
             place = f"{record.source}\n{record.position}\n".encode(errors="surrogatepass")
@@ -239,26 +309,6 @@ def is_wanted(value: Mapping[str, Any], where: Mapping[str, str]) -> bool:
         where: Column -> wanted value, compared as text.
     """
     return all(_as_text(value.get(column)) == wanted for column, wanted in where.items())
-
-
-class _SeenIds:
-    """A set of ids in SQLite's temporary database, which spills to disk, so that memory stays bounded."""
-
-    def __init__(self) -> None:
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._database.executescript(
-            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192;"
-            "CREATE TABLE seen (id BLOB PRIMARY KEY) WITHOUT ROWID; BEGIN;"
-        )
-
-    def add(self, ids: Iterable[str]) -> bool:
-        """Add all ids and return True if none was in the set; otherwise add none."""
-        keys = sorted({hashlib.blake2b(identity.encode(), digest_size=16).digest() for identity in ids})
-        found = (self._database.execute("SELECT 1 FROM seen WHERE id = ?", (key,)).fetchone() for key in keys)
-        if any(found):
-            return False
-        self._database.executemany("INSERT INTO seen VALUES (?)", ((key,) for key in keys))
-        return True
 
 
 def _no_rows() -> dict[str, list[dict[str, Any]]]:

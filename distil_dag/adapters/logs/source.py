@@ -7,6 +7,7 @@ kept in dlt's incremental state.
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from collections import deque
@@ -32,6 +33,8 @@ from distil_dag.stages.reading.strict_values import time_or_none
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 
 Log = SqlLog | FileLog | HubLog
+# Stands behind the last page of a log.
+_END = object()
 
 
 def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey | None = None) -> Any:
@@ -55,7 +58,7 @@ def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey
         # dlt runs generators in turns. A page is read at once, since the first of two equal ids must
         # win. Whichever generator is run next yields the rows that have waited longest.
         if intake is not None and log is not None:
-            waiting.extend(intake.read(log.records(page)).items())
+            waiting.extend((intake.rest() if page is _END else intake.read(log.records(page))).items())
         return landing()
 
     def landing() -> Iterator[Any]:
@@ -67,7 +70,7 @@ def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey
         reading = dlt.transformer(traces, name=TRACES, write_disposition="replace")
         if log is None or key is None:
             return dlt.resource([], name="log") | reading
-        upstream = log.resource(key) if isinstance(log, SqlLog) else log.resource()
+        upstream = dlt.resource(_pages(log, key), name="log")
         empty = dlt.resource(empty_tables, name="empty_tables", write_disposition="replace")
         return empty, upstream | reading
 
@@ -125,7 +128,8 @@ def read_traces(task: Task, key: RunKey) -> tuple[list[Trace], Task]:
     log, intake = open_log(task), Intake(task, key)
     upstream = log.resource(key) if isinstance(log, SqlLog) else log.resource()
     pages = (intake.read(log.records([item])) for item in upstream)
-    traces = [Trace.from_row(row) for page in pages if TRACES in page for row in page[TRACES].to_pylist()]
+    tables = itertools.chain(pages, (intake.rest() for _ in (0,)))
+    traces = [Trace.from_row(row) for page in tables if TRACES in page for row in page[TRACES].to_pylist()]
     return traces, task.model_copy(update={"context": intake.context})
 
 
@@ -162,6 +166,12 @@ def without_secrets(task: Task) -> Task:
     elif isinstance(source, FileSource):
         source = source.model_copy(update={"path": masked(source.path)})
     return task.model_copy(update={"settings": task.settings.model_copy(update={"traces": source})})
+
+
+def _pages(log: Log, key: RunKey) -> Iterator[Any]:
+    """The pages of a log and what tells their end, at which parts of records wait no longer."""
+    yield from log.pages(key)
+    yield _END
 
 
 def _times(task: Task, log: FileLog | HubLog) -> Iterator[datetime]:

@@ -7,6 +7,7 @@ much, and `read_time` decides.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from distil_dag.adapters.logs.intake import RawRecord
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable, expand, masked, unexpanded
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.sources import SqlSource
-from distil_dag.stages.reading.fields import CONTENT, CONTENT_FIELDS, FIELDS
+from distil_dag.stages.reading.fields import CONTENT, CONTENT_FIELDS, FIELDS, RECORDED, chosen, field_of
 from distil_dag.stages.reading.strict_values import time_or_none
 
 _PAGE = 1000
@@ -53,7 +54,8 @@ class SqlLog:
         theirs = {ours: source.columns.get(ours, ours) for ours in FIELDS}
         self._check(theirs)
         named = [source.id_column, source.time_column, *theirs.values()]
-        self._needed = [name for name in dict.fromkeys(named) if name in self._types]
+        first = [name for name in dict.fromkeys(named) if name in self._types]
+        self._needed = list(dict.fromkeys([*first, *chosen(self._types, first)]))
 
     def resource(self, key: RunKey) -> Any:
         """A dlt resource of pages of rows (dicts), in the order of their ids."""
@@ -68,6 +70,12 @@ class SqlLog:
             included_columns=self._needed,
             query_adapter_callback=lambda _query, _table: self.query(key),
         )
+
+    def pages(self, key: RunKey) -> Iterator[list[dict[str, Any]]]:
+        """Pages of rows, in the order of their ids."""
+        rows = iter(self.resource(key))
+        while page := list(itertools.islice(rows, _PAGE)):
+            yield page
 
     def records(self, page: Iterable[dict[str, Any]]) -> Iterator[RawRecord]:
         """The rows of a page as records."""
@@ -192,7 +200,8 @@ class SqlLog:
         for setting, column in wanted.items():
             if column is not None and column not in self._types:
                 problems.append(f"{setting}: there is no column {column!r}")
-        if not any(column in self._types for ours, column in theirs.items() if ours in CONTENT_FIELDS):
+        is_read = any(column in self._types for ours, column in theirs.items() if ours in CONTENT_FIELDS)
+        if not is_read and set(map(field_of, self._types)).isdisjoint(RECORDED):
             problems.append(f"no column is one of {', '.join(CONTENT)}; name it in traces.columns")
         if problems:
             has = ", ".join(sorted(self._types))

@@ -15,6 +15,7 @@ from distil_dag.adapters.logs.compression import BrokenArchive
 from distil_dag.adapters.logs.file_kinds import Kind, OtherKind, foreign_fields
 from distil_dag.adapters.logs.intake import RawRecord
 from distil_dag.adapters.logs.json_files import breaks_off
+from distil_dag.stages.reading.fields import chosen, field_of
 from distil_dag.stages.reading.strict_values import MAX_RECORD_BYTES, Unreadable, too_large
 
 _BATCH = 500
@@ -112,11 +113,11 @@ def _batches(
         table = pq.ParquetFile(file)
         names = table.schema_arrow.names
         _check_columns(names, content)
-        yield from table.iter_batches(batch_size=_BATCH, columns=[name for name in names if name in needed])
+        yield from table.iter_batches(batch_size=_BATCH, columns=chosen(names, needed))
         return
     reader = pa.ipc.open_stream(file) if kind == "arrow stream" else pa.ipc.open_file(file)
     _check_columns(reader.schema.names, content)
-    columns = [name for name in reader.schema.names if name in needed]
+    columns = chosen(reader.schema.names, needed)
     batches = reader if kind == "arrow stream" else map(reader.get_batch, range(reader.num_record_batches))
     for batch in batches:
         for start in range(0, batch.num_rows, _BATCH):
@@ -124,7 +125,7 @@ def _batches(
 
 
 def _check_columns(names: list[str], content: frozenset[str]) -> None:
-    if content.isdisjoint(names):
+    if content.isdisjoint(map(field_of, names)):
         raise OtherKind(foreign_fields("columns", names))
 
 

@@ -83,6 +83,10 @@ class TracesReport(Report):
     kept: int
     marked: int = 0
     passed_over: int = Field(default=0, description="rows that choose no tool: text after a tool's result")
+    no_answers: dict[str, int] = Field(
+        default_factory=dict,
+        description="what else recorders wrote (kind -> records), not among the rows read",
+    )
     quarantined: dict[str, int] = Field(default_factory=dict)
     redacted: dict[str, int] = Field(default_factory=dict, description="kind of personal data -> hits")
     results_by_order: int = Field(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
+
 CONTENT = (
     "request", "response", "messages", "context", "question", "answer", "conversations", "conversation",
     "contents", "candidates", "input", "output", "inputs", "outputs", "query", "answers", "chat",
@@ -15,3 +17,55 @@ FIELDS = (
 )  # fmt: skip
 """Everything that is ever read from a record, besides its id and time."""
 CONTENT_FIELDS = frozenset(CONTENT)
+RECORDED = (
+    "attributes", "SpanAttributes", "LogAttributes", "span_data", "generations", "model_input_messages",
+    "task_images", "spans", "proxy_server_request", "resourceSpans", "resourceLogs", "scopeSpans",
+    "scopeLogs",
+)  # fmt: skip
+"""Fields that hold the same in what recorders write."""
+MARKS = frozenset(
+    {
+        *RECORDED, "eventName", "event_name", "EventName", "workflow_name", "span_attributes", "run_type",
+        "serialized", "litellm_call_id", "request_body", "choices", "call_type", "traceId", "traceID",
+        "trace_id",
+        "context.span_id", "resourceMetrics",
+    }
+)  # fmt: skip
+"""Fields of which each record of a recorder has one; most records have none."""
+_MORE = frozenset(
+    {
+        *MARKS, "type", "object", "name", "span_kind", "run_id", "llm_output", "request_id",
+        "model_parameters", "error_str", "task", "step_number", "model_output_message", "tool_calls",
+        "timing", "TraceId", "span_id", "spanId", "SpanId", "root_span_id", "context", "parent_id",
+        "parentSpanId", "ParentSpanId", "parent_run_id", "scope", "otel_scope_name", "ScopeName", "SpanName",
+        "start_time", "startTime", "start_timestamp", "started_at", "created", "Timestamp", "end_time",
+        "endTime", "end_timestamp", "ended_at", "startTimeUnixNano", "endTimeUnixNano", "status_code",
+        "StatusCode", "level", "metadata", "metrics", "extra", "body", "Body", "events", "otel_events",
+        "content", "response_body", "span_type", "kind", "providedModelName", "provided_model_name", "info",
+        "data", "observations",
+    }
+)  # fmt: skip
+_SPREAD = ("attributes", "context")
+
+
+def field_of(column: str) -> str:
+    """The field that a column belongs to: tables of spans spread their attributes over many columns."""
+    head, dot, _ = column.partition(".")
+    return head if dot and head in _SPREAD else column
+
+
+def chosen(columns: Iterable[str], needed: Container[str]) -> list[str]:
+    """The columns of a table that are read.
+
+    Args:
+        columns: all that it has.
+        needed: those that any log needs; where a recorder wrote the table, all that recorders fill are added.
+    """
+    names = list(columns)
+    more = _MORE if not MARKS.isdisjoint(map(field_of, names)) else frozenset()
+    return [name for name in names if name in needed or field_of(name) in more]
+
+
+def is_recorded(column: str) -> bool:
+    """Whether recorders fill a column."""
+    return field_of(column) in _MORE

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple
 
+from distil_dag.stages.reading.envelopes import LISTS as ENVELOPES
 from distil_dag.stages.reading.records_in import LISTS, is_conversation, is_list_of_records, records_in
 from distil_dag.stages.reading.strict_values import MAX_RECORD_BYTES, Unreadable, parse_json, too_large
 
@@ -24,6 +25,11 @@ _NEXT_BRACKET_OR_QUOTE = re.compile(rb'[^"\[\]{}]*+([\[\]{}"]?)')
 _STRING_END = re.compile(_IN_STRING + rb'(["\n]?)')
 _SCALAR = re.compile(_STRING + rb'|[^",\]}\s][^,\]}\s]*+|[\]}]')
 _LIST_KEY = re.compile(rb'"(?:' + "|".join(sorted(LISTS)).encode() + rb')"\s*+:\s*+\[')
+# What a collector keeps spans in, which may be of any length.
+_ENVELOPE = re.compile(
+    rb'"(?:' + "|".join(sorted(ENVELOPES)).encode() + rb'|spans|logRecords)"\s*+:\s*+\[\s*+\{'
+)
+_ENVELOPE_STARTS = 512
 # The separators of JSON text sequences count as space.
 _SPACE = re.compile(rb"[\s,:\x1e]*+")
 _OPEN_LINE = re.compile(rb"[\[{,:]\s*\Z")
@@ -57,6 +63,11 @@ def is_document(head: bytes, whole: bool = True) -> bool:
         # The lines behind a broken record begin records.
         return bool(lines) and not any(line.startswith(b"{") for line in lines)
     return False
+
+
+def is_envelope(start: bytes) -> bool:
+    """Whether a line of this start holds the spans of a collector, however long it is."""
+    return start[:1] == b"{" and _ENVELOPE.search(start, 0, _ENVELOPE_STARTS) is not None
 
 
 class Element(NamedTuple):
@@ -251,21 +262,28 @@ class _Values:
             if first == b"}":
                 window.take(1)
                 continue
-            yield self._value(window.span(MAX_RECORD_BYTES))
+            length = window.span(MAX_RECORD_BYTES)
+            if length < 0 and first == b"{" and _ENVELOPE.search(window.data, window.at):
+                yield from self.members()
+            else:
+                yield self._value(length)
         if not first:
             yield line, None, b"", Unreadable(_BREAKS_OFF, f"the list of line {line} has no end")
         window.take(1)
 
     def members(self, level: int = 1) -> Generator[_Found, None, bool]:
         """The records in an object that is no record itself; in the end, whether it held a list of them."""
-        window, found = self._window, False
+        window, found, scope = self._window, False, None
         window.take(1)
         while (window.next_byte()) not in (b"}", b""):
             key = window.take(max(window.span(MAX_RECORD_BYTES), 1)).strip(b'"').decode(errors="replace")
             first = window.next_byte()
             if first == b"[" and self._is_list_of_records(key):
                 found = True
-                yield from self._elements()
+                for line, value, raw, problem in self._elements():
+                    yield line, {**value, "scope": scope} if scope and value else value, raw, problem
+            elif first == b"{" and key == "scope" and (length := window.span(MAX_RECORD_BYTES)) > 0:
+                scope = self._value(length)[1]
             elif first == b"{" and level < _MAX_LEVELS and not found and window.span(MAX_RECORD_BYTES) < 0:
                 found = yield from self.members(level + 1)
             elif first in (b"{", b"[", b'"'):

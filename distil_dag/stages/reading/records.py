@@ -36,8 +36,10 @@ from distil_dag.stages.reading.fields import FIELDS
 from distil_dag.stages.reading.formats.messages import chat_messages
 from distil_dag.stages.reading.formats.records import BASIC, basic_record
 from distil_dag.stages.reading.logged_calls import as_list, checked, from_json_text, read_logged_call
+from distil_dag.stages.reading.recorders.outcome import NoAnswer, is_content_off
 from distil_dag.stages.reading.redaction.redactor import Redactor
-from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time
+from distil_dag.stages.reading.replaced_texts import refuse_replaced
+from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time, time_or_none
 from distil_dag.stages.reading.tool_results import in_call_order
 from distil_dag.stages.reading.turns import Record, Turn, bounded, joined, read_content, read_said, read_turn
 
@@ -51,15 +53,18 @@ _CACHED_CALLS = 20_000
 class ReadRecord:
     """What a record gave: its traces, why the rest could not be read, what was redacted.
 
-    `by_order` counts tool results that only their order assigns to one of several calls.
+    `by_order` counts tool results that only their order assigns to one of several calls. `is_no_answer` says
+    what a recorder wrote the record of, if not of an answer of a model; `is_recorded`, that a recorder did.
 
-    Without traces and without problem, a record holds no choice of a tool (see above).
+    Without traces, problem and this, a record holds no choice of a tool (see above).
     """
 
     traces: tuple[Trace, ...] = ()
     problem: Unreadable | None = None
     redacted: Counter[str] = field(default_factory=Counter)
     by_order: int = 0
+    is_no_answer: str = ""
+    is_recorded: bool = False
 
 
 class RecordReader:
@@ -82,11 +87,14 @@ class RecordReader:
         problem: Unreadable | None = None
         redacted: Counter[str] = Counter()
         by_order = 0
+        is_recorded = False
         try:
             moment = read_time(time)
             if columnar:
                 record = _without_nulls(record)
             record = basic_record(record, self._format)
+            if is_recorded := "recorded_at" in record:
+                moment = moment or time_or_none(record["recorded_at"])
             style = self._format if self._format in BASIC else _style(record)
             try:
                 turns.extend(bounded(_turns(record, style, self._toolset)))
@@ -94,6 +102,7 @@ class RecordReader:
                 problem = error
             ordered, by_order = in_call_order(joined(turns))
             turns = [self._with_integers(turn) for turn in ordered]
+            refuse_replaced(turns)
             model = _model(record)
             texts = [turn.content for turn in turns]
             redactor = Redactor(
@@ -107,6 +116,10 @@ class RecordReader:
                 answer = turns[place]
                 if not _asked(turns[:place]).strip():
                     raise Unreadable("empty request")
+                if is_recorded and not answer.calls and not answer.content:
+                    raise Unreadable(
+                        "empty answer", "neither text nor calls; the recorder may have lost them"
+                    )
                 traces.append(
                     Trace(
                         id=f"{identity}#{number}" if several else identity,
@@ -121,9 +134,12 @@ class RecordReader:
                 )
         except Unreadable as error:
             problem = problem or error
+            is_recorded = is_recorded or is_content_off(error)
+        except NoAnswer as answer:
+            return ReadRecord(is_no_answer=answer.kind)
         if not traces:
             problem = problem or _missing(turns)
-        return ReadRecord(tuple(traces), problem, redacted, by_order)
+        return ReadRecord(tuple(traces), problem, redacted, by_order, is_recorded=is_recorded)
 
     def _with_integers(self, turn: Turn) -> Turn:
         """The turn with 3.0 as 3 where the schema of a call says integer."""

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from distil_dag.stages.reading.envelopes import LISTS as ENVELOPES
+from distil_dag.stages.reading.envelopes import spans_in
 from distil_dag.stages.reading.fields import CONTENT_FIELDS
 
 LISTS = frozenset(
     {
         "data", "dataset", "traces", "runs", "rows", "items", "records", "conversations", "results",
         "observations", "generations", "logs", "events", "examples", "entries", "samples", "documents",
-        "hits", "train", "test", "sessions", "threads", "interactions", "chats", "spans",
+        "hits", "train", "test", "sessions", "threads", "interactions", "chats", "spans", "logRecords",
+        *ENVELOPES,
     }
 )  # fmt: skip
 """Keys under which exports keep a list of records."""
 _PAGES = frozenset({"result", "response", "page", "payload", "hits", "export", "body"})
 # Objects around one record, as services that serve rows write them.
 _ENVELOPES = (("row", "row_idx"), ("_source", "_id"), ("_source", "_index"))
+_OF_SPANS = frozenset({"attributes", "spanID"})
 _ITEM_TYPES = frozenset({"message", "function_call", "function_call_output", "reasoning", "human", "ai"})
 
 
@@ -49,12 +53,17 @@ def is_list_of_records(key: str, first: Any) -> bool:
 
 def _records(value: Any, level: int) -> list[Any]:
     if isinstance(value, dict):
+        if (spans := spans_in(value)) is not None:
+            return spans
         if level > 3 or _is_record(value):
             return [value]
         for inner, mark in _ENVELOPES:
             if mark in value and isinstance(value.get(inner), dict):
                 return [value[inner]]
+        is_span = not _OF_SPANS.isdisjoint(value)
         for key, item in value.items():
+            if is_span and key in ("events", "logs", "links"):
+                continue
             if isinstance(item, list) and item and is_list_of_records(key, item[0]):
                 return [record for one in item for record in _records(one, level + 1)]
             if isinstance(item, dict) and key in _PAGES:

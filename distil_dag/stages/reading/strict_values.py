@@ -145,6 +145,8 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _read_time_text(text: str) -> datetime:
+    if len(text) > len("20261130") and text.isdecimal():
+        return _read_unix(float(text))  # digits alone would be a date and hours too, of the year 1796
     try:
         found = datetime.fromisoformat(text.removesuffix(" UTC"))
     except ValueError:

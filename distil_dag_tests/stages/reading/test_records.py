@@ -253,3 +253,17 @@ def test_what_stands_before_an_unreadable_turn_is_kept():
 def test_times(value, second):
     trace = only({"question": "light", "answer": "no"}, time=value)
     assert (trace.time - datetime(2026, 11, 24, 11, tzinfo=UTC)).total_seconds() == second
+
+
+@pytest.mark.parametrize(
+    ("text", "year"),
+    [
+        ("1796011400339000000", 2026),
+        ("1796010271952", 2026),
+        ("20261130", 2026),
+        ("2026-11-30T04:00:15Z", 2026),
+    ],
+)
+def test_digits_in_a_text_are_unix_time_unless_they_are_a_day(text, year):
+    record = pair({"role": "assistant", "content": None, "tool_calls": [call({"room": "kitchen"})]})
+    assert only(record, time=text).time.year == year

@@ -15,7 +15,10 @@ from distil_dag.stages.reading.logged_calls import as_list
 from distil_dag.stages.reading.parts import RESULTS, tool_name
 from distil_dag.stages.reading.strict_values import Unreadable
 
-_LANGCHAIN = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool", "function": "tool"}
+_LANGCHAIN = {
+    "human": "user", "ai": "assistant", "system": "system", "tool": "tool", "function": "tool",
+    "AIMessageChunk": "assistant", "HumanMessageChunk": "user", "SystemMessageChunk": "system",
+}  # fmt: skip
 _ROLES = {"model": "assistant", "MODEL": "assistant", "USER": "user"}
 # Items that say nothing of what was said or called.
 _SILENT = frozenset({"reasoning", "mcp_list_tools", "compaction"})
@@ -23,6 +26,8 @@ _RESULT_HOLDERS = ("toolResult", "tool_result", "functionResponse", "function_re
 _RESULT_TYPES = frozenset(RESULTS)
 _RESULT_IDS = ("tool_use_id", "toolUseId", "tool_call_id", "toolCallId", "call_id", "id")
 _RESULT_TEXTS = ("content", "response", "output", "result", "errorText")
+# The AI SDK keeps a result as an object of these types.
+_VALUES = ("text", "json", "error-text", "error-json", "content")
 _MESSAGE_IDS = ("name", "tool_call_id", "id")
 _CALL_HOLDERS = ("toolUse", "functionCall")
 _CALL_IDS = ("id", "toolUseId", "call_id", "toolCallId")
@@ -170,8 +175,8 @@ def result_text(value: Any) -> Any:
     """The text of a tool's result: text as it is, parts of text as lines, the rest as JSON."""
     if isinstance(value, str):
         return value
-    if isinstance(value, Mapping) and isinstance(value.get("value"), str) and value.get("type") == "text":
-        return value["value"]
+    if isinstance(value, Mapping) and "value" in value and value.get("type") in _VALUES:
+        return result_text(value["value"])
     if isinstance(value, list) and value and all(map(_is_text_or_json, value)):
         return "\n".join(result_text(part["text"] if "text" in part else part["json"]) for part in value)
     try:

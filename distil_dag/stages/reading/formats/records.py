@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from distil_dag.core.sources import RecordFormat
+from distil_dag.stages.reading.fields import MARKS
 from distil_dag.stages.reading.formats import bedrock, dataset_rows, gemini, responses_api, sharegpt
 from distil_dag.stages.reading.formats.messages import with_system
 from distil_dag.stages.reading.logged_calls import as_list, from_json_text
+from distil_dag.stages.reading.recorders.registry import recorded
 from distil_dag.stages.reading.strict_values import Unreadable
 
 Record = Mapping[str, Any]
@@ -30,9 +32,12 @@ def basic_record(record: Record, record_format: RecordFormat) -> Record:
 
     Raises:
         Unreadable: the record is broken, or has none of the fields of its format.
+        NoAnswer: a recorder wrote it of something else than an answer of a model.
     """
     if record_format in ("messages", "question_answer"):
         return record
+    if record_format == "auto" and not MARKS.isdisjoint(record):
+        record = recorded(record) or record
     if _has_bodies(record):
         record = {**record, **{name: _body(record.get(name), name) for name in _BODIES}}
     if record_format == "openai_chat" or _is_completion(record):
