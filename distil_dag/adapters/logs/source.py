@@ -70,7 +70,8 @@ def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey
         reading = dlt.transformer(traces, name=TRACES, write_disposition="replace")
         if log is None or key is None:
             return dlt.resource([], name="log") | reading
-        upstream = dlt.resource(_pages(log, key), name="log")
+        # Files are looked for at once, so that an error is none of a pipeline.
+        upstream = dlt.resource(itertools.chain(log.pages(key), (_END,)), name="log")
         empty = dlt.resource(empty_tables, name="empty_tables", write_disposition="replace")
         return empty, upstream | reading
 
@@ -166,12 +167,6 @@ def without_secrets(task: Task) -> Task:
     elif isinstance(source, FileSource):
         source = source.model_copy(update={"path": masked(source.path)})
     return task.model_copy(update={"settings": task.settings.model_copy(update={"traces": source})})
-
-
-def _pages(log: Log, key: RunKey) -> Iterator[Any]:
-    """The pages of a log and what tells their end, at which parts of records wait no longer."""
-    yield from log.pages(key)
-    yield _END
 
 
 def _times(task: Task, log: FileLog | HubLog) -> Iterator[datetime]:
