@@ -218,19 +218,14 @@ class Intake:
             return
         identity, is_own = self._identity(record)
         if identity in self._around:
-            self._no_answers[AROUND] += 1
-            return
+            return self._pass_over(record, identity, AROUND)
         reading = self._reader.read(self._renamed(value), identity, time, columnar=record.columnar)
-        if self._watch:
-            self._watch(record, identity, reading)
         if reading.is_no_answer:
-            self._no_answers[reading.is_no_answer] += 1
-            return
+            return self._pass_over(record, identity, reading.is_no_answer)
         if is_own and not self._is_new(identity, reading):
             if not reading.is_recorded:
                 raise Unreadable("duplicate id", f"{identity} has been read before; the first one stays")
-            self._no_answers[COPY] += 1
-            return
+            return self._pass_over(record, identity, COPY)
         if reading.is_recorded and reading.traces:
             self._surround(around_of(value))
         self._read += 1
@@ -242,6 +237,13 @@ class Intake:
             self._keep(trace)
         if reading.problem:
             self._reject(record, reading.problem)
+        if self._watch:
+            self._watch(record, identity, reading)
+
+    def _pass_over(self, record: RawRecord, identity: str, kind: str) -> None:
+        self._no_answers[kind] += 1
+        if self._watch:
+            self._watch(record, identity, ReadRecord(is_no_answer=kind))
 
     def _is_new(self, identity: str, reading: ReadRecord) -> bool:
         """Whether a reading was not given before; what could not be read may follow what could."""

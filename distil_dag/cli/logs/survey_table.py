@@ -54,6 +54,8 @@ def survey_table(survey: Survey) -> Table:
         add("last", f"{survey.last:%Y-%m-%d %H:%M:%S} UTC")
     if survey.without_time:
         add("traces without a time", survey.without_time)
+    if not survey.whole:
+        add("only the first records were looked at; --records 0 looks at all", "")
     return table
 
 
@@ -61,7 +63,7 @@ def _title(survey: Survey) -> str:
     records = "1 record" if survey.records == 1 else f"{survey.records:,} records"
     if survey.whole:
         return f"{survey.task}: {records} in the log"
-    return f"{survey.task}: of the first {records} (--records 0 looks at all)"
+    return f"{survey.task}: of the first {records}"
 
 
 def _versions(versions: int) -> str:

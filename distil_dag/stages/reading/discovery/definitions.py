@@ -42,16 +42,23 @@ _LEVELS, _MOST = 6, 1000
 
 
 def definitions_in(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The tools that a record defines, in OpenAI's form.
+    """The tools that a record defines, in OpenAI's form; for each name the first.
 
     Args:
         record: the record as it was logged.
-
-    Returns:
-        One definition for each name; where a record has several, the first.
     """
+    return definitions_of(tool_lists(record))
+
+
+def tool_lists(record: Mapping[str, Any]) -> list[Any]:
+    """The lists of tools in a record, in whatever form they were logged."""
+    return list(_lists(record))
+
+
+def definitions_of(lists: list[Any]) -> list[dict[str, Any]]:
+    """The definitions in lists of tools, in OpenAI's form; for each name the first."""
     found: dict[str, dict[str, Any]] = {}
-    for value in _lists(record):
+    for value in lists:
         for tool in _definitions(value, 0):
             found.setdefault(tool["function"]["name"], tool)
     return list(found.values())

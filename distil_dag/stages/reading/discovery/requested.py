@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from distil_dag.stages.reading.discovery.definitions import definitions_in
+from distil_dag.stages.reading.discovery.definitions import definitions_of, tool_lists
 
-_MOST_NAMES, _MOST_VERSIONS = 1000, 200
+_MOST_NAMES, _MOST_VERSIONS, _MOST_KNOWN = 1000, 200, 64
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -30,6 +30,7 @@ class RequestedTools:
 
     requests: int = 0
     _found: dict[str, dict[str, _Version]] = field(default_factory=dict)
+    _known: dict[str, list[tuple[str, str, dict[str, Any]]]] = field(default_factory=dict)
     _time: datetime = _NEVER
 
     def add(self, record: Mapping[str, Any], time: datetime | None) -> None:
@@ -39,20 +40,31 @@ class RequestedTools:
             record: the record as it was logged.
             time: when it was logged; without it, the order of the records tells which version is newer.
         """
-        tools = definitions_in(record)
+        tools = self._defined(record)
         self.requests += bool(tools)
         self._time = time or self._time
-        for tool in tools:
-            name = tool["function"]["name"]
+        for name, key, tool in tools:
             if name not in self._found and len(self._found) >= _MOST_NAMES:
                 continue
             versions = self._found.setdefault(name, {})
-            key = json.dumps(tool, sort_keys=True)
             now = (self._time, self.requests)
             if key in versions:
                 versions[key].last = max(versions[key].last, now)
             elif len(versions) < _MOST_VERSIONS:
                 versions[key] = _Version(tool, now)
+
+    def _defined(self, record: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+        """(name, text, definition) of each tool of a record; most records repeat those of another."""
+        lists = tool_lists(record)
+        logged = repr(lists)
+        if logged not in self._known:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            tools = definitions_of(lists)
+            self._known[logged] = [
+                (tool["function"]["name"], json.dumps(tool, sort_keys=True), tool) for tool in tools
+            ]
+        return self._known[logged]
 
     @property
     def versions(self) -> dict[str, int]:
