@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 
 from distil_dag.adapters.logs.source import read_traces
 from distil_dag.adapters.tasks.folder import read_task
 from distil_dag.core.run_key import RunKey
 from distil_dag_tests.cli.logs.some_logs import SYSTEM, row, tool, write_lines, write_table
 from distil_dag_tests.cli.test_cli import Call, call
+from distil_dag_tests.conftest import Postgres
 from distil_dag_tests.stages.reading.recorders.samples import SAMPLES
 
 __all__ = ["call"]
@@ -194,6 +197,40 @@ def test_a_secret_of_a_server_that_does_not_answer_is_not_said(call: Call, tmp_p
     assert "can't be read" in said.err
 
 
+FILL = """
+CREATE SCHEMA llm;
+CREATE TABLE llm.calls (uid uuid PRIMARY KEY, at timestamptz, messages jsonb, tools jsonb);
+INSERT INTO llm.calls
+SELECT md5(n::text)::uuid, timestamptz '2026-11-20 00:00Z' + n * interval '1 minute',
+       jsonb_build_array(
+           jsonb_build_object('role', 'user', 'content', 'den to ' || n),
+           jsonb_build_object('role', 'assistant', 'tool_calls', jsonb_build_array(
+               jsonb_build_object('function', jsonb_build_object(
+                   'name', 'set_light', 'arguments', jsonb_build_object('room', 'den', 'level', n)))))),
+       cast(:tools AS jsonb)
+FROM generate_series(0, 2499) AS n;
+"""
+
+
+def test_a_server_of_postgres(
+    call: Call, postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres.url()
+    with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+        connection.execute(sa.text(FILL), {"tools": json.dumps([tool()])})
+    said = call("init", "--from", url, "--table", "llm.calls", tmp_path / "new", "--records", 1200)
+    assert said.code == 0, said.err
+    assert "of the first 1,200 records" in said.out
+    written = "".join(file.read_text() for file in (tmp_path / "new").iterdir())
+    assert postgres.password not in written + said.out + said.err
+    assert light_of(tmp_path / "new")["description"] == "Set a light."
+    source = read_task(tmp_path / "new").settings.traces
+    assert (source.table, source.id_column, source.time_column) == ("llm.calls", "uid", "at")
+    assert "${LOG_PASSWORD}" in call("look", tmp_path / "new").err + written
+    monkeypatch.setenv("LOG_PASSWORD", postgres.password)
+    assert json.loads(call("look", tmp_path / "new", "--json").out)["traces"]["kept"] == 2500
+
+
 def test_an_existing_folder_is_refused(call: Call, tmp_path: Path) -> None:
     log = write_lines(tmp_path / "agent.jsonl", [row(1, tool())])
     (tmp_path / "agent").mkdir()
@@ -203,6 +240,19 @@ def test_an_existing_folder_is_refused(call: Call, tmp_path: Path) -> None:
         assert "exists already" in said.err
     assert list((tmp_path / "agent").iterdir()) == []
     assert "--force" in call("init", "--from", log, tmp_path / "x", "--force").err
+
+
+@pytest.mark.parametrize("form", ["logs", "logs/", "logs/*.jsonl.gz"])
+def test_files_of_a_folder(form: str, call: Call, tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    for number in (1, 2):
+        text = json.dumps(row(number, tool())).encode()
+        (tmp_path / "logs" / f"{number}.jsonl.gz").write_bytes(gzip.compress(text))
+    said = call("init", "--from", form, tmp_path / "new")
+    assert said.code == 0, said.err
+    assert ids(tmp_path / "new") == ["r1", "r2"]
+    said = call("init", "--from", "logs/*.jsonl.gz")
+    assert "logs exists already" in said.err
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,10 @@ def _definition(tool: Mapping[str, Any]) -> dict[str, Any] | None:
     schema = {} if is_empty(schema) else schema
     if not isinstance(schema, Mapping) or (schema and not _describes_an_object(schema)):
         return None
+    try:
+        check_json([name, description, schema], "a definition")
+    except Unreadable:
+        return None
     parameters = {"type": "object", "properties": {}, **_plain(schema)}
     parameters.pop("$schema", None)
     function = {
@@ -139,10 +143,6 @@ def _definition(tool: Mapping[str, Any]) -> dict[str, Any] | None:
         "description": description if isinstance(description, str) else "",
         "parameters": parameters,
     }
-    try:
-        check_json(function, "a definition")
-    except Unreadable:
-        return None
     return {"type": "function", "function": function}
 
 

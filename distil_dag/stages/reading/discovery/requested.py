@@ -56,7 +56,10 @@ class RequestedTools:
     def _defined(self, record: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
         """(name, text, definition) of each tool of a record; most records repeat those of another."""
         lists = tool_lists(record)
-        logged = repr(lists)
+        try:
+            logged = repr(lists)
+        except RecursionError:
+            return []  # too deep for any tool
         if logged not in self._known:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()

@@ -34,6 +34,14 @@ def test_without_times_the_last_one_is_the_newest() -> None:
     assert described(found) == ["one"]
 
 
+def test_what_is_nested_too_deep_is_no_definition() -> None:
+    found, schema = RequestedTools(), {"type": "object"}
+    for _ in range(5000):
+        schema = {"type": "object", "properties": {"a": schema}}
+    found.add({"tools": [{"name": "light", "input_schema": schema}]}, None)
+    assert found.versions == {}
+
+
 def test_a_version_that_is_not_valid_gives_way_to_the_one_before() -> None:
     found = RequestedTools()
     for description in ("one", "two"):
