@@ -139,6 +139,7 @@ def _problem(address: str, survey: Survey, found: FoundTask) -> str:
 
 
 def _write(folder: Path, task: Task, source: TraceSource) -> None:
+    _refuse_existing(folder)  # reading takes long enough for another to come
     job = {"task_description": task.description, "tools": list(task.tools)}
     folder.absolute().parent.mkdir(parents=True, exist_ok=True)
     with whole(folder.absolute()) as fresh:

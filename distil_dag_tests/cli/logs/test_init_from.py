@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from distil_dag.core.run_key import RunKey
 from distil_dag_tests.cli.logs.some_logs import SYSTEM, row, tool, write_lines, write_table
 from distil_dag_tests.cli.test_cli import Call, call
 from distil_dag_tests.conftest import Postgres
-from distil_dag_tests.stages.reading.recorders.samples import SAMPLES
+from distil_dag_tests.stages.reading.recorders.samples import SAMPLES, sample
 
 __all__ = ["call"]
 
@@ -124,6 +125,35 @@ def test_the_newest_version_is_taken(call: Call, tmp_path: Path) -> None:
     assert "whose calls do not fit the tools" in said.out
 
 
+def test_calls_of_tools_that_no_request_defines_are_told(call: Call, tmp_path: Path) -> None:
+    other = tool()
+    other["function"]["name"] = "open_door"
+    log = write_lines(tmp_path / "agent.jsonl", [row(1, other), row(2, other)])
+    said = call("init", "--from", log, tmp_path / "new")
+    assert "defined by no request, and left out: set_light (2)" in said.out
+    assert read_task(tmp_path / "new").toolset.names == ("open_door",)
+
+
+def test_a_file_for_fine_tuning_is_a_log(call: Call, tmp_path: Path) -> None:
+    """As OpenAI takes them: a turn with weight 0 is no example."""
+    rows = []
+    for number in (1, 2):
+        one = row(number)
+        answer = one["response"]["choices"][0]["message"]
+        history = [
+            {"role": "user", "content": "Hi"},
+            {**answer, "weight": 0},
+            {"role": "tool", "content": "ok"},
+        ]
+        messages = [one["request"]["messages"][0], *history, one["request"]["messages"][1], answer]
+        rows.append({"messages": messages, "tools": [tool()], "parallel_tool_calls": False})
+    assert call("init", "--from", write_lines(tmp_path / "tuning.jsonl", rows)).code == 0
+    task = read_task(tmp_path / "tuning")
+    assert light_of(tmp_path / "tuning")["description"] == "Set a light."
+    traces = read_traces(task, RunKey.parse("tuning.all"))[0]
+    assert [trace.request for trace in traces] == [f"Set light {n} to {n} percent." for n in (1, 2)]
+
+
 def test_a_tool_that_is_no_valid_one_is_left_out(call: Call, tmp_path: Path) -> None:
     broken = tool()
     broken["function"]["name"] = "not a name!"
@@ -147,6 +177,18 @@ def test_columns_of_a_table_of_files(call: Call, tmp_path: Path) -> None:
     assert light_of(tmp_path / "new")["description"] == "Set a light."
 
 
+def test_columns_that_a_user_names(call: Call, tmp_path: Path) -> None:
+    rows = [{**row(number, tool()), "ref": f"a{number}", "when": "2026-11-30"} for number in (1, 2)]
+    log = write_lines(tmp_path / "agent.jsonl", rows)
+    named = ("--id-column", "ref", "--time-column", "when")
+    assert call("init", "--from", log, tmp_path / "new", *named).code == 0
+    traces = read_task(tmp_path / "new").settings.traces
+    assert (traces.id_column, traces.time_column) == ("ref", "when")
+    assert ids(tmp_path / "new") == ["a1", "a2"]
+    said = call("init", "--from", log, tmp_path / "other", "--id-column", "nope")
+    assert (said.code, said.err) == (2, "distil-dag: no record has the column nope\n")
+
+
 @pytest.mark.parametrize("form", ["{}", "sqlite:///{}"])
 def test_a_database(form: str, call: Call, tmp_path: Path) -> None:
     path = write_table(tmp_path / "log.db", [row(1, tool()), row(2, tool())])
@@ -163,6 +205,19 @@ def test_a_relative_path_is_meant_from_here(call: Call, tmp_path: Path) -> None:
     write_table(tmp_path / "log.db", [row(1, tool())])
     assert call("init", "--from", "sqlite:///log.db", tmp_path / "deep" / "new").code == 0
     assert ids(tmp_path / "deep" / "new") == ["0"]
+
+
+def test_a_database_whose_rows_hold_spans(call: Call, tmp_path: Path) -> None:
+    trace = sample("mlflow.jsonl", 1)
+    with sqlite3.connect(tmp_path / "log.db") as database:
+        database.execute("CREATE TABLE traces (trace_id TEXT PRIMARY KEY, timestamp TEXT, spans TEXT)")
+        values = "t", "2026-11-30T00:00:00Z", json.dumps(trace["data"]["spans"])
+        database.execute("INSERT INTO traces VALUES (?, ?, ?)", values)
+    assert call("init", "--from", tmp_path / "log.db", tmp_path / "new").code == 0
+    # The spans have times of their own: a window would find none under the row's column.
+    assert read_task(tmp_path / "new").settings.traces.time_column is None
+    assert len(ids(tmp_path / "new")) == 1
+    assert light_of(tmp_path / "new")["description"].startswith("Set the brightness")
 
 
 def test_of_several_tables_one_must_be_named(call: Call, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from distil_dag.adapters.logs.intake import RawRecord
 from distil_dag.adapters.logs.survey.columns import IDS, TIMES, Columns, time_of
 from distil_dag.adapters.logs.survey.head import Head
 from distil_dag.adapters.logs.survey.survey import Told
+from distil_dag.adapters.system.environment import SourceError
 from distil_dag.adapters.tasks.job_description import tool_mistakes
 from distil_dag.core.sources import SqlSource, TraceSource
 from distil_dag.core.task import Settings, Task
@@ -51,12 +53,14 @@ def found_task(source: TraceSource, name: str, most: int, told: Told | None = No
         told: is told how many have been read.
 
     Raises:
-        SourceError: the log can't be read.
+        SourceError: the log can't be read, or no record has a column that the source names.
     """
+    missing = {column for column in (source.id_column, source.time_column) if column}
     requested, called, prompts, columns = RequestedTools(), CalledTools(), SystemPrompts(), Columns()
 
     def watch(record: RawRecord, _identity: str, reading: ReadRecord) -> None:
         if isinstance(record.value, dict):
+            missing.difference_update(record.value)
             if reading.traces or not reading.problem:
                 columns.add(record.value)
             time = reading.traces[0].time if reading.traces else None
@@ -70,6 +74,8 @@ def found_task(source: TraceSource, name: str, most: int, told: Told | None = No
     for _ in head.pages():
         if told:
             told(head.taken)
+    if head.taken and missing and not isinstance(source, SqlSource):
+        raise SourceError(f"no record has the column {', '.join(sorted(missing))}")
     tools = requested.newest(_is_valid)
     inferred = not tools
     if inferred:
@@ -77,7 +83,7 @@ def found_task(source: TraceSource, name: str, most: int, told: Told | None = No
     names = {tool["function"]["name"] for tool in tools}
     description = _constant(prompts, Toolset.from_openai(tools))
     return FoundTask(
-        task=_task(_with_columns(source, columns), name, description or NO_DESCRIPTION, tools),
+        task=_task(_with_columns(source, columns, missing), name, description or NO_DESCRIPTION, tools),
         inferred=inferred,
         described=bool(description),
         undefined={name: count for name, count in called.calls.most_common() if name not in names},
@@ -90,9 +96,10 @@ def _task(source: TraceSource, name: str, description: str, tools: list[dict[str
     return Task(settings=settings, description=description, tools=tuple(tools), folder="")
 
 
-def _with_columns(source: TraceSource, columns: Columns) -> TraceSource:
+def _with_columns(source: TraceSource, columns: Columns, missing: Set[str]) -> TraceSource:
     if isinstance(source, SqlSource):
-        return source  # a database tells them itself
+        # A row may hold spans, which have times of their own and none of its columns.
+        return source.model_copy(update={"time_column": None}) if source.time_column in missing else source
     return source.model_copy(
         update={
             "id_column": source.id_column or columns.id,
