@@ -17,33 +17,12 @@ import sqlalchemy as sa
 from distil_dag.adapters.logs.source import read_traces
 from distil_dag.adapters.tasks.folder import read_task
 from distil_dag.core.run_key import RunKey
-from distil_dag_tests.cli.logs.some_logs import SYSTEM, row, tool, write_lines, write_table
+from distil_dag_tests.cli.logs.some_logs import row, tool, write_lines, write_table
 from distil_dag_tests.cli.test_cli import Call, call
 from distil_dag_tests.conftest import Postgres
-from distil_dag_tests.stages.reading.recorders.samples import SAMPLES, sample
+from distil_dag_tests.stages.reading.recorders.samples import sample
 
 __all__ = ["call"]
-
-# Whether a request in the file of a recorder has definitions of tools, and the file so has them.
-DEFINED = {
-    "ai-sdk": True,
-    "braintrust": True,
-    "langchain-openai": True,
-    "langfuse": True,
-    "langsmith": True,
-    "litellm": True,
-    "logfire": True,
-    "mlflow": True,
-    "mlflow-search-traces": True,
-    "openai-agents": False,
-    "openinference-instrumentation-openai": True,
-    "openlit": True,
-    "opentelemetry-instrumentation-genai-openai": True,
-    "opentelemetry-instrumentation-openai": True,
-    "opentelemetry-instrumentation-openai-v2": False,
-    "pydantic-ai": True,
-    "smolagents": False,
-}
 
 
 def light_of(folder: Path) -> dict[str, Any]:
@@ -55,27 +34,6 @@ def light_of(folder: Path) -> dict[str, Any]:
 def ids(folder: Path) -> list[str]:
     task = read_task(folder)
     return [trace.id for trace in read_traces(task, RunKey.parse(f"{task.name}.all"))[0]]
-
-
-def test_every_recorder_is_tried() -> None:
-    files = {path.stem for path in SAMPLES.glob("*.jsonl")} - {"index"}
-    assert files == set(DEFINED)
-
-
-@pytest.mark.parametrize("name", DEFINED)
-def test_a_recorders_log_gives_its_tool(name: str, call: Call, tmp_path: Path) -> None:
-    said = call("init", "--from", SAMPLES / f"{name}.jsonl", tmp_path / "found")
-    assert said.code == 0, said.err
-    light = light_of(tmp_path / "found")
-    parameters = light["parameters"]
-    assert parameters["properties"] == {"room": {"type": "string"}, "level": {"type": "integer"}}
-    assert sorted(parameters["required"]) == ["level", "room"]
-    assert light["description"].startswith("REVIEW") is not DEFINED[name]
-    assert ("REVIEW" in said.out) is not DEFINED[name]
-    assert "versions" not in said.out
-    assert ids(tmp_path / "found")
-    if name != "smolagents":
-        assert read_task(tmp_path / "found").description == SYSTEM
 
 
 def test_the_table_and_the_next_commands(call: Call, tmp_path: Path) -> None:
