@@ -15,6 +15,9 @@ import typer
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.streams import outlive_readers
 
+# So many records are looked at in seconds.
+MOST = 20_000
+
 app = typer.Typer(
     name="distil-dag",
     no_args_is_help=True,
@@ -49,6 +52,10 @@ Continues = Annotated[
         "weak, and compare both on its test. Say it again to go on with such a run.",
     ),
 ]
+Records = Annotated[
+    int,
+    typer.Option("--records", metavar="N", min=0, help="Look at the first N records of a log; 0 for all."),
+]
 TaskArgument = Annotated[
     str, typer.Argument(metavar="TASK", help="A task folder, or the name of a known task.")
 ]
@@ -56,13 +63,74 @@ TaskArgument = Annotated[
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The new task folder.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="The new task folder. Unset: named after the log.")
+    ] = None,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="LOG",
+            help="A log to make the task of: file, folder, glob, s3://..., or the URL of a database.",
+        ),
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option("--table", metavar="NAME", help="With --from: the table of a database.")
+    ] = None,
+    id_column: Annotated[
+        str | None,
+        typer.Option("--id-column", metavar="NAME", help="With --from: the column that names a row."),
+    ] = None,
+    time_column: Annotated[
+        str | None,
+        typer.Option("--time-column", metavar="NAME", help="With --from: the column with a row's time."),
+    ] = None,
+    records: Records = MOST,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are already there.")] = False,
+    json: Json = False,
 ) -> None:
-    """Write a commented task folder to fill in."""
-    from distil_dag.cli.task_folders import write_template
+    """Write a commented task folder, to fill in or `--from` a log.
 
-    write_template(folder, force)
+    With `--from`, format, columns, tools and description are found in the log, and a table shows what it
+    holds.
+    """
+    if log is None:
+        from distil_dag.cli.task_folders import write_template
+
+        if folder is None:
+            raise CommandError("name the new folder, or a log by --from")
+        if json or table or id_column or time_column:
+            raise CommandError("--json, --table, --id-column and --time-column go with --from")
+        write_template(folder, force)
+        return
+    if force:
+        raise CommandError("--force does not go with --from, which overwrites nothing: name a new folder")
+    from distil_dag.cli.logs.init_from import init_from
+
+    init_from(log, folder, table, id_column, time_column, records, json)
+
+
+@app.command()
+def look(
+    task: TaskArgument,
+    record: Annotated[
+        str | None,
+        typer.Option(
+            "--record",
+            metavar="ID",
+            help="Show this record step by step: id of the record or a trace, or a place such as `line 7`.",
+        ),
+    ] = None,
+    records: Records = MOST,
+    json: Json = False,
+) -> None:
+    """Show what the log of a task holds: records, set aside and why, tools, personal data, times."""
+    from distil_dag.cli.logs.look import look_at_log, look_at_record
+
+    if record is None:
+        look_at_log(task, records, json)
+    else:
+        look_at_record(task, record, json)
 
 
 @app.command()

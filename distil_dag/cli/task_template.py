@@ -13,7 +13,9 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from distil_dag.core.sources import FileSource
+from distil_dag.adapters.tasks.folder import TASK_FILE
+from distil_dag.adapters.tasks.job_description import FILE as JOB_FILE
+from distil_dag.core.sources import FileSource, TraceSource
 from distil_dag.core.task import Settings
 
 _HEAD = """\
@@ -22,14 +24,16 @@ _HEAD = """\
 name: {name}
 description: What the agent does, in a sentence.
 
-# Where the log of your agent is. This one reads the sample beside this file.
+# Where the log of your agent is.{note}
 traces:
-  kind: files                     # files, sql or huggingface
-{path}{traces}
-# The same for a table of a database; ${{NAME}} is read from the environment when it runs:
+  kind: {kind:<25} # files, sql or huggingface
+{traces}"""
+
+_DATABASE = """
+# The same for a table of a database; ${NAME} is read from the environment when it runs:
 # traces:
 #   kind: sql
-#   url: postgresql+psycopg2://reader:${{DB_PASSWORD}}@db.example.com/prod
+#   url: postgresql+psycopg2://reader:${DB_PASSWORD}@db.example.com/prod
 #   table: llm_requests
 """
 
@@ -57,21 +61,40 @@ def task_template(name: str) -> dict[str, str]:
     The sample log passes the gates of a run, so the folder can be tried as it is; a real log belongs in its
     place.
     """
-    fields = FileSource.model_fields
-    path = _line("path", "traces.jsonl", fields["path"], commented=False)
-    optional = {name: field for name, field in fields.items() if not field.is_required()}
-    head = _HEAD.format(name=name, path=path, traces=_lines(optional))
+    sample = FileSource(kind="files", path="traces.jsonl")
+    return {
+        TASK_FILE: settings_file(name, sample, " This one reads the sample beside this file.", _DATABASE),
+        JOB_FILE: json.dumps(_job(), indent=2) + "\n",
+        "traces.jsonl": "".join(json.dumps(row) + "\n" for row in _traces()),
+        "README.md": _README.format(name=name),
+    }
+
+
+def settings_file(name: str, source: TraceSource, note: str = "", more: str = "") -> str:
+    """The text of a `task.yaml`: what is set, and every other setting as a comment with its default.
+
+    Args:
+        name: name of the task.
+        source: where the log is.
+        note: what to say of the log.
+        more: what stands below it.
+    """
+    traces = "".join(
+        _line(setting, getattr(source, setting), field, commented=not _is_set(source, setting, field))
+        for setting, field in type(source).model_fields.items()
+        if setting != "kind"
+    )
+    head = _HEAD.format(name=name, note=note, kind=source.kind, traces=traces)
     sections = [
         f"# {_said(field)}\n{section}:\n{_lines(type(field.default).model_fields)}"
         for section, field in Settings.model_fields.items()
         if isinstance(field.default, BaseModel)
     ]
-    return {
-        "task.yaml": "\n".join([head, *sections]),
-        "job_description.json": json.dumps(_job(), indent=2) + "\n",
-        "traces.jsonl": "".join(json.dumps(row) + "\n" for row in _traces()),
-        "README.md": _README.format(name=name),
-    }
+    return "\n".join([head + more, *sections])
+
+
+def _is_set(source: TraceSource, setting: str, field: FieldInfo) -> bool:
+    return field.is_required() or getattr(source, setting) != field.get_default(call_default_factory=True)
 
 
 def _lines(fields: Mapping[str, FieldInfo]) -> str:

@@ -40,12 +40,13 @@ _PAGE_RECORDS, _PAGE_BYTES = 1000, 2**24
 class FileLog:
     """The files that a path names: one file, all files of a folder, or those of a glob."""
 
-    def __init__(self, source: FileSource, folder: str = "") -> None:
+    def __init__(self, source: FileSource, folder: str = "", also: Iterable[str] = ()) -> None:
         """Resolve the path.
 
         Args:
             source: Where the files are, and which columns they have.
             folder: Where a relative path starts.
+            also: Columns to read besides those that a run needs.
 
         Raises:
             SourceError: The path can't be used.
@@ -57,7 +58,7 @@ class FileLog:
         self._path = path
         self._base, self._glob, self._every_file = _split(path)
         theirs = [source.columns.get(name, name) for name in FIELDS]
-        named = [source.id_column or "id", source.time_column, *source.where, *theirs]
+        named = [source.id_column or "id", source.time_column, *source.where, *theirs, *also]
         self._needed = {name for name in named if name}
         self._content = frozenset(source.columns.get(name, name) for name in (*CONTENT, *RECORDED))
 

@@ -19,12 +19,13 @@ _PAGE = 500
 class HubLog:
     """One split of a dataset."""
 
-    def __init__(self, source: HubSource, folder: str = "") -> None:
+    def __init__(self, source: HubSource, folder: str = "", also: Iterable[str] = ()) -> None:
         """Resolve the dataset's name.
 
         Args:
             source: The dataset, its split, and its columns.
             folder: A dataset name that is a folder under this one is read from there.
+            also: Columns to read besides those that a run needs.
 
         Raises:
             SourceError: The name holds a variable that is not set.
@@ -34,7 +35,7 @@ class HubLog:
         local = Path(folder) / Path(name).expanduser()
         self._name = str(local.absolute()) if local.is_dir() else name
         theirs = [source.columns.get(name, name) for name in FIELDS]
-        named = (source.id_column or "id", source.time_column, *source.where, *theirs)
+        named = (source.id_column or "id", source.time_column, *source.where, *theirs, *also)
         self._needed = {name for name in named if name}
 
     def resource(self) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -71,12 +71,17 @@ class RawRecord(NamedTuple):
     columnar: bool = False
 
 
+Watch = Callable[[RawRecord, str, ReadRecord], None]
+"""Is told of each record: what it is with its parts, its id, and what it gave."""
+
+
 class Intake:
     """Turns the records of one run into pages of tables, and counts what becomes of them.
 
     Args:
         task: Names the columns, the filter and the tools.
         key: The run's key, which sets the window of times.
+        watch: Is told of each record of the window.
 
     Attributes:
         preview: The first ten trace rows.
@@ -85,7 +90,8 @@ class Intake:
         ValueError: `key` asks for a window of a log without times.
     """
 
-    def __init__(self, task: Task, key: RunKey) -> None:
+    def __init__(self, task: Task, key: RunKey, watch: Watch | None = None) -> None:
+        self._watch = watch
         self._source = task.settings.traces
         # A database has filtered already, and has not sent the columns.
         self._where = {} if self._source.kind == "sql" else self._source.where
@@ -199,6 +205,8 @@ class Intake:
         except Unreadable as problem:
             self._read += 1
             self._reject(record, problem)
+            if self._watch:
+                self._watch(record, "", ReadRecord(problem=problem))
 
     def _read_record(self, record: RawRecord) -> None:
         value = record.value
@@ -210,17 +218,14 @@ class Intake:
             return
         identity, is_own = self._identity(record)
         if identity in self._around:
-            self._no_answers[AROUND] += 1
-            return
+            return self._pass_over(record, identity, AROUND)
         reading = self._reader.read(self._renamed(value), identity, time, columnar=record.columnar)
         if reading.is_no_answer:
-            self._no_answers[reading.is_no_answer] += 1
-            return
+            return self._pass_over(record, identity, reading.is_no_answer)
         if is_own and not self._is_new(identity, reading):
             if not reading.is_recorded:
                 raise Unreadable("duplicate id", f"{identity} has been read before; the first one stays")
-            self._no_answers[COPY] += 1
-            return
+            return self._pass_over(record, identity, COPY)
         if reading.is_recorded and reading.traces:
             self._surround(around_of(value))
         self._read += 1
@@ -232,6 +237,13 @@ class Intake:
             self._keep(trace)
         if reading.problem:
             self._reject(record, reading.problem)
+        if self._watch:
+            self._watch(record, identity, reading)
+
+    def _pass_over(self, record: RawRecord, identity: str, kind: str) -> None:
+        self._no_answers[kind] += 1
+        if self._watch:
+            self._watch(record, identity, ReadRecord(is_no_answer=kind))
 
     def _is_new(self, identity: str, reading: ReadRecord) -> bool:
         """Whether a reading was not given before; what could not be read may follow what could."""

@@ -11,7 +11,7 @@ import itertools
 import os
 import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -105,8 +105,12 @@ def log_pipeline(store: RunStore, run: str) -> Iterator[Any]:
         )
 
 
-def open_log(task: Task) -> Log:
+def open_log(task: Task, also: Iterable[str] = ()) -> Log:
     """The log that the task names.
+
+    Args:
+        task: Its settings say where the log is.
+        also: Columns of a table to read besides those that a run needs.
 
     Raises:
         SourceError: A setting does not fit the log.
@@ -116,8 +120,10 @@ def open_log(task: Task) -> Log:
     if unknown:
         raise SourceError(f"traces.columns: {', '.join(unknown)} is none of our fields: {', '.join(FIELDS)}")
     if isinstance(source, SqlSource):
-        return SqlLog(source)
-    return FileLog(source, task.folder) if isinstance(source, FileSource) else HubLog(source, task.folder)
+        return SqlLog(source, also)
+    if isinstance(source, FileSource):
+        return FileLog(source, task.folder, also)
+    return HubLog(source, task.folder, also)
 
 
 def read_traces(task: Task, key: RunKey) -> tuple[list[Trace], Task]:

@@ -33,18 +33,19 @@ _UNIX_UNITS = (1, 10**3, 10**6, 10**9)
 class SqlLog:
     """A table of logged calls, its columns checked against the task."""
 
-    def __init__(self, source: SqlSource) -> None:
+    def __init__(self, source: SqlSource, also: Iterable[str] = ()) -> None:
         """Connect and inspect the table.
 
         Args:
             source: URL, table and columns.
+            also: Columns to read besides those that a run needs.
 
         Raises:
             SourceError: The database can't be reached, or the settings do not fit the table.
         """
         self._source = source
         self._handed_over = 0
-        self._engine = _engine(source.url)
+        self._engine = database(source.url)
         schema, _, name = source.table.rpartition(".")
         self._schema, self._name = schema or None, name
         self._types = self._column_types()
@@ -53,7 +54,7 @@ class SqlLog:
         )
         theirs = {ours: source.columns.get(ours, ours) for ours in FIELDS}
         self._check(theirs)
-        named = [source.id_column, source.time_column, *theirs.values()]
+        named = [source.id_column, source.time_column, *theirs.values(), *also]
         first = [name for name in dict.fromkeys(named) if name in self._types]
         self._needed = list(dict.fromkeys([*first, *chosen(self._types, first)]))
 
@@ -208,7 +209,12 @@ class SqlLog:
             raise SourceError(f"table {source.table!r} has the columns {has}. " + "; ".join(problems))
 
 
-def _engine(url: str) -> sa.Engine:
+def database(url: str) -> sa.Engine:
+    """The database at a URL, not yet connected to.
+
+    Raises:
+        SourceError: The URL can't be used.
+    """
     try:
         parsed = sa.make_url(expand(url, "traces.url"))
         # Without this check, the rest of a password would be looked up as a host and shown in an error.

@@ -62,6 +62,28 @@ def masked(text: str) -> str:
     return text
 
 
+def with_variables(text: str, prefix: str) -> tuple[str, tuple[str, ...]]:
+    """A URL with variables of the environment in place of its secrets.
+
+    Args:
+        text: the URL.
+        prefix: what names of variables begin with.
+
+    Returns:
+        The URL, and the names of the variables in it that stand for a secret.
+    """
+    names: list[str] = []
+
+    def named(match: re.Match[str]) -> str:
+        option = re.search(r"([A-Za-z_]\w*)=$", match[1])
+        names.append(f"{prefix}_{option[1].upper() if option else 'PASSWORD'}")
+        return f"{match[1]}${{{names[-1]}}}"
+
+    for secret in _SECRETS:
+        text = secret.sub(named, text)
+    return text, tuple(names)
+
+
 def store_without_secret(root: str) -> str:
     """The root of a store, as it is. It stands in errors, in Dagster's metadata and in reports.
 

@@ -87,6 +87,11 @@ def read_job_description(folder: Path) -> JobDescription:
     )
 
 
+def tool_mistakes(tool: Any) -> list[str]:
+    """What is wrong with a definition; nothing where a task may have it."""
+    return [said for _, said in _tool_mistakes(tool, 0)]
+
+
 def _mistakes(value: Any) -> Iterator[Found]:
     if not isinstance(value, dict):
         yield (), f"must be an object with {' and '.join(_KEYS)}, found {_kind(value)}"

@@ -3,7 +3,7 @@
 import pytest
 
 from distil_dag.adapters.logs.source import source_error, without_secrets
-from distil_dag.adapters.system.environment import SourceError
+from distil_dag.adapters.system.environment import SourceError, expand, masked, with_variables
 from distil_dag_tests.adapters.logs.loaded_log import load, task_of
 
 
@@ -23,6 +23,29 @@ from distil_dag_tests.adapters.logs.loaded_log import load, task_of
 def test_what_is_stored_of_the_task_holds_no_password(url, stored):
     task = task_of({"kind": "sql", "url": url, "table": "log"})
     assert without_secrets(task).settings.traces.url == stored
+
+
+@pytest.mark.parametrize(
+    ("url", "written", "secrets"),
+    [
+        ("postgresql://me:p@ss/w:d@host/db", "postgresql://me:${LOG_PASSWORD}@host/db",
+         {"LOG_PASSWORD": "p@ss/w:d"}),
+        ("postgresql://me:${PGPASSWORD}@host/db", "postgresql://me:${PGPASSWORD}@host/db", {}),
+        ("mysql://me@host/db?ssl_key=abc&timeout=5", "mysql://me@host/db?ssl_key=${LOG_SSL_KEY}&timeout=5",
+         {"LOG_SSL_KEY": "abc"}),
+        ("mysql://me:x@host/db?ssl_key=abc", "mysql://me:${LOG_PASSWORD}@host/db?ssl_key=${LOG_SSL_KEY}",
+         {"LOG_PASSWORD": "x", "LOG_SSL_KEY": "abc"}),
+        ("https://hf_abc@host/a.jsonl", "https://${LOG_PASSWORD}@host/a.jsonl", {"LOG_PASSWORD": "hf_abc"}),
+        ("/logs/a.jsonl", "/logs/a.jsonl", {}),
+    ],
+)  # fmt: skip
+def test_variables_take_the_place_of_secrets(url, written, secrets, monkeypatch):
+    text, names = with_variables(url, "LOG")
+    assert (text, set(names)) == (written, set(secrets))
+    assert masked(text) == text
+    for name, value in {"PGPASSWORD": "${PGPASSWORD}", **secrets}.items():
+        monkeypatch.setenv(name, value)
+    assert expand(text, "traces.url") == url
 
 
 def chain_of(error):

@@ -13,16 +13,22 @@ _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def excerpt(raw: Any) -> str:
-    """What a quarantined record began with: a few words, redacted, fit for a table."""
+def excerpt(raw: Any, length: int = _LENGTH, source: int = _SOURCE) -> str:
+    """What a record began with: a few words, redacted, fit for a table.
+
+    Args:
+        raw: the record, as bytes, text or a value.
+        length: most characters of the excerpt.
+        source: most characters that are looked at.
+    """
     if isinstance(raw, (bytes, bytearray)):
-        raw = bytes(raw[:_SOURCE]).decode(errors="replace")
+        raw = bytes(raw[:source]).decode(errors="replace")
     if not isinstance(raw, str):
         try:
             raw = json.dumps(raw, ensure_ascii=False, default=str)
         except (ValueError, TypeError, RecursionError):
             raw = f"<{type(raw).__name__}>"
     # Escapes would hide an address; the text is redacted before it is cut, so that no half of one stays.
-    text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), raw[:_SOURCE])
+    text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), raw[:source])
     text = redact_text(_UNPRINTABLE.sub("\ufffd", text))
-    return text if len(text) <= _LENGTH else text[:_LENGTH] + "…"
+    return text if len(text) <= length else text[:length] + "…"

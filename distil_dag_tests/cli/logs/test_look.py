@@ -1,0 +1,75 @@
+"""What the log of a task holds, and one record of it step by step."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from distil_dag_tests.cli.logs.some_logs import row, tool, write_lines
+from distil_dag_tests.cli.test_cli import Call, call
+
+__all__ = ["call"]
+
+
+@pytest.fixture
+def folder(call: Call, tmp_path: Path) -> Path:
+    rows = [
+        row(1, tool(), said="Mail [bold]anna@example.com[/bold] the den."),
+        row(2, tool()),
+        {"id": "broken", "request": {"messages": [{"role": "user", "content": "x b@example.com"}]}},
+        row(2, tool()),
+    ]
+    log = write_lines(tmp_path / "agent.jsonl", rows)
+    assert call("init", "--from", log, tmp_path / "task").code == 0
+    return tmp_path / "task"
+
+
+def test_the_same_table_as_of_a_new_task(call: Call, folder: Path, tmp_path: Path) -> None:
+    looked = call("look", folder)
+    assert looked.code == 0
+    made = call("init", "--from", tmp_path / "agent.jsonl", tmp_path / "deeper" / "task")
+    assert looked.out.strip() in made.out
+    told = json.loads(call("look", folder, "--json").out)
+    assert told["tool_versions"] == {"set_light": 1}
+    assert told["traces"]["quarantined"] == {"no response": 1, "duplicate id": 1}
+    assert "of the first 1 record" in call("look", folder, "--records", 1).out
+
+
+def test_tools_that_requests_define_and_the_task_has_not(
+    call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    job = json.loads((folder / "job_description.json").read_text())
+    job["tools"][0]["function"]["name"] = "other"
+    (folder / "job_description.json").write_text(json.dumps(job))
+    said = call("look", folder).out
+    assert "defined in requests, and not in the task: set_light" in said
+    assert "calls of tools that the task has not" in said
+
+
+@pytest.mark.parametrize("name", ["r1", "line 1", "agent.jsonl line 1"])
+def test_a_record_step_by_step(name: str, call: Call, folder: Path) -> None:
+    said = call("look", folder, "--record", name)
+    assert said.code == 0, said.err
+    lines = said.out.replace("\n", " ")
+    assert "record: agent.jsonl line 1, id r1" in lines
+    assert "user: Mail [bold]<EMAIL_1>[/bold] the den." in lines
+    assert "EMAIL: 1" in lines
+    assert 'calls set_light {"room": "room 1", "level": 1}' in lines
+    assert "anna@example.com" not in said.out
+
+
+def test_a_record_that_was_set_aside(call: Call, folder: Path) -> None:
+    (steps,) = json.loads(call("look", folder, "--record", "broken", "--json").out)
+    assert steps["position"] == "line 3"
+    assert steps["set_aside"].startswith("no response")
+    assert steps["cases"] == []
+    assert "b@example.com" not in steps["raw"]
+
+
+def test_a_record_that_is_not_there(call: Call, folder: Path) -> None:
+    said = call("look", folder, "--record", "r9")
+    assert said.code == 2
+    assert "no record of the log has the id 'r9'" in said.err
