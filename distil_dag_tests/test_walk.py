@@ -75,6 +75,8 @@ class Ui:
         page = self.open("/locations/distil_dag.definitions/jobs/distil_run", "Known tasks:")
         page.get_by_role("button", name="Materialize all…").click()
         if add:
+            # Dagster forgets a key that is added while it still loads those there are; a person is slower.
+            page.wait_for_load_state("networkidle")
             page.get_by_text("Add a partition").first.click()
             page.get_by_placeholder("name").fill(add)
             page.get_by_role("button", name="Save").click()
