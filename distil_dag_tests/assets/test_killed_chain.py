@@ -28,10 +28,10 @@ AT_WORK = ("traces", "judging:", "synthetic rows:", "training in", "export:", "e
 SETTINGS = {
     "name": "household",
     "traces": {"kind": "files", "path": "log.jsonl", "format": "messages"},
-    "test": {"size": 12},
-    "judge": {"seeds": 40},
-    "synthesis": {"rows": 24, "batch": 8},
-    "training": {"trained_layers": 4, "epochs": 1.0, "least_seen": 0, "batch_size": 4, "save_every_steps": 2},
+    "test": {"size": 6},
+    "judge": {"seeds": 20, "reask": 0},
+    "synthesis": {"rows": 16, "batch": 8},
+    "training": {"trained_layers": 2, "epochs": 1.0, "least_seen": 0, "batch_size": 4, "save_every_steps": 2},
     "export": {"quantizations": ["Q8_0"], "probes": 4},
     "evaluation": {"max_new_tokens": 16, "few_shot": 2, "bootstrap": 100},
     # A student of a minute's training passes none of them, and the chain is to be seen to its end.

@@ -19,7 +19,7 @@ pytest.importorskip("llama_cpp")
     ("refusal", "state", "said"),
     [
         ("", "ok", "takes the usual conversations"),
-        (ONE_TURN, "warning", "5 of 6 conversations: one turn only"),
+        (ONE_TURN, "warning", "4 of 6 conversations: one turn only"),
         (NOTHING, "missing", "its chat template can't be used"),
     ],
 )

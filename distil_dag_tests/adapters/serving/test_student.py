@@ -159,8 +159,8 @@ def test_what_was_always_copied_is_words_of_the_request(make: Make) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_two_thousand_generated_cases(make: Make) -> None:
-    total = check(make, range(100, 120), 100)
+def test_a_thousand_generated_cases(make: Make) -> None:
+    total = check(make, range(100, 110), 100)
     assert total["recomputed"] > 0
 
 
