@@ -6,17 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from distil_dag.core.api_sources import RestSource
 from distil_dag.core.settings import Section
-
-RecordFormat = Literal[
-    "auto", "openai_chat", "messages", "question_answer", "responses", "anthropic", "gemini", "bedrock",
-    "sharegpt", "xlam", "glaive",
-]  # fmt: skip
-Columns = Annotated[dict[str, str], Field(description="our field -> your column, where the names differ")]
-Where = Annotated[dict[str, str], Field(description="column -> value: take only these rows")]
-TimeColumn = Annotated[str | None, Field(description="column that a run's window is cut by")]
-Format = Annotated[RecordFormat, Field(description="the form of a row; auto tells it by the fields")]
-RowName = Annotated[str | None, Field(description="column that names a row; its place in the data if unset")]
+from distil_dag.core.source_fields import Columns, Format, RowName, TimeColumn, Where
 
 
 class SqlSource(Section):
@@ -61,4 +53,4 @@ class HubSource(Section):
     format: Format = "auto"
 
 
-TraceSource = Annotated[SqlSource | FileSource | HubSource, Field(discriminator="kind")]
+TraceSource = Annotated[SqlSource | FileSource | HubSource | RestSource, Field(discriminator="kind")]

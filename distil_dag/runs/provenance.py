@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.environment import masked
+from distil_dag.core.api_sources import ApiSource
 from distil_dag.core.reports.evaluation import EvalReport
 from distil_dag.core.reports.exporting import GgufReport
 from distil_dag.core.reports.intake import TracesReport
@@ -187,6 +188,8 @@ def _log(source: TraceSource) -> str:
         named = f"table {source.table} of a {source.url.partition(':')[0].partition('+')[0]} database"
     elif isinstance(source, FileSource):
         named = f"files {source.path.rstrip('/').rpartition('/')[2]}"
+    elif isinstance(source, ApiSource):
+        named = f"records of a {source.kind} service"
     else:
         revision = f" at {source.revision}" if source.revision else ""
         named = f"split {source.split} of the Hub's dataset {source.dataset}{revision}"

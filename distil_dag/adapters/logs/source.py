@@ -16,12 +16,14 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from distil_dag.adapters.logs.apis.log import ApiLog
 from distil_dag.adapters.logs.files import FileLog
 from distil_dag.adapters.logs.hub import HubLog
 from distil_dag.adapters.logs.intake import SCHEMAS, TRACES, Intake, is_wanted
 from distil_dag.adapters.logs.sql import SqlLog
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.environment import SourceError, masked
+from distil_dag.core.api_sources import ApiSource
 from distil_dag.core.case import Trace
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.sources import FileSource, SqlSource
@@ -32,7 +34,7 @@ from distil_dag.stages.reading.strict_values import time_or_none
 # dlt sends usage data to its makers unless it is turned off.
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 
-Log = SqlLog | FileLog | HubLog
+Log = SqlLog | FileLog | HubLog | ApiLog
 # Stands behind the last page of a log.
 _END = object()
 
@@ -123,6 +125,8 @@ def open_log(task: Task, also: Iterable[str] = ()) -> Log:
         return SqlLog(source, also)
     if isinstance(source, FileSource):
         return FileLog(source, task.folder, also)
+    if isinstance(source, ApiSource):
+        return ApiLog(source)
     return HubLog(source, task.folder, also)
 
 
@@ -133,8 +137,7 @@ def read_traces(task: Task, key: RunKey) -> tuple[list[Trace], Task]:
         SourceError: The log can't be read.
     """
     log, intake = open_log(task), Intake(task, key)
-    upstream = log.resource(key) if isinstance(log, SqlLog) else log.resource()
-    pages = (intake.read(log.records([item])) for item in upstream)
+    pages = (intake.read(log.records(page)) for page in log.pages(key))
     tables = itertools.chain(pages, (intake.rest() for _ in (0,)))
     traces = [Trace.from_row(row) for page in tables if TRACES in page for row in page[TRACES].to_pylist()]
     return traces, task.model_copy(update={"context": intake.context})
@@ -154,7 +157,8 @@ def count_between(task: Task, since: datetime, until: datetime) -> int:
     log = open_log(task)
     if isinstance(log, SqlLog):
         return log.count_between(since, until)
-    return sum(since <= time < until for time in _times(task, log))
+    window = RunKey(task.name, since, until)
+    return sum(since <= time < until for time in _times(task, log, window))
 
 
 def source_error(error: BaseException) -> SourceError | None:
@@ -175,12 +179,12 @@ def without_secrets(task: Task) -> Task:
     return task.model_copy(update={"settings": task.settings.model_copy(update={"traces": source})})
 
 
-def _times(task: Task, log: FileLog | HubLog) -> Iterator[datetime]:
+def _times(task: Task, log: FileLog | HubLog | ApiLog, window: RunKey) -> Iterator[datetime]:
     source = task.settings.traces
     if source.time_column is None:
         raise SourceError("traces.time_column is not set: what is new in the log can't be told")
-    for item in log.resource():
-        for record in log.records([item]):
+    for page in log.pages(window):
+        for record in log.records(page):
             value = record.value
             if isinstance(value, dict) and is_wanted(value, source.where):
                 time = time_or_none(value.get(source.time_column))

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from distil_dag.core.case import Message, Trace
-from distil_dag.core.sources import RecordFormat
+from distil_dag.core.source_fields import RecordFormat
 from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.endings import refuse_unfinished, with_ending

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from distil_dag.core.sources import RecordFormat
+from distil_dag.core.source_fields import RecordFormat
 from distil_dag.stages.reading.fields import MARKS
 from distil_dag.stages.reading.formats import bedrock, dataset_rows, gemini, responses_api, sharegpt
 from distil_dag.stages.reading.formats.messages import with_system

@@ -1,0 +1,19 @@
+"""The services that are known, by the kind of their source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from distil_dag.adapters.logs.apis import rest
+from distil_dag.adapters.logs.apis.service import Service
+from distil_dag.core.api_sources import ApiSource
+
+SERVICES: Mapping[str, Callable[[Any], Service]] = {
+    "rest": rest.service,
+}
+
+
+def service_of(source: ApiSource) -> Service:
+    """The service that a source names."""
+    return SERVICES[source.kind](source)
