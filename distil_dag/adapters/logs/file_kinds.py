@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
+from distil_dag.adapters.logs.otlp_files import framing_of
 from distil_dag.stages.reading.fields import CONTENT
 from distil_dag.stages.reading.json_documents import is_document
 from distil_dag.stages.reading.redaction.excerpts import excerpt
 
-Kind = Literal["lines", "document", "csv", "parquet", "arrow file", "arrow stream", "empty"]
+Kind = Literal["lines", "document", "csv", "parquet", "arrow file", "arrow stream", "protobuf", "empty"]
 
-SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather")
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather", ".pb", ".binpb")
 COMPRESSED = (".gz", ".zst", ".zstd", ".bz2", ".xz")
 _JSON_LINES = "export it as JSON lines, one record a line, or as CSV or Parquet"
 _OTHERS: tuple[tuple[bytes, str, str], ...] = (
@@ -74,6 +75,8 @@ def kind_of(head: bytes, whole: bool, name: str, columns: frozenset[str]) -> Kin
     text = head.removeprefix(_BOM).lstrip()
     if not text:
         return "empty"
+    if framing_of(head):
+        return "protobuf"
     if _is_table(text, name, columns):
         return "csv"
     if text[:1] in (b"{", b"["):

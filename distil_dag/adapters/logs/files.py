@@ -25,6 +25,7 @@ from distil_dag.adapters.logs.file_kinds import (
 )
 from distil_dag.adapters.logs.intake import RawRecord
 from distil_dag.adapters.logs.json_files import records_of_document, records_of_lines
+from distil_dag.adapters.logs.otlp_files import framing_of, records_of_protobuf
 from distil_dag.adapters.logs.table_files import rows_of_arrow, rows_of_csv
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable, expand, masked, unexpanded
 from distil_dag.core.run_key import RunKey
@@ -132,6 +133,8 @@ class FileLog:
             yield from self._known(records_of_document(content, name))
         elif kind == "csv":
             yield from rows_of_csv(content, name, delimiter_of(head, name), self._content)
+        elif kind == "protobuf":
+            yield from records_of_protobuf(content, name, framing_of(head) or "message")
         elif kind != "empty" and compression and kind != "arrow stream":
             raise OtherKind(f"holds a file of columns inside {compression}; decompress it")
         elif kind != "empty":
