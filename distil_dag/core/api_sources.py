@@ -54,3 +54,89 @@ class RestSource(ApiSource):
     times: Literal["iso", "seconds", "milliseconds", "nanoseconds"] = Field(
         default="iso", description="how {since} and {until} are written"
     )
+
+
+class AggregatorSource(ApiSource):
+    """What log aggregators have in common."""
+
+    time_column: TimeColumn = "@timestamp"
+    message: str | None = Field(
+        default=None,
+        description="field that holds a record as JSON, such as log.message; told by its form if unset",
+    )
+    page_records: int = Field(
+        default=1000, ge=1, le=10_000, description="most records that are asked for at once"
+    )
+
+
+class ElasticsearchSource(AggregatorSource):
+    """Documents of Elasticsearch or OpenSearch."""
+
+    kind: Literal["elasticsearch", "opensearch"]
+    url: str = Field(description="the cluster's address; ${NAME} is read from the environment")
+    index: str = Field(description="index, data stream, alias or pattern")
+    query: str | dict[str, Any] | None = Field(
+        default=None, description="Lucene query, or an object of the query DSL"
+    )
+    api_key: str | None = Field(
+        default="${ELASTIC_API_KEY}", description="API key of Elasticsearch; null for a cluster without keys"
+    )
+    user: str | None = Field(default=None, description="user, in place of a key")
+    password: str | None = Field(default="${ELASTIC_PASSWORD}", description="password of the user")
+
+
+class LokiSource(AggregatorSource):
+    """Lines of Grafana Loki."""
+
+    kind: Literal["loki"]
+    url: str = Field(description="the address, without /loki; ${NAME} is read from the environment")
+    query: str = Field(description='LogQL that selects lines, such as {app="agent"}')
+    tenant: str | None = Field(default=None, description="tenant, sent as X-Scope-OrgID")
+    user: str | None = Field(default=None, description="user of Grafana Cloud or of a proxy")
+    password: str | None = Field(default="${LOKI_PASSWORD}", description="password of the user")
+    token: str | None = Field(default=None, description="bearer token, in place of a user")
+    days: float = Field(default=30, gt=0, description="days up to now that a run without a window reads")
+
+
+class CloudWatchSource(AggregatorSource):
+    """Events of a log group of AWS, with the credentials that AWS's library finds."""
+
+    kind: Literal["cloudwatch"]
+    url: str = Field(default="", description="the endpoint, if not AWS's own")
+    log_group: str = Field(description="name or ARN of the log group")
+    filter_pattern: str = Field(default="", description="filter pattern of CloudWatch")
+    stream_prefix: str = Field(default="", description="only log streams whose names begin so")
+    region: str | None = Field(default=None, description="region; that of AWS's settings if unset")
+
+
+class DatadogSource(AggregatorSource):
+    """Logs of Datadog."""
+
+    kind: Literal["datadog"]
+    url: str = Field(default="", description="the API's address; that of the site if empty")
+    site: str = Field(default="datadoghq.com", description="site of the account, such as datadoghq.eu")
+    query: str = Field(default="*", description="search, such as service:agent")
+    indexes: list[str] = Field(default=["*"], description="names of indexes")
+    api_key: str = Field(default="${DD_API_KEY}", description="API key")
+    application_key: str = Field(
+        default="${DD_APP_KEY}", description="application key with the right logs_read_data"
+    )
+    days: float = Field(default=15, gt=0, description="days up to now that a run without a window reads")
+    page_records: int = Field(
+        default=1000, ge=1, le=1000, description="most records that are asked for at once"
+    )
+
+
+class ClickHouseSource(AggregatorSource):
+    """Rows of ClickHouse, over its HTTP interface."""
+
+    kind: Literal["clickhouse"]
+    url: str = Field(description="address of the HTTP interface, such as http://host:8123")
+    table: str | None = Field(default=None, description="table, or database.table")
+    query: str | None = Field(default=None, description="SELECT in place of a table")
+    database: str | None = Field(default=None, description="database; the user's own if unset")
+    user: str = Field(default="default", description="user")
+    password: str | None = Field(
+        default="${CLICKHOUSE_PASSWORD}", description="password; null for a user without one"
+    )
+    time_column: TimeColumn = "timestamp"

@@ -6,7 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from distil_dag.core.api_sources import RestSource
+from distil_dag.core.api_sources import (
+    ClickHouseSource,
+    CloudWatchSource,
+    DatadogSource,
+    ElasticsearchSource,
+    LokiSource,
+    RestSource,
+)
 from distil_dag.core.settings import Section
 from distil_dag.core.source_fields import Columns, Format, RowName, TimeColumn, Where
 
@@ -53,4 +60,15 @@ class HubSource(Section):
     format: Format = "auto"
 
 
-TraceSource = Annotated[SqlSource | FileSource | HubSource | RestSource, Field(discriminator="kind")]
+TraceSource = Annotated[
+    SqlSource
+    | FileSource
+    | HubSource
+    | RestSource
+    | ElasticsearchSource
+    | LokiSource
+    | CloudWatchSource
+    | DatadogSource
+    | ClickHouseSource,
+    Field(discriminator="kind"),
+]

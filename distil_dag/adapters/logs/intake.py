@@ -25,7 +25,7 @@ from distil_dag.core.tool_call import NO_CALL, UNKNOWN_TOOL
 from distil_dag.stages.reading.envelopes import spans_in
 from distil_dag.stages.reading.fields import FIELDS, MARKS, is_recorded
 from distil_dag.stages.reading.recorders.joined import around_of, identity_of
-from distil_dag.stages.reading.recorders.outcome import AROUND, COPY, PART
+from distil_dag.stages.reading.recorders.outcome import AROUND, COPY, PART, NoAnswer
 from distil_dag.stages.reading.records import ReadRecord, RecordReader
 from distil_dag.stages.reading.redaction.addresses import is_personal
 from distil_dag.stages.reading.redaction.excerpts import excerpt
@@ -59,7 +59,7 @@ class RawRecord(NamedTuple):
         position: Line, row or id in the source.
         value: The record as an object; None where it can't be read.
         raw: Its original bytes, where the source has them.
-        problem: Why it has no `value`.
+        problem: Why it has no `value`: it can't be read, or is something else.
         columnar: Whether it comes from typed columns, where an absent value shows as null.
     """
 
@@ -67,7 +67,7 @@ class RawRecord(NamedTuple):
     position: str
     value: Any
     raw: Any = None
-    problem: Unreadable | None = None
+    problem: Unreadable | NoAnswer | None = None
     columnar: bool = False
 
 
@@ -202,6 +202,8 @@ class Intake:
                 raise Unreadable("wrong type", f"a record is {type(record.value).__name__}, not an object")
             if is_wanted(record.value, self._where):
                 self._read_record(record)
+        except NoAnswer as other:
+            self._pass_over(record, "", other.kind)
         except Unreadable as problem:
             self._read += 1
             self._reject(record, problem)

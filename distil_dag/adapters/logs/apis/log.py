@@ -54,6 +54,8 @@ class ApiLog:
         window = Window(key.since, key.until) if key else Window()
         try:
             yield from self._service.pages(self._client, window)
+        except SourceError as error:
+            raise type(error)(self._said(str(error))) from None
         except requests.HTTPError as error:
             response = error.response
             status = response.status_code
@@ -66,6 +68,9 @@ class ApiLog:
         """The records of a page."""
         name = self._source.id_column
         for value in page:
+            if isinstance(value, RawRecord):
+                yield value
+                continue
             self._handed_over += 1
             key = value.get(name) if name and isinstance(value, dict) else None
             place = f"record {self._handed_over}" if key is None else f"{name} {key}"

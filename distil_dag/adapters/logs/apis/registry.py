@@ -6,11 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from distil_dag.adapters.logs.apis import rest
+from distil_dag.adapters.logs.apis.aggregators import clickhouse, cloudwatch, datadog, elasticsearch, loki
 from distil_dag.adapters.logs.apis.service import Service
 from distil_dag.core.api_sources import ApiSource
 
 SERVICES: Mapping[str, Callable[[Any], Service]] = {
     "rest": rest.service,
+    "elasticsearch": elasticsearch.service,
+    "opensearch": elasticsearch.service,
+    "loki": loki.service,
+    "cloudwatch": cloudwatch.service,
+    "datadog": datadog.service,
+    "clickhouse": clickhouse.service,
 }
 
 

@@ -13,6 +13,7 @@ OTHER = "a span of something else"
 PART = "part of another record"
 COPY = "a copy of an answer"
 STREAMED = "the request of a streamed answer"
+LINE = "a line that is no record of a call"
 _OFF = "content is not logged"
 
 
