@@ -133,11 +133,11 @@ def _records(row: _Row, source: ClickHouseSource, clock: _Clock, lines: Lines) -
     time = row.value.get(column)
     if clock.is_moment and time is not None:
         time = moment(int(row.key))  # as text it would be in the time zone of the server
-    name = row.name or hashlib.sha256(row.line).hexdigest()[:24]
+    name = hashlib.sha256(row.line).hexdigest()[:24]
     if len(row.line) > MAX_RECORD_BYTES:
         yield RawRecord(source.kind, name, None, row.line[:4096], too_large())
     else:
-        yield from lines.records(row.value, name, time, columnar=True)
+        yield from lines.records(row.value, name, time, key=row.name, columnar=True)
 
 
 def _clock(client: Any, source: ClickHouseSource) -> _Clock:

@@ -43,14 +43,22 @@ class Lines:
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     def records(
-        self, entry: Any, name: str, time: Any, *, inside: Sequence[Any] = (), columnar: bool = False
+        self,
+        entry: Any,
+        name: str,
+        time: Any,
+        *,
+        key: str = "",
+        inside: Sequence[Any] = (),
+        columnar: bool = False,
     ) -> Iterator[RawRecord]:
         """The records of an entry; one that was given before is passed over.
 
         Args:
             entry: Text, or an object.
-            name: The entry's id in its service.
+            name: Tells the entry from all others.
             time: When it was logged, by the service.
+            key: Its id, if not its name.
             inside: Parts of the entry to look in, if not all of it.
             columnar: Whether it comes from typed columns.
         """
@@ -70,17 +78,19 @@ class Lines:
             return
         for value in records_in(found):
             if isinstance(value, dict):
-                value = self._named(value, name, time)
+                value = self._named(value, key or name, time)
             yield RawRecord(kind, name, value, columnar=columnar and found is entry)
 
-    def _named(self, value: dict[str, Any], name: str, time: Any) -> dict[str, Any]:
+    def _named(self, value: dict[str, Any], key: str, time: Any) -> dict[str, Any]:
         """A record with what the aggregator knows of it."""
         named = dict(value)
         if self._source.time_column:
             # A window is cut by the clock that the service cuts by.
             named[self._source.time_column] = time
-        if named.get("id") is None and MARKS.isdisjoint(named):
-            named["id"] = name
+        column = self._source.id_column
+        # The records of recorders have ids of their own.
+        if named.get(column or "id") is None and (column or MARKS.isdisjoint(named)):
+            named[column or "id"] = key
         return named
 
     def _found(self, entry: Any, inside: Sequence[Any]) -> Any:
