@@ -169,7 +169,9 @@ def test_a_query_may_stand_in_place_of_a_table(engine):
 
 def test_text_in_a_column_is_unwrapped_and_keeps_the_rows_id(engine):
     engine.query("DROP TABLE IF EXISTS lines")
-    engine.query("CREATE TABLE lines (at DateTime64(3), uid UInt64, body String) ENGINE = MergeTree ORDER BY at")
+    engine.query(
+        "CREATE TABLE lines (at DateTime64(3), uid UInt64, body String) ENGINE = MergeTree ORDER BY at"
+    )
     for number, text in enumerate((json.dumps(call(1)), "started", json.dumps(call(2))[:-9])):
         escaped = text.replace("\\", "\\\\").replace("'", "\\'")
         engine.query(f"INSERT INTO lines VALUES ({at('10:00:00')}, {number}, '{escaped}')")
