@@ -69,20 +69,33 @@ class AggregatorSource(ApiSource):
     )
 
 
-class ElasticsearchSource(AggregatorSource):
-    """Documents of Elasticsearch or OpenSearch."""
+class SearchSource(AggregatorSource):
+    """Documents of a search cluster."""
 
-    kind: Literal["elasticsearch", "opensearch"]
     url: str = Field(description="the cluster's address; ${NAME} is read from the environment")
     index: str = Field(description="index, data stream, alias or pattern")
     query: str | dict[str, Any] | None = Field(
         default=None, description="Lucene query, or an object of the query DSL"
     )
+    user: str | None = Field(default=None, description="user")
+
+
+class ElasticsearchSource(SearchSource):
+    """Documents of Elasticsearch."""
+
+    kind: Literal["elasticsearch"]
     api_key: str | None = Field(
-        default="${ELASTIC_API_KEY}", description="API key of Elasticsearch; null for a cluster without keys"
+        default="${ELASTIC_API_KEY}",
+        description="API key, if no user is set; null for a cluster without keys",
     )
-    user: str | None = Field(default=None, description="user, in place of a key")
     password: str | None = Field(default="${ELASTIC_PASSWORD}", description="password of the user")
+
+
+class OpenSearchSource(SearchSource):
+    """Documents of OpenSearch."""
+
+    kind: Literal["opensearch"]
+    password: str | None = Field(default="${OPENSEARCH_PASSWORD}", description="password of the user")
 
 
 class LokiSource(AggregatorSource):

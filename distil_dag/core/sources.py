@@ -12,6 +12,7 @@ from distil_dag.core.api_sources import (
     DatadogSource,
     ElasticsearchSource,
     LokiSource,
+    OpenSearchSource,
     RestSource,
 )
 from distil_dag.core.settings import Section
@@ -66,6 +67,7 @@ TraceSource = Annotated[
     | HubSource
     | RestSource
     | ElasticsearchSource
+    | OpenSearchSource
     | LokiSource
     | CloudWatchSource
     | DatadogSource

@@ -61,9 +61,8 @@ def insert(engine, time, key, number, name="log"):
         json.dumps(call(number)[part]).replace("\\", "\\\\").replace("'", "\\'")
         for part in ("request", "response")
     ]
-    engine.query(
-        f"INSERT INTO `{name}` (timestamp, id, request, response) VALUES ({time}, '{key}', '{texts[0]}', '{texts[1]}')"
-    )
+    values = f"({time}, '{key}', '{texts[0]}', '{texts[1]}')"
+    engine.query(f"INSERT INTO `{name}` (timestamp, id, request, response) VALUES {values}")
 
 
 def at(time, digits=3):
@@ -185,8 +184,9 @@ def test_text_in_a_column_is_unwrapped_and_keeps_the_rows_id(engine):
 def test_spans_of_the_collectors_exporter_are_read(engine):
     engine.query("DROP TABLE IF EXISTS otel_traces")
     engine.query(
-        "CREATE TABLE otel_traces (Timestamp DateTime64(9), TraceId String, SpanId String, ParentSpanId String,"
-        " SpanName LowCardinality(String), SpanAttributes Map(LowCardinality(String), String), Duration UInt64)"
+        "CREATE TABLE otel_traces (Timestamp DateTime64(9), TraceId String, SpanId String,"
+        " ParentSpanId String, SpanName LowCardinality(String),"
+        " SpanAttributes Map(LowCardinality(String), String), Duration UInt64)"
         " ENGINE = MergeTree ORDER BY Timestamp"
     )
     asked = [{"role": "user", "parts": [{"type": "text", "content": "Turn 1 on."}]}]
@@ -199,9 +199,8 @@ def test_spans_of_the_collectors_exporter_are_read(engine):
     }
     attributes = ", ".join(f"'{name}', '{value}'" for name, value in held.items())
     for number, more in ((1, attributes), (2, "'http.method', 'GET'")):
-        engine.query(
-            f"INSERT INTO otel_traces VALUES ({at('10:00:00', 9)}, 'ab{'0' * 30}', '0{number}{'0' * 14}', '', 'chat', map({more}), 5)"
-        )
+        ids = f"'ab{'0' * 30}', '0{number}{'0' * 14}', ''"
+        engine.query(f"INSERT INTO otel_traces VALUES ({at('10:00:00', 9)}, {ids}, 'chat', map({more}), 5)")
     with clickhouse(engine) as service:
         found = read(source(service, table="default.otel_traces", time_column="Timestamp"), HOUR)
     assert (found.numbers, found.quarantine) == ([1], [])

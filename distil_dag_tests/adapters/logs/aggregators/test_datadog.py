@@ -128,6 +128,12 @@ def test_the_site_says_the_address():
     assert service_of(DatadogSource(kind="datadog", site="datadoghq.eu")).url == "https://api.datadoghq.eu"
 
 
+def test_pages_that_never_end_are_told():
+    same = Answer({"data": [], "meta": {"status": "done", "page": {"after": "c"}}})
+    with serving(lambda _: same) as service, pytest.raises(SourceUnavailable, match="page after page"):
+        read(source(service), HOUR)
+
+
 def test_a_search_that_ended_early_is_no_whole_window():
     datadog = Datadog()
     datadog.meta = {"status": "timeout"}

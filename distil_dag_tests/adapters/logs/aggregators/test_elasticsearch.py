@@ -97,7 +97,8 @@ class Cluster:
 
 
 def source(service, kind=ELASTIC, **settings):
-    return {"kind": kind, "url": service.url, "index": "logs-*", "api_key": None, **settings}
+    keyless = {"api_key": None} if kind == ELASTIC else {}
+    return {"kind": kind, "url": service.url, "index": "logs-*", **keyless, **settings}
 
 
 @pytest.mark.parametrize("kind", [ELASTIC, OPENSEARCH])

@@ -6,8 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from distil_dag.adapters.logs.source import count_between
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable
+from distil_dag.core.run_key import RunKey
 from distil_dag_tests.adapters.logs.aggregators.stand_in import Answer, line, read, serving
+from distil_dag_tests.adapters.logs.loaded_log import load, task_of
 
 START = int(datetime(2026, 11, 30, 10, tzinfo=UTC).timestamp()) * 10**9
 HOUR = "t.20261130T110000Z_20261130T100000Z"
@@ -111,6 +114,30 @@ def test_the_whole_log_is_asked_for_week_by_week():
     with serving(loki.answer) as service:
         assert read(source(service, days=60)).numbers == [0, 1, 2]
         assert read(source(service, days=30)).numbers == [1, 2]
+
+
+def test_a_run_loads_the_same_rows_again(tmp_path):
+    loki = Loki()
+    for number in range(5):
+        loki.push(START + number, line(number))
+    loki.push(START + 9, "Started server process [1]")
+    with serving(loki.answer) as service:
+        task = task_of(source(service, page_records=2))
+        rows, quarantine, intake = load(task, tmp_path / "first", HOUR)
+        again, _, other = load(task, tmp_path / "second", HOUR)
+    assert [json.loads(row["calls"])[0]["arguments"]["n"] for row in rows] == list(range(5))
+    assert (quarantine, intake.report().read) == ([], 5)
+    assert (again, other.digest) == (rows, intake.digest)
+
+
+def test_a_sensor_counts_the_lines_of_a_window():
+    loki = Loki()
+    for number, time in enumerate((START - 1, START, START + 1)):
+        loki.push(time, line(number))
+    loki.push(START, "Started server process [1]")
+    with serving(loki.answer) as service:
+        key = RunKey.parse(HOUR)
+        assert count_between(task_of(source(service)), key.since, key.until) == 2
 
 
 def test_tenant_and_user_are_sent(monkeypatch):

@@ -1,4 +1,4 @@
-"""Files on S3, by moto's server: an endpoint that is not AWS's, in JSON lines and as the collector writes them."""
+"""Files on S3, by moto's server: JSON lines, and what the collector writes."""
 
 import gzip
 import json

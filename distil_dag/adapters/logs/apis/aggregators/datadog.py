@@ -15,6 +15,7 @@ from distil_dag.core.api_sources import DatadogSource
 
 _PATH = "api/v2/logs/events/search"
 _LONGEST_WAIT = 3600.0
+_MOST_EMPTY = 100
 
 
 def service(source: DatadogSource) -> Service:
@@ -34,7 +35,7 @@ def service(source: DatadogSource) -> Service:
             "sort": "timestamp",
             "page": {"limit": source.page_records},
         }
-        cursor = None
+        cursor, empty = None, 0
         while True:
             response = client.request(_PATH, method="POST", json=body)
             response.raise_for_status()
@@ -45,8 +46,9 @@ def service(source: DatadogSource) -> Service:
             before, cursor = cursor, (meta.get("page") or {}).get("after")
             if not cursor:
                 return
-            if cursor == before:
-                raise SourceUnavailable("gives the same page again; try again later")
+            empty = 0 if found.get("data") else empty + 1
+            if cursor == before or empty > _MOST_EMPTY:
+                raise SourceUnavailable("gives page after page without a new one; try again later")
             body["page"]["cursor"] = cursor
             _wait(response.headers)
 

@@ -12,7 +12,7 @@ from distil_dag.adapters.logs.apis.aggregators.lines import Lines, moment
 from distil_dag.adapters.logs.apis.service import Service, Window
 from distil_dag.adapters.logs.intake import RawRecord
 from distil_dag.adapters.system.environment import SourceUnavailable
-from distil_dag.core.api_sources import ElasticsearchSource
+from distil_dag.core.api_sources import ElasticsearchSource, OpenSearchSource
 
 _KEPT = "5m"
 _TIME = "@timestamp"
@@ -37,9 +37,12 @@ _ELASTIC = _Dialect("_pit", "id", "_shard_doc", {"format": "strict_date_optional
 _OPENSEARCH = _Dialect("_search/point_in_time", "pit_id", "_id", {})
 
 
-def service(source: ElasticsearchSource) -> Service:
+Source = ElasticsearchSource | OpenSearchSource
+
+
+def service(source: Source) -> Service:
     """The cluster of a source."""
-    dialect = _OPENSEARCH if source.kind == "opensearch" else _ELASTIC
+    dialect = _OPENSEARCH if isinstance(source, OpenSearchSource) else _ELASTIC
 
     def pages(client: Any, window: Window) -> Iterator[list[RawRecord]]:
         lines = Lines(source)
@@ -70,7 +73,7 @@ class _Point:
 
 
 def _hits(
-    client: Any, source: ElasticsearchSource, dialect: _Dialect, point: _Point, window: Window
+    client: Any, source: Source, dialect: _Dialect, point: _Point, window: Window
 ) -> Iterator[list[Any]]:
     column = source.time_column or _TIME
     in_time = {"order": "asc", "missing": 0, "unmapped_type": "date", **dialect.sort}
@@ -99,7 +102,7 @@ def _hits(
         raise SourceUnavailable(f"gave {given} records of {total} in all its pages; try again later")
 
 
-def _query(source: ElasticsearchSource, column: str, window: Window) -> dict[str, Any]:
+def _query(source: Source, column: str, window: Window) -> dict[str, Any]:
     parts: list[dict[str, Any]] = []
     if window.since and window.until:
         ends = {"gte": window.since.isoformat(), "lt": window.until.isoformat()}
@@ -119,10 +122,10 @@ def _records(hit: Mapping[str, Any], lines: Lines) -> Iterator[RawRecord]:
     return lines.records(hit.get("_source") or {}, hit["_id"], time)
 
 
-def _auth(source: ElasticsearchSource) -> dict[str, Any] | None:
+def _auth(source: Source) -> dict[str, Any] | None:
     if source.user:
         return {"type": "http_basic", "username": source.user, "password": source.password or ""}
-    if source.api_key and source.kind == "elasticsearch":
+    if isinstance(source, ElasticsearchSource) and source.api_key:
         key = f"ApiKey {source.api_key}"
         return {"type": "api_key", "name": "Authorization", "api_key": key, "location": "header"}
     return None
