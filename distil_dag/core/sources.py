@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from distil_dag.core.api_sources import RestSource
+from distil_dag.core.api_sources import (
+    ApiSource,
+    HeliconeSource,
+    LangfuseSource,
+    LangsmithSource,
+    OpenaiSource,
+    RestSource,
+)
 from distil_dag.core.settings import Section
 from distil_dag.core.source_fields import Columns, Format, RowName, TimeColumn, Where
 
@@ -53,4 +60,19 @@ class HubSource(Section):
     format: Format = "auto"
 
 
-TraceSource = Annotated[SqlSource | FileSource | HubSource | RestSource, Field(discriminator="kind")]
+_Service = RestSource | LangfuseSource | LangsmithSource | OpenaiSource | HeliconeSource
+TraceSource = Annotated[SqlSource | FileSource | HubSource | _Service, Field(discriminator="kind")]
+
+_SOURCES = {
+    str(get_args(source.model_fields["kind"].annotation)[0]): source
+    for source in get_args(get_args(TraceSource)[0])
+}
+KINDS = tuple(_SOURCES)
+"""What `traces.kind` may be."""
+SERVICE_KINDS = tuple(kind for kind, source in _SOURCES.items() if issubclass(source, ApiSource))
+"""The kinds that are asked over HTTP."""
+
+
+def has_times(source: TraceSource) -> bool:
+    """Whether a window of a log can be asked for: a column has its times, or every record says its own."""
+    return source.time_column is not None or (isinstance(source, ApiSource) and source.is_timed)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from distil_dag.adapters.logs.apis import rest
+from distil_dag.adapters.logs.apis import helicone, langfuse, langsmith, openai, rest
 from distil_dag.adapters.logs.apis.service import Service
 from distil_dag.core.api_sources import ApiSource
 
 SERVICES: Mapping[str, Callable[[Any], Service]] = {
     "rest": rest.service,
+    "langfuse": langfuse.service,
+    "langsmith": langsmith.service,
+    "openai": openai.service,
+    "helicone": helicone.service,
 }
 
 
