@@ -30,6 +30,13 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that hangs up is no error."""
+
+
 class StandIn:
     """Serves while its `with` block runs, and keeps what it was asked."""
 
@@ -48,7 +55,10 @@ class StandIn:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 asked = Asked(self.command, url.path, params, headers, body)
                 stand_in.asked.append(asked)
-                given = answer(asked)
+                try:
+                    given = answer(asked)
+                except Exception as error:  # it was asked for what its API does not have
+                    given = Answer({"refused": repr(error)}, 400)
                 content = given.body if isinstance(given.body, bytes) else json.dumps(given.body).encode()
                 self.send_response(given.status)
                 for name, value in {
@@ -65,8 +75,7 @@ class StandIn:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> "StandIn":
