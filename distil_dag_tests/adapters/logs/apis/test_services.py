@@ -102,6 +102,7 @@ class Langfuse:
 
     def __init__(self, v2=True):
         self.v2 = v2
+        self.keys = ("pk-lf-1", "sk-lf-2")
         self.observations = [self.observation(number) for number in range(5)]
 
     @staticmethod
@@ -121,7 +122,10 @@ class Langfuse:
         }
 
     def answer(self, asked):
-        if asked.headers.get("authorization") != "Basic " + base64.b64encode(b"pk-lf-1:sk-lf-2").decode():
+        if (
+            asked.headers.get("authorization")
+            != f"Basic {base64.b64encode(':'.join(self.keys).encode()).decode()}"
+        ):
             return Answer({"message": "Invalid credentials"}, 401)
         since, until = (asked.params.get(name) for name in ("fromStartTime", "toStartTime"))
         assert asked.params["type"] == "GENERATION"
