@@ -110,3 +110,26 @@ class HeliconeSource(ApiSource):
         default=None, description="as https://eu.api.helicone.ai; that of HELICONE_BASE_URL, or the US"
     )
     api_key: str = Field(default="${HELICONE_API_KEY}", description="a key with the right to read")
+
+
+class BraintrustSource(ApiSource):
+    """The spans of models in a Braintrust project."""
+
+    kind: Literal["braintrust"]
+    url: str | None = Field(default=None, description="that of BRAINTRUST_API_URL, or the US, if unset")
+    api_key: str = Field(default="${BRAINTRUST_API_KEY}", description="a key of the organization")
+    project: str = Field(description="its name or id")
+
+
+class LogfireSource(ApiSource):
+    """The spans of models in a Logfire project."""
+
+    kind: Literal["logfire"]
+    url: str | None = Field(
+        default=None, description="that of LOGFIRE_BASE_URL, or of the token's region, if unset"
+    )
+    read_token: str = Field(default="${LOGFIRE_READ_TOKEN}", description="a read token of the project")
+    filter: str = Field(
+        default="attributes->>'gen_ai.request.model' IS NOT NULL OR attributes->>'request_data' IS NOT NULL",
+        description="SQL condition: which records are spans of models",
+    )

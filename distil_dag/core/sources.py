@@ -8,9 +8,11 @@ from pydantic import Field
 
 from distil_dag.core.api_sources import (
     ApiSource,
+    BraintrustSource,
     HeliconeSource,
     LangfuseSource,
     LangsmithSource,
+    LogfireSource,
     OpenaiSource,
     RestSource,
 )
@@ -60,12 +62,21 @@ class HubSource(Section):
     format: Format = "auto"
 
 
-_Service = RestSource | LangfuseSource | LangsmithSource | OpenaiSource | HeliconeSource
+_Service = (
+    RestSource
+    | LangfuseSource
+    | LangsmithSource
+    | OpenaiSource
+    | HeliconeSource
+    | BraintrustSource
+    | LogfireSource
+)
 TraceSource = Annotated[SqlSource | FileSource | HubSource | _Service, Field(discriminator="kind")]
 
 _SOURCES = {
-    str(get_args(source.model_fields["kind"].annotation)[0]): source
+    str(kind): source
     for source in get_args(get_args(TraceSource)[0])
+    for kind in get_args(source.model_fields["kind"].annotation)
 }
 KINDS = tuple(_SOURCES)
 """What `traces.kind` may be."""

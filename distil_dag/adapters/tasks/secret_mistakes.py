@@ -12,7 +12,7 @@ ADVICE = "set a variable of the environment and write ${NAME} in its place"
 # Their secrets stand in their address, which is masked where it is kept.
 _OTHERS = ("sql", "files", "huggingface")
 _ADDRESSES = ("url", "path")
-_OF_ROWS = ("columns", "where", "id_column", "time_column")
+_SECTIONS = ("auth", "headers", "params", "body")
 
 
 def secret_mistakes(source: Any) -> Iterator[tuple[Place, str]]:
@@ -30,9 +30,10 @@ def secret_mistakes(source: Any) -> Iterator[tuple[Place, str]]:
         if isinstance(address := source.get(name), str) and masked(address) != address:
             yield (name,), f"holds a secret, which would be kept with the run; {ADVICE}"
     for name, held in source.items():
-        if name in (*_OF_ROWS, *_ADDRESSES):
-            continue
-        # `auth` is a section with other settings too, so its own name says nothing of them.
-        places = literal_secrets({name: held}) if isinstance(held, str) else literal_secrets(held, (name,))
+        if isinstance(held, str) and name not in _ADDRESSES:
+            places = literal_secrets({name: held})
+        else:
+            # `auth` has other settings too, so its own name says nothing of them.
+            places = literal_secrets(held, (name,)) if name in _SECTIONS else iter(())
         for place in places:
             yield place, f"is a secret, and would be kept with the run; {ADVICE}"

@@ -51,7 +51,6 @@ def connected(
     gate = _Gate(url, {*headers, auth_name, "Authorization", "Cookie"}, per_minute)
     session.mount("https://", gate)
     session.mount("http://", gate)
-    session.hooks["response"].append(_refuse)
     return ServiceClient(url, headers=headers, auth=_OwnHost(auth, url) if auth else None, session=session)
 
 
@@ -119,10 +118,6 @@ class _OwnHost(AuthBase):
 
 def _is_elsewhere(url: str, other: str) -> bool:
     return bool(Session().should_strip_auth(url, other))
-
-
-def _refuse(response: Response, *_: Any, **__: Any) -> None:
-    response.raise_for_status()
 
 
 def _written(request: Any) -> str:

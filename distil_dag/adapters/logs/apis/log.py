@@ -70,11 +70,14 @@ class ApiLog:
             raise told(error, self._service.url, self._secrets) from None
 
     def records(self, page: Iterable[Any]) -> Iterator[RawRecord]:
-        """The records of a page, without those that a page before has shown.
+        """The records of a page (a service may give them as such), without those that came before.
 
         Records that are written meanwhile push others to the next page, where they come again.
         """
         for value in page:
+            if isinstance(value, RawRecord):
+                yield value
+                continue
             own = value.get(self._source.id_column or "id") if isinstance(value, dict) else None
             if isinstance(own, (str, int)) and self._is_again(str(own), value):
                 continue

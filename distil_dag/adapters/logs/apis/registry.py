@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from distil_dag.adapters.logs.apis import helicone, langfuse, langsmith, openai, rest
+from distil_dag.adapters.logs.apis import rest
+from distil_dag.adapters.logs.apis.hosted import braintrust, helicone, langfuse, langsmith, logfire, openai
 from distil_dag.adapters.logs.apis.service import Service
 from distil_dag.core.api_sources import ApiSource
 
@@ -15,6 +16,8 @@ SERVICES: Mapping[str, Callable[[Any], Service]] = {
     "langsmith": langsmith.service,
     "openai": openai.service,
     "helicone": helicone.service,
+    "braintrust": braintrust.service,
+    "logfire": logfire.service,
 }
 
 

@@ -59,6 +59,20 @@ def address(url: str | None, variables: tuple[str, ...], usual: str) -> str:
     return next((f"${{{name}}}" for name in variables if os.environ.get(name)), usual)
 
 
+def json_of(response: Any) -> Any:
+    """What an answer holds.
+
+    Args:
+        response: of the client.
+
+    Raises:
+        requests.HTTPError: The service refuses.
+        ValueError: The answer is no JSON.
+    """
+    response.raise_for_status()
+    return response.json()
+
+
 def refused_with(error: Exception, *statuses: int) -> bool:
     """Whether a service has refused a request with one of these HTTP statuses."""
     return getattr(getattr(error, "response", None), "status_code", None) in statuses

@@ -46,6 +46,7 @@ class StandIn:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # head and body in one packet, which no delayed acknowledgement holds up
 
             def _answer(self) -> None:
                 url = urlsplit(self.path)

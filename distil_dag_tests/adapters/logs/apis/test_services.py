@@ -46,6 +46,7 @@ def _environment(monkeypatch):
     for name in (
         "LANGFUSE_HOST", "LANGFUSE_BASE_URL", "LANGSMITH_ENDPOINT", "LANGSMITH_PROJECT", "OPENAI_BASE_URL",
         "LANGSMITH_WORKSPACE_ID", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "HELICONE_BASE_URL",
+        "BRAINTRUST_API_URL", "LOGFIRE_BASE_URL",
     ):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
     for name, value in {
@@ -54,6 +55,8 @@ def _environment(monkeypatch):
         "LANGSMITH_API_KEY": "lsv2-3",
         "OPENAI_API_KEY": "sk-4",
         "HELICONE_API_KEY": "sk-helicone-5",
+        "BRAINTRUST_API_KEY": "sk-bt-6",
+        "LOGFIRE_READ_TOKEN": "pylf_v1_us_7",
     }.items():
         monkeypatch.setenv(name, value)
 
@@ -346,7 +349,7 @@ def bodies(asked):
 
 
 def test_helicone(monkeypatch):
-    monkeypatch.setattr("distil_dag.adapters.logs.apis.helicone._PAGE", 2)
+    monkeypatch.setattr("distil_dag.adapters.logs.apis.hosted.helicone._PAGE", 2)
     with (
         StandIn(bodies) as store,
         StandIn(Helicone(store.url.replace("127.0.0.1", "localhost")).answer) as service,

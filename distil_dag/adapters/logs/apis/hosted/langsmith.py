@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from distil_dag.adapters.logs.apis.service import Service, Window, address, iso
+from distil_dag.adapters.logs.apis.service import Service, Window, address, iso, json_of
 from distil_dag.adapters.system.environment import SourceError
 from distil_dag.core.api_sources import LangsmithSource
 
@@ -56,7 +56,7 @@ def service(source: LangsmithSource) -> Service:
 
 
 def _session(client: Any, project: str) -> Any:
-    found = client.get("sessions", params={"name": project, "limit": 1}).json()
+    found = json_of(client.get("sessions", params={"name": project, "limit": 1}))
     named = [one for one in found if isinstance(one, dict) and one.get("name") == project]
     if not named:
         raise SourceError(f"has no project {project!r}; name one in traces.project or LANGSMITH_PROJECT")

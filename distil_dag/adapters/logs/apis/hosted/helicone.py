@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from distil_dag.adapters.logs.apis.service import Service, Window, address, iso, refused_with
+from distil_dag.adapters.logs.apis.service import Service, Window, address, iso, json_of, refused_with
 from distil_dag.core.api_sources import HeliconeSource
 
 _PAGE = 100
@@ -61,7 +61,7 @@ def _with_bodies(client: Any, request: dict[str, Any]) -> dict[str, Any]:
     if not (url := request.get("signed_body_url")):
         return named
     try:
-        bodies = client.get(url).json()
+        bodies = json_of(client.get(url))
     except HTTPError as error:
         if not refused_with(error, 403, 404):
             raise
