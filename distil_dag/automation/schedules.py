@@ -7,6 +7,7 @@ from distil_dag.automation.jobs import DISTIL_RUN
 from distil_dag.automation.reasons import unread
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import trailing_window
+from distil_dag.core.sources import has_times
 from distil_dag.resources.asset_defaults import PARTITION_TAG
 from distil_dag.resources.tasks import TasksResource
 
@@ -30,7 +31,7 @@ def retrain_weekly(
             task = tasks.task(name)
             days = task.settings.automation.window_days
             since, until = trailing_window(days, context.scheduled_execution_time)
-            if task.settings.traces.time_column is None:
+            if not has_times(task.settings.traces):
                 reasons.append(f"{name}: its log has no time column, so its last days can't be told")
                 continue
             count = count_between(task, since, until)

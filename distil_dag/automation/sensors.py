@@ -11,6 +11,7 @@ from distil_dag.automation.jobs import DISTIL_RUN
 from distil_dag.automation.reasons import unread
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import BEGINNING, PastRun, Wait, plan_next_run
+from distil_dag.core.sources import has_times
 from distil_dag.core.task import Task
 from distil_dag.resources.asset_defaults import PARTITION_TAG, RUNS
 from distil_dag.resources.tasks import TasksResource, key_among
@@ -113,7 +114,7 @@ def _key(names: Collection[str], text: str) -> RunKey | None:
 
 
 def _plan(task: Task, past: list[PastRun], now: datetime) -> RunKey | Wait:
-    if task.settings.traces.time_column is None:
+    if not has_times(task.settings.traces):
         return Wait(f"{task.name}: its log has no time column, so what is new can't be told")
     threshold = task.settings.automation.new_traces
     return plan_next_run(task.name, past, partial(count_between, task), threshold, now)

@@ -71,7 +71,8 @@ def init(
         typer.Option(
             "--from",
             metavar="LOG",
-            help="A log to make the task of: file, folder, glob, s3://..., or the URL of a database.",
+            help="A log to make the task of: file, folder, glob, s3://..., URL of a database, or a service "
+            "such as langfuse or rest:https://host/path.",
         ),
     ] = None,
     table: Annotated[

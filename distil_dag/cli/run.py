@@ -28,6 +28,7 @@ from distil_dag.core.reports.evaluation import EvalReport
 from distil_dag.core.reports.exporting import GgufReport
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import BEGINNING
+from distil_dag.core.sources import has_times
 from distil_dag.core.task import Task
 from distil_dag.resources.deployment import Deployment, deployment
 from distil_dag.resources.spending import RESUMABLE_TAG, run_command
@@ -93,11 +94,11 @@ def run_key(task: Task, text: str | None, now: datetime) -> str:
         CommandError: The text is no key, or another task's.
     """
     if text is None:
-        if task.settings.traces.time_column is None:
+        if not has_times(task.settings.traces):
             return str(RunKey(task=task.name, label=now.strftime("%Y%m%dT%H%M%SZ")))
         return str(RunKey(task=task.name, since=BEGINNING, until=now.replace(microsecond=0)))
     try:
-        key = RunKey.parse(text, default_task=task.name).cut_by(task.settings.traces.time_column)
+        key = RunKey.parse(text, default_task=task.name).cut_by(has_times(task.settings.traces))
     except ValueError as error:
         raise CommandError(f"--run {error}") from None
     if key.task != task.name:

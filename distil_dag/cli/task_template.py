@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from distil_dag.adapters.tasks.folder import TASK_FILE
 from distil_dag.adapters.tasks.job_description import FILE as JOB_FILE
-from distil_dag.core.sources import FileSource, TraceSource
+from distil_dag.core.sources import KINDS, FileSource, TraceSource
 from distil_dag.core.task import Settings
 
 _HEAD = """\
@@ -25,8 +25,9 @@ name: {name}
 description: What the agent does, in a sentence.
 
 # Where the log of your agent is.{note}
+{kinds}
 traces:
-  kind: {kind:<25} # files, sql or huggingface
+  kind: {kind}
 {traces}"""
 
 _DATABASE = """
@@ -84,13 +85,18 @@ def settings_file(name: str, source: TraceSource, note: str = "", more: str = ""
         for setting, field in type(source).model_fields.items()
         if setting != "kind"
     )
-    head = _HEAD.format(name=name, note=note, kind=source.kind, traces=traces)
+    head = _HEAD.format(name=name, note=note, kind=source.kind, kinds=_kinds(), traces=traces)
     sections = [
         f"# {_said(field)}\n{section}:\n{_lines(type(field.default).model_fields)}"
         for section, field in Settings.model_fields.items()
         if isinstance(field.default, BaseModel)
     ]
     return "\n".join([head + more, *sections])
+
+
+def _kinds() -> str:
+    said = f"Kinds of log: {', '.join(KINDS)}. The guide says what each needs."
+    return textwrap.fill(said, _WIDTH, initial_indent="# ", subsequent_indent="# ")
 
 
 def _is_set(source: TraceSource, setting: str, field: FieldInfo) -> bool:

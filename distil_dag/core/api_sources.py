@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,10 +15,16 @@ Pace = Annotated[
 
 
 class ApiSource(Section):
-    """What all services have in common."""
+    """What all services have in common.
+
+    Attributes:
+        is_timed: Whether the service can be asked for a window, and its records say their own times.
+    """
+
+    is_timed: ClassVar[bool] = True
 
     kind: str
-    url: str
+    url: str | None
     requests_per_minute: Pace = None
     id_column: RowName = None
     time_column: TimeColumn = None
@@ -29,6 +35,8 @@ class ApiSource(Section):
 
 class RestSource(ApiSource):
     """Any HTTP API that gives records as JSON, page by page."""
+
+    is_timed: ClassVar[bool] = False
 
     kind: Literal["rest"]
     url: str = Field(description="the API's address; ${NAME} is read from the environment, here and below")
@@ -53,6 +61,77 @@ class RestSource(ApiSource):
     )
     times: Literal["iso", "seconds", "milliseconds", "nanoseconds"] = Field(
         default="iso", description="how {since} and {until} are written"
+    )
+
+
+class LangfuseSource(ApiSource):
+    """The generations of a Langfuse project."""
+
+    kind: Literal["langfuse"]
+    url: str | None = Field(
+        default=None, description="of a server; that of LANGFUSE_BASE_URL or LANGFUSE_HOST, or the cloud's"
+    )
+    public_key: str = Field(default="${LANGFUSE_PUBLIC_KEY}", description="of the project")
+    secret_key: str = Field(default="${LANGFUSE_SECRET_KEY}", description="of the project")
+    environment: str | None = Field(default=None, description="only observations of this environment")
+
+
+class LangsmithSource(ApiSource):
+    """The runs of models in a LangSmith project."""
+
+    kind: Literal["langsmith"]
+    url: str | None = Field(
+        default=None,
+        description="as https://eu.api.smith.langchain.com; that of LANGSMITH_ENDPOINT, or the US",
+    )
+    api_key: str = Field(default="${LANGSMITH_API_KEY}", description="a key of the workspace")
+    project: str | None = Field(
+        default=None, description="its name; that of LANGSMITH_PROJECT, or `default`, if unset"
+    )
+
+
+class OpenaiSource(ApiSource):
+    """Chat completions that OpenAI has stored."""
+
+    kind: Literal["openai"]
+    url: str | None = Field(default=None, description="that of OPENAI_BASE_URL, or OpenAI's own, if unset")
+    api_key: str = Field(default="${OPENAI_API_KEY}", description="a key of the project")
+    model: str | None = Field(default=None, description="only completions of this model")
+    metadata: dict[str, str] = Field(
+        default_factory=dict, description="key -> value: only completions that were stored with these"
+    )
+
+
+class HeliconeSource(ApiSource):
+    """Requests that went through Helicone."""
+
+    kind: Literal["helicone"]
+    url: str | None = Field(
+        default=None, description="as https://eu.api.helicone.ai; that of HELICONE_BASE_URL, or the US"
+    )
+    api_key: str = Field(default="${HELICONE_API_KEY}", description="a key with the right to read")
+
+
+class BraintrustSource(ApiSource):
+    """The spans of models in a Braintrust project."""
+
+    kind: Literal["braintrust"]
+    url: str | None = Field(default=None, description="that of BRAINTRUST_API_URL, or the US, if unset")
+    api_key: str = Field(default="${BRAINTRUST_API_KEY}", description="a key of the organization")
+    project: str = Field(description="its name or id")
+
+
+class LogfireSource(ApiSource):
+    """The spans of models in a Logfire project."""
+
+    kind: Literal["logfire"]
+    url: str | None = Field(
+        default=None, description="that of LOGFIRE_BASE_URL, or of the token's region, if unset"
+    )
+    read_token: str = Field(default="${LOGFIRE_READ_TOKEN}", description="a read token of the project")
+    filter: str = Field(
+        default="attributes->>'gen_ai.request.model' IS NOT NULL OR attributes->>'request_data' IS NOT NULL",
+        description="SQL condition: which records are spans of models",
     )
 
 

@@ -79,16 +79,16 @@ class RunKey:
             raise ValueError(_explain(text, "the window ends before it starts (UNTIL comes first)"))
         return cls(task=task, since=since, until=until, label=label)
 
-    def cut_by(self, time_column: str | None) -> RunKey:
+    def cut_by(self, has_times: bool) -> RunKey:
         """The key itself, if a log can be cut by it.
 
         Args:
-            time_column: the column of the log's times; None for a log without times.
+            has_times: whether a window of the log can be asked for.
 
         Raises:
             ValueError: when the key asks for a window of a log without times.
         """
-        if self.since and time_column is None:
+        if self.since and not has_times:
             raise ValueError(
                 f"{str(self)!r} asks for a window, and traces.time_column is not set: name the column of the "
                 f"log's times in task.yaml, or take the whole log by a label, such as {self.task}.first"

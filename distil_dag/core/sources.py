@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
 from distil_dag.core.api_sources import (
+    ApiSource,
+    BraintrustSource,
     ClickHouseSource,
     CloudWatchSource,
     DatadogSource,
     ElasticsearchSource,
+    HeliconeSource,
+    LangfuseSource,
+    LangsmithSource,
+    LogfireSource,
     LokiSource,
+    OpenaiSource,
     OpenSearchSource,
     RestSource,
 )
@@ -61,16 +68,34 @@ class HubSource(Section):
     format: Format = "auto"
 
 
-TraceSource = Annotated[
-    SqlSource
-    | FileSource
-    | HubSource
-    | RestSource
+_Service = (
+    RestSource
+    | LangfuseSource
+    | LangsmithSource
+    | OpenaiSource
+    | HeliconeSource
+    | BraintrustSource
+    | LogfireSource
     | ElasticsearchSource
     | OpenSearchSource
     | LokiSource
     | CloudWatchSource
     | DatadogSource
-    | ClickHouseSource,
-    Field(discriminator="kind"),
-]
+    | ClickHouseSource
+)
+TraceSource = Annotated[SqlSource | FileSource | HubSource | _Service, Field(discriminator="kind")]
+
+_SOURCES = {
+    str(kind): source
+    for source in get_args(get_args(TraceSource)[0])
+    for kind in get_args(source.model_fields["kind"].annotation)
+}
+KINDS = tuple(_SOURCES)
+"""What `traces.kind` may be."""
+SERVICE_KINDS = tuple(kind for kind, source in _SOURCES.items() if issubclass(source, ApiSource))
+"""The kinds that are asked over HTTP."""
+
+
+def has_times(source: TraceSource) -> bool:
+    """Whether a window of a log can be asked for: a column has its times, or every record says its own."""
+    return source.time_column is not None or (isinstance(source, ApiSource) and source.is_timed)

@@ -6,6 +6,7 @@ import dagster as dg
 
 from distil_dag.adapters.tasks.folder import TaskFolderError
 from distil_dag.core.run_key import RunKey
+from distil_dag.core.sources import has_times
 from distil_dag.resources.asset_defaults import PARTITION_TAG, RUNS
 from distil_dag.resources.dead_runs import IN_FLIGHT
 from distil_dag.resources.tasks import TasksResource
@@ -22,7 +23,7 @@ def why_impossible(tasks: TasksResource, key: str) -> str | None:
     """
     try:
         task = tasks.task(key)
-        RunKey.parse(key, task.name).cut_by(task.settings.traces.time_column)
+        RunKey.parse(key, task.name).cut_by(has_times(task.settings.traces))
     except (TaskFolderError, OSError):
         return None
     except ValueError as error:

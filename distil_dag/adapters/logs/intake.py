@@ -20,12 +20,14 @@ from distil_dag.core.case import Trace
 from distil_dag.core.context import ContextRule
 from distil_dag.core.reports.intake import ContextReport, TracesReport
 from distil_dag.core.run_key import RunKey
+from distil_dag.core.sources import has_times
 from distil_dag.core.task import Task
 from distil_dag.core.tool_call import NO_CALL, UNKNOWN_TOOL
 from distil_dag.stages.reading.envelopes import spans_in
 from distil_dag.stages.reading.fields import FIELDS, MARKS, is_recorded
 from distil_dag.stages.reading.recorders.joined import around_of, identity_of
 from distil_dag.stages.reading.recorders.outcome import AROUND, COPY, PART, NoAnswer
+from distil_dag.stages.reading.recorders.own_times import own_time
 from distil_dag.stages.reading.records import ReadRecord, RecordReader
 from distil_dag.stages.reading.redaction.addresses import is_personal
 from distil_dag.stages.reading.redaction.excerpts import excerpt
@@ -95,7 +97,7 @@ class Intake:
         self._source = task.settings.traces
         # A database has filtered already, and has not sent the columns.
         self._where = {} if self._source.kind == "sql" else self._source.where
-        self._key = key.cut_by(self._source.time_column)
+        self._key = key.cut_by(has_times(self._source))
         self._toolset = task.toolset
         self._continued = task.context if task.continues else None
         self._wanted = task.settings.student.context
@@ -222,6 +224,10 @@ class Intake:
         if identity in self._around:
             return self._pass_over(record, identity, AROUND)
         reading = self._reader.read(self._renamed(value), identity, time, columnar=record.columnar)
+        if column is None and self._key.since:
+            time = reading.traces[0].time if reading.traces else own_time(value)
+            if not self._key.contains(time):
+                return
         if reading.is_no_answer:
             return self._pass_over(record, identity, reading.is_no_answer)
         if is_own and not self._is_new(identity, reading):

@@ -19,14 +19,14 @@ from typing import Any
 from distil_dag.adapters.logs.apis.log import ApiLog
 from distil_dag.adapters.logs.files import FileLog
 from distil_dag.adapters.logs.hub import HubLog
-from distil_dag.adapters.logs.intake import SCHEMAS, TRACES, Intake, is_wanted
+from distil_dag.adapters.logs.intake import SCHEMAS, TRACES, Intake, RawRecord, is_wanted
 from distil_dag.adapters.logs.sql import SqlLog
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.environment import SourceError, masked
 from distil_dag.core.api_sources import ApiSource
 from distil_dag.core.case import Trace
 from distil_dag.core.run_key import RunKey
-from distil_dag.core.sources import FileSource, SqlSource
+from distil_dag.core.sources import FileSource, SqlSource, has_times
 from distil_dag.core.task import Task
 from distil_dag.stages.reading.fields import FIELDS
 from distil_dag.stages.reading.strict_values import time_or_none
@@ -137,7 +137,7 @@ def read_traces(task: Task, key: RunKey) -> tuple[list[Trace], Task]:
         SourceError: The log can't be read.
     """
     log, intake = open_log(task), Intake(task, key)
-    pages = (intake.read(log.records(page)) for page in log.pages(key))
+    pages = map(intake.read, _pages(log, key))
     tables = itertools.chain(pages, (intake.rest() for _ in (0,)))
     traces = [Trace.from_row(row) for page in tables if TRACES in page for row in page[TRACES].to_pylist()]
     return traces, task.model_copy(update={"context": intake.context})
@@ -158,6 +158,13 @@ def count_between(task: Task, since: datetime, until: datetime) -> int:
     if isinstance(log, SqlLog):
         return log.count_between(since, until)
     window = RunKey(task.name, since, until)
+    source = task.settings.traces
+    if source.time_column is None and has_times(source):
+        intake = Intake(task, window)
+        for page in _pages(log, window):
+            intake.read(page)
+        intake.rest()
+        return intake.report().kept
     return sum(since <= time < until for time in _times(task, log, window))
 
 
@@ -176,15 +183,23 @@ def without_secrets(task: Task) -> Task:
         source = source.model_copy(update={"url": masked(source.url)})
     elif isinstance(source, FileSource):
         source = source.model_copy(update={"path": masked(source.path)})
+    elif isinstance(source, ApiSource) and source.url:
+        # What else would hold a secret may only name a variable.
+        source = source.model_copy(update={"url": masked(source.url)})
     return task.model_copy(update={"settings": task.settings.model_copy(update={"traces": source})})
+
+
+def _pages(log: Log, key: RunKey) -> Iterator[Iterable[RawRecord]]:
+    pages: Iterator[Any] = log.pages(key)
+    return (log.records(page) for page in pages)
 
 
 def _times(task: Task, log: FileLog | HubLog | ApiLog, window: RunKey) -> Iterator[datetime]:
     source = task.settings.traces
     if source.time_column is None:
         raise SourceError("traces.time_column is not set: what is new in the log can't be told")
-    for page in log.pages(window):
-        for record in log.records(page):
+    for page in _pages(log, window):
+        for record in page:
             value = record.value
             if isinstance(value, dict) and is_wanted(value, source.where):
                 time = time_or_none(value.get(source.time_column))

@@ -22,8 +22,10 @@ from distil_dag.adapters.tasks.located_yaml import (
     parse_yaml,
     read_text,
 )
+from distil_dag.adapters.tasks.secret_mistakes import ADVICE, secret_mistakes
 from distil_dag.adapters.tasks.settings_errors import dotted, explain, path_of
 from distil_dag.core.case import HeldOut
+from distil_dag.core.secret_settings import is_left_to_environment, is_secret_name
 from distil_dag.core.settings import ModelSpec, StudentSpec
 from distil_dag.core.sources import FileSource, SqlSource, TraceSource
 from distil_dag.core.task import Settings, Task
@@ -33,8 +35,6 @@ from distil_dag.stages.reading.case_files import read_cases
 TASK_FILE = "task.yaml"
 TEST_FILE = "test.jsonl"
 LABELS_FILE = "labels.jsonl"
-
-_ADVICE = "set a variable of the environment and write ${NAME} in its place"
 
 _SQLITE = re.compile(r"^(sqlite(?:\+\w+)?:///)(?!/|\$\{|:memory:)([^?]+)(.*)$", re.DOTALL)
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
@@ -175,7 +175,10 @@ def _override(
         said = f"{dots}={masked(text)}"
         if masked(text) != text:
             kept = "holds a secret, which Dagster would keep with the run"
-            mistakes.append(Mistake(f"override {said}", 0, f"{kept}; {_ADVICE}"))
+            mistakes.append(Mistake(f"override {said}", 0, f"{kept}; {ADVICE}"))
+            continue
+        if is_secret_name(dots.rpartition(".")[2]) and not is_left_to_environment(text):
+            mistakes.append(Mistake(f"override {dots}=***", 0, f"holds a secret; {ADVICE}"))
             continue
         path = tuple(int(step) if step.isdigit() else step for step in dots.split("."))
         try:
@@ -215,6 +218,7 @@ def _write(raw: Any, path: tuple[Step, ...], value: Any) -> tuple[Step, ...]:
 def _conflicts(raw: Mapping[str, Any]) -> list[tuple[tuple[Step, ...], str]]:
     """Settings that are each allowed and do not go together; shapes are checked elsewhere."""
     found: list[tuple[tuple[Step, ...], str]] = []
+    found += [(("traces", *path), said) for path, said in secret_mistakes(raw.get("traces"))]
     judge = raw.get("judge")
     committee = judge.get("committee") if isinstance(judge, dict) else None
     models: list[tuple[tuple[Step, ...], Any]] = [(("teacher",), raw.get("teacher"))]
@@ -246,7 +250,7 @@ def _secrets(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     address, key = model.get("base_url"), model.get("api_key_env")
     listed = address if isinstance(address, (list, tuple)) else [address]
     if any(isinstance(one, str) and masked(one) != one for one in listed):
-        yield "base_url", f"holds a secret, which would be kept with the run; {_ADVICE}"
+        yield "base_url", f"holds a secret, which would be kept with the run; {ADVICE}"
     if isinstance(key, str) and key and not key.isidentifier():
         yield "api_key_env", "must be the name of the variable that holds the key, not the key itself"
     for name in ("executable", "arguments"):

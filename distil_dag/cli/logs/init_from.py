@@ -20,8 +20,9 @@ from distil_dag.adapters.tasks.job_description import FILE as JOB_FILE
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.logs.survey_table import survey_table
 from distil_dag.cli.task_template import settings_file
+from distil_dag.core.api_sources import ApiSource
 from distil_dag.core.files import whole
-from distil_dag.core.sources import SqlSource, TraceSource
+from distil_dag.core.sources import FileSource, SqlSource, TraceSource, has_times
 from distil_dag.core.task import Task
 from distil_dag.resources.deployment import deployment
 
@@ -103,6 +104,8 @@ def _refuse_existing(folder: Path | None) -> None:
 
 def _stored(source: TraceSource) -> tuple[TraceSource, tuple[str, ...]]:
     """The source as it may be written down, and the variables that stand for its secrets."""
+    if not isinstance(source, (SqlSource, FileSource)):
+        return source, ()  # a service's secrets are variables already
     name = "url" if isinstance(source, SqlSource) else "path"
     text, variables = with_variables(getattr(source, name), _PREFIX)
     if masked(text) != text:
@@ -114,6 +117,8 @@ def _name_of(source: TraceSource) -> str:
     """A name for the folder: that of the table, or of the file."""
     if isinstance(source, SqlSource):
         return source.table.rpartition(".")[2]
+    if isinstance(source, ApiSource):
+        return f"{source.kind}_log"
     path = getattr(source, "path", "").rstrip("/")
     parts = [part for part in path.split("/") if part and not re.search(r"[*?\[:@]", part)]
     return _ENDINGS.sub("", parts[-1]) if parts else "my_task"
@@ -165,7 +170,7 @@ def _notes(found: FoundTask, survey: Survey, source: TraceSource, folder: Path) 
         notes.append(f"Called, but defined by no request, and left out: {listed}")
     if found.broken:
         notes.append(f"Defined in a form that is no valid one, and left out: {', '.join(found.broken[:10])}")
-    if source.time_column is None:
+    if not has_times(source):
         notes.append("No column has the times of all records: runs take the whole log, and no window of it.")
     return notes
 

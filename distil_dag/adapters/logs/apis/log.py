@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import time
+import hashlib
+import json
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from distil_dag.adapters.logs.apis.answers import told
 from distil_dag.adapters.logs.apis.registry import service_of
+from distil_dag.adapters.logs.apis.secrets import Secrets
 from distil_dag.adapters.logs.apis.service import Window
 from distil_dag.adapters.logs.intake import RawRecord
-from distil_dag.adapters.system.environment import SourceError, SourceUnavailable, expand, masked, unexpanded
+from distil_dag.adapters.system.environment import SourceError, expand
 from distil_dag.core.api_sources import ApiSource
 from distil_dag.core.run_key import RunKey
 
-_LATER = frozenset({408, 425, 429})
+_REMEMBERED = 50_000
 
 
 class ApiLog:
@@ -30,7 +34,14 @@ class ApiLog:
         """
         self._source = source
         self._service = service_of(source)
+        self._secrets = Secrets(
+            source.model_dump(mode="json"),
+            self._service.url,
+            dict(self._service.headers),
+            dict(self._service.auth or {}),
+        )
         self._handed_over = 0
+        self._seen: OrderedDict[str, str] = OrderedDict()
         self._client = self._connected()
 
     def resource(self) -> Any:
@@ -39,77 +50,76 @@ class ApiLog:
 
         return dlt.resource(self.pages(), name=self._source.kind)
 
-    def pages(self, key: RunKey | None = None) -> Iterator[list[Any]]:
+    def pages(self, key: RunKey | None = None) -> Iterator[Any]:
         """Pages of records as the service gives them.
 
         Args:
             key: of the run, whose window is asked for.
 
         Raises:
-            SourceError: The service refuses.
+            SourceError: The service refuses, or gives what is no page.
             SourceUnavailable: It does not answer.
         """
         import requests
+        from dlt.common.exceptions import DltException
 
         window = Window(key.since, key.until) if key else Window()
         try:
             yield from self._service.pages(self._client, window)
-        except SourceError as error:
-            raise type(error)(self._said(str(error))) from None
-        except requests.HTTPError as error:
-            response = error.response
-            status = response.status_code
-            told = SourceUnavailable if status in _LATER or status >= 500 else SourceError
-            raise told(self._said(f"answers {status} {response.reason}: {response.text[:300]}")) from None
-        except (requests.RequestException, ValueError) as error:
-            raise SourceUnavailable(self._said(f"{type(error).__name__}: {error}")) from None
+        except (requests.RequestException, DltException, ValueError) as error:
+            raise told(error, self._service.url, self._secrets) from None
 
     def records(self, page: Iterable[Any]) -> Iterator[RawRecord]:
-        """The records of a page."""
-        name = self._source.id_column
+        """The records of a page (a service may give them as such), without those that came before.
+
+        Records that are written meanwhile push others to the next page, where they come again.
+        """
         for value in page:
             if isinstance(value, RawRecord):
                 yield value
                 continue
+            own = value.get(self._source.id_column or "id") if isinstance(value, dict) else None
+            if isinstance(own, (str, int)) and self._is_again(str(own), value):
+                continue
             self._handed_over += 1
-            key = value.get(name) if name and isinstance(value, dict) else None
-            place = f"record {self._handed_over}" if key is None else f"{name} {key}"
+            name = self._source.id_column or "id"
+            place = f"record {self._handed_over}" if own is None else f"{name} {own}"
             yield RawRecord(self._source.kind, place, value)
 
+    def _is_again(self, name: str, value: Any) -> bool:
+        content = hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+        if self._seen.get(name) == content:
+            return True
+        self._seen[name] = content
+        if len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+        return False
+
     def _connected(self) -> Any:
-        from dlt.sources.helpers.requests import Client
-        from dlt.sources.helpers.rest_client.client import RESTClient
         from dlt.sources.rest_api.config_setup import create_auth
 
+        from distil_dag.adapters.logs.apis.client import connected
+
         service = self._service
-        session = Client(raise_for_status=False).session
-        if self._source.requests_per_minute:
-            session.hooks["response"].append(_Pace(self._source.requests_per_minute))
-        return RESTClient(
-            expand(service.url, "traces.url"),
-            headers=_expanded(service.headers, "traces.headers"),
-            auth=create_auth(_expanded(service.auth, "traces.auth")) if service.auth else None,  # type: ignore[arg-type]
-            session=session,
-        )
-
-    def _said(self, said: str) -> str:
-        return unexpanded(f"traces: {masked(self._source.url)} {said}", self._source.model_dump_json())
-
-
-class _Pace:
-    """Waits behind each answer, so that no more requests are sent than a service allows."""
-
-    def __init__(self, per_minute: float) -> None:
-        self._seconds = 60 / per_minute
-
-    def __call__(self, response: Any, *_: Any, **__: Any) -> Any:
-        time.sleep(max(0.0, self._seconds - response.elapsed.total_seconds()))
-        return response
+        url = expand(service.url, "traces.url")
+        if not url.lower().startswith(("http://", "https://")):
+            raise SourceError(f"traces.url: {service.url} is no address of a service, such as https://host")
+        headers = _expanded(service.headers, "traces.headers")
+        settings = _expanded(service.auth or {}, "traces.auth")
+        try:
+            auth: Any = create_auth(settings) if settings else None
+        except Exception as error:  # of dlt's configuration, which quotes no values
+            said = self._secrets.hidden(str(error).partition("\n")[0])
+            raise SourceError(f"traces.auth can't be used: {said}") from None
+        name = str(settings.get("name", "Authorization"))
+        return connected(url, headers, auth, name, self._source.requests_per_minute)
 
 
 def _expanded(value: Any, setting: str) -> Any:
     if isinstance(value, str):
         return expand(value, setting)
-    if isinstance(value, dict) or hasattr(value, "items"):
+    if hasattr(value, "items"):
         return {name: _expanded(inner, f"{setting}.{name}") for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_expanded(inner, f"{setting}[{number}]") for number, inner in enumerate(value)]
     return value

@@ -7,6 +7,7 @@ from typing import Any
 
 from distil_dag.adapters.logs.apis import rest
 from distil_dag.adapters.logs.apis.aggregators import clickhouse, cloudwatch, datadog, elasticsearch, loki
+from distil_dag.adapters.logs.apis.hosted import braintrust, helicone, langfuse, langsmith, logfire, openai
 from distil_dag.adapters.logs.apis.service import Service
 from distil_dag.core.api_sources import ApiSource
 
@@ -18,6 +19,12 @@ SERVICES: Mapping[str, Callable[[Any], Service]] = {
     "cloudwatch": cloudwatch.service,
     "datadog": datadog.service,
     "clickhouse": clickhouse.service,
+    "langfuse": langfuse.service,
+    "langsmith": langsmith.service,
+    "openai": openai.service,
+    "helicone": helicone.service,
+    "braintrust": braintrust.service,
+    "logfire": logfire.service,
 }
 
 

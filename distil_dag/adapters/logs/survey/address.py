@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import sqlalchemy as sa
+from pydantic import TypeAdapter, ValidationError
 
 from distil_dag.adapters.logs.sql import database
 from distil_dag.adapters.logs.survey.columns import IDS, TIMES, is_time
 from distil_dag.adapters.system.environment import SourceError, masked, unexpanded
-from distil_dag.core.sources import FileSource, SqlSource, TraceSource
+from distil_dag.core.sources import SERVICE_KINDS, FileSource, SqlSource, TraceSource
 from distil_dag.stages.reading.fields import CONTENT_FIELDS, RECORDED, field_of
 
+_SERVICE = re.compile(r"^([a-z][a-z0-9_]*)(?::(.+))?$", re.DOTALL)
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 _SQLITE_FILE = re.compile(r"^(sqlite(?:\+\w+)?:///)(?!/|:memory:|\$\{)([^?]+)(.*)$", re.DOTALL)
 # Databases whose dialects come with packages of their own, and a name that SQLAlchemy has given up.
@@ -33,6 +35,7 @@ _DATABASES = frozenset(
 )
 _SQLITE = b"SQLite format 3\x00"
 _SAMPLE, _SHOWN = 100, 20
+_SOURCE: TypeAdapter[TraceSource] = TypeAdapter(TraceSource)
 
 
 def source_at(
@@ -41,7 +44,8 @@ def source_at(
     """The source at an address, with absolute paths.
 
     Args:
-        address: a file, folder or glob, an address that fsspec knows, or the URL of a database.
+        address: a file, folder or glob, an address that fsspec knows, the URL of a database, or a kind of
+            service with its address behind it: `langfuse`, `langfuse:https://host`.
         table: the table of a database; without it the only one that looks like a log.
         id_column: the column that names a row, if it is not to be found.
         time_column: the column with the time of a row, if it is not to be found.
@@ -49,6 +53,11 @@ def source_at(
     Raises:
         SourceError: nothing is there, or what to read is left open.
     """
+    service = _SERVICE.match(address)
+    if service and service[1] in SERVICE_KINDS and not Path(address).exists():
+        if table:
+            raise SourceError(f"{service[1]} is no database: leave --table out")
+        return _of_service(service[1], service[2], id_column, time_column)
     scheme = _SCHEME.match(address)
     if scheme and _is_of_a_database(scheme[1]):
         return _of_database(_absolute_url(address), table, id_column, time_column)
@@ -62,6 +71,28 @@ def source_at(
     if table:
         raise SourceError(f"{masked(address)} is no database: leave --table out")
     return FileSource(kind="files", path=address, id_column=id_column, time_column=time_column)
+
+
+def _of_service(kind: str, url: str | None, id_column: str | None, time_column: str | None) -> TraceSource:
+    if url and masked(url) != url:
+        raise SourceError(
+            f"{kind}:{masked(url)} holds a secret, which would be kept with the task: write ${{NAME}} for "
+            "it, and set this variable of the environment"
+        )
+    given = {"kind": kind, "url": url, "id_column": id_column, "time_column": time_column}
+    try:
+        found: TraceSource = _SOURCE.validate_python({k: v for k, v in given.items() if v is not None})
+    except ValidationError as error:
+        missing = ", ".join(sorted({str(detail["loc"][-1]) for detail in error.errors()}))
+        if missing == "url":
+            raise SourceError(
+                f"write the address of the service behind its kind: {kind}:https://host"
+            ) from None
+        raise SourceError(
+            f"a log of kind {kind} needs more than an address: {missing}. Write a folder by "
+            "`distil-dag init`, and fill in its section `traces`"
+        ) from None
+    return found
 
 
 def _of_database(url: str, table: str | None, id_column: str | None, time_column: str | None) -> SqlSource:

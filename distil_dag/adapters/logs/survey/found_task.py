@@ -12,7 +12,7 @@ from distil_dag.adapters.logs.survey.head import Head
 from distil_dag.adapters.logs.survey.survey import Told
 from distil_dag.adapters.system.environment import SourceError
 from distil_dag.adapters.tasks.job_description import tool_mistakes
-from distil_dag.core.sources import SqlSource, TraceSource
+from distil_dag.core.sources import SqlSource, TraceSource, has_times
 from distil_dag.core.task import Settings, Task
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.discovery.called import CalledTools
@@ -100,6 +100,8 @@ def _with_columns(source: TraceSource, columns: Columns, missing: Set[str]) -> T
     if isinstance(source, SqlSource):
         # A row may hold spans, which have times of their own and none of its columns.
         return source.model_copy(update={"time_column": None}) if source.time_column in missing else source
+    if has_times(source):
+        return source.model_copy(update={"id_column": source.id_column or columns.id})
     return source.model_copy(
         update={
             "id_column": source.id_column or columns.id,
