@@ -19,7 +19,7 @@ _SECRET = frozenset(
 )  # fmt: skip
 # `access_token_url` and `param_name` name something; they do not hold it.
 _NAMES = frozenset({"url", "name", "param", "path", "type", "expiration", "location"})
-_ORDERS = frozenset({"sort", "order", "group", "partition", "primary", "page", "next"})
+_OTHER_KEYS = frozenset({"public", "sort", "order", "group", "partition", "primary", "page", "next"})
 # What may stand beside a variable: `Bearer ${X}`, `Token token=${X}`, `${USER}:${PASSWORD}`.
 _BESIDE = re.compile(r"""[A-Za-z]{0,14}(?:[\s:=;,"'-]+[A-Za-z]{0,14})*""")
 
@@ -27,7 +27,7 @@ _BESIDE = re.compile(r"""[A-Za-z]{0,14}(?:[\s:=;,"'-]+[A-Za-z]{0,14})*""")
 def is_secret_name(name: str) -> bool:
     """Whether a setting, a header or a parameter of this name holds a secret."""
     words = [word.lower() for word in _WORD.findall(name)]
-    if not words or words[-1] in _NAMES or words[0] in _ORDERS:
+    if not words or words[-1] in _NAMES or words[0] in _OTHER_KEYS:
         return False
     return any(word in _SECRET for word in words)
 

@@ -10,6 +10,7 @@ import io
 import json
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Literal
 
 from distil_dag.adapters.logs.compression import BrokenArchive, decompressed
@@ -83,23 +84,31 @@ class _Stream:
 
     def __init__(self, file: io.BufferedReader) -> None:
         self._file = file
+        self._ahead = b""
         self.at = 0
         self.limit = math.inf
 
     def is_at_end(self) -> bool:
-        return not self._file.peek(1)
+        return not self._next(1)
 
     def starts_with(self, *signs: bytes) -> bool:
-        return self._file.peek(_SIZE).startswith(signs)
+        return self._next(_SIZE).startswith(signs)
 
     def take(self, length: int) -> bytes:
         if self.at + length > self.limit:
             raise _Broken("a field is longer than what it stands in")
-        taken = self._file.read(length)
+        taken, self._ahead = self._ahead[:length], self._ahead[length:]
+        if len(taken) < length:
+            taken += self._file.read(length - len(taken))
         self.at += len(taken)
         if len(taken) < length:
             raise _Ended("it ends in a message")
         return taken
+
+    def _next(self, length: int) -> bytes:
+        # The file's own `peek` copies all that it has read ahead.
+        self._ahead += self._file.read(max(0, length - len(self._ahead)))
+        return self._ahead
 
     def skip_to(self, stop: int) -> None:
         while self.at < stop:
@@ -214,6 +223,7 @@ def _value(leaf: bytes) -> dict[str, Any]:
     raise Unreadable("broken protobuf", "it is no span and no log record")
 
 
+@lru_cache(maxsize=64)
 def _scope(content: bytes) -> dict[str, Any] | None:
     from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 

@@ -22,10 +22,10 @@ from distil_dag.adapters.tasks.located_yaml import (
     parse_yaml,
     read_text,
 )
+from distil_dag.adapters.tasks.overrides import override
 from distil_dag.adapters.tasks.secret_mistakes import ADVICE, secret_mistakes
 from distil_dag.adapters.tasks.settings_errors import dotted, explain, path_of
 from distil_dag.core.case import HeldOut
-from distil_dag.core.secret_settings import is_left_to_environment, is_secret_name
 from distil_dag.core.settings import ModelSpec, StudentSpec
 from distil_dag.core.sources import FileSource, SqlSource, TraceSource
 from distil_dag.core.task import Settings, Task
@@ -144,7 +144,7 @@ def _read_settings(
         ]
     # A section whose lines are all commented out reads as null: it means the defaults.
     raw = {key: value for key, value in imported.settings.items() if value is not None}
-    named, found = _override(raw, overrides)
+    named, found = override(raw, overrides)
     mistakes += found
     if file == distil_labs.FILE and mistakes:
         return None, mistakes, ()
@@ -163,56 +163,6 @@ def _read_settings(
         mistakes += [mistake(path_of(detail), explain(detail)) for detail in error.errors()]
         return None, mistakes, ()
     return settings, mistakes, tuple(imported.warnings)
-
-
-def _override(
-    raw: dict[str, Any], overrides: Mapping[str, str]
-) -> tuple[dict[tuple[Step, ...], str], list[Mistake]]:
-    """Write the overrides into `raw`; returns the paths written, with the override's own text."""
-    named: dict[tuple[Step, ...], str] = {}
-    mistakes = []
-    for dots, text in overrides.items():
-        said = f"{dots}={masked(text)}"
-        if masked(text) != text:
-            kept = "holds a secret, which Dagster would keep with the run"
-            mistakes.append(Mistake(f"override {said}", 0, f"{kept}; {ADVICE}"))
-            continue
-        if is_secret_name(dots.rpartition(".")[2]) and not is_left_to_environment(text):
-            mistakes.append(Mistake(f"override {dots}=***", 0, f"holds a secret; {ADVICE}"))
-            continue
-        path = tuple(int(step) if step.isdigit() else step for step in dots.split("."))
-        try:
-            # As YAML these could only be an error: aliases and directives of a document that isn't there.
-            value = text if text.startswith(("*", "%", "@", "`")) else parse_yaml(text).value
-            created = _write(raw, path, value)
-            named |= {created: said, path: said}
-        except UnreadableText as error:
-            mistakes.append(Mistake(f"override {said}", 0, f"the value {error}; text may need quotes"))
-        except LookupError as error:
-            mistakes.append(Mistake(f"override {said}", 0, str(error.args[0])))
-    return named, mistakes
-
-
-def _write(raw: Any, path: tuple[Step, ...], value: Any) -> tuple[Step, ...]:
-    """Set the value; returns the shortest part of the path that was not there before."""
-    created = path
-    for place, step in enumerate(path):
-        last = place == len(path) - 1
-        if isinstance(raw, list) and isinstance(step, int) and step < len(raw):
-            if last:
-                raw[step] = value
-            raw = raw[step]
-        elif isinstance(raw, dict) and step != "":
-            key = str(step)
-            if last:
-                raw[key] = value
-            elif raw.get(key) is None:
-                raw[key] = {}
-                created = min(created, path[: place + 1], key=len)
-            raw = raw[key]
-        else:
-            raise LookupError(f"there is no `{dotted(path[: place + 1])}` to set")
-    return created
 
 
 def _conflicts(raw: Mapping[str, Any]) -> list[tuple[tuple[Step, ...], str]]:

@@ -30,10 +30,12 @@ def secret_mistakes(source: Any) -> Iterator[tuple[Place, str]]:
         if isinstance(address := source.get(name), str) and masked(address) != address:
             yield (name,), f"holds a secret, which would be kept with the run; {ADVICE}"
     for name, held in source.items():
-        if isinstance(held, str) and name not in _ADDRESSES:
-            places = literal_secrets({name: held})
-        else:
+        if name in _SECTIONS and isinstance(held, (Mapping, list)):
             # `auth` has other settings too, so its own name says nothing of them.
-            places = literal_secrets(held, (name,)) if name in _SECTIONS else iter(())
+            places = literal_secrets(held, (name,))
+        elif name in _ADDRESSES or isinstance(held, (Mapping, list)):
+            continue
+        else:
+            places = literal_secrets({name: held})
         for place in places:
             yield place, f"is a secret, and would be kept with the run; {ADVICE}"

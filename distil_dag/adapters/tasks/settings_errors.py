@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from distil_dag.adapters.tasks.located_yaml import Step
+from distil_dag.core.secret_settings import is_secret_name
 from distil_dag.core.task import REMOVED, Settings
 
 _SAID: dict[str, str] = {
@@ -62,7 +63,7 @@ def dotted(path: Sequence[Step]) -> str:
 def explain(error: ErrorDetails) -> str:
     """What is wrong at this place and what is allowed there."""
     kind, context = error["type"], error.get("ctx", {})
-    shown = _shown(error["input"])
+    shown = "a value" if any(is_secret_name(str(step)) for step in error["loc"]) else _shown(error["input"])
     if kind == "literal_error":
         return f"{shown} is not allowed; one of: {_quoted(str(context['expected']))}"
     if kind == "union_tag_invalid":

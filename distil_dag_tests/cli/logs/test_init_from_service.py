@@ -10,6 +10,7 @@ import pytest
 
 from distil_dag.adapters.logs.source import count_between, read_traces
 from distil_dag.adapters.tasks.folder import read_task
+from distil_dag.cli.run import run_key
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.sources import KINDS
 from distil_dag_tests.adapters.logs.apis import test_services as services
@@ -35,6 +36,7 @@ def test_a_service_that_is_known(call: Call, tmp_path: Path) -> None:
         task = read_task(folder)
         assert len(read_traces(task, RunKey.parse("lights.all"))[0]) == 5
         assert count_between(task, services.at(1), services.at(3)) == 2
+        assert run_key(task, None, services.at(9)) == "lights.20261130T030900Z_19700101T000000Z"
         looked = call("look", folder, "--json")
         step = call("look", folder, "--record", "r3")
     settings = (folder / "task.yaml").read_text()
@@ -51,7 +53,7 @@ def test_a_service_that_is_known(call: Call, tmp_path: Path) -> None:
 
 def test_any_api(call: Call, tmp_path: Path) -> None:
     folder = tmp_path / "lamps"
-    with StandIn(lambda asked: Answer({"data": [record(n) for n in range(5)]})) as service:
+    with StandIn(lambda asked: Answer({"data": [record(n) for n in range(5)], "next": None})) as service:
         said = call("init", "--from", f"rest:{service.url}/logs", folder)
         assert said.code == 0, said.err
         task = read_task(folder)

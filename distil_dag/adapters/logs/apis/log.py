@@ -66,7 +66,7 @@ class ApiLog:
         window = Window(key.since, key.until) if key else Window()
         try:
             yield from self._service.pages(self._client, window)
-        except (requests.RequestException, DltException, ValueError) as error:
+        except (requests.RequestException, DltException, ValueError, RecursionError) as error:
             raise told(error, self._service.url, self._secrets) from None
 
     def records(self, page: Iterable[Any]) -> Iterator[RawRecord]:
@@ -87,7 +87,11 @@ class ApiLog:
             yield RawRecord(self._source.kind, place, value)
 
     def _is_again(self, name: str, value: Any) -> bool:
-        content = hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+        try:
+            text = json.dumps(value, sort_keys=True, default=str)
+        except RecursionError:
+            return False  # it will be set aside
+        content = hashlib.sha256(text.encode()).hexdigest()
         if self._seen.get(name) == content:
             return True
         self._seen[name] = content

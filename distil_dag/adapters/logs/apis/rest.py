@@ -11,6 +11,7 @@ from distil_dag.adapters.logs.apis.service import Service, Window, iso
 from distil_dag.adapters.system.environment import SourceError, expand
 from distil_dag.core.api_sources import RestSource
 
+_NEXT = ("next", "has_more", "hasmore")
 _END = re.compile(r"(?<!\$)\{(since|until)\}")
 _PER_SECOND = {"seconds": 1, "milliseconds": 10**3, "nanoseconds": 10**9}
 # An API may leave out the ends that it is given; the time column cuts what is too much.
@@ -39,6 +40,8 @@ def service(source: RestSource) -> Service:
             paginator=_paginator(source),
             data_selector=source.records,
         ):
+            if source.paginator is None:
+                _check_told(page)
             if not page and source.records:
                 _check_found(source.records, page.response)
             yield page
@@ -64,6 +67,24 @@ def _check_path(records: str | None) -> None:
         raise SourceError(f"traces.records: {records!r} is no JSONPath: {error}") from None
 
 
+def _check_told(page: Any) -> None:
+    """The answer itself says how its pages go on: what it holds may be the first of many."""
+    from dlt.sources.helpers.rest_client.paginators import SinglePagePaginator
+
+    if isinstance(page.paginator, SinglePagePaginator) and not _is_last(page.response.json()):
+        raise SourceError(
+            "does not say by its answer how its pages go on: set traces.paginator, to {type: single_page} "
+            "where there is one page"
+        )
+
+
+def _is_last(answer: Any) -> bool:
+    """Whether an answer says that no other follows: an empty `next` or the like."""
+    return isinstance(answer, dict) and any(
+        (name.lower().startswith(_NEXT) and not held) or _is_last(held) for name, held in answer.items()
+    )
+
+
 def _check_found(records: str, response: Any) -> None:
     """An answer without records has at least the place for them."""
     from dlt.common import jsonpath
@@ -77,7 +98,7 @@ def _check_found(records: str, response: Any) -> None:
 def _written(time: datetime | None, form: str) -> str | int | None:
     if time is None:
         return None
-    return iso(time) if form == "iso" else int(time.timestamp()) * _PER_SECOND[form]
+    return iso(time) if form == "iso" else max(int(time.timestamp()), 0) * _PER_SECOND[form]
 
 
 def _filled(value: Any, ends: dict[str, str | int | None], setting: str) -> Any:

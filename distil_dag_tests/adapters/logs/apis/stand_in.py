@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class StandIn:
             def _answer(self) -> None:
                 url = urlsplit(self.path)
                 length = int(self.headers.get("Content-Length") or 0)
-                body = json.loads(self.rfile.read(length)) if length else None
+                body = self._body(self.rfile.read(length)) if length else None
                 params = {name: values[0] for name, values in parse_qs(url.query).items()}
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 asked = Asked(self.command, url.path, params, headers, body)
@@ -70,6 +70,11 @@ class StandIn:
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(content)
+
+            def _body(self, sent: bytes) -> Any:
+                if "form" in self.headers.get("Content-Type", ""):
+                    return dict(parse_qsl(sent.decode()))
+                return json.loads(sent)
 
             do_GET = do_POST = _answer
 

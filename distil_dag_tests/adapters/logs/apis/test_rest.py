@@ -1,6 +1,7 @@
 """Any API by configuration: what is asked of it, and what becomes of its answers."""
 
 import json
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -10,10 +11,12 @@ import pytest
 from distil_dag.adapters.logs.source import count_between, open_log, read_traces
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable
 from distil_dag.core.run_key import RunKey
+from distil_dag.core.run_plan import BEGINNING
 from distil_dag_tests.adapters.logs.apis.stand_in import Answer, StandIn
 from distil_dag_tests.adapters.logs.loaded_log import load, task_of
 
 ALL = RunKey.parse("t.all")
+GRANT = "client_credentials"
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
 
@@ -30,7 +33,7 @@ def record(number, at=None):
 
 
 def rest(url, **settings):
-    return task_of({"kind": "rest", "url": url, **settings})
+    return task_of({"kind": "rest", "url": url, "paginator": {"type": "single_page"}, **settings})
 
 
 def ids(task, key=ALL):
@@ -217,3 +220,105 @@ def test_requests_keep_the_pace(monkeypatch):
         assert len(ids(rest(service.url, paginator=CURSOR, requests_per_minute=6))) == 8
     assert len(service.asked) == 4
     assert now[0] == pytest.approx(130)
+
+
+def test_a_service_that_is_too_slow_is_unavailable(monkeypatch):
+    monkeypatch.setattr("distil_dag.adapters.logs.apis.client._TIMEOUT", (1.0, 0.05))
+    monkeypatch.setattr("distil_dag.adapters.logs.apis.client._ATTEMPTS", 2)
+    release = threading.Event()
+
+    def answer(asked):
+        release.wait(5)
+        return Answer([])
+
+    with StandIn(answer) as service:
+        with pytest.raises(SourceUnavailable, match="ReadTimeout"):
+            ids(rest(service.url))
+        release.set()
+    assert len(service.asked) == 2
+
+
+def test_a_proxy_is_asked_where_the_environment_names_one(monkeypatch):
+    with StandIn(lambda asked: Answer([record(1)])) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        assert ids(rest("http://logs.example.com/v1", path="calls")) == ["r001"]
+    assert proxy.asked[0].headers["host"] == "logs.example.com"
+    assert proxy.asked[0].path == "/v1/calls"
+
+
+def test_a_token_is_got_before_records_are(monkeypatch):
+    monkeypatch.setenv("SERVICE_KEY", "th3-s3cr3t")
+
+    def answer(asked):
+        if asked.path == "/token":
+            assert asked.body == {"client_id": "me", "client_secret": "th3-s3cr3t", "grant_type": GRANT}
+            return Answer({"access_token": "got", "expires_in": 60})
+        return Answer([record(1)]) if asked.headers.get("authorization") == "Bearer got" else Answer({}, 401)
+
+    with StandIn(answer) as service:
+        auth = {"type": "oauth2_client_credentials", "access_token_url": f"{service.url}/token"}
+        auth |= {"client_id": "me", "client_secret": "${SERVICE_KEY}"}
+        assert ids(rest(service.url, auth=auth)) == ["r001"]
+
+
+def test_a_token_that_is_refused_is_told_without_the_secret(monkeypatch):
+    monkeypatch.setenv("SERVICE_KEY", "th3-s3cr3t")
+    with StandIn(lambda asked: Answer({"wrong": asked.body}, 401)) as service:
+        auth = {"type": "oauth2_client_credentials", "access_token_url": f"{service.url}/token"}
+        auth |= {"client_id": "me", "client_secret": "${SERVICE_KEY}"}
+        with pytest.raises(SourceError, match="answers 401 Unauthorized, it does not know the keys") as error:
+            ids(rest(service.url, auth=auth))
+    assert "th3-s3cr3t" not in str(error.value)
+
+
+def test_json_that_is_nested_for_ever_is_told():
+    with (
+        StandIn(lambda asked: Answer(b'{"data":' + b"[" * 100_000 + b"]" * 100_000 + b"}")) as service,
+        pytest.raises(SourceError, match="RecursionError"),
+    ):
+        ids(rest(service.url))
+
+
+def test_a_record_that_is_nested_deep_is_set_aside_alone(tmp_path):
+    deep = b'{"id": 1, "messages": ' + b"[" * 400 + b"]" * 400 + b"}"
+    page = b"[" + deep + b", " + deep + b"," + json.dumps(record(1)).encode() + b"]"
+    with StandIn(lambda asked: Answer(page)) as service:
+        rows, quarantine, _ = load(rest(service.url), tmp_path)
+    assert [row["id"] for row in rows] == ["r001"]
+    assert len(quarantine) == 1
+
+
+def test_a_run_from_the_beginning_asks_for_no_time_before_it():
+    with StandIn(lambda asked: Answer([record(1)])) as service:
+        task = rest(service.url, time_column="created_at", times="seconds", params={"from": "{since}"})
+        assert ids(task, RunKey("t", BEGINNING, START + timedelta(days=1))) == ["r001"]
+    assert service.asked[0].params == {"from": "0"}
+
+
+@pytest.mark.parametrize(
+    "page", [[record(1)], {"data": [record(1)]}, {"data": [record(1)], "has_more": True}]
+)
+def test_a_page_that_may_be_the_first_of_many_is_not_all(page):
+    with StandIn(lambda asked: Answer(page)) as service:
+        with pytest.raises(SourceError, match=r"how its pages go on: set traces\.paginator"):
+            ids(rest(service.url, paginator=None))
+        assert ids(rest(service.url)) == ["r001"]
+
+
+def test_an_answer_says_that_it_is_the_last():
+    with StandIn(lambda asked: Answer({"data": [record(1)], "meta": {"next": None}})) as service:
+        assert ids(rest(service.url, paginator=None)) == ["r001"]
+
+
+def test_pages_go_on_as_an_answer_says():
+    records = [record(n) for n in range(5)]
+
+    def answer(asked):
+        start = int(asked.params.get("start", 0))
+        link = f"/logs?start={start + 2}" if start + 2 < len(records) else None
+        return Answer({"results": records[start : start + 2], "next": link})
+
+    with StandIn(answer) as service:
+        assert ids(rest(service.url, path="logs", paginator=None)) == [one["id"] for one in records]

@@ -113,6 +113,8 @@ def test_not_in_logs_the_store_or_the_frozen_task(settings, tmp_path, caplog):
         ("params: {apiToken: hunter2}", "traces.params.apiToken"),
         ("body: {login: {secret: [hunter2]}}", "traces.body.login.secret[0]"),
         ("path: /logs?access_token=hunter2", "traces.path"),
+        ("auth: hunter2", "traces.auth"),
+        ("auth: {type: bearer, token: 31337}", "traces.auth.token"),
     ],
 )
 def test_a_secret_in_the_file_is_refused_at_its_place(folder, settings, place):
@@ -122,6 +124,20 @@ def test_a_secret_in_the_file_is_refused_at_its_place(folder, settings, place):
     assert f"{place}: " in str(error.value)
     assert "${NAME}" in str(error.value)
     assert "hunter2" not in str(error.value)
+    assert "31337" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "settings", ["secret_key: hunter2", "secret_key: [hunter2]", "{secret_key: 31337, public_key: pk-lf-1}"]
+)
+def test_a_key_of_a_service_is_refused(folder, settings):
+    settings = settings if settings.startswith("{") else f"{{{settings}}}"
+    written(folder, f"traces: {settings.replace('{', '{kind: langfuse, ', 1)}\n")
+    with pytest.raises(TaskFolderError, match=r"traces\.secret_key") as error:
+        read_task(folder)
+    assert "hunter2" not in str(error.value)
+    assert "31337" not in str(error.value)
+    assert "public_key" not in str(error.value)
 
 
 @pytest.mark.parametrize("url", ["https://me:hunter2@host", "https://host/?api_key=hunter2"])
@@ -132,13 +148,33 @@ def test_a_secret_in_the_address_is_refused(folder, url):
     assert "hunter2" not in str(error.value)
 
 
-def test_a_secret_on_the_command_line_is_refused(folder):
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("traces.auth.token", "hunter2"),
+        ("traces.auth", "{type: bearer, token: hunter2}"),
+        ("traces.headers.X-Api-Key", "hunter2"),
+        ("traces", "{kind: rest, url: https://host, auth: {token: hunter2}}"),
+        ("traces.url", "https://me:hunter2@host"),
+    ],
+)
+def test_a_secret_on_the_command_line_is_refused(folder, setting, value):
     written(folder, "traces: {kind: rest, url: https://host}\n")
-    with pytest.raises(TaskFolderError) as error:
-        read_task(folder, {"traces.auth.token": "hunter2"})
-    assert "override traces.auth.token=***" in str(error.value)
+    with pytest.raises(TaskFolderError, match="holds a secret, which Dagster would keep") as error:
+        read_task(folder, {setting: value})
+    assert f"override {setting}=" in str(error.value)
     assert "hunter2" not in str(error.value)
-    assert read_task(folder, {"traces.auth.token": "${SERVICE_KEY}"})
+    variable = "'${SERVICE_KEY}'" if value.startswith("{") else "${SERVICE_KEY}"
+    assert read_task(folder, {setting: value.replace("hunter2", variable)})
+
+
+def test_a_secret_in_a_broken_override_is_not_quoted(folder):
+    written(folder, "traces: {kind: rest, url: https://host}\n")
+    with pytest.raises(
+        TaskFolderError, match=r"override traces\.auth=\*\*\*: the value is not YAML"
+    ) as error:
+        read_task(folder, {"traces.auth": "{type: bearer, token: hunter2"})
+    assert "hunter2" not in str(error.value)
 
 
 def test_what_is_no_secret_is_not_refused(folder):

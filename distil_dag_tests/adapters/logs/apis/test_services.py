@@ -6,11 +6,13 @@ The records are those of `trace_samples`, in the shape in which each API gives t
 import base64
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from distil_dag.adapters.logs.source import count_between, read_traces
+from distil_dag.adapters.logs.intake import Intake
+from distil_dag.adapters.logs.source import count_between, open_log, read_traces
 from distil_dag.adapters.system.environment import SourceError
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Settings, Task
@@ -174,6 +176,25 @@ def test_a_failed_generation_is_set_aside():
     langfuse.observations[0]["level"] = "ERROR"
     with StandIn(langfuse.answer) as service:
         check(read(task("langfuse", url=service.url)), range(1, 5))
+
+
+def test_records_beyond_the_window_are_left_out_also_if_they_can_not_be_read():
+    langfuse = Langfuse()
+    for number, ending in ((0, "ERROR"), (2, "ERROR"), (4, "ERROR")):
+        langfuse.observations[number]["level"] = ending
+
+    def answer(asked):
+        everything = {**asked.params, "fromStartTime": "", "toStartTime": ""}
+        return langfuse.answer(replace(asked, params=everything))
+
+    with StandIn(answer) as service:
+        source = task("langfuse", url=service.url)
+        intake, key = Intake(source, window(1, 4)), window(1, 4)
+        log = open_log(source)
+        for page in log.pages(key):
+            intake.read(log.records(page))
+    report = intake.report()
+    assert (report.read, report.kept, report.quarantined) == (3, 2, {"the request failed": 1})
 
 
 class Langsmith:
