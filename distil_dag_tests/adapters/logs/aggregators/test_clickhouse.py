@@ -7,7 +7,8 @@ from contextlib import contextmanager
 import pytest
 
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable
-from distil_dag_tests.adapters.logs.aggregators.stand_in import Answer, call, read, serving
+from distil_dag_tests.adapters.logs.aggregators.logged import call, read
+from distil_dag_tests.adapters.logs.apis.stand_in import Answer, StandIn
 
 HOUR = "t.20261130T110000Z_20261130T100000Z"
 NEXT = "t.20261130T120000Z_20261130T110000Z"
@@ -32,16 +33,16 @@ def clickhouse(engine, written=lambda: None):
 
     def answer(asked):
         assert (asked.method, asked.path) == ("GET", "/")
-        values = {name[6:]: value for name, value in asked.query.items() if name.startswith("param_")}
+        values = {name[6:]: value for name, value in asked.params.items() if name.startswith("param_")}
         try:
             with LOCK:
-                found = engine.query(asked.query["query"], params=values).bytes() or b""
+                found = engine.query(asked.params["query"], params=values).bytes() or b""
                 written()
         except RuntimeError as error:
             return Answer(str(error).encode(), 404, {"X-ClickHouse-Exception-Code": "60"})
         return Answer(found)
 
-    with serving(answer) as service:
+    with StandIn(answer) as service:
         yield service
 
 
@@ -155,7 +156,7 @@ def test_no_name_and_no_value_becomes_sql(engine):
         found = read(source(service, table=name, time_column="ti`me", id_column="id", page_records=1), HOUR)
         assert read(source(service)).quarantine == []
     assert sorted(found.numbers) == [0, 1, 2, 3]
-    assert not any(name in asked.query["query"] or "a'b" in asked.query["query"] for asked in service.asked)
+    assert not any(name in asked.params["query"] or "a'b" in asked.params["query"] for asked in service.asked)
 
 
 def test_a_query_may_stand_in_place_of_a_table(engine):
@@ -216,7 +217,7 @@ def test_a_table_that_is_not_there_is_told(engine):
 def test_user_and_password_are_headers(monkeypatch):
     monkeypatch.setenv("CLICKHOUSE_PASSWORD", "sesame-seed")
     refused = Answer(b"Code: 516. Authentication failed: sesame-seed", 403)
-    with serving(lambda _: refused) as service, pytest.raises(SourceError, match="403") as told:
+    with StandIn(lambda _: refused) as service, pytest.raises(SourceError, match="403") as told:
         read({"kind": "clickhouse", "url": service.url, "table": "log", "user": "me", "database": "logs"})
     sent = service.asked[0].headers
     assert [sent[f"x-clickhouse-{name}"] for name in ("user", "key", "database")] == [
@@ -232,10 +233,10 @@ def test_user_and_password_are_headers(monkeypatch):
 )
 def test_an_answer_that_breaks_off_is_no_whole_window(end):
     def answer(asked):
-        first = b'{"type": "DateTime"}\n' if "toTypeName" in asked.query["query"] else b""
+        first = b'{"type": "DateTime"}\n' if "toTypeName" in asked.params["query"] else b""
         return Answer(first or b'{"distil_dag_key": "1", "distil_dag_name": ""}\n' + end)
 
-    with serving(answer) as service, pytest.raises(SourceUnavailable, match="breaks off in an answer"):
+    with StandIn(answer) as service, pytest.raises(SourceUnavailable, match="breaks off in an answer"):
         read(source(service))
 
 

@@ -8,7 +8,8 @@ import pytest
 from moto import mock_aws
 
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable
-from distil_dag_tests.adapters.logs.aggregators.stand_in import Answer, line, read, serving
+from distil_dag_tests.adapters.logs.aggregators.logged import line, read
+from distil_dag_tests.adapters.logs.apis.stand_in import Answer, StandIn
 
 GROUP = "/ecs/agent"
 HOUR = "t.20261130T110000Z_20261130T100000Z"
@@ -73,7 +74,7 @@ def test_a_pattern_narrows_what_is_read(logs):
 def test_a_stream_prefix_and_an_arn_are_sent_as_aws_names_them(logs):
     """Moto knows neither."""
     arn = f"arn:aws:logs:eu-central-1:123456789012:log-group:{GROUP}"
-    with serving(lambda _: Answer({"events": []})) as service:
+    with StandIn(lambda _: Answer({"events": []})) as service:
         read(source(url=service.url, stream_prefix="agent/", log_group=arn), HOUR)
     (asked,) = service.asked
     assert asked.headers["x-amz-target"] == "Logs_20140328.FilterLogEvents"
@@ -111,7 +112,7 @@ def test_what_aws_refuses_is_told_without_its_keys(monkeypatch, code, status, ki
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setattr("time.sleep", lambda _: None)
     refused = Answer({"__type": code, "message": "User is not authorized"}, status)
-    with serving(lambda _: refused) as service, pytest.raises(SourceError, match=code) as told:
+    with StandIn(lambda _: refused) as service, pytest.raises(SourceError, match=code) as told:
         read(source(url=service.url, region="eu-central-1"))
     assert type(told.value) is kind
     assert "sesame" not in str(told.value)

@@ -6,7 +6,8 @@ from datetime import datetime
 import pytest
 
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable
-from distil_dag_tests.adapters.logs.aggregators.stand_in import Answer, call, line, read, serving
+from distil_dag_tests.adapters.logs.aggregators.logged import call, line, read
+from distil_dag_tests.adapters.logs.apis.stand_in import Answer, StandIn
 
 HOUR = "t.20261130T110000Z_20261130T100000Z"
 KEYS = {"DD_API_KEY": "api-key-1", "DD_APP_KEY": "app-key-1"}
@@ -71,7 +72,7 @@ def test_records_are_read_page_by_page_from_text_and_from_attributes():
         else:
             datadog.add(number, time, line(number))
     datadog.add(8, "2026-11-30T10:05:00Z", "Started server process [1]")
-    with serving(datadog.answer) as service:
+    with StandIn(datadog.answer) as service:
         found = read(source(service, page_records=2, indexes=["main"]), HOUR)
     assert found.numbers == list(range(7))
     assert [row["id"] for row in found.traces] == [f"AQ{number:04}" for number in range(7)]
@@ -85,7 +86,7 @@ def test_windows_are_complete_and_disjoint():
     datadog = Datadog()
     for number, time in enumerate(("09:59:59.999", "10:00:00.000", "10:59:59.999", "11:00:00.000")):
         datadog.add(number, f"2026-11-30T{time}Z", line(number))
-    with serving(datadog.answer) as service:
+    with StandIn(datadog.answer) as service:
         hours = ("t.20261130T100000Z_20261130T090000Z", HOUR, "t.20261130T120000Z_20261130T110000Z")
         assert [read(source(service), run).numbers for run in hours] == [[0], [1, 2], [3]]
 
@@ -101,7 +102,7 @@ def test_events_that_come_while_pages_are_read_lose_and_double_none():
             datadog.add(number, time, line(number))
 
     datadog.given = given
-    with serving(datadog.answer) as service:
+    with StandIn(datadog.answer) as service:
         numbers = read(source(service, page_records=2), HOUR).numbers
     assert set(range(5)) <= set(numbers)
     assert len(numbers) == len(set(numbers))
@@ -109,7 +110,7 @@ def test_events_that_come_while_pages_are_read_lose_and_double_none():
 
 def test_a_wrong_key_is_told_and_not_shown(monkeypatch):
     monkeypatch.setenv("DD_APP_KEY", "wrong-key-9")
-    with serving(Datadog().answer) as service, pytest.raises(SourceError, match="403") as told:
+    with StandIn(Datadog().answer) as service, pytest.raises(SourceError, match="403") as told:
         read(source(service), HOUR)
     assert "wrong-key-9" not in str(told.value)
     assert not isinstance(told.value, SourceUnavailable)
@@ -130,21 +131,21 @@ def test_the_site_says_the_address():
 
 def test_pages_that_never_end_are_told():
     same = Answer({"data": [], "meta": {"status": "done", "page": {"after": "c"}}})
-    with serving(lambda _: same) as service, pytest.raises(SourceUnavailable, match="page after page"):
+    with StandIn(lambda _: same) as service, pytest.raises(SourceUnavailable, match="page after page"):
         read(source(service), HOUR)
 
 
 def test_a_search_that_ended_early_is_no_whole_window():
     datadog = Datadog()
     datadog.meta = {"status": "timeout"}
-    with serving(datadog.answer) as service, pytest.raises(SourceUnavailable, match="did not finish"):
+    with StandIn(datadog.answer) as service, pytest.raises(SourceUnavailable, match="did not finish"):
         read(source(service), HOUR)
 
 
 def test_an_index_that_is_not_there_is_told():
     datadog = Datadog()
     datadog.meta = {"warnings": [{"code": "unknown_index", "title": "unknown", "detail": "indexes: foo"}]}
-    with serving(datadog.answer) as service, pytest.raises(SourceError, match="indexes: foo"):
+    with StandIn(datadog.answer) as service, pytest.raises(SourceError, match="indexes: foo"):
         read(source(service), HOUR)
 
 
@@ -155,13 +156,13 @@ def test_the_next_period_is_waited_for_where_this_one_is_used_up(monkeypatch):
     datadog.headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "42", "X-RateLimit-Limit": "2"}
     for number in range(3):
         datadog.add(number, f"2026-11-30T10:0{number}:00Z", line(number))
-    with serving(datadog.answer) as service:
+    with StandIn(datadog.answer) as service:
         assert read(source(service, page_records=2), HOUR).numbers == [0, 1, 2]
     assert 42 in waits
 
 
 def test_the_whole_log_goes_back_as_far_as_is_said():
-    with serving(Datadog().answer) as service:
+    with StandIn(Datadog().answer) as service:
         assert read(source(service, days=3)) == ([], [], {})
     asked = service.asked[0].body["filter"]
     days = datetime.fromisoformat(asked["to"]) - datetime.fromisoformat(asked["from"])

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable
-from distil_dag_tests.adapters.logs.aggregators.stand_in import Answer, call, line, read, serving
+from distil_dag_tests.adapters.logs.aggregators.logged import call, line, read
+from distil_dag_tests.adapters.logs.apis.stand_in import Answer, StandIn
 
 HOUR = "t.20261130T110000Z_20261130T100000Z"
 ELASTIC, OPENSEARCH = "elasticsearch", "opensearch"
@@ -107,7 +108,7 @@ def test_pages_neither_lose_nor_double_documents_of_one_time(kind, page_records)
     cluster = Cluster(kind)
     for number in reversed(range(10)):
         cluster.add(f"d{number}", f"2026-11-30T10:0{number // 4}:00.123Z", {"message": line(number)})
-    with serving(cluster.answer) as service:
+    with StandIn(cluster.answer) as service:
         found = read(source(service, kind, page_records=page_records), HOUR)
     assert sorted(found.numbers) == list(range(10))
     assert [row["time"] for row in found.traces] == sorted(row["time"] for row in found.traces)
@@ -122,7 +123,7 @@ def test_what_is_written_while_pages_are_read_is_not_seen(kind):
         cluster.add(f"d{number}", f"2026-11-30T10:0{number}:00Z", call(number))
     names = itertools.count(10)
     cluster.searched = lambda: cluster.add(f"d{next(names)}", "2026-11-30T10:01:30Z", call(9))
-    with serving(cluster.answer) as service:
+    with StandIn(cluster.answer) as service:
         assert read(source(service, kind, page_records=2), HOUR).numbers == [0, 1, 2, 3]
 
 
@@ -132,7 +133,7 @@ def test_windows_are_complete_and_disjoint(kind):
     for number, time in enumerate(("09:59:59.999", "10:00:00.000", "10:59:59.999", "11:00:00.000")):
         cluster.add(f"d{number}", f"2026-11-30T{time}Z", call(number))
     cluster.add("d4", None, call(4))
-    with serving(cluster.answer) as service:
+    with StandIn(cluster.answer) as service:
         hours = ("t.20261130T100000Z_20261130T090000Z", HOUR, "t.20261130T120000Z_20261130T110000Z")
         assert [read(source(service, kind), run).numbers for run in hours] == [[0], [1, 2], [3]]
         assert sorted(read(source(service, kind)).numbers) == list(range(5))
@@ -143,14 +144,14 @@ def test_a_query_narrows_what_is_read(query):
     cluster = Cluster(ELASTIC)
     cluster.add("d1", "2026-11-30T10:00:00Z", {"message": line(1), "service": "agent"})
     cluster.add("d2", "2026-11-30T10:00:00Z", {"message": line(2), "service": "other"})
-    with serving(cluster.answer) as service:
+    with StandIn(cluster.answer) as service:
         assert read(source(service, query=query), HOUR).numbers == [1]
 
 
 def test_keys_and_users_are_sent(monkeypatch):
     monkeypatch.setenv("ELASTIC_API_KEY", "key-1")
     monkeypatch.setenv("ELASTIC_PASSWORD", "sesame-seed")
-    with serving(Cluster(ELASTIC).answer) as service:
+    with StandIn(Cluster(ELASTIC).answer) as service:
         assert read({"kind": ELASTIC, "url": service.url, "index": "logs-*"}, HOUR) == ([], [], {})
         with pytest.raises(SourceError, match="401"):
             read(source(service, user="elastic"), HOUR)
@@ -160,13 +161,13 @@ def test_keys_and_users_are_sent(monkeypatch):
 
 def test_a_wrong_key_is_told_and_not_shown(monkeypatch):
     monkeypatch.setenv("ELASTIC_API_KEY", "wrong-key-9")
-    with serving(Cluster(ELASTIC).answer) as service, pytest.raises(SourceError, match="401") as told:
+    with StandIn(Cluster(ELASTIC).answer) as service, pytest.raises(SourceError, match="401") as told:
         read({"kind": ELASTIC, "url": service.url, "index": "logs-*"})
     assert "wrong-key-9" not in str(told.value)
 
 
 def test_an_index_that_is_not_there_is_told():
-    with serving(Cluster(ELASTIC).answer) as service, pytest.raises(SourceError, match="no such index"):
+    with StandIn(Cluster(ELASTIC).answer) as service, pytest.raises(SourceError, match="no such index"):
         read(source(service, index="lgos-*"))
 
 
@@ -174,7 +175,7 @@ def test_an_index_that_is_not_there_is_told():
 def test_a_part_of_an_answer_is_no_answer(more):
     cluster = Cluster(ELASTIC)
     cluster.more = more
-    with serving(cluster.answer) as service, pytest.raises(SourceUnavailable, match="a part of the records"):
+    with StandIn(cluster.answer) as service, pytest.raises(SourceUnavailable, match="a part of the records"):
         read(source(service))
     assert cluster.points == {}
 
@@ -183,5 +184,5 @@ def test_pages_that_lose_a_document_are_told():
     cluster = Cluster(OPENSEARCH)
     cluster.add("d1", "2026-11-30T10:00:00Z", call(1))
     cluster.lost = 1
-    with serving(cluster.answer) as service, pytest.raises(SourceUnavailable, match="gave 1 records of 2"):
+    with StandIn(cluster.answer) as service, pytest.raises(SourceUnavailable, match="gave 1 records of 2"):
         read(source(service, OPENSEARCH))

@@ -7,7 +7,7 @@ import pytest
 from distil_dag.adapters.logs.apis.aggregators.lines import Lines, moment
 from distil_dag.adapters.logs.intake import QUARANTINE, TRACES, Intake
 from distil_dag.core.run_key import RunKey
-from distil_dag_tests.adapters.logs.aggregators.stand_in import call, line
+from distil_dag_tests.adapters.logs.aggregators.logged import call, line
 from distil_dag_tests.adapters.logs.loaded_log import task_of
 from distil_dag_tests.stages.reading.recorders.test_spans import genai, otlp, span
 

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from distil_dag_tests.adapters.logs.aggregators.stand_in import line, read
+from distil_dag_tests.adapters.logs.aggregators.logged import line, read
 from distil_dag_tests.adapters.logs.protobuf_files import message
 from distil_dag_tests.stages.reading.recorders.test_spans import genai, otlp, span
 

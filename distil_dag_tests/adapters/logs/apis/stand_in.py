@@ -52,7 +52,7 @@ class StandIn:
                 url = urlsplit(self.path)
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self._body(self.rfile.read(length)) if length else None
-                params = {name: values[0] for name, values in parse_qs(url.query).items()}
+                params = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 asked = Asked(self.command, url.path, params, headers, body)
                 stand_in.asked.append(asked)
@@ -76,7 +76,7 @@ class StandIn:
                     return dict(parse_qsl(sent.decode()))
                 return json.loads(sent)
 
-            do_GET = do_POST = _answer
+            do_GET = do_POST = do_DELETE = _answer
 
             def log_message(self, *_: Any) -> None:
                 pass
