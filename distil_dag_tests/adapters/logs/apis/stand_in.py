@@ -52,7 +52,9 @@ class StandIn:
                 url = urlsplit(self.path)
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self._body(self.rfile.read(length)) if length else None
-                params = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
+                params = {
+                    name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()
+                }
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 asked = Asked(self.command, url.path, params, headers, body)
                 stand_in.asked.append(asked)
