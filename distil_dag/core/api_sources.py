@@ -62,6 +62,9 @@ class RestSource(ApiSource):
     times: Literal["iso", "seconds", "milliseconds", "nanoseconds"] = Field(
         default="iso", description="how {since} and {until} are written"
     )
+    message: str | None = Field(
+        default=None, description="field that holds a record as JSON text, among lines of other programs"
+    )
 
 
 class LangfuseSource(ApiSource):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from distil_dag.adapters.logs.apis.aggregators.lines import Lines
 from distil_dag.adapters.logs.apis.service import Service, Window, iso
 from distil_dag.adapters.system.environment import SourceError, expand
 from distil_dag.core.api_sources import RestSource
@@ -28,6 +29,7 @@ def service(source: RestSource) -> Service:
     _check_path(source.records)
 
     def pages(client: Any, window: Window) -> Iterator[list[Any]]:
+        lines = Lines(source) if source.message else None
         ends = {
             "since": _written(window.since and window.since - _MORE, source.times),
             "until": _written(window.until and window.until + _MORE, source.times),
@@ -44,7 +46,7 @@ def service(source: RestSource) -> Service:
                 _check_told(page)
             if not page and source.records:
                 _check_found(source.records, page.response)
-            yield page
+            yield page if lines is None else [record for entry in page for record in lines.of_object(entry)]
 
     return Service(url=source.url, pages=pages, headers=source.headers, auth=source.auth)
 

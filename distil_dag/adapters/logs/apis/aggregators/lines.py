@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from distil_dag.adapters.logs.intake import RawRecord
-from distil_dag.core.api_sources import AggregatorSource
+from distil_dag.core.api_sources import AggregatorSource, RestSource
 from distil_dag.stages.reading.fields import CONTENT, MARKS
 from distil_dag.stages.reading.recorders.outcome import LINE, NoAnswer
 from distil_dag.stages.reading.records_in import is_conversation, records_in
@@ -35,7 +36,7 @@ class Lines:
         source: Names the field that holds a record, and the one that holds its time.
     """
 
-    def __init__(self, source: AggregatorSource) -> None:
+    def __init__(self, source: AggregatorSource | RestSource) -> None:
         self._source = source
         theirs = source.columns
         self._content = frozenset(theirs.get(name, name) for name in CONTENT)
@@ -80,6 +81,14 @@ class Lines:
             if isinstance(value, dict):
                 value = self._named(value, key or name, time)
             yield RawRecord(kind, name, value, columnar=columnar and found is entry)
+
+    def of_object(self, entry: Any) -> Iterator[RawRecord]:
+        """As :meth:`records`, of an object that holds its id and its time where the settings say."""
+        name = hashlib.sha256(json.dumps(entry, sort_keys=True, default=str).encode()).hexdigest()[:24]
+        held = entry if isinstance(entry, Mapping) else {}
+        own = held.get(self._source.id_column or "id")
+        time = held.get(self._source.time_column or "")
+        return self.records(entry, name, time, key="" if own is None else str(own))
 
     def _named(self, value: dict[str, Any], key: str, time: Any) -> dict[str, Any]:
         """A record with what the aggregator knows of it."""
