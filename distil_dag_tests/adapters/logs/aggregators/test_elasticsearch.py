@@ -30,8 +30,8 @@ class Cluster:
         self.more = {}
         self.lost = 0
 
-    def add(self, name, time, source):
-        self.documents.append({"_index": "logs-1", "_id": name, "_source": {"@timestamp": time, **source}})
+    def add(self, name, time, source, index="logs-1"):
+        self.documents.append({"_index": index, "_id": name, "_source": {"@timestamp": time, **source}})
 
     def answer(self, asked):
         path = asked.path.strip("/")
@@ -55,8 +55,8 @@ class Cluster:
     def search(self, body):
         if body["pit"]["id"] not in self.points:
             return Answer({"error": {"type": "search_context_missing_exception"}}, 404)
-        (_, how), (tiebreaker, _) = (next(iter(one.items())) for one in body["sort"])
-        if tiebreaker == "_shard_doc" and not self.is_elastic:
+        (_, how), *tiebreakers = (next(iter(one.items())) for one in body["sort"])
+        if ("_shard_doc", "asc") in tiebreakers and not self.is_elastic:
             return Answer({"error": {"reason": "No mapping found for [_shard_doc] in order to sort on"}}, 400)
         if "format" in how and not self.is_elastic:
             return Answer({"error": {"reason": "[sort] unknown field [format]"}}, 400)
@@ -70,7 +70,8 @@ class Cluster:
                 continue
             written = datetime.fromtimestamp(when / 1000, UTC).isoformat(timespec="milliseconds")
             first = written.replace("+00:00", "Z") if self.is_elastic else when
-            found.append({**one, "sort": [first, place if self.is_elastic else one["_id"]]})
+            ties = {"_shard_doc": place, **one}
+            found.append({**one, "sort": [first, *(ties[field] for field, _ in tiebreakers)]})
         found.sort(key=lambda hit: hit["sort"])
         total = len(found) + self.lost
         if after := body.get("search_after"):
@@ -114,6 +115,16 @@ def test_pages_neither_lose_nor_double_documents_of_one_time(kind, page_records)
     assert [row["time"] for row in found.traces] == sorted(row["time"] for row in found.traces)
     assert {row["id"] for row in found.traces} == {f"d{number}" for number in range(10)}
     assert (found.quarantine, cluster.points) == ([], {})
+
+
+@pytest.mark.parametrize("kind", [ELASTIC, OPENSEARCH])
+def test_documents_of_one_id_in_two_indices_are_told(kind):
+    cluster = Cluster(kind)
+    for number in (1, 2):
+        cluster.add("same", "2026-11-30T10:00:00Z", call(number), f"logs-{number}")
+    with StandIn(cluster.answer) as service:
+        found = read(source(service, kind, page_records=1), HOUR)
+    assert (found.numbers, [row["reason"] for row in found.quarantine]) == ([1], ["duplicate id"])
 
 
 @pytest.mark.parametrize("kind", [ELASTIC, OPENSEARCH])

@@ -25,7 +25,7 @@ class _Dialect(NamedTuple):
 
     path: str
     id: str
-    tiebreaker: str
+    tiebreakers: tuple[str, ...]
     sort: Mapping[str, Any]
 
     def closing(self, point: str) -> dict[str, Any]:
@@ -33,8 +33,8 @@ class _Dialect(NamedTuple):
 
 
 # OpenSearch has no `_shard_doc` before 3.3, and no format of sort values.
-_ELASTIC = _Dialect("_pit", "id", "_shard_doc", {"format": "strict_date_optional_time_nanos"})
-_OPENSEARCH = _Dialect("_search/point_in_time", "pit_id", "_id", {})
+_ELASTIC = _Dialect("_pit", "id", ("_shard_doc",), {"format": "strict_date_optional_time_nanos"})
+_OPENSEARCH = _Dialect("_search/point_in_time", "pit_id", ("_id", "_index"), {})
 
 
 Source = ElasticsearchSource | OpenSearchSource
@@ -80,7 +80,7 @@ def _hits(
     body: dict[str, Any] = {
         "size": source.page_records,
         "query": _query(source, column, window),
-        "sort": [{column: in_time}, {dialect.tiebreaker: "asc"}],
+        "sort": [{column: in_time}, *({name: "asc"} for name in dialect.tiebreakers)],
         "track_total_hits": True,
     }
     given, total = 0, None
@@ -119,7 +119,8 @@ def _records(hit: Mapping[str, Any], lines: Lines) -> Iterator[RawRecord]:
         time = None
     elif isinstance(time, int):
         time = moment(time if time > _NANOSECONDS else time * 10**6)
-    return lines.records(hit.get("_source") or {}, hit["_id"], time)
+    # Two indices may hold other documents of one id.
+    return lines.records(hit.get("_source") or {}, f"{hit['_index']} {hit['_id']}", time, key=hit["_id"])
 
 
 def _auth(source: Source) -> dict[str, Any] | None:
