@@ -118,6 +118,14 @@ def test_what_aws_refuses_is_told_without_its_keys(monkeypatch, code, status, ki
     assert "sesame" not in str(told.value)
 
 
+def test_a_service_that_is_asked_too_often_is_asked_again(logs, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    event = {"eventId": "e1", "timestamp": 1796032800000, "message": line(1), "logStreamName": "a"}
+    answers = [Answer({"events": [event]}), Answer({"__type": "ThrottlingException", "message": "Rate"}, 400)]
+    with StandIn(lambda _: answers.pop()) as service:
+        assert read(source(url=service.url)).numbers == [1]
+
+
 def test_a_service_that_is_not_there_may_come_back(logs, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda _: None)
     with pytest.raises(SourceUnavailable, match="Could not connect"):

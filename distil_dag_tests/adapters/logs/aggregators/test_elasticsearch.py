@@ -177,6 +177,15 @@ def test_a_wrong_key_is_told_and_not_shown(monkeypatch):
     assert "wrong-key-9" not in str(told.value)
 
 
+def test_a_cluster_that_is_busy_is_asked_again(monkeypatch):
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)
+    cluster = Cluster(ELASTIC)
+    cluster.add("d1", "2026-11-30T10:00:00Z", call(1))
+    busy = [Answer({"error": {"type": "es_rejected_execution_exception"}, "status": 429}, 429)] * 2
+    with StandIn(lambda asked: busy.pop() if busy else cluster.answer(asked)) as service:
+        assert read(source(service), HOUR).numbers == [1]
+
+
 def test_an_index_that_is_not_there_is_told():
     with StandIn(Cluster(ELASTIC).answer) as service, pytest.raises(SourceError, match="no such index"):
         read(source(service, index="lgos-*"))

@@ -162,6 +162,15 @@ def test_errors_say_what_loki_says_without_the_password(monkeypatch):
     assert not isinstance(told.value, SourceUnavailable)
 
 
+def test_a_wrong_token_is_told_and_not_shown(monkeypatch):
+    monkeypatch.setenv("LOKI_BEARER_TOKEN", "wrong-token-9")
+    refused = Answer(b"no org id, wrong-token-9", 401)
+    with StandIn(lambda _: refused) as service, pytest.raises(SourceError, match="401") as told:
+        read(source(service, token="${LOKI_BEARER_TOKEN}"), HOUR)
+    assert service.asked[0].headers["authorization"] == "Bearer wrong-token-9"
+    assert "wrong-token-9" not in str(told.value)
+
+
 def test_a_query_that_selects_no_lines_is_told():
     metric = Answer({"status": "success", "data": {"resultType": "matrix", "result": []}})
     with StandIn(lambda _: metric) as service, pytest.raises(SourceError, match="gives a matrix"):
