@@ -8,7 +8,7 @@ from distil_dag.adapters.logs.apis.secrets import Secrets
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable, masked
 
 _LATER = frozenset({408, 425, 429})
-_LONGEST = 300
+_LONGEST, _READ = 300, 20_000
 _ADVICE = {
     401: "it does not know the keys: check the variables that they are read from",
     403: "the keys have no right to this: give them the right to read, or take others",
@@ -45,7 +45,7 @@ def told(error: Exception, url: str, secrets: Secrets) -> SourceError:
         error, (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
     ):
         kind = SourceUnavailable
-    hidden = " ".join(secrets.hidden(said, request).split())
+    hidden = " ".join(secrets.hidden(said[:_READ], request).split())
     cut = hidden if len(hidden) <= _LONGEST else hidden[:_LONGEST] + "..."
     return kind(f"traces: {masked(url)} {cut}")
 

@@ -6,6 +6,7 @@ Imports dlt and requests, so it is imported where a service is asked.
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -91,15 +92,18 @@ class _Gate(HTTPAdapter):
         self._url, self._own = url, own
         self._seconds = 60 / per_minute if per_minute else 0.0
         self._next = 0.0
+        self._turn = threading.Lock()
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         if _is_elsewhere(self._url, str(request.url)):
             for name in self._own:
                 request.headers.pop(name, None)
-        now = time.monotonic()
-        if self._next > now:
-            time.sleep(self._next - now)
-        self._next = max(now, self._next) + self._seconds
+        with self._turn:
+            now = time.monotonic()
+            mine = max(now, self._next)
+            self._next = mine + self._seconds
+        if mine > now:
+            time.sleep(mine - now)
         return super().send(request, *args, **kwargs)
 
 

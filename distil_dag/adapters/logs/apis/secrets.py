@@ -64,6 +64,6 @@ def _without(said: str, value: str, sign: str) -> str:
         return said
     for spelled in sorted({two(one(value)) for one in _ENCODED for two in _ENCODED}, key=len, reverse=True):
         said = said.replace(spelled, sign)
-    for run in _RUN.findall(value):
+    for run in _RUN.findall(value) if "://" not in value else ():
         said = said.replace(run, "***")
     return said

@@ -310,7 +310,7 @@ def test_openai_stored_completions(monkeypatch):
         asked = len(service.asked)
         check(read(task("openai", url=url), window(1, 3)), [1, 2])
         listed = [one.path for one in service.asked[asked:] if not one.path.endswith("/messages")]
-        assert len(listed) == 3
+        assert len(listed) == 3, "the list was not left where the window begins"
         assert len({one.path for one in service.asked[asked:]}) == 3, (
             "messages outside the window were asked for"
         )
@@ -379,3 +379,14 @@ def test_helicone(monkeypatch):
         check(read(source), range(5))
         check(read(source, window(1, 3)), [1, 2])
         assert count_between(source, at(1), at(3)) == 2
+
+
+def test_a_body_that_was_not_kept_sets_its_request_aside():
+    def without_one(asked):
+        return Answer(b"<Error>NoSuchKey</Error>", 404) if asked.path == "/bodies/r3" else bodies(asked)
+
+    with (
+        StandIn(without_one) as store,
+        StandIn(Helicone(store.url.replace("127.0.0.1", "localhost")).answer) as service,
+    ):
+        check(read(task("helicone", url=service.url)), [0, 1, 2, 4])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from distil_dag.adapters.logs.apis.hosted.together import together
 from distil_dag.adapters.logs.apis.service import Service, Window, address, iso, json_of, refused_with
 from distil_dag.core.api_sources import HeliconeSource
 
@@ -31,7 +32,7 @@ def service(source: HeliconeSource) -> Service:
             ),
             data_selector="data",
         ):
-            yield [_with_bodies(client, one) if isinstance(one, dict) else one for one in page]
+            yield together(lambda one: _with_bodies(client, one), page)
 
     return Service(
         url=address(source.url, ("HELICONE_BASE_URL",), "https://api.helicone.ai"),
@@ -54,9 +55,11 @@ def _leaf(operator: str, time: str) -> dict[str, Any]:
     return {"request_response_rmt": {"request_created_at": {operator: time}}}
 
 
-def _with_bodies(client: Any, request: dict[str, Any]) -> dict[str, Any]:
+def _with_bodies(client: Any, request: Any) -> Any:
     from requests import HTTPError
 
+    if not isinstance(request, dict):
+        return request
     named = {**request, "id": request.get("request_id")}
     if not (url := request.get("signed_body_url")):
         return named
@@ -66,4 +69,6 @@ def _with_bodies(client: Any, request: dict[str, Any]) -> dict[str, Any]:
         if not refused_with(error, 403, 404):
             raise
         return named  # no body was kept
+    if not isinstance(bodies, dict):
+        return named
     return {**named, "request_body": bodies.get("request"), "response_body": bodies.get("response")}

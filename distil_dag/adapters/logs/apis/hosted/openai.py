@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from distil_dag.adapters.logs.apis.hosted.together import together
 from distil_dag.adapters.logs.apis.service import Service, Window, address, refused_with
 from distil_dag.core.api_sources import OpenaiSource
+from distil_dag.stages.reading.strict_values import time_or_none
 
 _LIST = "chat/completions"
 _PAGE = 100
@@ -29,12 +31,8 @@ def service(source: OpenaiSource) -> Service:
             asked["model"] = source.model
         for page in client.paginate(_LIST, params=asked, paginator=_after(), data_selector="data"):
             times = [_time(one) for one in page]
-            yield [
-                {**one, "messages": _messages(client, one)} if isinstance(one, dict) else one
-                for one, time in zip(page, times, strict=True)
-                if time is None or window.since is None or window.until is None
-                or window.since <= time < window.until
-            ]  # fmt: skip
+            wanted = [one for one, time in zip(page, times, strict=True) if _is_inside(window, time)]
+            yield together(lambda one: _with_messages(client, one), wanted)
             if window.since and times and times[-1] and times[-1] < window.since:
                 return
 
@@ -57,13 +55,20 @@ def _after() -> Any:
 
 
 def _time(completion: Any) -> datetime | None:
-    created = completion.get("created") if isinstance(completion, dict) else None
-    return datetime.fromtimestamp(created, UTC) if isinstance(created, (int, float)) else None
+    return time_or_none(completion.get("created")) if isinstance(completion, dict) else None
 
 
-def _messages(client: Any, completion: dict[str, Any]) -> list[Any] | None:
+def _is_inside(window: Window, time: datetime | None) -> bool:
+    if time is None or window.since is None or window.until is None:
+        return True
+    return window.since <= time < window.until
+
+
+def _with_messages(client: Any, completion: Any) -> Any:
     from requests import HTTPError
 
+    if not isinstance(completion, dict):
+        return completion
     try:
         pages = client.paginate(
             f"{_LIST}/{completion.get('id')}/messages",
@@ -71,11 +76,11 @@ def _messages(client: Any, completion: dict[str, Any]) -> list[Any] | None:
             paginator=_after(),
             data_selector="data",
         )
-        return [_with_parts(message) for page in pages for message in page]
+        return {**completion, "messages": [_with_parts(message) for page in pages for message in page]}
     except HTTPError as error:
         if not refused_with(error, 404):
             raise
-        return None  # deleted since it was listed
+        return completion  # deleted since it was listed
 
 
 def _with_parts(message: Any) -> Any:
