@@ -274,13 +274,19 @@ def predict(
         str | None,
         typer.Option("--task", metavar="TASK", help="Puts the task's tools before a foreign model."),
     ] = None,
+    system: Annotated[
+        str,
+        typer.Option(
+            "--system", metavar="TEXT", help="Production's system prompt, for a student that reads it."
+        ),
+    ] = "",
     plain: Plain = False,
     json: Json = False,
 ) -> None:
     """Ask a model once and print its tool calls."""
     from distil_dag.cli.models import predict_words
 
-    predict_words(model, words, task, plain, json)
+    predict_words(model, words, system, task, plain, json)
 
 
 @app.command()
