@@ -16,7 +16,7 @@ from distil_dag.adapters.system.environment import SourceError, masked, unexpand
 from distil_dag.core.sources import SERVICE_KINDS, FileSource, SqlSource, TraceSource
 from distil_dag.stages.reading.fields import CONTENT_FIELDS, RECORDED, field_of
 
-_SERVICE = re.compile(r"^([a-z][a-z0-9_]*)(?::(.+))?$", re.DOTALL)
+_SERVICE = re.compile(r"^([a-z][a-z0-9_]*)(?::(?!//)(.+))?$", re.DOTALL)
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 _SQLITE_FILE = re.compile(r"^(sqlite(?:\+\w+)?:///)(?!/|:memory:|\$\{)([^?]+)(.*)$", re.DOTALL)
 # Databases whose dialects come with packages of their own, and a name that SQLAlchemy has given up.
