@@ -17,6 +17,7 @@ from distil_dag.core.sources import SERVICE_KINDS, FileSource, SqlSource, TraceS
 from distil_dag.stages.reading.fields import CONTENT_FIELDS, RECORDED, field_of
 
 _SERVICE = re.compile(r"^([a-z][a-z0-9_]*)(?::(?!//)(.+))?$", re.DOTALL)
+_WITH_TABLES = frozenset({"clickhouse"})
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 _SQLITE_FILE = re.compile(r"^(sqlite(?:\+\w+)?:///)(?!/|:memory:|\$\{)([^?]+)(.*)$", re.DOTALL)
 # Databases whose dialects come with packages of their own, and a name that SQLAlchemy has given up.
@@ -55,9 +56,9 @@ def source_at(
     """
     service = _SERVICE.match(address)
     if service and service[1] in SERVICE_KINDS and not Path(address).exists():
-        if table:
+        if table and service[1] not in _WITH_TABLES:
             raise SourceError(f"{service[1]} is no database: leave --table out")
-        return _of_service(service[1], service[2], id_column, time_column)
+        return _of_service(service[1], service[2], table, id_column, time_column)
     scheme = _SCHEME.match(address)
     if scheme and _is_of_a_database(scheme[1]):
         return _of_database(_absolute_url(address), table, id_column, time_column)
@@ -73,13 +74,15 @@ def source_at(
     return FileSource(kind="files", path=address, id_column=id_column, time_column=time_column)
 
 
-def _of_service(kind: str, url: str | None, id_column: str | None, time_column: str | None) -> TraceSource:
+def _of_service(
+    kind: str, url: str | None, table: str | None, id_column: str | None, time_column: str | None
+) -> TraceSource:
     if url and masked(url) != url:
         raise SourceError(
             f"{kind}:{masked(url)} holds a secret, which would be kept with the task: write ${{NAME}} for "
             "it, and set this variable of the environment"
         )
-    given = {"kind": kind, "url": url, "id_column": id_column, "time_column": time_column}
+    given = {"kind": kind, "url": url, "table": table, "id_column": id_column, "time_column": time_column}
     try:
         found: TraceSource = _SOURCE.validate_python({k: v for k, v in given.items() if v is not None})
     except ValidationError as error:

@@ -78,3 +78,15 @@ def test_a_database_that_is_not_known_is_told_without_its_password(address: str)
     with pytest.raises(SourceError, match="can't be used as a database URL") as caught:
         source_at(address)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_service_may_have_tables() -> None:
+    found = source_at("clickhouse:http://host:8123", "otel.otel_traces", time_column="Timestamp")
+    assert found.model_dump(exclude_defaults=True) == {
+        "kind": "clickhouse",
+        "url": "http://host:8123",
+        "table": "otel.otel_traces",
+        "time_column": "Timestamp",
+    }
+    with pytest.raises(SourceError, match="loki is no database: leave --table out"):
+        source_at("loki:http://host:3100", "lines")
