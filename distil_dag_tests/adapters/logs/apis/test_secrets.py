@@ -212,6 +212,18 @@ def test_the_keys_stay_with_the_service():
     assert all(holds_none(sent(asked) + known_of(asked)) for asked in other.asked)
 
 
+def test_a_next_page_elsewhere_says_why_it_is_refused():
+    with StandIn(lambda asked: Answer({}, 401)) as other:
+        there = other.url.replace("127.0.0.1", "localhost")
+        page = {"results": [record(1)], "next": f"{there}/logs?page=2"}
+        with (
+            StandIn(lambda asked: Answer(page)) as service,
+            pytest.raises(SourceError, match=f"led to {there}, which got no keys and answers 401") as error,
+        ):
+            read_traces(rest(service.url, paginator=None, **AUTHS[0]), ALL)
+    assert holds_none(str(error.value))
+
+
 def test_the_keys_go_along_on_the_same_host():
     def answer(asked):
         return Answer([record(1)]) if asked.path == "/there" else Answer({}, 302, {"Location": "/there"})
