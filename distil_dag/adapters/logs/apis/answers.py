@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from distil_dag.adapters.logs.apis.secrets import Secrets
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable, masked
@@ -16,12 +17,13 @@ _ADVICE = {
 }
 
 
-def told(error: Exception, url: str, secrets: Secrets) -> SourceError:
+def told(error: Exception, url: str, base: str, secrets: Secrets) -> SourceError:
     """An error of a service or its client, in words for the user and without secrets.
 
     Args:
         error: What requests or dlt has raised.
         url: The service's address, with variables in their places.
+        base: The same with their values.
         secrets: What is sent to the service.
 
     Returns:
@@ -36,7 +38,7 @@ def told(error: Exception, url: str, secrets: Secrets) -> SourceError:
         kind, said = type(error), str(error)
     elif response is not None:
         kind = SourceUnavailable if _may_pass(response.status_code) else SourceError
-        said = _refused(response)
+        said = _refused(response, base)
     elif isinstance(error, requests.exceptions.JSONDecodeError):
         said = f"gives no JSON but {_form(error.doc)}: {error.doc}"
     elif isinstance(error, requests.exceptions.SSLError):
@@ -54,9 +56,13 @@ def _may_pass(status: int) -> bool:
     return status in _LATER or status >= 500
 
 
-def _refused(response: Any) -> str:
+def _refused(response: Any, base: str) -> str:
     advice = _ADVICE.get(response.status_code)
     said = f"answers {response.status_code} {response.reason}"
+    asked, own = urlsplit(str(response.url)), urlsplit(base)
+    if (asked.scheme, asked.netloc) != (own.scheme, own.netloc):
+        # Such as the link to a next page, of a service that does not know its own address.
+        said = f"led to {asked.scheme}://{asked.netloc}, which got no keys and {said}"
     return f"{said}, {advice}. It says: {response.text}" if advice else f"{said}: {response.text}"
 
 

@@ -67,7 +67,7 @@ class ApiLog:
         try:
             yield from self._service.pages(self._client, window)
         except (requests.RequestException, DltException, ValueError, RecursionError) as error:
-            raise told(error, self._service.url, self._secrets) from None
+            raise told(error, self._service.url, self._client.base_url, self._secrets) from None
 
     def records(self, page: Iterable[Any]) -> Iterator[RawRecord]:
         """The records of a page (a service may give them as such), without those that came before.

@@ -52,7 +52,6 @@ class Secrets:
             for name, value in request.headers.items():
                 if is_secret_name(name):
                     said = _without(said, str(value), "***")
-                    said = _without(said, str(value).rpartition(" ")[2], "***")
         # The longest first: one may be a part of another.
         for name, value in sorted(self._values.items(), key=lambda item: -len(item[1])):
             said = _without(said, value, f"${{{name}}}")

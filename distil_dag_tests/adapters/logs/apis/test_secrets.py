@@ -54,7 +54,7 @@ def test_not_even_where_a_service_echoes_what_it_got(settings, form):
     def answer(asked):
         basic = asked.headers.get("authorization", "").removeprefix("Basic ")
         known = base64.b64decode(basic).decode() if "Basic" in asked.headers.get("authorization", "") else ""
-        return Answer((form(sent(asked)) + form(known)).encode() * 5, 400)
+        return Answer(f"{basic} {form(known)} {form(sent(asked))}".encode() * 5, 400)
 
     with StandIn(answer) as service, pytest.raises(SourceError) as error:
         read_traces(rest(service.url, **settings), ALL)
@@ -210,6 +210,20 @@ def test_the_keys_stay_with_the_service():
     assert len(service.asked) == len(other.asked) == 5
     assert all(not holds_none(sent(asked) + known_of(asked)) for asked in service.asked)
     assert all(holds_none(sent(asked) + known_of(asked)) for asked in other.asked)
+
+
+@pytest.mark.parametrize("settings", AUTHS[:5])
+def test_a_next_page_elsewhere_gets_no_keys_and_says_so(settings):
+    with StandIn(lambda asked: Answer({}, 401)) as other:
+        there = other.url.replace("127.0.0.1", "localhost")
+        page = {"results": [record(1)], "next": f"{there}/logs?page=2"}
+        with (
+            StandIn(lambda asked: Answer(page)) as service,
+            pytest.raises(SourceError, match=f"led to {there}, which got no keys and answers 401") as error,
+        ):
+            read_traces(rest(service.url, paginator=None, **settings), ALL)
+    assert holds_none(str(error.value))
+    assert holds_none(sent(other.asked[0]) + known_of(other.asked[0]))
 
 
 def test_the_keys_go_along_on_the_same_host():
