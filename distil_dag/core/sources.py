@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from distil_dag.core.api_sources import RestSource
+from distil_dag.core.api_sources import LitellmSource, MlflowSource, PhoenixSource, RestSource
 from distil_dag.core.settings import Section
 from distil_dag.core.source_fields import Columns, Format, RowName, TimeColumn, Where
 
@@ -53,4 +53,7 @@ class HubSource(Section):
     format: Format = "auto"
 
 
-TraceSource = Annotated[SqlSource | FileSource | HubSource | RestSource, Field(discriminator="kind")]
+TraceSource = Annotated[
+    SqlSource | FileSource | HubSource | RestSource | PhoenixSource | MlflowSource | LitellmSource,
+    Field(discriminator="kind"),
+]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from distil_dag.adapters.logs.apis import rest
+from distil_dag.adapters.logs.apis import litellm, mlflow, phoenix, rest
 from distil_dag.adapters.logs.apis.service import Service
 from distil_dag.core.api_sources import ApiSource
 
 SERVICES: Mapping[str, Callable[[Any], Service]] = {
     "rest": rest.service,
+    "phoenix": phoenix.service,
+    "mlflow": mlflow.service,
+    "litellm": litellm.service,
 }
 
 

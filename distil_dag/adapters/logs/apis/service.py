@@ -43,3 +43,8 @@ class Service:
     pages: Pages
     headers: Mapping[str, str] = field(default_factory=dict)
     auth: Mapping[str, Any] | None = None
+
+
+def bearer(key: str | None) -> Mapping[str, Any] | None:
+    """The authorisation by a key; None without one."""
+    return {"type": "bearer", "token": key} if key else None

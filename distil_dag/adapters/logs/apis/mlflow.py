@@ -1,0 +1,102 @@
+"""MLflow: the traces of an experiment, found by `traces/search`, with their spans.
+
+Spans lie in the server's database, or in a file beside the trace where an older client or server wrote it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from distil_dag.adapters.logs.apis.by_time import Answer, pages_by_time
+from distil_dag.adapters.logs.apis.service import Service, Window, bearer
+from distil_dag.adapters.system.environment import SourceError
+from distil_dag.core.api_sources import MlflowSource
+from distil_dag.stages.reading.strict_values import read_time
+
+_PAGE = 100
+_SPANS_AT_ONCE = 10  # as many traces as a server of Databricks gives
+_LOCATION = "mlflow.trace.spansLocation"
+_IN_FILES = frozenset({None, "ARTIFACT_REPO"})
+
+
+def service(source: MlflowSource) -> Service:
+    """The API of an `mlflow` source."""
+
+    def pages(client: Any, window: Window) -> Iterator[list[Any]]:
+        experiment = _experiment(client, source.experiment)
+
+        def ask(asked: Window, token: Any) -> Answer:
+            body = {
+                "locations": [
+                    {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment}}
+                ],
+                "max_results": _PAGE,
+                "order_by": ["timestamp_ms ASC"],
+                "filter": " AND ".join(_ends(asked)),
+                "page_token": token or "",
+            }
+            said = _json(client.post("api/3.0/mlflow/traces/search", json=body))
+            return Answer(said.get("traces", []), said.get("next_page_token") or None)
+
+        for traces in pages_by_time(ask, window, _time, timedelta(milliseconds=1)):
+            for start in range(0, len(traces), _SPANS_AT_ONCE):
+                yield list(_spans(client, traces[start : start + _SPANS_AT_ONCE]))
+
+    if source.user:
+        auth: Any = {"type": "http_basic", "username": source.user, "password": source.key or ""}
+    else:
+        auth = bearer(source.key)
+    return Service(url=source.url, pages=pages, auth=auth)
+
+
+def _experiment(client: Any, name: str) -> str:
+    found = client.get("api/2.0/mlflow/experiments/get-by-name", params={"experiment_name": name})
+    if found.status_code == 404:
+        raise SourceError(f"traces.experiment: the server has no experiment {name!r}")
+    return str(_json(found)["experiment"]["experiment_id"])
+
+
+def _ends(window: Window) -> Iterator[str]:
+    if window.since:
+        yield f"timestamp_ms >= {_milliseconds(window.since)}"
+    if window.until:
+        yield f"timestamp_ms < {_milliseconds(window.until)}"
+
+
+def _milliseconds(time: datetime) -> int:
+    return round(time.timestamp() * 1000)
+
+
+def _time(trace: Any) -> datetime:
+    time = read_time(trace.get("request_time"))
+    if time is None:
+        raise SourceError(f"MLflow gives no request_time of trace {trace.get('trace_id')}")
+    return time
+
+
+def _spans(client: Any, traces: list[Any]) -> Iterator[Any]:
+    """The spans of traces, each with its trace's time, so that a window holds whole traces."""
+    stored = [trace["trace_id"] for trace in traces if _location(trace) not in _IN_FILES]
+    whole: dict[str, Any] = {}
+    if stored:
+        said = _json(client.get("api/3.0/mlflow/traces/batchGet", params={"trace_ids": stored}))
+        whole = {trace["trace_info"]["trace_id"]: trace.get("spans", []) for trace in said.get("traces", [])}
+    for trace in traces:
+        name = trace["trace_id"]
+        if _location(trace) in _IN_FILES:
+            file = client.get("ajax-api/2.0/mlflow/get-trace-artifact", params={"request_id": name})
+            whole[name] = _json(file).get("spans", []) if file.status_code != 404 else []
+        for span in whole.get(name, []):
+            yield {**span, "request_time": trace["request_time"]}
+
+
+def _location(trace: Any) -> str | None:
+    location: str | None = (trace.get("tags") or {}).get(_LOCATION)
+    return location
+
+
+def _json(response: Any) -> Any:
+    response.raise_for_status()
+    return response.json()
