@@ -105,17 +105,19 @@ $(VLLM_READY): constraints-vllm.txt
 test-vllm: $(READY) $(VLLM_READY)
 	DISTIL_DAG_TEST_VLLM="$(CURDIR)/$(VLLM_VENV)/bin/python -m vllm.entrypoints.openai.api_server" $(BIN)/pytest -m vllm
 
-# LiteLLM's client of its database is written by a command of another package, whose engine can't be downloaded
-# everywhere: the one inside @prisma/client takes its place.
+# LiteLLM asks its database through Prisma, whose engine is a download; the one inside @prisma/client takes its place.
+PRISMA := PATH="$(CURDIR)/$(SERVERS_VENV)/bin:$$PATH" PRISMA_BINARY_CACHE_DIR="$(CURDIR)/$(SERVERS_VENV)/node"
+PRISMA_ENGINE := $(CURDIR)/distil_dag_tests/adapters/logs/servers/prisma_engine.cjs
 $(SERVERS_READY): constraints-servers.txt distil_dag_tests/adapters/logs/servers/package.json
 	@docker/ensure-postgres
 	$(PYTHON) -m venv $(SERVERS_VENV)
 	$(SERVERS_VENV)/bin/pip install --quiet --upgrade pip
-	$(SERVERS_VENV)/bin/pip install --quiet --constraint constraints-servers.txt arize-phoenix openinference-instrumentation mlflow 'litellm[proxy]' prisma
+	@# All of it is listed, so nothing is left to resolve.
+	$(SERVERS_VENV)/bin/pip install --quiet --no-deps --requirement constraints-servers.txt
 	@mkdir -p $(SERVERS_VENV)/node
 	cp distil_dag_tests/adapters/logs/servers/package.json $(SERVERS_VENV)/node
-	npm install --silent --ignore-scripts --no-audit --no-fund --prefix $(SERVERS_VENV)/node
-	cd $(SERVERS_VENV)/lib/*/site-packages/litellm/proxy && PATH="$(CURDIR)/$(SERVERS_VENV)/bin:$$PATH" PRISMA_BINARY_CACHE_DIR="$(CURDIR)/$(SERVERS_VENV)/node" PRISMA_QUERY_ENGINE_BINARY="$(CURDIR)/distil_dag_tests/adapters/logs/servers/prisma_engine.cjs" prisma generate > /dev/null
+	$(PRISMA) npm install --silent --ignore-scripts --no-audit --no-fund --prefix $(SERVERS_VENV)/node
+	cd $(SERVERS_VENV)/lib/*/site-packages/litellm/proxy && $(PRISMA) PRISMA_QUERY_ENGINE_BINARY="$(PRISMA_ENGINE)" PRISMA_SCHEMA_ENGINE_BINARY="$(PRISMA_ENGINE)" prisma generate > /dev/null
 	@touch $@
 
 test-servers: $(READY) $(SERVERS_READY)

@@ -87,4 +87,5 @@ class LitellmSource(ApiSource):
     key: str | None = Field(
         default=None, description="key of an admin, such as ${LITELLM_MASTER_KEY}; none if unset"
     )
+    id_column: RowName = "request_id"
     time_column: TimeColumn = "startTime"

@@ -88,8 +88,13 @@ def _spans(client: Any, traces: list[Any]) -> Iterator[Any]:
         if _location(trace) in _IN_FILES:
             file = client.get("ajax-api/2.0/mlflow/get-trace-artifact", params={"request_id": name})
             whole[name] = _json(file).get("spans", []) if file.status_code != 404 else []
-        for span in whole.get(name, []):
+        # Inner spans first, as they ended: what stands around them repeats their answers.
+        for span in sorted(whole.get(name, []), key=_ending):
             yield {**span, "request_time": trace["request_time"]}
+
+
+def _ending(span: Any) -> tuple[int, int]:
+    return int(span.get("end_time_unix_nano") or 0), -int(span.get("start_time_unix_nano") or 0)
 
 
 def _location(trace: Any) -> str | None:

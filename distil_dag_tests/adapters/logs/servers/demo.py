@@ -73,6 +73,7 @@ def quiet() -> dict[str, str]:
         "DO_NOT_TRACK": "true",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "PYTHONUNBUFFERED": "1",
+        "PATH": f"{os.environ['DISTIL_DAG_TEST_SERVERS']}:{os.environ['PATH']}",
     }
 
 
