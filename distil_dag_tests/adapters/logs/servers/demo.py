@@ -19,7 +19,9 @@ from distil_dag.core.run_key import RunKey
 from distil_dag_tests.adapters.logs.loaded_log import task_of
 
 PROGRAMS = Path(__file__).parent / "programs"
-BUILD = Path(__file__).parents[4] / "examples" / "smart_home" / "build_log.py"
+EXAMPLE = Path(__file__).parents[4] / "examples" / "smart_home"
+TOOLS = json.loads((EXAMPLE / "job_description.json").read_text())["tools"]
+"""What each request defines on its way to a server."""
 CALLS = int(os.environ.get("DISTIL_DAG_TEST_CALLS", "150"))
 """How many of the demo's calls are logged; it has 1500."""
 MIDDLE = datetime(2026, 10, 19, tzinfo=UTC)
@@ -41,7 +43,9 @@ class Demo:
     @classmethod
     def build(cls, folder: Path) -> Demo:
         subprocess.run(
-            [sys.executable, BUILD, folder, "--rows", str(CALLS)], check=True, stdout=subprocess.DEVNULL
+            [sys.executable, EXAMPLE / "build_log.py", folder, "--rows", str(CALLS)],
+            check=True,
+            stdout=subprocess.DEVNULL,
         )
         path = folder / "log.db"
         source = {"kind": "sql", "url": f"sqlite:///{path}", "table": "requests"}
@@ -49,19 +53,24 @@ class Demo:
         assert len(table) == CALLS
         return cls(path, table)
 
-    def send(self, program: str, url: str, first: int = 0, last: int = CALLS) -> dict[str, str]:
+    def send(
+        self, program: str, url: str, first: int = 0, last: int = CALLS, **environment: str
+    ) -> dict[str, str]:
         """Log calls with a vendor's client; id of a call -> id that the vendor gave it."""
         python = Path(os.environ["DISTIL_DAG_TEST_SERVERS"]) / "python"
         command = [python, PROGRAMS / program, url, self.path, str(first), str(last)]
-        done = subprocess.run(command, capture_output=True, text=True, env=quiet())
+        done = subprocess.run(command, capture_output=True, text=True, env={**quiet(), **environment})
         assert done.returncode == 0, done.stderr[-3000:]
         return json.loads(done.stdout.splitlines()[-1])
 
     def bodies(self) -> dict[str, tuple[Any, Any]]:
-        """Id -> request and response as JSON."""
+        """Id -> request, with the tools, and response as JSON."""
         with sqlite3.connect(self.path) as database:
             rows = database.execute("SELECT id, request, response FROM requests").fetchall()
-        return {name: (json.loads(request), json.loads(response)) for name, request, response in rows}
+        return {
+            name: ({**json.loads(request), "tools": TOOLS}, json.loads(response))
+            for name, request, response in rows
+        }
 
 
 def quiet() -> dict[str, str]:
@@ -70,6 +79,7 @@ def quiet() -> dict[str, str]:
         **os.environ,
         "PHOENIX_TELEMETRY_ENABLED": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that nothing here needs
         "DO_NOT_TRACK": "true",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "PYTHONUNBUFFERED": "1",

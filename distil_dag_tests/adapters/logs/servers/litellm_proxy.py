@@ -15,6 +15,8 @@ from distil_dag_tests.adapters.logs.servers.server import running
 from distil_dag_tests.conftest import Postgres, free_port
 
 KEY = "sk-of-the-test"
+LONGEST = 4000
+"""Characters of a text that the proxy keeps; without the setting it would be 2048."""
 ENGINE = Path(__file__).with_name("prisma_engine.cjs")
 
 
@@ -35,9 +37,7 @@ class Proxy:
 
 
 @contextmanager
-def proxy(
-    servers: Path, folder: Path, postgres: Postgres, upstream: str, **environment: str
-) -> Iterator[Proxy]:
+def proxy(servers: Path, folder: Path, postgres: Postgres, upstream: str) -> Iterator[Proxy]:
     """A proxy in front of a service.
 
     Args:
@@ -45,7 +45,6 @@ def proxy(
         folder: its own.
         postgres: holds its database, which is made new.
         upstream: address of the service.
-        environment: more variables.
     """
     name = f"litellm_{folder.name.replace('-', '_')}"
     _run(postgres.url(), f"CREATE DATABASE {name}")
@@ -68,9 +67,8 @@ def proxy(
     with running(
         [servers / "litellm", "--config", folder / "config.yaml", "--host", "127.0.0.1", "--port", str(port)],
         folder, f"{url}/health/readiness",
-        DATABASE_URL=address, DISABLE_SCHEMA_UPDATE="true", LITELLM_LOCAL_MODEL_COST_MAP="True",
+        DATABASE_URL=address, DISABLE_SCHEMA_UPDATE="true", MAX_STRING_LENGTH_PROMPT_IN_DB=str(LONGEST),
         PRISMA_QUERY_ENGINE_BINARY=str(ENGINE), PRISMA_BINARY_CACHE_DIR=str(servers.parent / "node"),
-        **environment,
     ):  # fmt: skip
         yield Proxy(url, postgres.url(name))
 

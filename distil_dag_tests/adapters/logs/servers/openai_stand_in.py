@@ -12,7 +12,7 @@ from typing import Any
 
 @contextmanager
 def openai_stand_in(answers: Mapping[str, Any]) -> Iterator[str]:
-    """Serve the answers by the `user` that a request names.
+    """Serve the answers by the `user` that a request names; others get the first, under an id of their own.
 
     Yields:
         The address for clients.
@@ -23,7 +23,9 @@ def openai_stand_in(answers: Mapping[str, Any]) -> Iterator[str]:
 
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            body = json.dumps(answers[asked["user"]]).encode()
+            name = asked["user"]
+            answer = answers.get(name) or {**next(iter(answers.values())), "id": f"chatcmpl-{name}"}
+            body = json.dumps(answer).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

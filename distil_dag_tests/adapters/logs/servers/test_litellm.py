@@ -6,32 +6,38 @@ import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from distil_dag.adapters.logs.source import open_log
-from distil_dag_tests.adapters.logs.loaded_log import task_of
-from distil_dag_tests.adapters.logs.servers.demo import CALLS, Demo, by_call, content, read
-from distil_dag_tests.adapters.logs.servers.litellm_proxy import KEY, Proxy
+from distil_dag.stages.reading.discovery.definitions import definitions_in
+from distil_dag_tests.adapters.logs.loaded_log import load, task_of
+from distil_dag_tests.adapters.logs.servers.demo import CALLS, TOOLS, Demo, by_call, content, read
+from distil_dag_tests.adapters.logs.servers.litellm_proxy import KEY, LONGEST, Proxy
 
 pytestmark = pytest.mark.servers
 
 
-def send(demo: Demo, litellm: Proxy, names: list[str]) -> None:
-    """Call through the proxy, and wait until all is in its database."""
-    bodies, client = demo.bodies(), litellm.client()
-    before = logged(litellm)
+def send(litellm: Proxy, requests: dict[str, dict[str, Any]]) -> None:
+    """Call through the proxy, and wait until all is in its database.
+
+    Args:
+        litellm: the proxy.
+        requests: by the `user` who asks.
+    """
+    client, before = litellm.client(), logged(litellm)
 
     def call(name: str) -> None:
-        client.chat.completions.create(**bodies[name][0], user=name)
+        client.chat.completions.create(**requests[name], user=name)
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(call, names))
+        list(pool.map(call, requests))
     deadline = time.monotonic() + 60
-    while logged(litellm) < before + len(names):
-        assert time.monotonic() < deadline, f"{logged(litellm)} of {before + len(names)} calls were logged"
+    while (count := logged(litellm) - before) < len(requests):
+        assert time.monotonic() < deadline, f"{count} of {len(requests)} calls were logged"
         time.sleep(0.2)
 
 
@@ -43,7 +49,7 @@ def logged(litellm: Proxy) -> int:
 @pytest.fixture(scope="module")
 def ids(demo: Demo, litellm: Proxy) -> dict[str, str]:
     """The id of a call in spend logs is that of the response."""
-    send(demo, litellm, list(demo.table))
+    send(litellm, {name: request for name, (request, _) in demo.bodies().items()})
     return {name: response["id"] for name, (_, response) in demo.bodies().items()}
 
 
@@ -71,6 +77,11 @@ def test_the_proxys_table_says_the_same(demo: Demo, litellm: Proxy, ids: dict[st
     assert by_call(read(table), ids) == by_call(read(source(litellm)), ids)
 
 
+def test_the_tools_of_a_request(litellm: Proxy, ids: dict[str, str]) -> None:
+    first = next(open_log(task_of(source(litellm))).pages())
+    assert definitions_in(first[0]) == TOOLS
+
+
 def test_windows_are_whole_and_disjoint(litellm: Proxy, ids: dict[str, str]) -> None:
     times = sorted(trace.time for trace in read(source(litellm)))
     begin, middle = (time.replace(microsecond=0) for time in (times[0], times[len(times) // 2]))
@@ -83,7 +94,20 @@ def test_windows_are_whole_and_disjoint(litellm: Proxy, ids: dict[str, str]) -> 
     assert all(trace.time >= middle for trace in second)
 
 
-def test_calls_that_are_logged_while_pages_are_read(demo: Demo, litellm: Proxy, ids: dict[str, str]) -> None:
+def test_a_text_that_the_proxy_cuts_is_set_aside_by_the_setting(
+    litellm: Proxy, ids: dict[str, str], tmp_path: Path
+) -> None:
+    for name, length in (("whole", LONGEST - 1000), ("cut", LONGEST + 1000)):
+        messages = [{"role": "user", "content": "on and on ".ljust(length, "!")}]
+        send(litellm, {name: {"model": "gpt-4.1", "messages": messages}})
+    rows, quarantine, _ = load(task_of(source(litellm)), tmp_path)
+    assert max(len(row["request"]) for row in rows) == LONGEST - 1000
+    (cut,) = quarantine
+    assert cut["reason"] == "a text was cut; set MAX_STRING_LENGTH_PROMPT_IN_DB to more characters"
+    assert cut["position"] == "request_id chatcmpl-cut"
+
+
+def test_calls_that_are_logged_while_pages_are_read(litellm: Proxy, ids: dict[str, str]) -> None:
     pages = open_log(task_of(source(litellm))).pages()
     seen = list(next(pages))
     # As calls that took long, and began before the others.
@@ -98,4 +122,5 @@ def test_calls_that_are_logged_while_pages_are_read(demo: Demo, litellm: Proxy, 
     seen += itertools.chain.from_iterable(pages)
     names = [row["request_id"] for row in seen]
     assert len(set(names)) == len(names)
-    assert set(names) == set(ids.values())
+    assert set(ids.values()) <= set(names)
+    assert not any(name.startswith("late-") for name in names)

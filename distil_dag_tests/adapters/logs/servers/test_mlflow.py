@@ -7,12 +7,14 @@ import itertools
 import pytest
 
 from distil_dag.adapters.logs.source import open_log
+from distil_dag.stages.reading.discovery.definitions import definitions_in
 from distil_dag_tests.adapters.logs.loaded_log import task_of
 from distil_dag_tests.adapters.logs.servers.demo import (
     BEGIN,
     CALLS,
     END,
     MIDDLE,
+    TOOLS,
     Demo,
     by_call,
     content,
@@ -41,6 +43,11 @@ def test_the_same_cases_as_from_the_table(demo: Demo, mlflow: str, ids: dict[str
     }
 
 
+def test_the_tools_of_a_request(mlflow: str, ids: dict[str, str]) -> None:
+    first = next(open_log(task_of(source(mlflow))).pages())
+    assert definitions_in(first[0]) == TOOLS
+
+
 def test_windows_are_whole_and_disjoint(demo: Demo, mlflow: str, ids: dict[str, str]) -> None:
     first, second = read(source(mlflow), BEGIN, MIDDLE), read(source(mlflow), MIDDLE, END)
     assert first == read(source(mlflow), BEGIN, MIDDLE)
@@ -59,3 +66,12 @@ def test_calls_that_are_logged_while_pages_are_read(demo: Demo, mlflow: str, ids
     names = [span["span_id"] for span in seen]
     assert len(set(names)) == len(names)
     assert CALLS <= len(names) <= CALLS + len(later)
+
+
+def test_spans_that_lie_in_files(demo: Demo, mlflow: str, ids: dict[str, str]) -> None:
+    """They come at the times of others, and are told by where the server says that they lie."""
+    later = demo.send("to_mlflow.py", mlflow, 0, 5, SPANS_IN_FILES="1")
+    found = {trace.id: trace for trace in read(source(mlflow))}
+    for name, span in later.items():
+        assert content(found[span]) == content(demo.table[name])
+        assert found[span].time == demo.table[name].time

@@ -7,12 +7,14 @@ import itertools
 import pytest
 
 from distil_dag.adapters.logs.source import open_log
+from distil_dag.stages.reading.discovery.definitions import definitions_in
 from distil_dag_tests.adapters.logs.loaded_log import task_of
 from distil_dag_tests.adapters.logs.servers.demo import (
     BEGIN,
     CALLS,
     END,
     MIDDLE,
+    TOOLS,
     Demo,
     by_call,
     content,
@@ -35,6 +37,11 @@ def test_the_same_cases_as_from_the_table(demo: Demo, phoenix: str, ids: dict[st
     assert {name: trace.time for name, trace in found.items()} == {
         name: trace.time for name, trace in demo.table.items()
     }
+
+
+def test_the_tools_of_a_request(phoenix: str, ids: dict[str, str]) -> None:
+    first = next(open_log(task_of({"kind": "phoenix", "url": phoenix})).pages())
+    assert definitions_in(first[0]) == TOOLS
 
 
 def test_windows_are_whole_and_disjoint(demo: Demo, phoenix: str, ids: dict[str, str]) -> None:

@@ -4,6 +4,10 @@ import json
 import sqlite3
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
+
+EXAMPLE = Path(__file__).parents[5] / "examples" / "smart_home"
+TOOLS = json.loads((EXAMPLE / "job_description.json").read_text())["tools"]
 
 
 def calls():
@@ -21,4 +25,5 @@ def calls():
         for name, time, latency, request, response in rows:
             moment = datetime.strptime(time, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
             start = int(moment.timestamp()) * 10**9
-            yield name, start, start + int(latency * 1e6), json.loads(request), json.loads(response)
+            body = {**json.loads(request), "tools": TOOLS}
+            yield name, start, start + int(latency * 1e6), body, json.loads(response)

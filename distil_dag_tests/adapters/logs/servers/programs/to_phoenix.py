@@ -35,7 +35,10 @@ for name, start, end, request, response in calls():
             SpanAttributes.OUTPUT_MIME_TYPE: "application/json",
             SpanAttributes.METADATA: json.dumps({"id": name}),
             **get_llm_attributes(
-                model_name=request["model"], input_messages=request["messages"], output_messages=[message]
+                model_name=request["model"],
+                input_messages=request["messages"],
+                output_messages=[message],
+                tools=[{"json_schema": tool} for tool in request["tools"]],
             ),
         },
     )
