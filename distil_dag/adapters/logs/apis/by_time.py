@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from distil_dag.adapters.logs.apis.service import Window
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+"""The ends of a window that has none."""
 
 
 class Answer(NamedTuple):
@@ -26,8 +27,8 @@ class Answer(NamedTuple):
     next: Any = None
 
 
-Ask = Callable[[Window, Any], Answer]
-"""From a window and `Answer.next` (None at first) to an answer, which may hold more than the window."""
+Ask = Callable[[datetime, datetime, Any], Answer]
+"""From start, end and `Answer.next` (None at first) to an answer, which may hold more than was asked for."""
 
 
 def pages_by_time(
@@ -36,46 +37,42 @@ def pages_by_time(
     """The rows of a window, each once.
 
     Args:
-        ask: asks the service.
-        window: the times that are asked for.
-        time_of: the time of a row.
-        step: what the service tells apart in the ends of a window.
+        ask: Asks the service.
+        window: The times that are asked for.
+        time_of: The time of a row.
+        step: What the service tells apart in the ends of a window.
 
     Yields:
         Rows in the order of their times.
     """
+    since, until = window.since or EPOCH, window.until or LAST
 
-    def within(rows: list[Any], since: datetime | None, until: datetime | None) -> list[Any]:
-        timed = [(time_of(row), row) for row in rows]
-        return [
-            row for time, row in timed if (since is None or time >= since) and (until is None or time < until)
-        ]
+    def within(rows: list[Any], start: datetime, end: datetime) -> list[Any]:
+        return [row for row in rows if max(start, since) <= time_of(row) < min(end, until)]
 
-    since, until = window
-    while until is None or since is None or since < until:
-        answer = ask(Window(since, until), None)
+    while since < until:
+        answer = ask(since, until, None)
         if answer.next is None:
             yield within(answer.rows, since, until)
             return
         edge = _floor(time_of(answer.rows[-1]), step)
-        if done := within(answer.rows, since, edge if until is None else min(edge, until)):
+        if done := within(answer.rows, since, edge):
             yield done
         else:
             # One step holds more rows than an answer, and is long past: nothing is written into it any more.
-            yield from _step(ask, Window(edge, edge + step), within)
+            for rows in _by_place(ask, edge, edge + step):
+                yield within(rows, edge, edge + step)
             edge += step
-        since = edge
+        since = max(since, edge)
 
 
-def _step(
-    ask: Ask, moment: Window, within: Callable[[list[Any], datetime | None, datetime | None], list[Any]]
-) -> Iterator[list[Any]]:
-    answer = ask(moment, None)
-    yield within(answer.rows, *moment)
+def _by_place(ask: Ask, start: datetime, end: datetime) -> Iterator[list[Any]]:
+    answer = ask(start, end, None)
+    yield answer.rows
     while answer.next is not None:
-        answer = ask(moment, answer.next)
-        yield within(answer.rows, *moment)
+        answer = ask(start, end, answer.next)
+        yield answer.rows
 
 
 def _floor(time: datetime, step: timedelta) -> datetime:
-    return time - (time - _EPOCH) % step
+    return time - (time - EPOCH) % step

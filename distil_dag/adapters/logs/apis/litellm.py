@@ -18,17 +18,16 @@ from distil_dag.stages.reading.strict_values import read_time
 
 _PAGE = 100
 _SECOND = timedelta(seconds=1)
-_FIRST, _LAST = datetime(2023, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def service(source: LitellmSource) -> Service:
     """The API of a `litellm` source."""
 
     def pages(client: Any, window: Window) -> Iterator[list[Any]]:
-        def ask(asked: Window, number: Any) -> Answer:
+        def ask(since: datetime, until: datetime, number: Any) -> Answer:
             params = {
-                "start_date": _written(asked.since or _FIRST),
-                "end_date": _written(asked.until or _LAST),
+                "start_date": _written(since),
+                "end_date": _written(until + _SECOND),
                 "page": number or 1,
                 "page_size": _PAGE,
                 "sort_by": "startTime",

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from distil_dag.adapters.logs.apis.by_time import Answer, pages_by_time
+from distil_dag.adapters.logs.apis.by_time import EPOCH, Answer, pages_by_time
 from distil_dag.adapters.logs.apis.service import Service, Window, bearer
 from distil_dag.adapters.system.environment import SourceError
 from distil_dag.core.api_sources import MlflowSource
 from distil_dag.stages.reading.strict_values import read_time
 
 _PAGE = 100
+_MILLISECOND = timedelta(milliseconds=1)
 _SPANS_AT_ONCE = 10  # as many traces as a server of Databricks gives
 _LOCATION = "mlflow.trace.spansLocation"
 _IN_FILES = frozenset({None, "ARTIFACT_REPO"})
@@ -27,20 +28,20 @@ def service(source: MlflowSource) -> Service:
     def pages(client: Any, window: Window) -> Iterator[list[Any]]:
         experiment = _experiment(client, source.experiment)
 
-        def ask(asked: Window, token: Any) -> Answer:
+        def ask(since: datetime, until: datetime, token: Any) -> Answer:
             body = {
                 "locations": [
                     {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment}}
                 ],
                 "max_results": _PAGE,
                 "order_by": ["timestamp_ms ASC"],
-                "filter": " AND ".join(_ends(asked)),
+                "filter": f"timestamp_ms >= {_unix(since)} AND timestamp_ms <= {_unix(until)}",
                 "page_token": token or "",
             }
             said = _json(client.post("api/3.0/mlflow/traces/search", json=body))
             return Answer(said.get("traces", []), said.get("next_page_token") or None)
 
-        for traces in pages_by_time(ask, window, _time, timedelta(milliseconds=1)):
+        for traces in pages_by_time(ask, window, _time, _MILLISECOND):
             for start in range(0, len(traces), _SPANS_AT_ONCE):
                 yield list(_spans(client, traces[start : start + _SPANS_AT_ONCE]))
 
@@ -58,15 +59,8 @@ def _experiment(client: Any, name: str) -> str:
     return str(_json(found)["experiment"]["experiment_id"])
 
 
-def _ends(window: Window) -> Iterator[str]:
-    if window.since:
-        yield f"timestamp_ms >= {_milliseconds(window.since)}"
-    if window.until:
-        yield f"timestamp_ms < {_milliseconds(window.until)}"
-
-
-def _milliseconds(time: datetime) -> int:
-    return round(time.timestamp() * 1000)
+def _unix(time: datetime) -> int:
+    return (time - EPOCH) // _MILLISECOND
 
 
 def _time(trace: Any) -> datetime:
@@ -89,7 +83,8 @@ def _spans(client: Any, traces: list[Any]) -> Iterator[Any]:
             file = client.get("ajax-api/2.0/mlflow/get-trace-artifact", params={"request_id": name})
             whole[name] = _json(file).get("spans", []) if file.status_code != 404 else []
         # Inner spans first, as they ended: what stands around them repeats their answers.
-        for span in sorted(whole.get(name, []), key=_ending):
+        # A trace without spans, such as one that has not ended, is a record without an answer.
+        for span in sorted(whole.get(name) or [trace], key=_ending):
             yield {**span, "request_time": trace["request_time"]}
 
 

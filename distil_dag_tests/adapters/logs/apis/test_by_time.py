@@ -24,14 +24,9 @@ class Counting:
         self.size = size
         self.asked = 0
 
-    def ask(self, window: Window, skipped: Any) -> Answer:
+    def ask(self, since: datetime, until: datetime, skipped: Any) -> Answer:
         self.asked += 1
-        since, until = window
-        held = [
-            row
-            for row in sorted(self.rows)
-            if (since is None or row[0] >= since) and (until is None or row[0] <= until)
-        ][skipped or 0 :]
+        held = [row for row in sorted(self.rows) if since <= row[0] <= until][skipped or 0 :]
         more = len(held) > self.size
         return Answer(held[: self.size], (skipped or 0) + self.size if more else None)
 
@@ -58,6 +53,12 @@ def test_windows_are_disjoint() -> None:
     service = Counting(seconds)
     cut = [places(service.pages(start, start + 2)) for start in range(0, 10, 2)]
     assert list(itertools.chain.from_iterable(cut)) == list(range(40))
+
+
+def test_ends_between_what_a_service_tells_apart() -> None:
+    seconds = [5 + place / 20 for place in range(20)]
+    cut = [places(Counting(seconds).pages(start, start + 0.25)) for start in (5, 5.25, 5.5, 5.75)]
+    assert list(itertools.chain.from_iterable(cut)) == list(range(20))
 
 
 def test_an_empty_window() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import pytest
 
@@ -26,7 +27,12 @@ pytestmark = pytest.mark.servers
 
 @pytest.fixture(scope="module")
 def ids(demo: Demo, phoenix: str) -> dict[str, str]:
-    return demo.send("to_phoenix.py", phoenix)
+    sent = demo.send("to_phoenix.py", phoenix)
+    deadline = time.monotonic() + 60
+    while len(read({"kind": "phoenix", "url": phoenix})) < CALLS:  # it writes what it was sent a little later
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return sent
 
 
 def test_the_same_cases_as_from_the_table(demo: Demo, phoenix: str, ids: dict[str, str]) -> None:
