@@ -4,6 +4,7 @@
 #   make ui     Dagster on the same instance, at http://127.0.0.1:3000
 #   make test-fast      without real weights and killed runs
 #   make test-vllm      what needs a real vLLM, which gets an environment of its own
+#   make test-servers   logs pulled back from real servers, which get one too: Phoenix, MLflow, LiteLLM
 #   make bench-massive  the tables of docs/results.md, for hours; DISTIL_DAG_MASSIVE_TRACES names the log
 #   make clean          caches of the tools; runs and models stay, in .distil_dag
 
@@ -15,6 +16,8 @@ READY := $(VENV)/.ready
 WHEELS := .wheels
 VLLM_VENV := .venv-vllm
 VLLM_READY := $(VLLM_VENV)/.ready
+SERVERS_VENV := .venv-servers
+SERVERS_READY := $(SERVERS_VENV)/.ready
 LLAMA_VERSION := $(shell sed -n 's/^llama-cpp-python==//p' constraints.txt)
 # Named for the version, so that moving another pin compiles nothing anew.
 LLAMA_WHEEL := $(WHEELS)/llama-$(LLAMA_VERSION).stamp
@@ -26,7 +29,7 @@ export DISTIL_DAG_HOME ?= $(CURDIR)/$(HOME_DIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help install demo demo-log ui test test-fast test-vllm lint format bench-answers bench-massive benchmarks clean
+.PHONY: help install demo demo-log ui test test-fast test-vllm test-servers lint format bench-answers bench-massive benchmarks clean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -82,11 +85,11 @@ test: lint demo-log
 	@docker/ensure-postgres
 	@docker/ensure-chromium
 	@# A core for each of pytest's processes: two models on two threads each wait for one another, spinning.
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m "not vllm"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m "not vllm and not servers"
 
 # Without real weights and killed runs: for the minutes between two edits.
 test-fast: lint demo-log
-	$(BIN)/pytest -n auto --dist worksteal -m "not slow and not vllm"
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow and not vllm and not servers"
 
 # vLLM pins other versions of torch and transformers than training does: an environment of its own.
 $(VLLM_READY): constraints-vllm.txt
@@ -101,6 +104,24 @@ $(VLLM_READY): constraints-vllm.txt
 # A real server, killed, crashed and serving a student; its `vllm` command asks for a distribution of another name.
 test-vllm: $(READY) $(VLLM_READY)
 	DISTIL_DAG_TEST_VLLM="$(CURDIR)/$(VLLM_VENV)/bin/python -m vllm.entrypoints.openai.api_server" $(BIN)/pytest -m vllm
+
+# LiteLLM asks its database through Prisma, whose engine is a download; the one inside @prisma/client takes its place.
+PRISMA := PATH="$(CURDIR)/$(SERVERS_VENV)/bin:$$PATH" PRISMA_BINARY_CACHE_DIR="$(CURDIR)/$(SERVERS_VENV)/node"
+PRISMA_ENGINE := $(CURDIR)/distil_dag_tests/adapters/logs/servers/prisma_engine.cjs
+$(SERVERS_READY): constraints-servers.txt distil_dag_tests/adapters/logs/servers/package.json
+	@docker/ensure-postgres
+	$(PYTHON) -m venv $(SERVERS_VENV)
+	$(SERVERS_VENV)/bin/pip install --quiet --upgrade pip
+	@# All of it is listed, so nothing is left to resolve.
+	$(SERVERS_VENV)/bin/pip install --quiet --no-deps --requirement constraints-servers.txt
+	@mkdir -p $(SERVERS_VENV)/node
+	cp distil_dag_tests/adapters/logs/servers/package.json $(SERVERS_VENV)/node
+	$(PRISMA) npm install --silent --ignore-scripts --no-audit --no-fund --prefix $(SERVERS_VENV)/node
+	cd $(SERVERS_VENV)/lib/*/site-packages/litellm/proxy && $(PRISMA) PRISMA_QUERY_ENGINE_BINARY="$(PRISMA_ENGINE)" PRISMA_SCHEMA_ENGINE_BINARY="$(PRISMA_ENGINE)" prisma generate > /dev/null
+	@touch $@
+
+test-servers: $(READY) $(SERVERS_READY)
+	DISTIL_DAG_TEST_SERVERS="$(CURDIR)/$(SERVERS_VENV)/bin" $(BIN)/pytest -m servers
 
 # On the demo's student; the last number of its output is how many answers differ from plain decoding's.
 bench-answers: $(READY)

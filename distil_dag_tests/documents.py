@@ -36,7 +36,7 @@ from distil_dag_tests.paths import ROOT
 # First parts of paths and bare names that no checkout holds.
 GENERATED = frozenset(
     {
-        ".distil_dag", ".venv", ".venv-vllm", "STORE", "HOME", ".env",
+        ".distil_dag", ".venv", ".venv-vllm", ".venv-servers", "STORE", "HOME", ".env",
         "task.yaml", "job_description.json", "test.jsonl", "labels.jsonl", "traces.jsonl", "to_label.jsonl",
         "config.yaml", "task.json", "report.json", "report.html", "lineage.json", "server.json",
         "evaluation.json",

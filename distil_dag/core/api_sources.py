@@ -235,3 +235,38 @@ class ClickHouseSource(AggregatorSource):
         default="${CLICKHOUSE_PASSWORD}", description="password; null for a user without one"
     )
     time_column: TimeColumn = "timestamp"
+
+
+class PhoenixSource(ApiSource):
+    """The spans of one project of Arize Phoenix."""
+
+    kind: Literal["phoenix"]
+    url: str = Field(default="http://127.0.0.1:6006", description="Phoenix's address")
+    api_key: str | None = Field(default=None, description="such as ${PHOENIX_API_KEY}; none if unset")
+    project: str = Field(default="default", description="the project's name or id")
+    time_column: TimeColumn = "start_time"
+
+
+class MlflowSource(ApiSource):
+    """The traces of one experiment of an MLflow tracking server."""
+
+    kind: Literal["mlflow"]
+    url: str = Field(default="http://127.0.0.1:5000", description="the tracking server's address")
+    user: str | None = Field(default=None, description="user, where the server asks for a password")
+    password: str | None = Field(
+        default=None, description="password, or a token without user; such as ${MLFLOW_TRACKING_TOKEN}"
+    )
+    experiment: str = Field(default="Default", description="the experiment's name")
+    time_column: TimeColumn = "request_time"
+
+
+class LitellmSource(ApiSource):
+    """The spend logs of a LiteLLM proxy."""
+
+    kind: Literal["litellm"]
+    url: str = Field(default="http://127.0.0.1:4000", description="the proxy's address")
+    api_key: str | None = Field(
+        default=None, description="of an admin, such as ${LITELLM_MASTER_KEY}; none if unset"
+    )
+    id_column: RowName = "request_id"
+    time_column: TimeColumn = "startTime"

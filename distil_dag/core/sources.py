@@ -16,10 +16,13 @@ from distil_dag.core.api_sources import (
     HeliconeSource,
     LangfuseSource,
     LangsmithSource,
+    LitellmSource,
     LogfireSource,
     LokiSource,
+    MlflowSource,
     OpenaiSource,
     OpenSearchSource,
+    PhoenixSource,
     RestSource,
 )
 from distil_dag.core.settings import Section
@@ -76,6 +79,9 @@ _Service = (
     | HeliconeSource
     | BraintrustSource
     | LogfireSource
+    | PhoenixSource
+    | MlflowSource
+    | LitellmSource
     | ElasticsearchSource
     | OpenSearchSource
     | LokiSource

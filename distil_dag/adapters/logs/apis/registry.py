@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from distil_dag.adapters.logs.apis import rest
+from distil_dag.adapters.logs.apis import litellm, mlflow, phoenix, rest
 from distil_dag.adapters.logs.apis.aggregators import clickhouse, cloudwatch, datadog, elasticsearch, loki
 from distil_dag.adapters.logs.apis.hosted import braintrust, helicone, langfuse, langsmith, logfire, openai
 from distil_dag.adapters.logs.apis.service import Service
@@ -25,6 +25,9 @@ SERVICES: Mapping[str, Callable[[Any], Service]] = {
     "helicone": helicone.service,
     "braintrust": braintrust.service,
     "logfire": logfire.service,
+    "phoenix": phoenix.service,
+    "mlflow": mlflow.service,
+    "litellm": litellm.service,
 }
 
 

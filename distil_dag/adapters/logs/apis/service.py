@@ -81,3 +81,8 @@ def refused_with(error: Exception, *statuses: int) -> bool:
 def iso(time: datetime) -> str:
     """A moment as ISO 8601 in UTC, which ends in Z: some services read no other form."""
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def bearer(key: str | None) -> Mapping[str, Any] | None:
+    """The authorisation by a key; None without one."""
+    return {"type": "bearer", "token": key} if key else None

@@ -42,7 +42,7 @@ def chat_record(record: Mapping[str, Any]) -> dict[str, Any]:
         raise NoAnswer(OTHER)
     if record.get("status") == "failure" or not is_empty(record.get("error_str")):
         raise Unreadable("the request failed", "status is failure")
-    setting = LOGGER if "litellm_call_id" in record else SPEND
+    setting = SPEND if "request_id" in record else LOGGER
     given, got = parsed(record.get("messages"), "messages"), parsed(record.get("response"), "response")
     body = parsed(record.get("proxy_server_request"), "proxy_server_request")
     if is_empty(given) and isinstance(body, Mapping):

@@ -220,7 +220,8 @@ def test_spend_logs_and_responses_of_litellm():
     assert calls_of(row) == [WATER]
     assert calls_of(logged(call_type="aresponses", messages=ASKED, response=RESPONSE)) == [WATER]
     off = row | {"response": "{}", "proxy_server_request": "{}"}
-    assert "store_prompts_in_spend_logs: true" in read_log(off).reasons[0]
+    for record in (off, off | {"litellm_call_id": "l1"}):
+        assert "store_prompts_in_spend_logs: true" in read_log(record).reasons[0]
     cut = row | {"response": json.dumps(CHAT).replace("roses", "ro... (litellm_truncated 9 chars)")}
     assert read_log(cut).reasons[0].startswith("a text was cut; set MAX_STRING_LENGTH_PROMPT_IN_DB")
 
