@@ -200,7 +200,9 @@ def main() -> None:
     if given.logs and not given.baseline:
         arguments.error("--logs needs --baseline")
     results = [compared(path, given.baseline, given.tools) for path in given.logs]
-    head = "source        rows  seconds   CPU s   rows/CPU s  peak MB  of floor  CPU ratio  memory ratio  tables"
+    head = (
+        "source        rows  seconds   CPU s   rows/CPU s  peak MB  of floor  CPU ratio  memory ratio  tables"
+    )
     print(head, flush=True)
     prompt = (trace_logs.PROMPT + " Answer by one call.") * (given.prompt // 36) or trace_logs.PROMPT
     for source in given.source or ["jsonl", "sqlite"]:
@@ -213,7 +215,9 @@ def main() -> None:
                 found = timed(path, source, given.baseline, given.repeat)
             results.append({"source": source, "rows": rows, **found})
             print(_line(source, rows, found), flush=True)
-    text = json.dumps({"benchmark": "trace_intake", "floor": "json.loads of the same log", "results": results})
+    text = json.dumps(
+        {"benchmark": "trace_intake", "floor": "json.loads of the same log", "results": results}
+    )
     print(text)
     if given.json:
         given.json.write_text(text + "\n")

@@ -14,7 +14,22 @@ from typing import Any
 SOURCES = ("jsonl", "parquet", "sqlite", "postgres", "otlp")
 COLUMNS = ("id", "created_at", "request", "response")
 ROOMS = ["kitchen", "hall", "living room", "bedroom", "garage", "office"]
-WORDS = "please now soon slowly again first then later quickly maybe today outside upstairs gently".split()
+WORDS = [
+    "please",
+    "now",
+    "soon",
+    "slowly",
+    "again",
+    "first",
+    "then",
+    "later",
+    "quickly",
+    "maybe",
+    "today",
+    "outside",
+    "upstairs",
+    "gently",
+]
 TOOL = {
     "type": "function",
     "function": {

@@ -10,6 +10,7 @@ import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from json.encoder import encode_basestring as quoted
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ import pyarrow as pa
 from distil_dag.adapters.logs.joining import Joining
 from distil_dag.adapters.logs.seen_ids import SeenIds
 from distil_dag.core.case import Trace
-from distil_dag.core.context import ContextRule
+from distil_dag.core.context import ContextRule, system_text
 from distil_dag.core.reports.intake import ContextReport, TracesReport
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
@@ -46,6 +47,7 @@ SCHEMAS = {
     ),
 }
 
+_IN_ORDER = sorted(SCHEMAS[TRACES].names)
 _PREVIEW = 10
 _MAX_ID = 200
 _MOST_AROUND = 20_000
@@ -226,15 +228,20 @@ class Intake:
             if not reading.is_recorded:
                 raise Unreadable("duplicate id", f"{identity} has been read before; the first one stays")
             return self._pass_over(record, identity, COPY)
-        if reading.is_recorded and reading.traces:
+        has_traces = bool(reading.plain or reading.complete)
+        if reading.is_recorded and has_traces:
             self._surround(around_of(value))
         self._read += 1
-        self._passed_over += not reading.traces and not reading.problem
-        if reading.traces:
-            self._redacted.update(reading.redacted)
+        self._passed_over += not has_traces and not reading.problem
+        if has_traces:
+            if reading.redacted:
+                self._redacted.update(reading.redacted)
             self._by_order += reading.by_order
-        for trace in reading.traces:
-            self._keep(trace)
+        if plain := reading.plain:
+            self._keep(plain.row(), plain.called, plain.system, plain.trace)
+        for trace in reading.complete:
+            called = [call.name for call in trace.calls]
+            self._keep(trace.row(), called, system_text(trace.messages), lambda trace=trace: trace)
         if reading.problem:
             self._reject(record, reading.problem)
         if self._watch:
@@ -247,8 +254,10 @@ class Intake:
 
     def _is_new(self, identity: str, reading: ReadRecord) -> bool:
         """Whether a reading was not given before; what could not be read may follow what could."""
-        if reading.traces:
-            return self._seen.add([identity, *(trace.id for trace in reading.traces)])
+        if reading.plain:
+            return self._seen.add([identity])
+        if reading.complete:
+            return self._seen.add([identity, *(trace.id for trace in reading.complete)])
         return not (reading.is_recorded and reading.problem and self._seen.has(identity))
 
     def _surround(self, identity: str) -> None:
@@ -286,16 +295,16 @@ class Intake:
         # A digest identifies rows as well as an e-mail address does.
         return (hashlib.sha256(text.encode()).hexdigest()[:16] if is_personal(text) else text), True
 
-    def _keep(self, trace: Trace) -> None:
-        row = trace.row()
-        self._digest.update(json.dumps(row, sort_keys=True, ensure_ascii=False, default=str).encode() + b"\n")
+    def _keep(self, row: dict[str, Any], called: list[str], system: str, case: Callable[[], Trace]) -> None:
+        self._digest.update(_in_digest(row))
         self._rows[TRACES].append(row)
         self._kept += 1
-        self._marked += bool(trace.problems)
-        self._prompts.add(trace)
+        self._marked += row["problems"] != "[]"
+        self._prompts.add_text(system, case)
         # The log may name any number of tools; only those of the task are counted separately.
-        names = [call.name if call.name in self._toolset else UNKNOWN_TOOL for call in trace.calls]
-        self._calls.update(names or [NO_CALL])
+        names = [name if name in self._toolset else UNKNOWN_TOOL for name in called]
+        for name in names or (NO_CALL,):
+            self._calls[name] += 1
         if len(self.preview) < _PREVIEW:
             self.preview.append(row)
 
@@ -321,6 +330,16 @@ def is_wanted(value: Mapping[str, Any], where: Mapping[str, str]) -> bool:
         where: Column -> wanted value, compared as text.
     """
     return all(_as_text(value.get(column)) == wanted for column, wanted in where.items())
+
+
+def _in_digest(row: dict[str, Any]) -> bytes:
+    """A row as `run_store.digest` reads it: JSON with its keys in order."""
+    members = []
+    for name in _IN_ORDER:
+        value = row[name]
+        said = quoted(value) if type(value) is str else "null" if value is None else json.dumps(value)
+        members.append(f'"{name}": {said}')
+    return f"{{{', '.join(members)}}}\n".encode()
 
 
 def _no_rows() -> dict[str, list[dict[str, Any]]]:

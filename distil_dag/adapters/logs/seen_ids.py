@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+
+_MOST_VARIABLES = 32_000  # of one statement of SQLite
+_MOST_WAITING = 10_000
 
 
 class SeenIds:
@@ -17,13 +20,33 @@ class SeenIds:
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192;"
             "CREATE TABLE seen (id BLOB PRIMARY KEY) WITHOUT ROWID; BEGIN;"
         )
+        self._asked: dict[bytes, bool] = {}
+        self._waiting: set[bytes] = set()
 
-    def add(self, ids: Iterable[str]) -> bool:
+    def look_up(self, ids: Iterable[str]) -> None:
+        """Say which ids are asked for next; one query for all of them is quicker than one for each."""
+        keys = list(map(_digest, ids))
+        found: set[bytes] = set()
+        for start in range(0, len(keys), _MOST_VARIABLES):
+            part = keys[start : start + _MOST_VARIABLES]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT id FROM seen WHERE id IN ({marks})"  # noqa: S608  # nothing but question marks
+            found.update(key for (key,) in self._database.execute(query, part))
+        self._asked = {key: key in found for key in keys}
+
+    def add(self, ids: Collection[str]) -> bool:
         """Add all ids and return True if none was in the set; otherwise add none."""
-        keys = sorted(set(map(_digest, ids)))
+        keys = set(map(_digest, ids))
         if any(map(self._holds, keys)):
             return False
-        self._database.executemany("INSERT INTO seen VALUES (?)", ((key,) for key in keys))
+        self._waiting |= keys
+        if len(self._waiting) > _MOST_WAITING:
+            # In their order, neighbours are written to one page.
+            self._database.executemany(
+                "INSERT INTO seen VALUES (?)", ((key,) for key in sorted(self._waiting))
+            )
+            self._asked.update(dict.fromkeys(self._waiting & self._asked.keys(), True))
+            self._waiting.clear()
         return True
 
     def has(self, identity: str) -> bool:
@@ -31,7 +54,12 @@ class SeenIds:
         return self._holds(_digest(identity))
 
     def _holds(self, key: bytes) -> bool:
-        return self._database.execute("SELECT 1 FROM seen WHERE id = ?", (key,)).fetchone() is not None
+        if key in self._waiting:
+            return True
+        found = self._asked.get(key)
+        if found is None:
+            found = self._database.execute("SELECT 1 FROM seen WHERE id = ?", (key,)).fetchone() is not None
+        return found
 
 
 def _digest(identity: str) -> bytes:

@@ -102,7 +102,7 @@ def read_arguments(value: Any, name: str, key: str = "arguments") -> dict[str, A
 def _parsed(text: str) -> Any:
     try:
         return from_json(text, allow_inf_nan=False)
-    except ValueError:
+    except (ValueError, TypeError):  # TypeError: a text with half a surrogate pair
         return _DECODER.decode(text)
 
 

@@ -41,7 +41,7 @@ def parse_json(text: str | bytes) -> Any:
     try:
         # What it reads, it reads as the decoder does. It refuses more, and its errors name no reason.
         return from_json(text, allow_inf_nan=False)
-    except ValueError:
+    except (ValueError, TypeError):  # TypeError: a text with half a surrogate pair
         pass
     try:
         if isinstance(text, bytes):
@@ -57,11 +57,16 @@ def parse_json(text: str | bytes) -> Any:
         raise Unreadable("broken JSON", str(error)) from None
 
 
+def is_clean(text: str) -> bool:
+    """Whether a text may be kept."""
+    return text.isprintable() or _UNCLEAN.search(text) is None
+
+
 def clean_text(value: Any, what: str) -> str:
     """`value` if it is text that may be kept; `what` names it in the error (Unreadable)."""
     if not isinstance(value, str):
         raise Unreadable("not text", f"{what} is {type(value).__name__}, not text")
-    if bad := _UNCLEAN.search(value):
+    if not is_clean(value) and (bad := _UNCLEAN.search(value)):
         if "\ud800" <= bad[0] <= "\udfff":
             raise Unreadable("not UTF-8 text", f"{what} holds half a surrogate pair")
         raise Unreadable("control character", f"{what} holds U+{ord(bad[0]):04X}")

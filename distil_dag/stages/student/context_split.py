@@ -13,7 +13,7 @@ import random
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -81,7 +81,15 @@ class SystemPrompts:
 
     def add(self, case: Case) -> None:
         """Count the system turns of a request."""
-        text = system_text(case.messages)
+        self.add_text(system_text(case.messages), lambda: case)
+
+    def add_text(self, text: str, case: Callable[[], Case]) -> None:
+        """Count the system turns of a request.
+
+        Args:
+            text: their words.
+            case: gives the request; it is asked for only where the request comes into the sample.
+        """
         if not text.strip():
             return
         if text != self._last[0]:
@@ -90,9 +98,9 @@ class SystemPrompts:
             self._last[1].places.append(self.requests)
         self.requests += 1
         if len(self.sample) < _SAMPLE:
-            self.sample.append(case)
+            self.sample.append(case())
         elif (place := self._draw.randrange(self.requests)) < _SAMPLE:
-            self.sample[place] = case
+            self.sample[place] = case()
 
     @property
     def prompts(self) -> list[Prompt]:
