@@ -78,7 +78,8 @@ def measured(work: str, path: Path, source: str, checkout: Path = ROOT, tools: P
     command = [sys.executable, __file__, "--work", work, "--path", str(path), "--store", str(store)]
     command += [*(["--source", source] if source else []), *(["--tools", str(tools)] if tools else [])]
     started = time.perf_counter()
-    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    # Reports list some parts of prompts in the order of a set.
+    environment = {**os.environ, "PYTHONPATH": str(checkout), "PYTHONHASHSEED": "0"}
     with tempfile.TemporaryFile("w+") as said:
         child = subprocess.Popen(command, stdout=said, env=environment)
         peak, process = 0, psutil.Process(child.pid)

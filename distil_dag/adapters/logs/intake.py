@@ -68,6 +68,8 @@ class Intake:
         watch: Is told of each record of the window.
 
     Attributes:
+        task: The task.
+        key: The run's key.
         preview: The first ten trace rows.
 
     Raises:
@@ -75,6 +77,7 @@ class Intake:
     """
 
     def __init__(self, task: Task, key: RunKey, watch: Watch | None = None) -> None:
+        self.task, self.key = task, key
         self._watch = watch
         self._outcomes = Outcomes(task, key)
         self._toolset = task.toolset

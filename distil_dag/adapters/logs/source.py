@@ -22,7 +22,8 @@ from distil_dag.adapters.logs.apis.log import ApiLog
 from distil_dag.adapters.logs.files import FileLog
 from distil_dag.adapters.logs.hub import HubLog
 from distil_dag.adapters.logs.intake import SCHEMAS, TRACES, Intake
-from distil_dag.adapters.logs.records.outcomes import is_wanted
+from distil_dag.adapters.logs.records.outcomes import Outcome, is_wanted
+from distil_dag.adapters.logs.records.readers import read_by_others, spare_cores
 from distil_dag.adapters.logs.sql import SqlLog
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.environment import SourceError, masked
@@ -40,6 +41,8 @@ os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 Log = SqlLog | FileLog | HubLog | ApiLog
 # Stands behind the last page of a log.
 _END = object()
+# Pages that are read before other processes are worth their start.
+_SHORT_LOG = 30
 
 
 def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey | None = None) -> Any:
@@ -63,7 +66,7 @@ def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey
         # dlt runs generators in turns. A page is read at once, since the first of two equal ids must
         # win. Whichever generator is run next yields the rows that have waited longest.
         if intake is not None and log is not None:
-            waiting.extend((intake.rest() if page is _END else intake.read(log.records(page))).items())
+            waiting.extend(_tables(intake, log, page).items())
         return landing()
 
     def landing() -> Iterator[Any]:
@@ -76,11 +79,32 @@ def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey
         if log is None or key is None:
             return dlt.resource([], name="log") | reading
         # Files are looked for at once, so that an error is none of a pipeline.
-        upstream = dlt.resource(itertools.chain(log.pages(key), (_END,)), name="log")
+        pages = log.pages(key) if intake is None else _read_ahead(intake, log, log.pages(key))
+        upstream = dlt.resource(itertools.chain(pages, (_END,)), name="log")
         empty = dlt.resource(empty_tables, name="empty_tables", write_disposition="replace")
         return empty, upstream | reading
 
     return dlt.source(production_log, name="production_log", max_table_nesting=0)()
+
+
+def _read_ahead(intake: Intake, log: Log, pages: Iterator[Any]) -> Iterator[Any]:
+    """The first pages of a log, then what the others give, read by other processes where cores are free."""
+    yield from itertools.islice(pages, _SHORT_LOG)
+    count = spare_cores()
+    if not count:
+        yield from pages
+        return
+    # Lines of files are parsed there too.
+    portable = pages if isinstance(log, FileLog) else (list(log.records(page)) for page in pages)
+    first = next(portable, None)
+    if first is not None:
+        yield from read_by_others(itertools.chain((first,), portable), intake.task, intake.key, count)
+
+
+def _tables(intake: Intake, log: Log, page: Any) -> dict[str, pa.Table]:
+    if page is _END:
+        return intake.rest()
+    return intake.add(page) if page and isinstance(page[0], Outcome) else intake.read(log.records(page))
 
 
 @contextmanager

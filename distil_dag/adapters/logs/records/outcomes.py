@@ -18,6 +18,7 @@ from distil_dag.stages.reading.recorders.joined import around_of, identity_of
 from distil_dag.stages.reading.recorders.joined import key_of as part_of
 from distil_dag.stages.reading.records import ReadRecord, RecordReader
 from distil_dag.stages.reading.redaction.addresses import is_personal
+from distil_dag.stages.reading.redaction.excerpts import SOURCE_OF_EXCERPT
 from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time
 
 _MAX_ID = 200
@@ -53,6 +54,15 @@ class Outcome(NamedTuple):
     keys: tuple[bytes, ...] = ()
     around: str = ""
     is_part: bool = False
+
+    def brief(self) -> Outcome:
+        """The outcome without what only a watcher reads of it."""
+        if self.is_part:
+            return self._replace(record=self.record._replace(raw=None))
+        record = self.record
+        if record.raw is not None:
+            record = record._replace(value=None, raw=record.raw[:SOURCE_OF_EXCERPT])
+        return self._replace(record=record, reading=self.reading._replace(plain=None, complete=()))
 
 
 class Outcomes:

@@ -36,6 +36,11 @@ class Line(NamedTuple):
     number: int
     raw: bytes
 
+    @property
+    def position(self) -> str:
+        """As of a record."""
+        return f"line {self.number}"
+
 
 def records_of(page: Iterable[RawRecord | Line]) -> Iterator[RawRecord]:
     """The records of a page, its lines parsed."""
@@ -47,7 +52,7 @@ def records_of(page: Iterable[RawRecord | Line]) -> Iterator[RawRecord]:
 
 
 def _of_line(line: Line) -> Iterator[RawRecord]:
-    position = f"line {line.number}"
+    position = line.position
     try:
         value = parse_json(line.raw)
     except Unreadable as problem:

@@ -1,4 +1,4 @@
-"""Plain records, read in one go: words of a user, answered by calls, and nothing that a rule treats specially.
+"""Plain records, read in one go: words of a user, answered by calls, nothing that a rule treats specially.
 
 Most records of a log are plain. What is given here is what `records.py` of the package above would read.
 Whatever needs one of its rules (other roles, parts, thoughts, personal data, ends that say something) is left
