@@ -32,10 +32,11 @@ def main() -> None:
         except EOFError:
             return
         try:
-            answer = Answer([outcome.brief() for outcome in outcomes.of_page(page)])
+            found = [outcome.brief() for outcome in outcomes.of_page(page)]
+            answer = pickle.dumps(Answer(found), pickle.HIGHEST_PROTOCOL)
         except Exception:
-            answer = Answer([], traceback.format_exc())
-        pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
+            answer = pickle.dumps(Answer([], traceback.format_exc()))
+        answers.write(answer)
         answers.flush()
 
 

@@ -17,7 +17,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 
 from distil_dag.core.placeholders import KINDS, PLACEHOLDER
@@ -41,7 +40,7 @@ MAX_VALUES = 300
 # Country codes and what is dialled before them.
 _LONGEST_PREFIX = 5
 
-NOTHING_FOUND: Mapping[str, int] = MappingProxyType({})
+NOTHING_FOUND: Mapping[str, int] = {}
 """What is found in most traces."""
 _LONG_NUMBER = re.compile(r"\d(?:[\s().\u2010-\u2013/-]{0,3}\d){6}")
 
