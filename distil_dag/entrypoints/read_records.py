@@ -1,6 +1,6 @@
 """A process that reads records for another one: `python -m distil_dag.entrypoints.read_records`.
 
-It takes a `ReadingJob` and then pages by standard input, pickled. It gives an `Answer` for each page by standard
+It takes a `ReadingJob` and then pages by standard input, pickled, and gives an `Answer` for each by standard
 output. It ends with its input, so with the process that has started it.
 """
 
@@ -26,6 +26,7 @@ def main() -> None:
     job: ReadingJob = pickle.load(sys.stdin.buffer)  # noqa: S301  # of the process that has started this one
     outcomes = Outcomes(Task.model_validate_json(job.task), RunKey.parse(job.key))
     gc.freeze()
+    gc.set_threshold(50_000)
     while True:
         try:
             page = pickle.load(sys.stdin.buffer)  # noqa: S301

@@ -7,6 +7,7 @@ kept in dlt's incremental state.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import tempfile
@@ -123,7 +124,7 @@ def log_pipeline(store: RunStore, run: str) -> Iterator[Any]:
     import dlt
 
     root = store.folder(run, TRACES).parent
-    with tempfile.TemporaryDirectory(prefix="distil_dag-dlt-") as folder:
+    with tempfile.TemporaryDirectory(prefix="distil_dag-dlt-") as folder, _imports_passed_over():
         yield dlt.pipeline(
             "traces",
             destination=dlt.destinations.filesystem(
@@ -132,6 +133,20 @@ def log_pipeline(store: RunStore, run: str) -> Iterator[Any]:
             dataset_name=TRACES,
             pipelines_dir=folder,
         )
+
+
+@contextmanager
+def _imports_passed_over() -> Iterator[None]:
+    """Let Python's search for cycles pass over what is loaded by now.
+
+    It starts whenever many rows were made, and hundreds of thousands of objects of libraries would be looked
+    through again and again.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def open_log(task: Task, also: Iterable[str] = ()) -> Log:

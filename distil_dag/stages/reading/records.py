@@ -159,8 +159,8 @@ class RecordReader:
         turns, calls, model = parts
         problems = tuple(
             problem[:_MAX_PROBLEM]
-            for name, arguments in calls
-            for problem in self._problems_of(name, arguments)
+            for call in calls
+            for problem in self._problems_of(call.said, call.name, call.arguments)
         )
         return PlainTrace(identity, turns, calls, moment, problems, model[:_MAX_MODEL], _latency(record))
 
@@ -175,14 +175,13 @@ class RecordReader:
         return tuple(
             redactor.text(problem)[:_MAX_PROBLEM]
             for call in calls
-            for problem in self._problems_of(call.name, call.arguments)
+            for problem in self._problems_of(f"{call.name} {call.arguments!r}", call.name, call.arguments)
         )
 
-    def _problems_of(self, name: str, arguments: dict[str, Any]) -> tuple[str, ...]:
+    def _problems_of(self, key: str, name: str, arguments: dict[str, Any]) -> tuple[str, ...]:
         if self._toolset is None:
             return ()
         # Logs repeat themselves, and validation is the dearest step.
-        key = f"{name} {arguments!r}"
         found = self._problems.get(key)
         if found is None:
             if len(self._problems) >= _CACHED_CALLS:

@@ -59,10 +59,17 @@ class Outcome(NamedTuple):
         """The outcome without what only a watcher reads of it."""
         if self.is_part:
             return self._replace(record=self.record._replace(raw=None))
-        record = self.record
+        record, reading = self.record, self.reading
         if record.raw is not None:
-            record = record._replace(value=None, raw=record.raw[:SOURCE_OF_EXCERPT])
-        return self._replace(record=record, reading=self.reading._replace(plain=None, complete=()))
+            record = RawRecord(record.source, record.position, None, record.raw[:SOURCE_OF_EXCERPT])
+        if reading.plain and not reading.is_recorded:
+            reading = _PLAIN
+        else:
+            reading = reading._replace(plain=None, complete=())
+        return Outcome(record, self.identity, self.is_own, reading, self.kept, self.keys, self.around)
+
+
+_PLAIN = ReadRecord()
 
 
 class Outcomes:

@@ -31,8 +31,17 @@ _ROOM = ("max_tokens", "max_completion_tokens")
 # A longer text is looked through by itself, since it is mostly a prompt that comes again and again.
 _SHORT, _LONG = 200, 20_000
 _MOST_TURNS = MAX_RECORD_BYTES // _LONG  # so that they are not too long together
+_REPEATED = 500  # logs repeat short calls
 _BETWEEN = ";"  # no pattern of personal data reaches across it
 _SCALARS = {None: "null", True: "true", False: "false"}
+
+
+class PlainCall(NamedTuple):
+    """A call, and its JSON."""
+
+    name: str
+    arguments: dict[str, Any]
+    said: str
 
 
 class PlainTrace(NamedTuple):
@@ -41,13 +50,13 @@ class PlainTrace(NamedTuple):
     Attributes:
         id: as of a trace.
         turns: (role, words) of each turn.
-        calls: (name, arguments) of each call.
+        calls: the calls.
         time: as of a trace, as are the others.
     """
 
     id: str
     turns: list[tuple[str, str]]
-    calls: list[tuple[str, dict[str, Any]]]
+    calls: list[PlainCall]
     time: datetime | None
     problems: tuple[str, ...]
     model: str
@@ -61,14 +70,14 @@ class PlainTrace(NamedTuple):
     @property
     def called(self) -> list[str]:
         """The names of the tools that are called."""
-        return [name for name, _ in self.calls]
+        return [call.name for call in self.calls]
 
     def trace(self) -> Trace:
         """The trace itself."""
         return Trace(
             id=self.id,
             messages=tuple(Message(role=role, content=words) for role, words in self.turns),  # type: ignore[arg-type]
-            calls=tuple(ToolCall(name=name, arguments=arguments) for name, arguments in self.calls),
+            calls=tuple(ToolCall(name=call.name, arguments=call.arguments) for call in self.calls),
             time=self.time,
             problems=self.problems,
             model=self.model,
@@ -78,9 +87,7 @@ class PlainTrace(NamedTuple):
     def row(self) -> dict[str, Any]:
         """What `Trace.row` gives."""
         turns = ", ".join(f'{{"role": "{role}", "content": {quoted(words)}}}' for role, words in self.turns)
-        calls = ", ".join(
-            f'{{"name": {quoted(name)}, "arguments": {_object(arguments)}}}' for name, arguments in self.calls
-        )
+        calls = ", ".join(call.said for call in self.calls)
         return {
             "id": self.id,
             "text": "",
@@ -108,7 +115,7 @@ class PlainParts(NamedTuple):
     """What a plain record says; the attributes are those of :class:`PlainTrace`."""
 
     turns: list[tuple[str, str]]
-    calls: list[tuple[str, dict[str, Any]]]
+    calls: list[PlainCall]
     model: str
 
 
@@ -129,7 +136,7 @@ def plain_parts(record: Mapping[str, Any]) -> PlainParts | None:
         return None
     model = next((name for one in (response, request, record) if type(name := one.get("model")) is str), "")
     texts = [model]
-    calls = _calls(answer, texts)
+    calls = _calls(answer)
     if calls is None:
         return None
     for _, words in turns:
@@ -191,8 +198,7 @@ def _says_how_it_ended(holder: Mapping[str, Any]) -> bool:
     return not _ENDINGS.isdisjoint(holder) and any(holder.get(name) for name in _ENDINGS)
 
 
-def _calls(answer: dict[str, Any], texts: list[str]) -> list[tuple[str, dict[str, Any]]] | None:
-    """The calls of an answer; their words are added to the texts."""
+def _calls(answer: dict[str, Any]) -> list[PlainCall] | None:
     listed = answer.get("tool_calls")
     if type(listed) is not list or not listed:
         return None
@@ -204,24 +210,37 @@ def _calls(answer: dict[str, Any], texts: list[str]) -> list[tuple[str, dict[str
         name, text = function.get("name"), function.get("arguments")
         if type(name) is not str or not name or type(text) is not str:
             return None
-        try:
-            arguments = parse_json(text)
-        except Unreadable:
+        call = _call_once(name, text) if len(text) < _REPEATED else _call(name, text)
+        if call is None:
             return None
-        if type(arguments) is not dict:
-            return None
-        texts.append(name)
-        for key, value in arguments.items():
-            if type(value) is int:
-                texts += (key, str(value))
-            elif type(value) is str:
-                texts += (key, value)
-            elif value is None or type(value) is bool:
-                texts.append(key)
-            else:
-                return None
-        calls.append((name, arguments))
+        calls.append(call)
     return calls
+
+
+def _call(name: str, text: str) -> PlainCall | None:
+    try:
+        arguments = parse_json(text)
+    except Unreadable:
+        return None
+    if type(arguments) is not dict:
+        return None
+    words = [name]
+    for key, value in arguments.items():
+        if type(value) is int:
+            words += (key, str(value))
+        elif type(value) is str:
+            words += (key, value)
+        elif value is None or type(value) is bool:
+            words.append(key)
+        else:
+            return None
+    if not _is_plain(_BETWEEN.join(words)):
+        return None
+    said = f'{{"name": {quoted(name)}, "arguments": {_object(arguments)}}}'
+    return PlainCall(name, arguments, said)
+
+
+_call_once = lru_cache(maxsize=4096)(_call)
 
 
 def _is_plain(text: str) -> bool:
