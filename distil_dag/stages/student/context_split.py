@@ -67,12 +67,11 @@ class SystemPrompts:
 
     Attributes:
         requests: number of requests with a system turn.
-        sample: an even sample of these requests.
     """
 
     def __init__(self) -> None:
         self.requests = 0
-        self.sample: list[Case] = []
+        self._sample: list[Callable[[], Case]] = []
         self._found: dict[bytes, Prompt] = {}
         self._segments: dict[str, str] = {}
         self._thinned = 1
@@ -88,7 +87,7 @@ class SystemPrompts:
 
         Args:
             text: their words.
-            case: gives the request; it is asked for only where the request comes into the sample.
+            case: gives the request; it is asked for only if the request is in the sample at the end.
         """
         if not text.strip():
             return
@@ -97,10 +96,15 @@ class SystemPrompts:
         if self._last[1]:
             self._last[1].places.append(self.requests)
         self.requests += 1
-        if len(self.sample) < _SAMPLE:
-            self.sample.append(case())
+        if len(self._sample) < _SAMPLE:
+            self._sample.append(case)
         elif (place := self._draw.randrange(self.requests)) < _SAMPLE:
-            self.sample[place] = case()
+            self._sample[place] = case
+
+    @property
+    def sample(self) -> list[Case]:
+        """An even sample of the requests with a system turn."""
+        return [case() for case in self._sample]
 
     @property
     def prompts(self) -> list[Prompt]:
