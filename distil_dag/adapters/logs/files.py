@@ -23,9 +23,9 @@ from distil_dag.adapters.logs.file_kinds import (
     foreign_fields,
     kind_of,
 )
-from distil_dag.adapters.logs.intake import RawRecord
-from distil_dag.adapters.logs.json_files import records_of_document, records_of_lines
+from distil_dag.adapters.logs.json_files import lines_of, records_of_document
 from distil_dag.adapters.logs.otlp_files import framing_of, records_of_protobuf
+from distil_dag.adapters.logs.records.raw import Line, RawRecord, records_of
 from distil_dag.adapters.logs.table_files import rows_of_arrow, rows_of_csv
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable, expand, masked, unexpanded
 from distil_dag.core.run_key import RunKey
@@ -69,8 +69,8 @@ class FileLog:
 
         return dlt.resource(self.pages(), name="files")
 
-    def pages(self, key: RunKey | None = None) -> Iterator[list[RawRecord]]:
-        """Pages of records, of all files in the order of their paths.
+    def pages(self, key: RunKey | None = None) -> Iterator[list[RawRecord | Line]]:
+        """Pages of records and of unparsed lines, of all files in the order of their paths.
 
         Args:
             key: of the run; a file has no window.
@@ -89,12 +89,12 @@ class FileLog:
             )
         return self._pages_of(files)
 
-    def records(self, page: Iterable[RawRecord]) -> Iterable[RawRecord]:
-        """The records of a page, which are raw records already."""
-        return page
+    def records(self, page: Iterable[RawRecord | Line]) -> Iterable[RawRecord]:
+        """The records of a page."""
+        return records_of(page)
 
-    def _pages_of(self, files: list[Any]) -> Iterator[list[RawRecord]]:
-        page: list[RawRecord] = []
+    def _pages_of(self, files: list[Any]) -> Iterator[list[RawRecord | Line]]:
+        page: list[RawRecord | Line] = []
         size = 0
         for record in self._records_of(files):
             page.append(record)
@@ -105,7 +105,7 @@ class FileLog:
         if page:
             yield page
 
-    def _records_of(self, files: list[Any]) -> Iterator[RawRecord]:
+    def _records_of(self, files: list[Any]) -> Iterator[RawRecord | Line]:
         for item in sorted(files, key=lambda item: item["relative_path"]):
             name = item["relative_path"]
             try:
@@ -119,7 +119,7 @@ class FileLog:
                     name, "the file", None, b"", Unreadable("a file of another kind", f"it {other}")
                 )
 
-    def _records_in(self, file: io.BufferedReader, name: str) -> Iterator[RawRecord]:
+    def _records_in(self, file: io.BufferedReader, name: str) -> Iterator[RawRecord | Line]:
         content, compression = decompressed(file)
         if compression or not isinstance(file.raw, io.FileIO):
             # One read of such a stream may give less than there is.
@@ -128,7 +128,7 @@ class FileLog:
             head = content.peek(1)
         kind = kind_of(head, len(head) < BUFFER, name, self._content)
         if kind == "lines":
-            yield from self._known(records_of_lines(content, name))
+            yield from self._known(lines_of(content, name))
         elif kind == "document":
             yield from self._known(records_of_document(content, name))
         elif kind == "csv":
@@ -143,24 +143,29 @@ class FileLog:
             source = content if kind == "arrow stream" else file
             yield from rows_of_arrow(source, name, kind, self._needed, self._content, remote)
 
-    def _known(self, records: Iterator[RawRecord]) -> Iterator[RawRecord]:
+    def _known(self, records: Iterator[RawRecord | Line]) -> Iterator[RawRecord | Line]:
         """The records; OtherKind if the first of them have no field that is read."""
-        first: list[RawRecord] = []
+        first: list[RawRecord | Line] = []
+        foreign: list[Any] = []
         size = 0
         for record in records:
             first.append(record)
             size += len(record.raw or b"")
-            if not isinstance(record.value, dict) or not self._content.isdisjoint(
-                map(field_of, record.value)
-            ):
+            values = [one.value for one in records_of([record])]
+            if any(self._is_known(value) for value in values):
                 break
-            if len(first) == _PAGE_RECORDS or size > _PAGE_BYTES:
-                raise OtherKind(foreign_fields("fields", first[0].value))
+            foreign += values
+            if len(foreign) >= _PAGE_RECORDS or size > _PAGE_BYTES:
+                raise OtherKind(foreign_fields("fields", foreign[0]))
         else:
-            if len(first) > 1:
-                raise OtherKind(foreign_fields("fields", first[0].value))
+            if len(foreign) > 1:
+                raise OtherKind(foreign_fields("fields", foreign[0]))
         yield from first
         yield from records
+
+    def _is_known(self, value: Any) -> bool:
+        """Whether a value has a field that is read, or can have none."""
+        return not isinstance(value, dict) or not self._content.isdisjoint(map(field_of, value))
 
     @contextmanager
     def _told(self, file: str = "") -> Iterator[None]:

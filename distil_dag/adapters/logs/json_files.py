@@ -6,16 +6,15 @@ import io
 from collections.abc import Iterator
 
 from distil_dag.adapters.logs.compression import BrokenArchive
-from distil_dag.adapters.logs.intake import RawRecord
+from distil_dag.adapters.logs.records.raw import Line, RawRecord
 from distil_dag.stages.reading.json_documents import is_envelope, read_document
-from distil_dag.stages.reading.records_in import records_in
-from distil_dag.stages.reading.strict_values import MAX_RECORD_BYTES, Unreadable, parse_json, too_large
+from distil_dag.stages.reading.strict_values import MAX_RECORD_BYTES, Unreadable, too_large
 
 _CHUNK = 2**18
 
 
-def records_of_lines(file: io.BufferedReader, name: str) -> Iterator[RawRecord]:
-    """The records of JSON lines; a line may hold a list of them."""
+def lines_of(file: io.BufferedReader, name: str) -> Iterator[RawRecord | Line]:
+    """The lines of a file of JSON lines, unparsed; records where a line can't be read or held at once."""
     number = 0
     try:
         while line := file.readline(MAX_RECORD_BYTES + 1):
@@ -29,7 +28,7 @@ def records_of_lines(file: io.BufferedReader, name: str) -> Iterator[RawRecord]:
                     line = file.readline(MAX_RECORD_BYTES)
                 yield RawRecord(name, f"line {number}", None, start, too_large())
             elif line := line.strip():
-                yield from _records(line, name, number)
+                yield Line(name, number, line)
     except BrokenArchive as error:
         yield breaks_off(name, f"after line {number}", error)
 
@@ -65,17 +64,3 @@ def _chunks(start: bytes, file: io.BufferedReader) -> Iterator[bytes]:
     yield start
     while not start.endswith(b"\n") and (start := file.readline(_CHUNK)):
         yield start
-
-
-def _records(line: bytes, name: str, number: int) -> Iterator[RawRecord]:
-    try:
-        value = parse_json(line)
-    except Unreadable as problem:
-        yield RawRecord(name, f"line {number}", None, line, problem)
-        return
-    found = records_in(value)
-    if len(found) == 1:
-        yield RawRecord(name, f"line {number}", found[0], line)
-        return
-    for item, record in enumerate(found, start=1):
-        yield RawRecord(name, f"line {number}, item {item}", record, line)

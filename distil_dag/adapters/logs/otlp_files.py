@@ -14,8 +14,8 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from distil_dag.adapters.logs.compression import BrokenArchive, decompressed
-from distil_dag.adapters.logs.intake import RawRecord
 from distil_dag.adapters.logs.json_files import breaks_off, records_of_lines
+from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.stages.reading.strict_values import MAX_RECORD_BYTES, Unreadable, too_large
 
 Framing = Literal["frames", "delimited", "message"]

@@ -7,6 +7,7 @@ kept in dlt's incremental state.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import tempfile
@@ -16,10 +17,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
+
 from distil_dag.adapters.logs.apis.log import ApiLog
 from distil_dag.adapters.logs.files import FileLog
 from distil_dag.adapters.logs.hub import HubLog
-from distil_dag.adapters.logs.intake import SCHEMAS, TRACES, Intake, RawRecord, is_wanted
+from distil_dag.adapters.logs.intake import SCHEMAS, TRACES, Intake
+from distil_dag.adapters.logs.records.outcomes import Outcome, is_wanted
+from distil_dag.adapters.logs.records.raw import RawRecord
+from distil_dag.adapters.logs.records.readers import read_by_others, spare_cores
 from distil_dag.adapters.logs.sql import SqlLog
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.environment import SourceError, masked
@@ -37,6 +43,8 @@ os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 Log = SqlLog | FileLog | HubLog | ApiLog
 # Stands behind the last page of a log.
 _END = object()
+# Pages that are read before other processes are worth their start.
+_SHORT_LOG = 30
 
 
 def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey | None = None) -> Any:
@@ -54,13 +62,13 @@ def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey
     def empty_tables() -> Iterator[Any]:
         # A table without rows is written too, and replaces the table of the last load.
         for table, schema in SCHEMAS.items():
-            yield dlt.mark.with_table_name(schema.empty_table(), table)
+            yield dlt.mark.with_table_name(pa.Table.from_batches([], schema), table)
 
     def traces(page: Any) -> Iterator[Any]:
         # dlt runs generators in turns. A page is read at once, since the first of two equal ids must
         # win. Whichever generator is run next yields the rows that have waited longest.
         if intake is not None and log is not None:
-            waiting.extend((intake.rest() if page is _END else intake.read(log.records(page))).items())
+            waiting.extend(_tables(intake, log, page).items())
         return landing()
 
     def landing() -> Iterator[Any]:
@@ -73,11 +81,32 @@ def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey
         if log is None or key is None:
             return dlt.resource([], name="log") | reading
         # Files are looked for at once, so that an error is none of a pipeline.
-        upstream = dlt.resource(itertools.chain(log.pages(key), (_END,)), name="log")
+        pages = log.pages(key) if intake is None else _read_ahead(intake, log, log.pages(key))
+        upstream = dlt.resource(itertools.chain(pages, (_END,)), name="log")
         empty = dlt.resource(empty_tables, name="empty_tables", write_disposition="replace")
         return empty, upstream | reading
 
     return dlt.source(production_log, name="production_log", max_table_nesting=0)()
+
+
+def _read_ahead(intake: Intake, log: Log, pages: Iterator[Any]) -> Iterator[Any]:
+    """The first pages of a log, then what the others give, read by other processes where cores are free."""
+    yield from itertools.islice(pages, _SHORT_LOG)
+    count = spare_cores()
+    if not count:
+        yield from pages
+        return
+    # Lines of files are parsed there too.
+    portable = pages if isinstance(log, FileLog) else (list(log.records(page)) for page in pages)
+    first = next(portable, None)
+    if first is not None:
+        yield from read_by_others(itertools.chain((first,), portable), intake.task, intake.key, count)
+
+
+def _tables(intake: Intake, log: Log, page: Any) -> dict[str, pa.Table]:
+    if page is _END:
+        return intake.rest()
+    return intake.add(page) if page and isinstance(page[0], Outcome) else intake.read(log.records(page))
 
 
 @contextmanager
@@ -96,7 +125,7 @@ def log_pipeline(store: RunStore, run: str) -> Iterator[Any]:
     import dlt
 
     root = store.folder(run, TRACES).parent
-    with tempfile.TemporaryDirectory(prefix="distil_dag-dlt-") as folder:
+    with tempfile.TemporaryDirectory(prefix="distil_dag-dlt-") as folder, _imports_passed_over():
         yield dlt.pipeline(
             "traces",
             destination=dlt.destinations.filesystem(
@@ -105,6 +134,20 @@ def log_pipeline(store: RunStore, run: str) -> Iterator[Any]:
             dataset_name=TRACES,
             pipelines_dir=folder,
         )
+
+
+@contextmanager
+def _imports_passed_over() -> Iterator[None]:
+    """Let Python's search for cycles pass over what is loaded by now.
+
+    It starts whenever many rows were made, and hundreds of thousands of objects of libraries would be looked
+    through again and again.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def open_log(task: Task, also: Iterable[str] = ()) -> Log:

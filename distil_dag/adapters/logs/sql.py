@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from distil_dag.adapters.logs.intake import RawRecord
+from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable, expand, masked, unexpanded
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.sources import SqlSource

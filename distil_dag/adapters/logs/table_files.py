@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from distil_dag.adapters.logs.compression import BrokenArchive
 from distil_dag.adapters.logs.file_kinds import Kind, OtherKind, foreign_fields
-from distil_dag.adapters.logs.intake import RawRecord
 from distil_dag.adapters.logs.json_files import breaks_off
+from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.stages.reading.fields import chosen, field_of
 from distil_dag.stages.reading.strict_values import MAX_RECORD_BYTES, Unreadable, too_large
 

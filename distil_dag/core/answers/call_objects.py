@@ -10,6 +10,8 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from pydantic_core import from_json
+
 from distil_dag.core.tool_call import ToolCall
 
 NAME_KEYS = (
@@ -87,7 +89,7 @@ def read_arguments(value: Any, name: str, key: str = "arguments") -> dict[str, A
     """
     if isinstance(value, str) and value.strip():
         try:
-            value = _DECODER.decode(value)
+            value = _parsed(value)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"`{key}` of {name!r} is not JSON: {error}") from None
     if value is None or value == "":
@@ -95,6 +97,13 @@ def read_arguments(value: Any, name: str, key: str = "arguments") -> dict[str, A
     if not isinstance(value, dict):
         raise ValueError(f"`{key}` of {name!r} must be an object")
     return value
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return from_json(text, allow_inf_nan=False)
+    except (ValueError, TypeError):  # TypeError: a text with half a surrogate pair
+        return _DECODER.decode(text)
 
 
 def name_key(value: Mapping[str, Any]) -> str | None:

@@ -22,49 +22,55 @@ a judge or a teacher included, is a text like any other and stays as it is.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from distil_dag.core.case import Message, Trace
 from distil_dag.core.source_fields import RecordFormat
 from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.endings import refuse_unfinished, with_ending
-from distil_dag.stages.reading.fields import FIELDS
+from distil_dag.stages.reading.fields import MARKS
 from distil_dag.stages.reading.formats.messages import chat_messages
+from distil_dag.stages.reading.formats.plain_records import PlainTrace, plain_parts
 from distil_dag.stages.reading.formats.records import BASIC, basic_record
 from distil_dag.stages.reading.logged_calls import as_list, checked, from_json_text, read_logged_call
 from distil_dag.stages.reading.recorders.outcome import NoAnswer, is_content_off
-from distil_dag.stages.reading.redaction.redactor import Redactor
+from distil_dag.stages.reading.redaction.redactor import NOTHING_FOUND, Redactor
 from distil_dag.stages.reading.replaced_texts import refuse_replaced
 from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time, time_or_none
 from distil_dag.stages.reading.tool_results import in_call_order
 from distil_dag.stages.reading.turns import Record, Turn, bounded, joined, read_content, read_said, read_turn
 
-_MAX_PROBLEM = 300
+_MAX_PROBLEM, _MAX_MODEL = 300, 200
 _LATENCY_LIMIT = 1e9  # milliseconds; also keeps NaN and integers too large for a float out
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?")  # as a table of text holds it
 _CACHED_CALLS = 20_000
 
 
-@dataclass(frozen=True)
-class ReadRecord:
+class ReadRecord(NamedTuple):
     """What a record gave: its traces, why the rest could not be read, what was redacted.
 
-    `by_order` counts tool results that only their order assigns to one of several calls. `is_no_answer` says
-    what a recorder wrote the record of, if not of an answer of a model; `is_recorded`, that a recorder did.
+    A plain record gives one trace, in `plain`; those of any other stand in `complete`. `by_order` counts tool
+    results that only their order assigns to one of several calls. `is_no_answer` says what a recorder wrote
+    the record of, if not of an answer of a model; `is_recorded`, that a recorder did.
 
     Without traces, problem and this, a record holds no choice of a tool (see above).
     """
 
-    traces: tuple[Trace, ...] = ()
+    complete: tuple[Trace, ...] = ()
     problem: Unreadable | None = None
-    redacted: Counter[str] = field(default_factory=Counter)
+    redacted: Mapping[str, int] = NOTHING_FOUND
     by_order: int = 0
     is_no_answer: str = ""
     is_recorded: bool = False
+    plain: PlainTrace | None = None
+
+    @property
+    def traces(self) -> tuple[Trace, ...]:
+        """The traces, in the order of the record's turns."""
+        return (self.plain.trace(),) if self.plain else self.complete
 
 
 class RecordReader:
@@ -85,16 +91,20 @@ class RecordReader:
         turns: list[Turn] = []
         traces: list[Trace] = []
         problem: Unreadable | None = None
-        redacted: Counter[str] = Counter()
+        redacted: Mapping[str, int] = NOTHING_FOUND
         by_order = 0
         is_recorded = False
         try:
             moment = read_time(time)
             if columnar:
                 record = _without_nulls(record)
+            if MARKS.isdisjoint(record) and (plain := self._plain(record, identity, moment)):
+                return ReadRecord(plain=plain)
             record = basic_record(record, self._format)
             if is_recorded := "recorded_at" in record:
                 moment = moment or time_or_none(record["recorded_at"])
+                if plain := self._plain(record, identity, moment):
+                    return ReadRecord(plain=plain, is_recorded=True)
             style = self._format if self._format in BASIC else _style(record)
             try:
                 turns.extend(bounded(_turns(record, style, self._toolset)))
@@ -103,7 +113,7 @@ class RecordReader:
             ordered, by_order = in_call_order(joined(turns))
             turns = [self._with_integers(turn) for turn in ordered]
             refuse_replaced(turns)
-            model = _model(record)
+            model = clean_text(_model(record), "model")[:_MAX_MODEL]
             texts = [turn.content for turn in turns]
             redactor = Redactor(
                 [*texts, model], [call for turn in turns for call in turn.calls], self._toolset
@@ -141,35 +151,54 @@ class RecordReader:
             problem = problem or _missing(turns)
         return ReadRecord(tuple(traces), problem, redacted, by_order, is_recorded=is_recorded)
 
+    def _plain(self, record: Record, identity: str, moment: datetime | None) -> PlainTrace | None:
+        """The trace of a plain record; None for any other."""
+        parts = plain_parts(record) if self._format in ("auto", "openai_chat") else None
+        if parts is None:
+            return None
+        turns, calls, model = parts
+        problems = tuple(
+            problem[:_MAX_PROBLEM]
+            for call in calls
+            for problem in self._problems_of(call.said, call.name, call.arguments)
+        )
+        return PlainTrace(identity, turns, calls, moment, problems, model[:_MAX_MODEL], _latency(record))
+
     def _with_integers(self, turn: Turn) -> Turn:
         """The turn with 3.0 as 3 where the schema of a call says integer."""
         if self._toolset is None or not turn.calls:
             return turn
-        return replace(turn, calls=tuple(map(self._toolset.with_integers, turn.calls)))
+        return turn._replace(calls=tuple(map(self._toolset.with_integers, turn.calls)))
 
     def _check(self, calls: Sequence[ToolCall], redactor: Redactor) -> tuple[str, ...]:
         """Problems of the calls as logged, since a placeholder need not satisfy a schema."""
+        return tuple(
+            redactor.text(problem)[:_MAX_PROBLEM]
+            for call in calls
+            for problem in self._problems_of(f"{call.name} {call.arguments!r}", call.name, call.arguments)
+        )
+
+    def _problems_of(self, key: str, name: str, arguments: dict[str, Any]) -> tuple[str, ...]:
         if self._toolset is None:
             return ()
-        found: list[str] = []
-        for call in calls:
-            # Logs repeat themselves, and validation is the dearest step.
-            key = f"{call.name} {call.arguments!r}"
-            if key not in self._problems:
-                if len(self._problems) >= _CACHED_CALLS:
-                    self._problems.clear()
-                self._problems[key] = tuple(self._toolset.problems(call))
-            found += [redactor.text(problem)[:_MAX_PROBLEM] for problem in self._problems[key]]
-        return tuple(found)
+        # Logs repeat themselves, and validation is the dearest step.
+        found = self._problems.get(key)
+        if found is None:
+            if len(self._problems) >= _CACHED_CALLS:
+                self._problems.clear()
+            call = ToolCall(name=name, arguments=arguments)
+            found = self._problems[key] = tuple(self._toolset.problems(call))
+        return found
 
 
 def _style_or_none(record: Record) -> RecordFormat | None:
-    has = {name for name in FIELDS if record.get(name) is not None}
-    if "response" in has and has & {"request", "messages"}:
+    has = record.get
+    if has("response") is not None and (has("request") is not None or has("messages") is not None):
         return "openai_chat"
-    if has & {"messages", "context"} and not {"question", "answer"} <= has:
+    asked, answered = has("question") is not None, has("answer") is not None
+    if (has("messages") is not None or has("context") is not None) and not (asked and answered):
         return "messages"
-    return "question_answer" if has & {"question", "answer"} else None
+    return "question_answer" if asked or answered else None
 
 
 def _style(record: Record) -> RecordFormat:
@@ -318,7 +347,7 @@ def _message(turn: Turn, redactor: Redactor) -> Message:
 def _model(record: Record) -> str:
     for holder in (record.get("response"), record.get("request"), record):
         if isinstance(holder, Mapping) and isinstance(name := holder.get("model"), str):
-            return clean_text(name, "model")[:200]
+            return name
     return ""
 
 

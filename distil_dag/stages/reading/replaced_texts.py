@@ -35,6 +35,11 @@ def refuse_replaced(turns: Iterable[Turn]) -> None:
                     raise Unreadable("redacted text", f"an argument, {key[:40]}, is {str(value)[:40]}")
 
 
+def may_be_replaced(text: str) -> bool:
+    """Whether one of several texts in a row may be such a sign; each sign has one of these."""
+    return "[" in text or "<" in text or "*" in text or "redacted" in text.lower()
+
+
 def _is_sign(text: Any, signs: frozenset[str]) -> bool:
     if not isinstance(text, str) or not text:
         return False

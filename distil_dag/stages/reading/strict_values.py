@@ -8,6 +8,8 @@ import re
 from datetime import UTC, date, datetime, time
 from typing import Any, NoReturn
 
+from pydantic_core import from_json
+
 MAX_RECORD_BYTES = 2**20
 """Text of one record, in bytes of UTF-8 as it is stored; a longer one goes to quarantine unread."""
 MAX_DEPTH = 50
@@ -27,6 +29,9 @@ class Unreadable(ValueError):
         self.reason = reason
         self.detail = detail
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Unreadable, (self.reason, self.detail)
+
 
 def parse_json(text: str | bytes) -> Any:
     """The JSON value of a text, by the letter of RFC 8259 (no NaN, UTF-8 only).
@@ -36,6 +41,11 @@ def parse_json(text: str | bytes) -> Any:
     """
     if len(text) > MAX_RECORD_BYTES:
         raise too_large()
+    try:
+        # What it reads, it reads as the decoder does. It refuses more, and its errors name no reason.
+        return from_json(text, allow_inf_nan=False)
+    except (ValueError, TypeError):  # TypeError: a text with half a surrogate pair
+        pass
     try:
         if isinstance(text, bytes):
             text = text.removeprefix(_BOM).decode()
@@ -50,11 +60,16 @@ def parse_json(text: str | bytes) -> Any:
         raise Unreadable("broken JSON", str(error)) from None
 
 
+def is_clean(text: str) -> bool:
+    """Whether a text may be kept."""
+    return text.isprintable() or _UNCLEAN.search(text) is None
+
+
 def clean_text(value: Any, what: str) -> str:
     """`value` if it is text that may be kept; `what` names it in the error (Unreadable)."""
     if not isinstance(value, str):
         raise Unreadable("not text", f"{what} is {type(value).__name__}, not text")
-    if bad := _UNCLEAN.search(value):
+    if not is_clean(value) and (bad := _UNCLEAN.search(value)):
         if "\ud800" <= bad[0] <= "\udfff":
             raise Unreadable("not UTF-8 text", f"{what} holds half a surrogate pair")
         raise Unreadable("control character", f"{what} holds U+{ord(bad[0]):04X}")

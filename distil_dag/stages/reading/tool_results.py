@@ -7,7 +7,7 @@ and then the order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 
 from distil_dag.stages.reading.turns import Turn
@@ -32,6 +32,8 @@ def in_call_order(turns: Sequence[Turn]) -> tuple[list[Turn], int]:
     Returns:
         The turns, and the number of results that more than one call could have asked for.
     """
+    if all(turn.role != "tool" for turn in turns):
+        return list(turns), 0
     ordered: list[Turn] = []
     calls: list[_Call] = []
     latest: list[_Call] = []
@@ -53,7 +55,7 @@ def in_call_order(turns: Sequence[Turn]) -> tuple[list[Turn], int]:
         for at in sorted(range(len(run)), key=lambda at: numbers[at] or len(calls) + 1):
             expected = latest[place].number if place < len(latest) else 0
             place += 1
-            ordered.append(replace(run[at], result_of=None if numbers[at] == expected else numbers[at]))
+            ordered.append(run[at]._replace(result_of=None if numbers[at] == expected else numbers[at]))
     return ordered, guessed
 
 

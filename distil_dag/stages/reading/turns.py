@@ -8,8 +8,7 @@ reads. Thoughts come off first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from distil_dag.core.answers import net, thoughts
 from distil_dag.core.answers.form import NotReadable
@@ -40,8 +39,7 @@ _REASONS = {net.FORM: net.FORM, TOO_LONG: TOO_LONG, thoughts.FORM: "thoughts wit
 Record = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(NamedTuple):
     """A readable turn.
 
     Attributes:

@@ -31,8 +31,9 @@ def context_report(
         rule: what the student reads of them.
         toolset: the tools, whose arguments are looked up in what varies.
     """
-    contexts = [split.varying.of(case.messages) for case in found.sample]
-    read = sorted(len(rule.of(case.messages)) for case in found.sample)
+    sample = found.sample
+    contexts = [split.varying.of(case.messages) for case in sample]
+    read = sorted(len(rule.of(case.messages)) for case in sample)
     count = max(len(contexts), 1)
     return ContextReport(
         requests=found.requests,
@@ -44,7 +45,7 @@ def context_report(
         mean_words=sum(len(text.split()) for text in contexts) / count,
         mean_tokens=sum(map(len, contexts)) / count / _TOKEN,
         kept_tokens=read[int(_LONGEST * len(read))] // _TOKEN if read else 0,
-        values=_values(zip(found.sample, contexts, strict=True), toolset) if split.varies else [],
+        values=_values(zip(sample, contexts, strict=True), toolset) if split.varies else [],
     )
 
 

@@ -13,7 +13,7 @@ import random
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -67,12 +67,11 @@ class SystemPrompts:
 
     Attributes:
         requests: number of requests with a system turn.
-        sample: an even sample of these requests.
     """
 
     def __init__(self) -> None:
         self.requests = 0
-        self.sample: list[Case] = []
+        self._sample: list[Callable[[], Case]] = []
         self._found: dict[bytes, Prompt] = {}
         self._segments: dict[str, str] = {}
         self._thinned = 1
@@ -81,7 +80,15 @@ class SystemPrompts:
 
     def add(self, case: Case) -> None:
         """Count the system turns of a request."""
-        text = system_text(case.messages)
+        self.add_text(system_text(case.messages), lambda: case)
+
+    def add_text(self, text: str, case: Callable[[], Case]) -> None:
+        """Count the system turns of a request.
+
+        Args:
+            text: their words.
+            case: gives the request; it is asked for only if the request is in the sample at the end.
+        """
         if not text.strip():
             return
         if text != self._last[0]:
@@ -89,10 +96,15 @@ class SystemPrompts:
         if self._last[1]:
             self._last[1].places.append(self.requests)
         self.requests += 1
-        if len(self.sample) < _SAMPLE:
-            self.sample.append(case)
+        if len(self._sample) < _SAMPLE:
+            self._sample.append(case)
         elif (place := self._draw.randrange(self.requests)) < _SAMPLE:
-            self.sample[place] = case
+            self._sample[place] = case
+
+    @property
+    def sample(self) -> list[Case]:
+        """An even sample of the requests with a system turn."""
+        return [case() for case in self._sample]
 
     @property
     def prompts(self) -> list[Prompt]:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distil_dag.adapters.logs.files import FileLog
-from distil_dag.adapters.logs.intake import QUARANTINE, TRACES, Intake, RawRecord
+from distil_dag.adapters.logs.intake import QUARANTINE, TRACES, Intake
+from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.sources import FileSource
 from distil_dag.core.task import Settings, Task

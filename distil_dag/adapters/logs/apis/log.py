@@ -12,7 +12,7 @@ from distil_dag.adapters.logs.apis.answers import told
 from distil_dag.adapters.logs.apis.registry import service_of
 from distil_dag.adapters.logs.apis.secrets import Secrets
 from distil_dag.adapters.logs.apis.service import Window
-from distil_dag.adapters.logs.intake import RawRecord
+from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.adapters.system.environment import SourceError, expand
 from distil_dag.core.api_sources import ApiSource
 from distil_dag.core.run_key import RunKey

@@ -6,7 +6,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
-from distil_dag.adapters.logs.intake import RawRecord
+from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.adapters.logs.survey.columns import IDS, TIMES, Columns, time_of
 from distil_dag.adapters.logs.survey.head import Head
 from distil_dag.adapters.logs.survey.survey import Told

@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from distil_dag.adapters.logs.intake import Intake, RawRecord, Watch
+from distil_dag.adapters.logs.intake import Intake, Watch
+from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.adapters.logs.source import open_log, source_error
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from distil_dag.adapters.logs.intake import RawRecord
+from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.adapters.logs.survey.head import Head
 from distil_dag.core.reports.base import Report
 from distil_dag.core.task import Task

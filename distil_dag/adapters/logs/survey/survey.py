@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from distil_dag.adapters.logs.intake import RawRecord
+from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.adapters.logs.survey.columns import TIMES
 from distil_dag.adapters.logs.survey.head import Head
 from distil_dag.core.reports.base import Report

@@ -7,6 +7,7 @@ import re
 import unicodedata
 
 from distil_dag.core.scripts import DENSE, SPACED
+from distil_dag.stages.reading.redaction.first_look import is_worth_a_look
 
 # Where a value begins and ends in a text: letters of scripts without spaces may touch it.
 FREE, DONE = rf"(?<!{SPACED})", rf"(?!{SPACED})"
@@ -59,4 +60,4 @@ def ip_address(match: re.Match[str]) -> str | None:
 
 def is_personal(text: str) -> bool:
     """True for a text that holds an address or a key, whatever else it is."""
-    return bool(EMAIL.search(text) or API_KEY.search(text))
+    return is_worth_a_look(text) and bool(EMAIL.search(text) or API_KEY.search(text))

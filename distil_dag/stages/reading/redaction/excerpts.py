@@ -8,12 +8,14 @@ from typing import Any
 
 from distil_dag.stages.reading.redaction.redactor import redact_text
 
-_LENGTH, _SOURCE = 200, 1500
+SOURCE_OF_EXCERPT = 1500
+"""What is looked at of a record, in characters or bytes."""
+_LENGTH = 200
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def excerpt(raw: Any, length: int = _LENGTH, source: int = _SOURCE) -> str:
+def excerpt(raw: Any, length: int = _LENGTH, source: int = SOURCE_OF_EXCERPT) -> str:
     """What a record began with: a few words, redacted, fit for a table.
 
     Args:

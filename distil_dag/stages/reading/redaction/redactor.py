@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 from distil_dag.core.placeholders import KINDS, PLACEHOLDER
@@ -24,24 +25,24 @@ from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.redaction import addresses, bank_numbers, phone_numbers
 from distil_dag.stages.reading.redaction.arguments import numbers_in
+from distil_dag.stages.reading.redaction.first_look import is_worth_a_look
 from distil_dag.stages.reading.redaction.phone_numbers import GAP, digits_of, plausible_phone
 from distil_dag.stages.reading.redaction.vocabulary import Evidence
 from distil_dag.stages.reading.strict_values import Unreadable
 
 _NUMBERS = ("PHONE", "CARD")
 Replacing = Callable[[re.Match[str]], str]
+_ENDS_HEAD = re.compile(r"[@._-]")
+_BETWEEN = "\0"  # a sign that no pattern reaches across
+_SHORT = 200
 # Every text is searched for every value's other spellings: work that grows with both.
 MAX_VALUES = 300
 # Country codes and what is dialled before them.
 _LONGEST_PREFIX = 5
 
+NOTHING_FOUND: Mapping[str, int] = {}
+"""What is found in most traces."""
 _LONG_NUMBER = re.compile(r"\d(?:[\s().\u2010-\u2013/-]{0,3}\d){6}")
-# What every pattern needs somewhere; most texts have none of it and are done at once.
-_WORTH_A_LOOK = re.compile(
-    r"[@\uff20]|" + _LONG_NUMBER.pattern + r"|\d\.\d{1,3}\.\d{1,3}\.\d"
-    r"|[0-9a-fA-F]:[0-9a-fA-F]{0,4}:|[A-Za-z]{2}\d{2}"
-    r"|(?a:\b)(?:[spr]k[_-]|gh[pousr]_|github_|glpat-|A[KS]IA|xox|AIza|hf_|eyJ|(?i:bearer))|BEGIN "
-)
 
 
 class Redactor:
@@ -60,28 +61,27 @@ class Redactor:
         Raises:
             Unreadable: where they hold more than `MAX_VALUES` values.
         """
+        kept, called = list(values), list(calls)
+        kept += ({call.name: call.arguments} for call in called)
+        texts: list[str] = []
+        _add_texts(kept, texts)
+        self._clean = not any(map(is_worth_a_look, _in_few(texts)))
+        if self._clean:
+            return
         self._names: dict[tuple[str, str], str] = {}
         self._last: dict[str, int] = dict.fromkeys(KINDS, 0)
-        self._spellings: list[tuple[re.Pattern[str], str | Replacing]] = []
+        self._spellings: list[_Spelling] = []
         self._phones: set[str] = set()
         self._no_phones: set[str] = set()
         self._no_cards: set[str] = set()
-        kept, called = list(values), list(calls)
-        kept += ({call.name: call.arguments} for call in called)
-        texts = "\0".join(_texts(kept))  # a sign that no pattern reaches across
-        self._clean = not _WORTH_A_LOOK.search(texts)
-        if self._clean:
-            return
+        all_texts = _BETWEEN.join(texts)
         # Placeholders that the log already holds are not given out again.
-        for kind, number in PLACEHOLDER.findall(texts):
+        for kind, number in PLACEHOLDER.findall(all_texts):
             self._last[kind] = max(self._last[kind], int(number))
-        if _LONG_NUMBER.search(texts):
-            self._weigh(texts, kept, called, toolset)
+        if _LONG_NUMBER.search(all_texts):
+            self._weigh(all_texts, kept, called, toolset)
         self.value(kept)
-        self._spellings = [
-            (re.compile(_spelled(kind, canonical)), name if kind in _NUMBERS else _where_whole(name))
-            for (kind, canonical), name in self._names.items()
-        ]
+        self._spellings = [_Spelling(*value, name) for value, name in self._names.items()]
         self._clean = not self._names
 
     @property
@@ -90,15 +90,15 @@ class Redactor:
         return self._clean
 
     @property
-    def found(self) -> Counter[str]:
+    def found(self) -> Mapping[str, int]:
         """Kind of personal data -> distinct values of it."""
-        return Counter() if self._clean else Counter(kind for kind, _ in self._names)
+        return NOTHING_FOUND if self._clean else Counter(kind for kind, _ in self._names)
 
     def text(self, text: str) -> str:
         """The text, one of those looked through or a part of one, with its personal data replaced."""
         if self._clean:
             return text
-        if _WORTH_A_LOOK.search(text):
+        if is_worth_a_look(text):
             text = addresses.API_KEY.sub(self._checked("API_KEY", addresses.api_key), text)
             text = addresses.EMAIL.sub(self._checked("EMAIL", addresses.email), text)
             text = self._ibans(text)
@@ -106,8 +106,8 @@ class Redactor:
             text = bank_numbers.CARD.sub(self._checked("CARD", self._card), text)
             for shape in phone_numbers.SHAPES:
                 text = shape.sub(self._checked("PHONE", self._phone), text)
-        for spelling, name in self._spellings:
-            text = spelling.sub(name, text)
+        for spelling in self._spellings:
+            text = spelling.replaced(text)
         return text
 
     def value(self, value: Any) -> Any:
@@ -214,19 +214,47 @@ def redact_text(text: str) -> str:
     return Redactor([text]).text(text)
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Every text and whole number inside a JSON value, names of arguments included."""
+def _add_texts(value: Any, found: list[str]) -> None:
+    """Add every text and whole number inside a JSON value, names of arguments included."""
     if isinstance(value, str):
-        yield value
+        found.append(value)
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield key
-            yield from _texts(item)
+            found.append(key)
+            _add_texts(item, found)
     elif isinstance(value, list):
         for item in value:
-            yield from _texts(item)
+            _add_texts(item, found)
     elif isinstance(value, int):
-        yield str(value)
+        found.append(str(value))
+
+
+def _in_few(texts: list[str]) -> list[str]:
+    """The texts with the short ones joined, as one look at all of them is quicker."""
+    return [
+        _BETWEEN.join(text for text in texts if len(text) < _SHORT),
+        *(t for t in texts if len(t) >= _SHORT),
+    ]
+
+
+class _Spelling:
+    """The other spellings of a value that has been found somewhere in the trace."""
+
+    def __init__(self, kind: str, canonical: str, name: str) -> None:
+        self._kind, self._canonical = kind, canonical
+        self._name = name if kind in _NUMBERS else _where_whole(name)
+        # How each spelling of an address begins.
+        self._head = _ENDS_HEAD.split(canonical)[0] if kind == "EMAIL" and canonical.isascii() else ""
+
+    def replaced(self, text: str) -> str:
+        """The text with the placeholder in place of each spelling."""
+        if self._head and text.isascii() and self._head not in text.lower():
+            return text
+        return self._pattern.sub(self._name, text)
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(_spelled(self._kind, self._canonical))
 
 
 def _spelled(kind: str, canonical: str) -> str:

@@ -3,7 +3,8 @@
 import json
 from typing import Any, NamedTuple
 
-from distil_dag.adapters.logs.intake import QUARANTINE, TRACES, Intake, RawRecord
+from distil_dag.adapters.logs.intake import QUARANTINE, TRACES, Intake
+from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.core.case import Trace
 from distil_dag.core.reports.intake import TracesReport
 from distil_dag.core.run_key import RunKey

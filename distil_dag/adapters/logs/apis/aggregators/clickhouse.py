@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from distil_dag.adapters.logs.apis.aggregators.lines import Lines, moment, nanoseconds
 from distil_dag.adapters.logs.apis.service import Service, Window
-from distil_dag.adapters.logs.intake import RawRecord
+from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable
 from distil_dag.core.api_sources import ClickHouseSource
 from distil_dag.stages.reading.strict_values import MAX_RECORD_BYTES, too_large

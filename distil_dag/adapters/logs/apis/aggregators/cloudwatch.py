@@ -7,7 +7,7 @@ from typing import Any
 
 from distil_dag.adapters.logs.apis.aggregators.lines import Lines, moment, nanoseconds
 from distil_dag.adapters.logs.apis.service import Service, Window
-from distil_dag.adapters.logs.intake import RawRecord
+from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable, expand
 from distil_dag.core.api_sources import CloudWatchSource
 

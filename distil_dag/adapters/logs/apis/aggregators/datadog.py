@@ -9,7 +9,7 @@ from typing import Any
 
 from distil_dag.adapters.logs.apis.aggregators.lines import Lines
 from distil_dag.adapters.logs.apis.service import Service, Window
-from distil_dag.adapters.logs.intake import RawRecord
+from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable
 from distil_dag.core.api_sources import DatadogSource
 

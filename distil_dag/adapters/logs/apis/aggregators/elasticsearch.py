@@ -10,7 +10,7 @@ from urllib.parse import quote
 from distil_dag.adapters.logs.apis.aggregators.asked import answer
 from distil_dag.adapters.logs.apis.aggregators.lines import Lines, moment
 from distil_dag.adapters.logs.apis.service import Service, Window
-from distil_dag.adapters.logs.intake import RawRecord
+from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.adapters.system.environment import SourceUnavailable
 from distil_dag.core.api_sources import ElasticsearchSource, OpenSearchSource
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from distil_dag.adapters.logs.intake import RawRecord
+from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.core.api_sources import AggregatorSource, RestSource
 from distil_dag.stages.reading.fields import CONTENT, MARKS
 from distil_dag.stages.reading.recorders.outcome import LINE, NoAnswer

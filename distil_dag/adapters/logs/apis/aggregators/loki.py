@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from distil_dag.adapters.logs.apis.aggregators.asked import answer
 from distil_dag.adapters.logs.apis.aggregators.lines import Lines, moment, nanoseconds
 from distil_dag.adapters.logs.apis.service import Service, Window
-from distil_dag.adapters.logs.intake import RawRecord
+from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.adapters.system.environment import SourceError
 from distil_dag.core.api_sources import LokiSource
 
