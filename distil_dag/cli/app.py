@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -108,6 +108,28 @@ def init(
     from distil_dag.cli.logs.init_from import init_from
 
     init_from(log, folder, table, id_column, time_column, records, json)
+
+
+@app.command("import")
+def import_files(
+    kind: Annotated[Literal["openai-finetune"], typer.Argument(metavar="KIND", help="`openai-finetune`.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The training file, as it was uploaded.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="The new task folder. Unset: named after the file.")
+    ] = None,
+    validation: Annotated[
+        Path | None,
+        typer.Option("--validation", metavar="FILE", help="The validation file; it becomes the test."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make a task of the files by which a hosted model was fine-tuned.
+
+    They are copied into the new folder. Files for supervised and for preference fine-tuning are read.
+    """
+    from distil_dag.cli.logs.import_finetune import import_openai
+
+    import_openai(file, folder, validation, json)
 
 
 @app.command()
@@ -252,13 +274,19 @@ def predict(
         str | None,
         typer.Option("--task", metavar="TASK", help="Puts the task's tools before a foreign model."),
     ] = None,
+    system: Annotated[
+        str,
+        typer.Option(
+            "--system", metavar="TEXT", help="Production's system prompt, for a student that reads it."
+        ),
+    ] = "",
     plain: Plain = False,
     json: Json = False,
 ) -> None:
     """Ask a model once and print its tool calls."""
     from distil_dag.cli.models import predict_words
 
-    predict_words(model, words, task, plain, json)
+    predict_words(model, words, system, task, plain, json)
 
 
 @app.command()

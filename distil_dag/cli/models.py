@@ -105,12 +105,15 @@ def evaluate_cases(
         _show(result, Console())
 
 
-def predict_words(model: str, words: str, task_text: str | None, plain: bool, json: bool) -> None:
+def predict_words(
+    model: str, words: str, system: str, task_text: str | None, plain: bool, json: bool
+) -> None:
     """Ask a GGUF model once and print its calls as JSON.
 
     Args:
         model: A GGUF file, or a run's key for the file that ships.
         words: What a user says.
+        system: Production's system prompt; empty for none.
         task_text: A task whose tools are put into a foreign model's prompt; None for the file's own.
         plain: Ask by plain llama.cpp, without the project's decoder.
         json: Print one JSON object with the answer's text, error, latency and confidence.
@@ -122,7 +125,8 @@ def predict_words(model: str, words: str, task_text: str | None, plain: bool, js
     file = student_file(model, RunStore(places.store))
     task = find_task(task_text, places) if task_text else None
     candidate = _gguf(file, task, plain)
-    case = Case(id="words", messages=(Message(role="user", content=words),))
+    before = (Message(role="system", content=system),) if system else ()
+    case = Case(id="words", messages=(*before, Message(role="user", content=words)))
     try:
         answered = candidate.answer([case])[0]
     except (FileNotFoundError, ValueError) as error:

@@ -36,3 +36,9 @@ CONNECTIVES = (
     "and", "but", "or", "then", "also", "plus", "instead", "rather", "actually", "no", "nope", "what about",
     "how about", "i mean", "i meant", "make it", "make that",
 )  # fmt: skip
+CORRECTIONS = (
+    "no the", "no i", "no not", "no that's", "no that is", "no it's", "nope the", "i meant", "i mean",
+    "i said", "i asked for", "not that", "not this", "not what i", "that's wrong", "that is wrong",
+    "that was wrong", "that's not", "that is not", "wrong one", "undo that", "undo it", "i didn't",
+    "i did not", "you misunderstood", "you got it wrong",
+)  # fmt: skip

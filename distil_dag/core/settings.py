@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from distil_dag.core.english import CONNECTIVES, FILLERS, REFERENCES, REPLIES, WAKE_WORDS
+from distil_dag.core.english import CONNECTIVES, CORRECTIONS, FILLERS, REFERENCES, REPLIES, WAKE_WORDS
 
 
 class Section(BaseModel):
@@ -40,6 +40,9 @@ class LanguageSpec(Section):
     )
     connectives: tuple[str, ...] = Field(
         default=CONNECTIVES, description="with what a request begins that goes on from the one before"
+    )
+    corrections: tuple[str, ...] = Field(
+        default=CORRECTIONS, description="by which a user takes back what the agent has just done"
     )
 
 

@@ -13,8 +13,10 @@ import pytest
 
 from distil_dag.adapters.llamacpp.embedded_weights import embedded_gguf
 from distil_dag.adapters.run_store import RunStore
+from distil_dag.adapters.serving.student import CONTEXT
 from distil_dag.cli.task_folders import find_task
 from distil_dag.core.confidence import Confidence
+from distil_dag.core.context import ContextRule
 from distil_dag.core.reports.exporting import GgufReport
 from distil_dag.resources.deployment import deployment
 from distil_dag_tests.adapters.llamacpp.tiny_gguf import write_tiny_gguf
@@ -175,6 +177,23 @@ def test_a_calibrated_student_says_whether_to_believe_it(call: Call, cases: Path
     assert found["confidence"]["calibrated_on"] == 40
     assert {"value", "low", "high"} == set(found["confidence"]["kept"])
     assert found["failures"][0]["confident"] is not None
+
+
+def test_a_student_that_reads_system_prompts_is_given_one(call: Call, cases: Path) -> None:
+    tools = find_task(str(cases.parent / "home_task"), deployment()).toolset.openai()
+    values = {"distil_dag.run": "home.first", "distil_dag.tools": json.dumps(tools)}
+
+    def probabilities(name: str, **more: str) -> list[float]:
+        model = write_tiny_gguf(cases.parent / name, values | more)
+        words = ("predict", "turn on the lamp", "--model", model, "--json")
+        said = [call(*words), call(*words, "--system", "Rooms: the attic, the cellar and the hall.")]
+        assert [one.code for one in said] == [0, 0]
+        return [json.loads(one.out)["probability"] for one in said]
+
+    without, given = probabilities("reads.gguf", **{CONTEXT: ContextRule(keeps="all").model_dump_json()})
+    assert without != given
+    without, given = probabilities("reads_nothing.gguf")
+    assert without == given
 
 
 def test_a_run_s_key_stands_for_its_student_its_test_and_its_task(call: Call, cases: Path) -> None:

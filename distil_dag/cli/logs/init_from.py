@@ -5,6 +5,8 @@ from __future__ import annotations
 import json as json_format
 import re
 import shlex
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,7 @@ def init_from(
     time_column: str | None,
     records: int,
     json: bool,
+    files: Mapping[str, Path] | None = None,
 ) -> None:
     """Write a task folder for a log, and print what the log holds.
 
@@ -48,6 +51,7 @@ def init_from(
         time_column: Column with the time of a row.
         records: How many records are looked at; 0 for all.
         json: Print JSON.
+        files: Name in the folder -> a file to copy there; the log itself may be one.
 
     Raises:
         CommandError: No task can be made of it; nothing is written then.
@@ -79,7 +83,7 @@ def init_from(
     stored = stored.model_copy(
         update={name: getattr(found.task.settings.traces, name) for name in ("id_column", "time_column")}
     )
-    _write(folder, found.task, stored)
+    _write(folder, found.task, _moved(stored, files or {}), files or {})
     notes = _notes(found, survey, stored, folder)
     place = shlex.quote(str(folder))
     commands = [*(f"export {name}=..." for name in variables), f"distil-dag plan {place}"]
@@ -138,7 +142,14 @@ def _problem(address: str, survey: Survey, found: FoundTask) -> str:
     return ""
 
 
-def _write(folder: Path, task: Task, source: TraceSource) -> None:
+def _moved(source: TraceSource, files: Mapping[str, Path]) -> TraceSource:
+    """The source with the path of a log that is copied into the folder."""
+    names = {str(path.absolute()): name for name, path in files.items()}
+    path = getattr(source, "path", "")
+    return source.model_copy(update={"path": names[path]}) if path in names else source
+
+
+def _write(folder: Path, task: Task, source: TraceSource, files: Mapping[str, Path]) -> None:
     _refuse_existing(folder)  # reading takes long enough for another to come
     job = {"task_description": task.description, "tools": list(task.tools)}
     folder.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -147,6 +158,8 @@ def _write(folder: Path, task: Task, source: TraceSource) -> None:
         (fresh / TASK_FILE).write_text(settings_file(task.name, source), encoding="utf-8")
         text = json_format.dumps(job, indent=2, ensure_ascii=False) + "\n"
         (fresh / JOB_FILE).write_text(text, encoding="utf-8")
+        for name, path in files.items():
+            shutil.copyfile(path, fresh / name)
     deployment().register(folder)
 
 

@@ -16,6 +16,7 @@ from distil_dag.core.settings import JudgeSpec
 from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Verdict
+from distil_dag.stages.judging.aftermath.followed import Aftermath
 from distil_dag.stages.judging.agreement import agreement, consistency
 from distil_dag.stages.judging.likelihood.judge import LikelihoodJudge
 from distil_dag.stages.judging.port import Judge, Judgement, OnJudgement
@@ -62,12 +63,14 @@ def judge(
     holdout: HoldoutReport | None = None,
     labels: Mapping[str, bool] | None = None,
     normaliser: Normaliser = ENGLISH,
+    against: Mapping[str, Aftermath] | None = None,
 ) -> tuple[Judged, JudgeReport]:
     """Split traces into seeds, context and unlabelled requests, with a verdict for each judged one.
 
     Calls under names of an older schema are judged under today's, where the log shows which they are. Traces
-    that are invalid under the tools or hold no request are rejected without a judge. Of the others
-    `spec.sample` are judged, rare cells in a larger share than they have in the log.
+    that are invalid under the tools or hold no request are rejected without a judge. So are those that
+    something speaks against, unless the judge is a rubric, which is told of it. Of the others `spec.sample`
+    are judged, rare cells in a larger share than they have in the log.
 
     Those that reach `spec.min_score` pass. At most `spec.seeds` of them become seeds, one for each request,
     spread over tools and argument patterns. With `spec.relabel` rejected traces may be corrected. What passed
@@ -84,6 +87,7 @@ def judge(
         holdout: the report on the split, which becomes part of this one.
         labels: trace id -> whether its calls are right. They only tell the report how good the judge is.
         normaliser: tells which requests are the same.
+        against: trace id -> what speaks against its calls in the log.
 
     Returns:
         What judging leaves, and the report on it.
@@ -93,12 +97,15 @@ def judge(
     """
     logged = {trace.id: trace.calls for trace in traces}
     ordered, renames = undo_renames(sorted(traces, key=lambda trace: trace.id), toolset)
-    invalid = {trace.id: why for trace in ordered if (why := _invalid(trace, toolset))}
+    suspects = {key: (found.reason, found.said) for key, found in (against or {}).items()}
+    weighs_sequels = spec.kind == "rubric"
+    invalid = {} if weighs_sequels else {t.id: suspects[t.id] for t in ordered if t.id in suspects}
+    invalid |= {trace.id: why for trace in ordered if (why := _invalid(trace, toolset))}
     valid = [trace for trace in ordered if trace.id not in invalid]
     chosen = stratified(valid, spec.sample, spec.seed, exponent=_SUSPECTS) if spec.sample else valid
     judging: Judge = (
-        RubricJudge(toolset, model)
-        if spec.kind == "rubric"
+        RubricJudge(toolset, model, against)
+        if weighs_sequels
         else LikelihoodJudge(
             _teaching(valid, chosen, spec.seed), toolset, model, normaliser, spec.seed, progress
         )

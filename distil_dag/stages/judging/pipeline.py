@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from distil_dag.core.case import Example, Trace
 from distil_dag.core.reports.judging import JudgeReport
 from distil_dag.core.task import Task
+from distil_dag.stages.judging.aftermath.followed import aftermaths
 from distil_dag.stages.judging.calibration_split import set_aside
 from distil_dag.stages.judging.judge import Judged, judge, keep_apart
 from distil_dag.stages.ports import ChatModel, Progress, quiet
@@ -57,7 +58,10 @@ def judge_log(
     """
     tools, spec, same = task.toolset, task.settings.judge, task.normaliser
     split, holdout = split_of(task, traces)
-    judged, report = judge(split.rest, tools, spec, model, committee, arbiter, progress, holdout, task.labels)
+    against = aftermaths(traces, task.settings.language.corrections)
+    judged, report = judge(
+        split.rest, tools, spec, model, committee, arbiter, progress, holdout, task.labels, same, against
+    )
     judged, report = keep_apart(judged, report, split.test, tools, alike(task), same)
     judged, report = set_aside(judged, report, spec, tools, alike(task), earlier, same)
     return JudgedLog(split, judged, report)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
@@ -13,6 +13,7 @@ from distil_dag.core.answers.thoughts import final_words
 from distil_dag.core.case import Message, Trace
 from distil_dag.core.tool_call import Calls
 from distil_dag.core.toolset import Toolset
+from distil_dag.stages.judging.aftermath.followed import Aftermath
 from distil_dag.stages.judging.port import Judgement, OnJudgement, ignore
 from distil_dag.stages.judging.rendering import answer, conversation
 from distil_dag.stages.ports import ChatModel, Prompt, Reply
@@ -81,8 +82,11 @@ class RubricJudge:
 
     prompts: tuple[PromptName, ...] = ("rubric_judge",)
 
-    def __init__(self, toolset: Toolset, model: ChatModel) -> None:
+    def __init__(
+        self, toolset: Toolset, model: ChatModel, against: Mapping[str, Aftermath] | None = None
+    ) -> None:
         self._toolset = toolset
+        self._against = against or {}
         self._model = model
         self.identity = f"{METHOD} prompt {digests(*self.prompts)['rubric_judge']} {model.identity}"
 
@@ -96,24 +100,34 @@ class RubricJudge:
             found[place] = read_marks(reply)
             on_result(found[place])
 
-        prompts = [rubric_prompt(self._toolset, trace, calls) for trace, calls in items]
+        prompts = [
+            rubric_prompt(
+                self._toolset, trace, calls, self._against.get(trace.id) if calls == trace.calls else None
+            )
+            for trace, calls in items
+        ]
         ask_all(self._model, prompts, arrived, whole=True)
         return [found[place] for place in range(len(items))]
 
     def again(self) -> tuple[RubricJudge, str]:
         """The judge with the tools listed backwards, which should change no mark."""
         backwards = Toolset(self._toolset.tools[::-1], self._toolset.description)
-        return RubricJudge(backwards, self._model), "asked again with the tools listed backwards"
+        return RubricJudge(
+            backwards, self._model, self._against
+        ), "asked again with the tools listed backwards"
 
 
-def rubric_prompt(toolset: Toolset, trace: Trace, calls: Calls) -> Prompt:
-    """The prompt by which the judge asks about one exchange."""
-    exchange = {"conversation": conversation(trace), "answer": answer(trace, calls)}
+def rubric_prompt(toolset: Toolset, trace: Trace, calls: Calls, against: Aftermath | None = None) -> Prompt:
+    """The prompt by which the judge asks about one exchange, and about what followed it."""
+    exchange: dict[str, object] = {"conversation": conversation(trace), "answer": answer(trace, calls)}
+    if against:
+        exchange["afterwards"] = f"{against.reason}: {against.said}"
     text = render(
         "rubric_judge",
         description=toolset.description,
         tools=json.dumps(toolset.openai(), ensure_ascii=False),
         exchange=delimited(exchange),
+        has_sequel=against is not None,
     )
     return Prompt(
         messages=(Message(role="user", content=text),),
