@@ -37,7 +37,7 @@ class TracesTranslator(DagsterDltTranslator):
                 deps=[],
                 group_name=DATA,
                 kinds={"dlt", "parquet"},
-                code_version="5",
+                code_version="6",
                 description="Production requests of the run's window, with the calls that the old agent "
                 "made. Read by dlt; personal data is replaced by placeholders before anything is stored, "
                 "and rows that can't be read are set aside with their reason.",

@@ -35,13 +35,14 @@ from distil_dag.stages.student.context_report import context_report
 from distil_dag.stages.student.context_split import ContextSplit, SystemPrompts, split_of
 
 TRACES, QUARANTINE = "traces", "quarantine"
+_TYPES = {
+    "latency_ms": pa.float64(),
+    "input_tokens": pa.int64(),
+    "output_tokens": pa.int64(),
+    "cost": pa.float64(),
+}
 SCHEMAS = {
-    TRACES: pa.schema(
-        [
-            (name, pa.float64() if name == "latency_ms" else pa.string())
-            for name in Trace(id="", messages=()).row()
-        ]
-    ),
+    TRACES: pa.schema([(name, _TYPES.get(name, pa.string())) for name in Trace(id="", messages=()).row()]),
     QUARANTINE: pa.schema(
         [(name, pa.string()) for name in ("source", "position", "reason", "detail", "excerpt")]
     ),

@@ -31,6 +31,7 @@ from distil_dag.core.source_fields import RecordFormat
 from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.endings import refuse_unfinished, with_ending
+from distil_dag.stages.reading.evidence import Evidence, evidence_of
 from distil_dag.stages.reading.formats.messages import chat_messages
 from distil_dag.stages.reading.formats.records import BASIC, basic_record
 from distil_dag.stages.reading.logged_calls import as_list, checked, from_json_text, read_logged_call
@@ -96,10 +97,11 @@ class RecordReader:
             moment = read_time(time)
             if columnar:
                 record = _without_nulls(record)
-            record = basic_record(record, self._format)
+            logged, record = record, basic_record(record, self._format)
             if is_recorded := "recorded_at" in record:
                 moment = moment or time_or_none(record["recorded_at"])
-            if plain := self._plain(record, identity, moment):
+            evidence = evidence_of(logged, is_recorded)
+            if plain := self._plain(record, identity, moment, evidence):
                 return ReadRecord(plain=plain, is_recorded=is_recorded)
             style = self._format if self._format in BASIC else _style(record)
             try:
@@ -136,6 +138,8 @@ class RecordReader:
                         problems=self._check(answer.calls, redactor),
                         model=redactor.text(model),
                         latency_ms=_latency(record),
+                        **evidence.usage._asdict(),
+                        feedback=evidence.feedback,
                     )
                 )
         except Unreadable as error:
@@ -147,7 +151,9 @@ class RecordReader:
             problem = problem or _missing(turns)
         return ReadRecord(tuple(traces), problem, redacted, by_order, is_recorded=is_recorded)
 
-    def _plain(self, record: Record, identity: str, moment: datetime | None) -> PlainTrace | None:
+    def _plain(
+        self, record: Record, identity: str, moment: datetime | None, evidence: Evidence
+    ) -> PlainTrace | None:
         """The trace of a plain record; None for any other."""
         if self._format in ("messages", "question_answer"):
             return None
@@ -161,7 +167,9 @@ class RecordReader:
             for name, arguments in calls
             for problem in self._problems_of(name, arguments)
         )
-        return PlainTrace(identity, turns, calls, moment, problems, model[:_MAX_MODEL], _latency(record))
+        return PlainTrace(
+            identity, turns, calls, moment, problems, model[:_MAX_MODEL], _latency(record), evidence
+        )
 
     def _with_integers(self, turn: Turn) -> Turn:
         """The turn with 3.0 as 3 where the schema of a call says integer."""
