@@ -155,8 +155,8 @@ def timed(path: Path, source: str, baseline: Path | None, repeat: int) -> dict[s
     """Load a log by this checkout, and in turns with it by an older one.
 
     Returns:
-        The medians by CPU seconds of `intake`, `floor` and, with a baseline, `baseline`; `cpu_ratio` (rows per
-        CPU second) and `memory_ratio` against the baseline, and the `differences` of the last loads.
+        The medians by CPU seconds of `intake`, `floor` and, with a baseline, `baseline`; `cpu_ratio` (rows
+        per CPU second) and `memory_ratio` against the baseline, and the `differences` of the last loads.
     """
     runs: dict[str, list[Any]] = {"floor": [], "intake": [], "baseline": []}
     for _ in range(repeat):

@@ -6,31 +6,31 @@ Memory stays bounded: rows leave page by page, and the ids that have been read a
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from json.encoder import encode_basestring as quoted
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
 from distil_dag.adapters.logs.joining import Joining
+from distil_dag.adapters.logs.records.outcomes import Kept, Outcome, Outcomes
+from distil_dag.adapters.logs.records.raw import Line
+from distil_dag.adapters.logs.records.raw import RawRecord as RawRecord
 from distil_dag.adapters.logs.seen_ids import SeenIds
 from distil_dag.core.case import Trace
-from distil_dag.core.context import ContextRule, system_text
+from distil_dag.core.context import ContextRule
 from distil_dag.core.reports.intake import ContextReport, TracesReport
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
 from distil_dag.core.tool_call import NO_CALL, UNKNOWN_TOOL
-from distil_dag.stages.reading.envelopes import spans_in
-from distil_dag.stages.reading.fields import FIELDS, MARKS, is_recorded
-from distil_dag.stages.reading.recorders.joined import around_of, identity_of
 from distil_dag.stages.reading.recorders.outcome import AROUND, COPY, PART
-from distil_dag.stages.reading.records import ReadRecord, RecordReader
-from distil_dag.stages.reading.redaction.addresses import is_personal
+from distil_dag.stages.reading.records import ReadRecord
 from distil_dag.stages.reading.redaction.excerpts import excerpt
-from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time
+from distil_dag.stages.reading.strict_values import Unreadable
 from distil_dag.stages.student.context_report import context_report
 from distil_dag.stages.student.context_split import ContextSplit, SystemPrompts, split_of
 
@@ -50,28 +50,10 @@ SCHEMAS = {
 
 _IN_ORDER = sorted(SCHEMAS[TRACES].names)
 _PREVIEW = 10
+# So few that what they leave behind is gone before Python looks for cycles among long-lived objects.
+_AT_ONCE = 100
 _MAX_ID = 200
 _MOST_AROUND = 20_000
-
-
-class RawRecord(NamedTuple):
-    """One record as a source found it.
-
-    Attributes:
-        source: File, table or dataset.
-        position: Line, row or id in the source.
-        value: The record as an object; None where it can't be read.
-        raw: Its original bytes, where the source has them.
-        problem: Why it has no `value`.
-        columnar: Whether it comes from typed columns, where an absent value shows as null.
-    """
-
-    source: str
-    position: str
-    value: Any
-    raw: Any = None
-    problem: Unreadable | None = None
-    columnar: bool = False
 
 
 Watch = Callable[[RawRecord, str, ReadRecord], None]
@@ -95,16 +77,11 @@ class Intake:
 
     def __init__(self, task: Task, key: RunKey, watch: Watch | None = None) -> None:
         self._watch = watch
-        self._source = task.settings.traces
-        # A database has filtered already, and has not sent the columns.
-        self._where = {} if self._source.kind == "sql" else self._source.where
-        self._key = key.cut_by(self._source.time_column)
+        self._outcomes = Outcomes(task, key)
         self._toolset = task.toolset
         self._continued = task.context if task.continues else None
         self._wanted = task.settings.student.context
         self._prompts = SystemPrompts()
-        self._reader = RecordReader(self._toolset, self._source.format)
-        self._is_auto = self._source.format == "auto"
         self._joining = Joining()
         self._around: OrderedDict[str, None] = OrderedDict()
         self._seen = SeenIds()
@@ -152,114 +129,99 @@ class Intake:
             context=self._context_report,
         )
 
-    def read(self, page: Iterable[RawRecord]) -> dict[str, pa.Table]:
+    def read(self, page: Iterable[RawRecord | Line]) -> dict[str, pa.Table]:
         """Read a page of records; parts of a record wait for the rest of it.
 
         Returns:
             Table name -> the rows that the page adds to it, in order; no entry for a table without new rows.
         """
-        for record in page:
-            value = record.value
-            if record.raw is not None and (not isinstance(value, dict) or MARKS.isdisjoint(value)):
-                self._take(record)  # as most are
-                continue
-            for whole in self._whole(record):
-                self._take(whole)
+        records = iter(page)
+        while some := list(itertools.islice(records, _AT_ONCE)):
+            self._add(self._outcomes.of_page(some))
         return self._new_rows()
+
+    def add(self, outcomes: list[Outcome]) -> dict[str, pa.Table]:
+        """Add what the records of a page gave in another process; as :meth:`read`."""
+        self._add(outcomes)
+        return self._new_rows()
+
+    def _add(self, outcomes: list[Outcome]) -> None:
+        self._seen.look_up([key for outcome in outcomes for key in outcome.keys])
+        for outcome in outcomes:
+            if outcome.is_part:
+                self._join(outcome.record)
+            else:
+                self._take(outcome)
 
     def rest(self) -> dict[str, pa.Table]:
         """Read what still waits at the end of the log; as :meth:`read`."""
         for record in self._joining.rest():
-            self._take(record)
+            self._take_whole(record)
         return self._new_rows()
+
+    def _join(self, part: RawRecord) -> None:
+        """Take the records that a part completes."""
+        joined = self._joining.joined
+        for record in self._joining.push(part):
+            self._take_whole(record)
+        if self._joining.joined > joined:
+            self._no_answers[PART] += 1
+
+    def _take_whole(self, record: RawRecord) -> None:
+        for outcome in self._outcomes.of_record(record):
+            self._take(outcome)
 
     def _new_rows(self) -> dict[str, pa.Table]:
         rows, self._rows = self._rows, _no_rows()
-        return {name: pa.Table.from_pylist(new, schema=SCHEMAS[name]) for name, new in rows.items() if new}
+        return {name: _table(new, SCHEMAS[name]) for name, new in rows.items() if new}
 
-    def _whole(self, record: RawRecord) -> Iterator[RawRecord]:
-        """The records that a raw one holds or completes; most are what they are."""
-        value = record.value
-        if not self._is_auto or not isinstance(value, dict):
-            yield record
-            return
-        spans = spans_in(value) if record.raw is None else None
-        if spans is not None:
-            for number, span in enumerate(spans, start=1):
-                yield from self._whole(
-                    record._replace(value=span, raw=b"", position=f"{record.position}, {number}")
-                )
-        elif MARKS.isdisjoint(value):
-            yield record
-        else:
-            joined = self._joining.joined
-            yield from self._joining.push(record)
-            if self._joining.joined > joined:
-                self._no_answers[PART] += 1
-
-    def _take(self, record: RawRecord) -> None:
-        try:
-            if record.problem:
-                raise record.problem
-            if not isinstance(record.value, dict):
-                raise Unreadable("wrong type", f"a record is {type(record.value).__name__}, not an object")
-            if is_wanted(record.value, self._where):
-                self._read_record(record)
-        except Unreadable as problem:
-            self._read += 1
-            self._reject(record, problem)
-            if self._watch:
-                self._watch(record, "", ReadRecord(problem=problem))
-
-    def _read_record(self, record: RawRecord) -> None:
-        value = record.value
-        column = self._source.time_column
-        time = read_time(value.get(column)) if column else None
-        if column and time is None and self._key.since:
-            raise Unreadable("no time", f"{column} is empty, so no window holds the record")
-        if not self._key.contains(time):
-            return
-        identity, is_own = self._identity(record)
+    def _take(self, outcome: Outcome) -> None:
+        """Count what a record gave, and keep its traces if they are new in the log."""
+        record, identity, reading = outcome.record, outcome.identity, outcome.reading
+        if not identity and reading.problem:
+            return self._set_aside(record, reading.problem)
         if identity in self._around:
             return self._pass_over(record, identity, AROUND)
-        reading = self._reader.read(self._renamed(value), identity, time, columnar=record.columnar)
         if reading.is_no_answer:
             return self._pass_over(record, identity, reading.is_no_answer)
-        if is_own and not self._is_new(identity, reading):
-            if not reading.is_recorded:
-                raise Unreadable("duplicate id", f"{identity} has been read before; the first one stays")
-            return self._pass_over(record, identity, COPY)
-        has_traces = bool(reading.plain or reading.complete)
-        if reading.is_recorded and has_traces:
-            self._surround(around_of(value))
+        if outcome.is_own and not self._is_new(outcome):
+            if reading.is_recorded:
+                return self._pass_over(record, identity, COPY)
+            said = f"{identity} has been read before; the first one stays"
+            return self._set_aside(record, Unreadable("duplicate id", said))
+        if outcome.around:
+            self._surround(outcome.around)
         self._read += 1
-        self._passed_over += not has_traces and not reading.problem
-        if has_traces:
+        if outcome.kept:
             if reading.redacted:
                 self._redacted.update(reading.redacted)
             self._by_order += reading.by_order
-        if plain := reading.plain:
-            self._keep(plain.row(), plain.called, plain.system, plain.trace)
-        for trace in reading.complete:
-            called = [call.name for call in trace.calls]
-            self._keep(trace.row(), called, system_text(trace.messages), lambda trace=trace: trace)
+            for kept in outcome.kept:
+                self._keep(kept)
+        elif not reading.problem:
+            self._passed_over += 1
         if reading.problem:
             self._reject(record, reading.problem)
         if self._watch:
             self._watch(record, identity, reading)
+
+    def _set_aside(self, record: RawRecord, problem: Unreadable) -> None:
+        self._read += 1
+        self._reject(record, problem)
+        if self._watch:
+            self._watch(record, "", ReadRecord(problem=problem))
 
     def _pass_over(self, record: RawRecord, identity: str, kind: str) -> None:
         self._no_answers[kind] += 1
         if self._watch:
             self._watch(record, identity, ReadRecord(is_no_answer=kind))
 
-    def _is_new(self, identity: str, reading: ReadRecord) -> bool:
+    def _is_new(self, outcome: Outcome) -> bool:
         """Whether a reading was not given before; what could not be read may follow what could."""
-        if reading.plain:
-            return self._seen.add([identity])
-        if reading.complete:
-            return self._seen.add([identity, *(trace.id for trace in reading.complete)])
-        return not (reading.is_recorded and reading.problem and self._seen.has(identity))
+        if outcome.kept:
+            return self._seen.add(outcome.keys)
+        reading = outcome.reading
+        return not (reading.is_recorded and reading.problem and self._seen.has(outcome.identity))
 
     def _surround(self, identity: str) -> None:
         """Remember what stands around an answer: it repeats the answer, and is written after it."""
@@ -268,42 +230,15 @@ class Intake:
             if len(self._around) > _MOST_AROUND:
                 self._around.popitem(last=False)
 
-    def _renamed(self, value: dict[str, Any]) -> dict[str, Any]:
-        theirs = self._source.columns
-        if not theirs:
-            return value
-        kept = {name: held for name, held in value.items() if is_recorded(name)}
-        return kept | {name: value.get(theirs.get(name, name)) for name in FIELDS}
-
-    def _identity(self, record: RawRecord) -> tuple[str, bool]:
-        """The id of a record (of `id_column`, else `id`), and whether the record has one itself.
-
-        A record without an id gets one from its content and place, which is unique and stable.
-        """
-        value = record.value
-        own = value.get(self._source.id_column or "id")
-        if self._is_auto and self._source.id_column is None and not MARKS.isdisjoint(value):
-            own = identity_of(value)
-        if own is None or own == "":
-            content = record.raw if isinstance(record.raw, bytes) else _canonical(record.value)
-            place = f"{record.source}\n{record.position}\n".encode(errors="surrogatepass")
-            return hashlib.sha256(place + content).hexdigest()[:16], False
-        if isinstance(own, float) and own.is_integer():
-            own = int(own)
-        if isinstance(own, (dict, list, bool, bytes)) or len(text := str(own)) > _MAX_ID:
-            raise Unreadable("unreadable id", f"neither text up to {_MAX_ID} characters nor a whole number")
-        clean_text(text, "the id")
-        # A digest identifies rows as well as an e-mail address does.
-        return (hashlib.sha256(text.encode()).hexdigest()[:16] if is_personal(text) else text), True
-
-    def _keep(self, row: dict[str, Any], called: list[str], system: str, case: Callable[[], Trace]) -> None:
+    def _keep(self, kept: Kept) -> None:
+        row = kept.row
         self._digest.update(_in_digest(row))
         self._rows[TRACES].append(row)
         self._kept += 1
         self._marked += row["problems"] != "[]"
-        self._prompts.add_text(system, case)
+        self._prompts.add_text(kept.system, lambda: Trace.from_row(row))
         # The log may name any number of tools; only those of the task are counted separately.
-        names = [name if name in self._toolset else UNKNOWN_TOOL for name in called]
+        names = [name if name in self._toolset else UNKNOWN_TOOL for name in kept.called]
         for name in names or (NO_CALL,):
             self._calls[name] += 1
         if len(self.preview) < _PREVIEW:
@@ -323,14 +258,20 @@ class Intake:
         )
 
 
-def is_wanted(value: Mapping[str, Any], where: Mapping[str, str]) -> bool:
-    """Whether a record passes the filter of `traces.where`.
+def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_arrays([_column(field, rows) for field in schema], schema=schema)
 
-    Args:
-        value: The record.
-        where: Column -> wanted value, compared as text.
-    """
-    return all(_as_text(value.get(column)) == wanted for column, wanted in where.items())
+
+def _column(field: pa.Field, rows: list[dict[str, Any]]) -> pa.Array:
+    values = [row[field.name] for row in rows]
+    if field.type != pa.string():
+        if all(value is None for value in values):
+            return pa.nulls(len(values), field.type)
+        return pa.array(values, field.type)
+    # `pa.array` imports pandas, which nothing here needs.
+    column = pa.lib.StringBuilder()
+    column.append_values(values)
+    return column.finish()
 
 
 def _in_digest(row: dict[str, Any]) -> bytes:
@@ -345,17 +286,3 @@ def _in_digest(row: dict[str, Any]) -> bytes:
 
 def _no_rows() -> dict[str, list[dict[str, Any]]]:
     return {TRACES: [], QUARANTINE: []}
-
-
-def _canonical(value: Any) -> bytes:
-    try:
-        text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    except (ValueError, TypeError, RecursionError):
-        text = repr(sorted(map(str, value)))
-    return text.encode(errors="surrogatepass")
-
-
-def _as_text(value: Any) -> str | None:
-    return (
-        ("true" if value else "false") if isinstance(value, bool) else None if value is None else str(value)
-    )

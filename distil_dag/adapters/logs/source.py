@@ -16,10 +16,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
+
 from distil_dag.adapters.logs.apis.log import ApiLog
 from distil_dag.adapters.logs.files import FileLog
 from distil_dag.adapters.logs.hub import HubLog
-from distil_dag.adapters.logs.intake import SCHEMAS, TRACES, Intake, is_wanted
+from distil_dag.adapters.logs.intake import SCHEMAS, TRACES, Intake
+from distil_dag.adapters.logs.records.outcomes import is_wanted
 from distil_dag.adapters.logs.sql import SqlLog
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.environment import SourceError, masked
@@ -54,7 +57,7 @@ def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey
     def empty_tables() -> Iterator[Any]:
         # A table without rows is written too, and replaces the table of the last load.
         for table, schema in SCHEMAS.items():
-            yield dlt.mark.with_table_name(schema.empty_table(), table)
+            yield dlt.mark.with_table_name(pa.Table.from_batches([], schema), table)
 
     def traces(page: Any) -> Iterator[Any]:
         # dlt runs generators in turns. A page is read at once, since the first of two equal ids must

@@ -32,10 +32,11 @@ from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.endings import refuse_unfinished, with_ending
 from distil_dag.stages.reading.evidence import Evidence, evidence_of
+from distil_dag.stages.reading.fields import MARKS
 from distil_dag.stages.reading.formats.messages import chat_messages
+from distil_dag.stages.reading.formats.plain_records import PlainTrace, plain_parts
 from distil_dag.stages.reading.formats.records import BASIC, basic_record
 from distil_dag.stages.reading.logged_calls import as_list, checked, from_json_text, read_logged_call
-from distil_dag.stages.reading.plain_records import PlainTrace, plain_parts
 from distil_dag.stages.reading.recorders.outcome import NoAnswer, is_content_off
 from distil_dag.stages.reading.redaction.redactor import NOTHING_FOUND, Redactor
 from distil_dag.stages.reading.replaced_texts import refuse_replaced
@@ -52,8 +53,9 @@ _CACHED_CALLS = 20_000
 class ReadRecord(NamedTuple):
     """What a record gave: its traces, why the rest could not be read, what was redacted.
 
-    Its one trace may stand in `plain`, otherwise all of them stand in `complete`. `by_order` counts tool results that only their order assigns to one of several calls. `is_no_answer` says
-    what a recorder wrote the record of, if not of an answer of a model; `is_recorded`, that a recorder did.
+    A plain record gives one trace, in `plain`; those of any other stand in `complete`. `by_order` counts tool
+    results that only their order assigns to one of several calls. `is_no_answer` says what a recorder wrote
+    the record of, if not of an answer of a model; `is_recorded`, that a recorder did.
 
     Without traces, problem and this, a record holds no choice of a tool (see above).
     """
@@ -97,12 +99,15 @@ class RecordReader:
             moment = read_time(time)
             if columnar:
                 record = _without_nulls(record)
+            evidence = evidence_of(record, False)
+            if MARKS.isdisjoint(record) and (plain := self._plain(record, identity, moment, evidence)):
+                return ReadRecord(plain=plain)
             logged, record = record, basic_record(record, self._format)
             if is_recorded := "recorded_at" in record:
                 moment = moment or time_or_none(record["recorded_at"])
-            evidence = evidence_of(logged, is_recorded)
-            if plain := self._plain(record, identity, moment, evidence):
-                return ReadRecord(plain=plain, is_recorded=is_recorded)
+                evidence = evidence_of(logged, True)
+                if plain := self._plain(record, identity, moment, evidence):
+                    return ReadRecord(plain=plain, is_recorded=True)
             style = self._format if self._format in BASIC else _style(record)
             try:
                 turns.extend(bounded(_turns(record, style, self._toolset)))
@@ -155,13 +160,10 @@ class RecordReader:
         self, record: Record, identity: str, moment: datetime | None, evidence: Evidence
     ) -> PlainTrace | None:
         """The trace of a plain record; None for any other."""
-        if self._format in ("messages", "question_answer"):
-            return None
-        model = _model(record)
-        parts = plain_parts(record, model)
+        parts = plain_parts(record) if self._format in ("auto", "openai_chat") else None
         if parts is None:
             return None
-        turns, calls = parts
+        turns, calls, model = parts
         problems = tuple(
             problem[:_MAX_PROBLEM]
             for name, arguments in calls

@@ -29,6 +29,9 @@ class Unreadable(ValueError):
         self.reason = reason
         self.detail = detail
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Unreadable, (self.reason, self.detail)
+
 
 def parse_json(text: str | bytes) -> Any:
     """The JSON value of a text, by the letter of RFC 8259 (no NaN, UTF-8 only).

@@ -1,7 +1,7 @@
 """Whether a text may hold personal data at all: a look that costs little, as most texts hold none.
 
-It may say yes too often, never no too often. Each pattern begins with one sign, or with few, which is searched
-for several times faster than alternatives are tried at every letter.
+It may say yes too often, never no too often. Each pattern begins with one sign or with few: these are searched
+for, which is several times faster than to try alternatives at every letter.
 """
 
 from __future__ import annotations

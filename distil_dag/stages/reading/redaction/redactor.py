@@ -33,7 +33,7 @@ from distil_dag.stages.reading.strict_values import Unreadable
 
 _NUMBERS = ("PHONE", "CARD")
 Replacing = Callable[[re.Match[str]], str]
-_HEAD = re.compile(r"[^@._-]*")
+_ENDS_HEAD = re.compile(r"[@._-]")
 _BETWEEN = "\0"  # a sign that no pattern reaches across
 _SHORT = 200
 # Every text is searched for every value's other spellings: work that grows with both.
@@ -245,7 +245,7 @@ class _Spelling:
         self._kind, self._canonical = kind, canonical
         self._name = name if kind in _NUMBERS else _where_whole(name)
         # How each spelling of an address begins.
-        self._head = _HEAD.match(canonical)[0] if kind == "EMAIL" and canonical.isascii() else ""
+        self._head = _ENDS_HEAD.split(canonical)[0] if kind == "EMAIL" and canonical.isascii() else ""
 
     def replaced(self, text: str) -> str:
         """The text with the placeholder in place of each spelling."""

@@ -1,7 +1,8 @@
-"""Plain records, read in one go: one question in words, answered by calls, with nothing that a rule treats specially.
+"""Plain records, read in one go: words of a user, answered by calls, and nothing that a rule treats specially.
 
-Most records of a log are plain. What is given here is what `records.py` would read; whatever needs a rule of it
-(other roles, parts, thoughts, personal data, ends that say something) is left to it.
+Most records of a log are plain. What is given here is what `records.py` of the package above would read.
+Whatever needs one of its rules (other roles, parts, thoughts, personal data, ends that say something) is left
+to it.
 """
 
 from __future__ import annotations
@@ -115,25 +116,30 @@ def _object(values: dict[str, Any]) -> str:
     return f"{{{', '.join(members)}}}"
 
 
-Parts = tuple[list[tuple[str, str]], list[tuple[str, dict[str, Any]]]]
+class PlainParts(NamedTuple):
+    """What a plain record says; the attributes are those of :class:`PlainTrace`."""
+
+    turns: list[tuple[str, str]]
+    calls: list[tuple[str, dict[str, Any]]]
+    model: str
 
 
-def plain_parts(record: Mapping[str, Any], model: str) -> Parts | None:
-    """The turns and the calls of a plain record.
+def plain_parts(record: Mapping[str, Any]) -> PlainParts | None:
+    """What a plain record says.
 
     Args:
-        record: a chat completion with its bodies parsed.
-        model: the model's name.
+        record: a chat completion, its bodies as objects or as JSON text.
 
     Returns:
-        (role, words) of each turn and (name, arguments) of each call; None for a record that is not plain.
+        None for a record that is not plain.
     """
-    request, response = record.get("request"), record.get("response")
-    if type(request) is not dict or type(response) is not dict or response.get("error"):
+    request, response = _body(record.get("request")), _body(record.get("response"))
+    if request is None or response is None or response.get("error"):
         return None
     turns, answer = _turns(request), _answer(record, request, response)
     if turns is None or answer is None:
         return None
+    model = next((name for one in (response, request, record) if type(name := one.get("model")) is str), "")
     texts = [model]
     calls = _calls(answer, texts)
     if calls is None:
@@ -144,7 +150,16 @@ def plain_parts(record: Mapping[str, Any], model: str) -> Parts | None:
                 return None
         else:
             texts.append(words)
-    return (turns, calls) if _is_plain(_BETWEEN.join(texts)) else None
+    return PlainParts(turns, calls, model) if _is_plain(_BETWEEN.join(texts)) else None
+
+
+def _body(value: Any) -> dict[str, Any] | None:
+    if type(value) is str:
+        try:
+            value = parse_json(value)
+        except Unreadable:
+            return None
+    return value if type(value) is dict and "body" not in value else None
 
 
 def _turns(request: dict[str, Any]) -> list[tuple[str, str]] | None:
@@ -152,7 +167,8 @@ def _turns(request: dict[str, Any]) -> list[tuple[str, str]] | None:
     if type(messages) is not list or not 0 < len(messages) < _MOST_TURNS or "system" in request:
         return None
     turns = []
-    role = words = ""
+    role: Any = ""
+    words: Any = ""
     for message in messages:
         if type(message) is not dict or len(message) != 2:
             return None
