@@ -20,6 +20,7 @@ from distil_dag.adapters.logs.joining import Joining
 from distil_dag.adapters.logs.records.outcomes import Kept, Outcome, Outcomes
 from distil_dag.adapters.logs.records.raw import Line
 from distil_dag.adapters.logs.records.raw import RawRecord as RawRecord
+from distil_dag.adapters.logs.records.tally import Tally
 from distil_dag.adapters.logs.seen_ids import SeenIds
 from distil_dag.core.case import Trace
 from distil_dag.core.context import ContextRule
@@ -91,6 +92,7 @@ class Intake:
         self._redacted: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
         self._no_answers: Counter[str] = Counter()
+        self._tally = Tally()
         self._read = self._kept = self._marked = self._passed_over = self._by_order = 0
         self.preview: list[dict[str, Any]] = []
 
@@ -126,6 +128,7 @@ class Intake:
             redacted=dict(sorted(self._redacted.items())),
             results_by_order=self._by_order,
             calls_per_tool=dict(self._calls.most_common()),
+            **self._tally.report(),
             context=self._context_report,
         )
 
@@ -236,6 +239,7 @@ class Intake:
         self._rows[TRACES].append(row)
         self._kept += 1
         self._marked += row["problems"] != "[]"
+        self._tally.add(row)
         self._prompts.add_text(kept.system, lambda: Trace.from_row(row))
         # The log may name any number of tools; only those of the task are counted separately.
         names = [name if name in self._toolset else UNKNOWN_TOOL for name in kept.called]
