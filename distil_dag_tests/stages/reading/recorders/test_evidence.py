@@ -53,6 +53,33 @@ def test_a_log_of_one_s_own_has_them_in_columns_or_in_the_response() -> None:
     assert [one.feedback for one in log.traces] == [(), (Feedback(name="thumbs", value="down"),), ()]
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"calculatedTotalCost": 0.5, "usageDetails": {"input": 5, "output": 2, "total": 7}},
+        {"costDetails": {"input": 0.3, "total": 0.5}, "promptTokens": 5, "completionTokens": 2},
+        {"total_cost": 0.5, "prompt_tokens": 5, "completion_tokens": 2},
+        {"metrics": {"prompt_tokens": 5, "completion_tokens": 2, "estimated_cost": 0.5}},
+        {"spend": 0.5, "prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
+        {
+            "attributes": {"llm": {"token_count": {"prompt": 5, "completion": 2}, "cost": {"total": 0.5}}},
+            "span_id": "a1",
+        },
+        {
+            "attributes": {
+                "gen_ai.usage.input_tokens": 5,
+                "gen_ai.usage.output_tokens": 2,
+                "operation.cost": 0.5,
+            },
+            "span_id": "a1",
+        },
+        {"usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 2}, "cost": "0.5"},
+    ],
+)
+def test_each_name_of_tokens_and_cost_is_known(record: dict[str, Any]) -> None:
+    assert evidence_of(record, True).usage == (5, 2, 0.5)
+
+
 def test_limits_and_prices_of_a_model_are_no_usage() -> None:
     record = {"max_tokens": 9, "model_map_information": {"input_tokens": 9}, "usage": {"max_input_tokens": 9}}
     assert evidence_of(record, True).usage == (None, None, None)
