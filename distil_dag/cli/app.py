@@ -59,6 +59,14 @@ Records = Annotated[
 TaskArgument = Annotated[
     str, typer.Argument(metavar="TASK", help="A task folder, or the name of a known task.")
 ]
+Price = Annotated[
+    str | None,
+    typer.Option(
+        "--price",
+        metavar="IN,OUT",
+        help="What a million tokens of requests and of answers cost today, such as 2.5,10.",
+    ),
+]
 
 
 @app.command()
@@ -87,6 +95,7 @@ def init(
         typer.Option("--time-column", metavar="NAME", help="With --from: the column with a row's time."),
     ] = None,
     records: Records = MOST,
+    price: Price = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are already there.")] = False,
     json: Json = False,
 ) -> None:
@@ -108,7 +117,7 @@ def init(
         raise CommandError("--force does not go with --from, which overwrites nothing: name a new folder")
     from distil_dag.cli.logs.init_from import init_from
 
-    init_from(log, folder, table, id_column, time_column, records, json)
+    init_from(log, folder, table, id_column, time_column, records, price, json)
 
 
 @app.command("import")
@@ -145,13 +154,14 @@ def look(
         ),
     ] = None,
     records: Records = MOST,
+    price: Price = None,
     json: Json = False,
 ) -> None:
-    """Show what the log of a task holds: records, set aside and why, tools, personal data, times."""
+    """Show what the log of a task holds: records, set aside and why, tools, personal data, times, cost."""
     from distil_dag.cli.logs.look import look_at_log, look_at_record
 
     if record is None:
-        look_at_log(task, records, json)
+        look_at_log(task, records, price, json)
     else:
         look_at_record(task, record, json)
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from distil_dag.core.feedback import Feedback
 from distil_dag.core.tool_call import ToolCall
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -124,12 +125,20 @@ class Trace(Case):
         problems: why its calls are not valid under the tools; empty when they are.
         model: name of the model that answered.
         latency_ms: time of the answer in milliseconds.
+        input_tokens: tokens of the request, as logged.
+        output_tokens: tokens of the answer, as logged.
+        cost: what the answer cost, as logged; mostly in US dollars.
+        feedback: scores of people and programs.
     """
 
     time: datetime | None = None
     problems: tuple[str, ...] = ()
     model: str = ""
     latency_ms: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost: float | None = None
+    feedback: tuple[Feedback, ...] = ()
 
 
 class HeldOut(Case):

@@ -34,7 +34,7 @@ class Column:
 
     name: str
     holds: str
-    type: Literal["string", "double", "bool"] = "string"
+    type: Literal["string", "double", "int64", "bool"] = "string"
 
 
 _REQUEST = Column("request", "Words of the last user turn.")
@@ -59,6 +59,10 @@ COLUMNS: dict[Table, tuple[Column, ...]] = {
         Column("problems", "JSON: why the logged calls are not valid under the tools. Empty when they are."),
         Column("model", "Name of the model that answered in production."),
         Column("latency_ms", "Time of the logged answer in milliseconds.", "double"),
+        Column("input_tokens", "Tokens of the request, as logged.", "int64"),
+        Column("output_tokens", "Tokens of the answer, as logged.", "int64"),
+        Column("cost", "What the answer cost, as logged; mostly in US dollars.", "double"),
+        Column("feedback", "JSON: scores of people and programs, with the name of each."),
     ),
     QUARANTINE: (
         Column("source", "File, table or data set of the record."),

@@ -13,15 +13,16 @@ from upath import UPath
 
 from distil_dag.adapters.logs.intake import Intake
 from distil_dag.adapters.logs.source import log_source, source_error
-from distil_dag.core.reports.intake import ContextReport
+from distil_dag.core.reports.intake import ContextReport, TracesReport
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
 from distil_dag.resources.asset_defaults import DATA, INTAKE_RETRY, PARTITION_TAG
 from distil_dag.resources.failures import reasons
 from distil_dag.resources.lineage import continuing
-from distil_dag.resources.metadata import table
+from distil_dag.resources.metadata import image, table
 from distil_dag.resources.partitions import forget, why_impossible
 from distil_dag.resources.tasks import TasksResource
+from distil_dag.stages.reading.plots import became_bars, day_bars
 
 
 class TracesTranslator(DagsterDltTranslator):
@@ -37,7 +38,7 @@ class TracesTranslator(DagsterDltTranslator):
                 deps=[],
                 group_name=DATA,
                 kinds={"dlt", "parquet"},
-                code_version="5",
+                code_version="6",
                 description="Production requests of the run's window, with the calls that the old agent "
                 "made. Read by dlt; personal data is replaced by placeholders before anything is stored, "
                 "and rows that can't be read are set aside with their reason.",
@@ -131,9 +132,25 @@ def traces_metadata(
         "redacted": _counts("kind", report.redacted),
         "tool_results_matched_by_order": report.results_by_order,
         **_context(report.context),
+        **_usage(report),
+        "became": image(became_bars(report), "what became of the records"),
+        **({"by_day": image(day_bars(report.days), "traces by day")} if report.days else {}),
         "preview": table(intake.preview, ["id", "time", "request", "calls", "problems"], limit=10),
         **continuing(instance, task.continues, "judged_seeds"),
     }
+
+
+def _usage(report: TracesReport) -> dict[str, Any]:
+    """Tokens, money and scores of the log, as far as they are logged."""
+    used = report.usage
+    found: dict[str, Any] = {}
+    if used.counted:
+        found |= {"input_tokens": used.input_tokens, "output_tokens": used.output_tokens}
+    if used.priced:
+        found["logged_cost"] = round(used.cost, 6)
+    if report.scored:
+        found |= {"scored": report.scored, "scored_low": report.scored_low}
+    return found
 
 
 def _context(report: ContextReport | None) -> dict[str, Any]:

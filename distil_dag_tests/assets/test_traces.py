@@ -11,7 +11,7 @@ from dagster_dlt import DagsterDltResource
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.assets.traces import traces
 from distil_dag.core import tables
-from distil_dag.core.reports.intake import TracesReport
+from distil_dag.core.reports.intake import TracesReport, UsageReport
 from distil_dag.core.task import Task
 from distil_dag.resources.asset_defaults import RUNS
 from distil_dag.resources.store import StoreResource
@@ -104,7 +104,11 @@ def test_twice_gives_the_same_rows_and_data_version(home):
     assert rows[0]["request"] == "light 8 for <EMAIL_1>"
     assert json.loads(rows[0]["calls"]) == [{"name": "light", "arguments": {"to": "<EMAIL_1>"}}]
     assert [row["position"] for row in quarantine] == ["id 91"]
-    assert store.read_report(run, "traces", TracesReport) == TracesReport(
+    report = store.read_report(run, "traces", TracesReport)
+    assert sum(report.days.values()) == len(rows)
+    assert set(report.days) == {row["time"][:10] for row in rows if row["time"]}
+    assert report.usage.characters == sum(len(row["messages"]) for row in rows)
+    assert report.model_copy(update={"days": {}, "usage": UsageReport()}) == TracesReport(
         read=8, kept=7, marked=1, quarantined={"unreadable call (JSON)": 1}, redacted={"EMAIL": 5},
         calls_per_tool={"light": 5, "no call": 1, "(unknown tool)": 1},
     )  # fmt: skip
@@ -113,6 +117,7 @@ def test_twice_gives_the_same_rows_and_data_version(home):
     assert metadata["window"].value == "2026-11-08 00:00 to 2026-11-13 00:00 UTC"
     assert "| unreadable call (JSON) | 1 |" in " ".join(metadata["quarantined_by_reason"].value.split())
     assert "| light | 5 |" in " ".join(metadata["calls_per_tool"].value.split())
+    assert all("data:image/webp" in metadata[plot].value for plot in ("became", "by_day"))
 
 
 def test_overrides_are_frozen_with_the_run(home):
@@ -252,7 +257,7 @@ def test_a_key_that_may_be_right_keeps_its_partition(home):
 def test_the_spec_reads_well():
     spec = traces.get_asset_spec(dg.AssetKey("traces"))
     assert spec.kinds == {"dlt", "parquet"}
-    assert spec.code_version == "5"
+    assert spec.code_version == "6"
     assert spec.group_name == "data"
     assert not list(spec.deps)
     assert "personal data is replaced" in spec.description

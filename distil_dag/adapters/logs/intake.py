@@ -19,6 +19,7 @@ import pyarrow as pa
 from distil_dag.adapters.logs.joining import Joining
 from distil_dag.adapters.logs.records.outcomes import Kept, Outcome, Outcomes
 from distil_dag.adapters.logs.records.raw import Line, RawRecord
+from distil_dag.adapters.logs.records.tally import Tally
 from distil_dag.adapters.logs.seen_ids import SeenIds
 from distil_dag.core.case import Trace
 from distil_dag.core.context import ContextRule
@@ -34,13 +35,14 @@ from distil_dag.stages.student.context_report import context_report
 from distil_dag.stages.student.context_split import ContextSplit, SystemPrompts, split_of
 
 TRACES, QUARANTINE = "traces", "quarantine"
+_TYPES = {
+    "latency_ms": pa.float64(),
+    "input_tokens": pa.int64(),
+    "output_tokens": pa.int64(),
+    "cost": pa.float64(),
+}
 SCHEMAS = {
-    TRACES: pa.schema(
-        [
-            (name, pa.float64() if name == "latency_ms" else pa.string())
-            for name in Trace(id="", messages=()).row()
-        ]
-    ),
+    TRACES: pa.schema([(name, _TYPES.get(name, pa.string())) for name in Trace(id="", messages=()).row()]),
     QUARANTINE: pa.schema(
         [(name, pa.string()) for name in ("source", "position", "reason", "detail", "excerpt")]
     ),
@@ -92,6 +94,7 @@ class Intake:
         self._redacted: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
         self._no_answers: Counter[str] = Counter()
+        self._tally = Tally()
         self._read = self._kept = self._marked = self._passed_over = self._by_order = 0
         self.preview: list[dict[str, Any]] = []
 
@@ -127,6 +130,7 @@ class Intake:
             redacted=dict(sorted(self._redacted.items())),
             results_by_order=self._by_order,
             calls_per_tool=dict(self._calls.most_common()),
+            **self._tally.report(),
             context=self._context_report,
         )
 
@@ -237,6 +241,7 @@ class Intake:
         self._rows[TRACES].append(row)
         self._kept += 1
         self._marked += row["problems"] != "[]"
+        self._tally.add(row)
         self._prompts.add_text(kept.system, lambda: Trace.from_row(row))
         # The log may name any number of tools; only those of the task are counted separately.
         names = [name if name in self._toolset else UNKNOWN_TOOL for name in kept.called]

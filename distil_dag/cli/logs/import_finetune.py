@@ -28,7 +28,7 @@ def import_openai(file: Path, folder: Path | None, validation: Path | None, json
     files = {_LOG: file} | ({TEST_FILE: validation} if validation else {})
     for path in files.values():
         _check(path)
-    init_from(str(file), folder, None, None, None, 0, json, files)
+    init_from(str(file), folder, None, None, None, 0, None, json, files)
 
 
 def _check(path: Path) -> None:

@@ -20,6 +20,7 @@ from distil_dag.adapters.system.environment import SourceError, masked, with_var
 from distil_dag.adapters.tasks.folder import TASK_FILE
 from distil_dag.adapters.tasks.job_description import FILE as JOB_FILE
 from distil_dag.cli.errors import CommandError
+from distil_dag.cli.logs.savings import Savings, price_of
 from distil_dag.cli.logs.survey_table import survey_table
 from distil_dag.cli.task_template import settings_file
 from distil_dag.core.api_sources import ApiSource
@@ -39,6 +40,7 @@ def init_from(
     id_column: str | None,
     time_column: str | None,
     records: int,
+    price: str | None,
     json: bool,
     files: Mapping[str, Path] | None = None,
 ) -> None:
@@ -51,6 +53,7 @@ def init_from(
         id_column: Column that names a row.
         time_column: Column with the time of a row.
         records: How many records are looked at; 0 for all.
+        price: Of the model that answers today, where it is known.
         json: Print JSON.
         files: Name in the folder -> a file to copy there; the log itself may be one.
 
@@ -59,6 +62,7 @@ def init_from(
     """
     _refuse_existing(folder)
     console = Console(stderr=True)
+    savings = Savings(price_of(price))
     try:
         source = source_at(address, table, id_column, time_column)
         folder = folder or Path(_name_of(source))
@@ -79,7 +83,7 @@ def init_from(
         if json:
             print(json_format.dumps({"problem": problem, "survey": survey.model_dump(mode="json")}, indent=2))
         else:
-            Console().print(survey_table(survey))
+            Console().print(survey_table(survey, savings))
         raise CommandError(f"{problem} Nothing is written.", exit_code=1)
     stored = stored.model_copy(
         update={name: getattr(found.task.settings.traces, name) for name in ("id_column", "time_column")}
@@ -93,7 +97,7 @@ def init_from(
         print(json_format.dumps(_told(found, survey, folder, notes, commands), indent=2, ensure_ascii=False))
         return
     out = Console()
-    out.print(survey_table(survey))
+    out.print(survey_table(survey, savings))
     for note in notes:
         out.print(Text(note), soft_wrap=True)
     out.print(Text("Next:"))

@@ -10,25 +10,31 @@ from rich.text import Text
 
 from distil_dag.adapters.logs.survey.record_steps import FoundCase, RecordSteps, record_steps
 from distil_dag.adapters.logs.survey.survey import survey_of
+from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.environment import SourceError
 from distil_dag.cli.errors import CommandError
+from distil_dag.cli.logs.savings import Savings, price_of
 from distil_dag.cli.logs.survey_table import survey_table
 from distil_dag.cli.task_folders import find_task
 from distil_dag.resources.deployment import deployment
+from distil_dag.runs.coverage import coverage_of
 
 
-def look_at_log(task_text: str, records: int, json: bool) -> None:
+def look_at_log(task_text: str, records: int, price: str | None, json: bool) -> None:
     """Print what the log of a task holds.
 
     Args:
         task_text: A task folder, or the name of a known task.
         records: How many records are looked at; 0 for all.
+        price: Of the model that answers today; None for that of the task's teacher.
         json: Print JSON instead of a table.
 
     Raises:
         CommandError: The log can't be read.
     """
-    task = find_task(task_text, deployment())
+    places = deployment()
+    task = find_task(task_text, places)
+    savings = Savings(price_of(price, task), coverage_of(RunStore(places.store), task.name))
     try:
         with Console(stderr=True).status("reading the log …") as status:
             survey = survey_of(task, records, lambda done: status.update(f"reading: {done:,}"))
@@ -37,7 +43,7 @@ def look_at_log(task_text: str, records: int, json: bool) -> None:
     if json:
         print(survey.model_dump_json(indent=2))
     else:
-        Console().print(survey_table(survey))
+        Console().print(survey_table(survey, savings))
 
 
 def look_at_record(task_text: str, record: str, json: bool) -> None:

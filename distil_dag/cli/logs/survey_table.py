@@ -6,13 +6,14 @@ from rich.table import Table
 from rich.text import Text
 
 from distil_dag.adapters.logs.survey.survey import Survey
+from distil_dag.cli.logs.savings import Savings, savings_rows
 from distil_dag.core.tool_call import NO_CALL, UNKNOWN_TOOL
 
 _INDENT = "  "
 
 
-def survey_table(survey: Survey) -> Table:
-    """What a log holds: records, what was set aside and why, tools, personal data, times."""
+def survey_table(survey: Survey, savings: Savings) -> Table:
+    """What a log holds: records, what was set aside and why, tools, personal data, times, cost."""
     traces = survey.traces
     table = Table(title=Text(_title(survey)), show_header=False, title_justify="left")
     table.add_column("what", overflow="fold")
@@ -48,6 +49,11 @@ def survey_table(survey: Survey) -> Table:
         add("personal data replaced", 0)
     if traces.context:
         add("different system prompts", traces.context.prompts)
+    if traces.scored:
+        add("traces with a score, of which low", f"{traces.scored:,}, {traces.scored_low:,}")
+    table.add_section()
+    for what, number in savings_rows(traces, savings):
+        add(what, number)
     table.add_section()
     if survey.first and survey.last:
         add("first", f"{survey.first:%Y-%m-%d %H:%M:%S} UTC")

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from distil_dag.core.reports.base import Report
 
+# Of a token of English.
+_CHARACTERS = 4
+
 
 class VaryingPart(Report):
     """What varies at one place of the system prompts.
@@ -76,6 +79,35 @@ class ContextReport(Report):
     values: list[ContextValues] = Field(default_factory=list)
 
 
+class UsageReport(Report):
+    """What the answers of a log used.
+
+    Attributes:
+        counted: traces whose tokens are logged.
+        input_tokens: tokens of their requests.
+        output_tokens: tokens of their answers.
+        characters: of the conversations of all other traces.
+        answer_characters: of their answers.
+        priced: traces whose cost is logged.
+        cost: of these, in the recorder's currency.
+    """
+
+    counted: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    characters: int = 0
+    answer_characters: int = 0
+    priced: int = 0
+    cost: float = 0.0
+
+    def tokens(self) -> tuple[int, int]:
+        """Tokens of all requests and of all answers; of four characters where they are not logged."""
+        return (
+            self.input_tokens + self.characters // _CHARACTERS,
+            self.output_tokens + self.answer_characters // _CHARACTERS,
+        )
+
+
 class TracesReport(Report):
     """Intake: rows read, kept, marked (kept with a problem), quarantined by reason."""
 
@@ -93,6 +125,10 @@ class TracesReport(Report):
         default=0, description="tool results without an id of one call, taken in the order of the calls"
     )
     calls_per_tool: dict[str, int] = Field(default_factory=dict)
+    usage: UsageReport = Field(default_factory=UsageReport)
+    scored: int = Field(default=0, description="traces with a score of people or programs")
+    scored_low: int = Field(default=0, description="those of them where one says that the answer was wrong")
+    days: dict[str, int] = Field(default_factory=dict, description="day in UTC -> traces, in order of time")
     context: ContextReport | None = Field(default=None, description="of logs with system prompts")
 
     @property

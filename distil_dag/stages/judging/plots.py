@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from distil_dag.core.reports.judging import JudgeReport
-from distil_dag.stages.picture import webp
+from distil_dag.stages.picture import small_axes, webp
 
 _GOOD, _BAD = "#3b7d4f", "#b5533c"
 _REASONS = 8
@@ -20,7 +19,7 @@ def outcome_bars(report: JudgeReport) -> bytes:
     bars = [(name, report.reasons.get(name, 0), _GOOD) for name in good]
     bars += [(name, count, _BAD) for name, count in ranked[:_REASONS]]
     bars += [("other reasons", rest, _BAD)] if rest else []
-    figure, axes = _axes(0.9 + 0.27 * len(bars))
+    figure, axes = small_axes(0.9 + 0.27 * len(bars))
     for place, (name, count, color) in enumerate(bars):
         axes.barh(place, count, color=color, height=0.7)
         axes.text(count, place, f" {count}", va="center", fontsize=8)
@@ -40,22 +39,10 @@ def score_histogram(bins: Sequence[int], min_score: float) -> bytes:
     """
     width = 1 / max(1, len(bins))
     middles = [(n + 0.5) * width for n in range(len(bins))]
-    figure, axes = _axes(2.6)
+    figure, axes = small_axes(2.6)
     axes.bar(middles, bins, width=0.9 * width, color=[_GOOD if m >= min_score else _BAD for m in middles])
     axes.axvline(min_score, color="#333333", linestyle="--", linewidth=1)
     axes.set_xlabel("score")
     axes.set_ylabel("verdicts")
     axes.set_xlim(0, 1)
     return webp(figure)
-
-
-def _axes(height: float) -> tuple[Any, Any]:
-    # Not pyplot: its figures are global, and one process may draw several at once.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, height), dpi=80, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes

@@ -15,6 +15,7 @@ _SCOPES = (
     "instrumentationLibraryLogs",
 )  # fmt: skip
 _LEAVES = ("spans", "logRecords", "log_records", "logs")
+_SCORES = ("scores", "assessments")
 _AROUND = ("scope", "instrumentationLibrary", "instrumentation_library")
 LISTS = frozenset((*_RESOURCES, *_SCOPES))
 """Keys under which OTLP keeps lists of what is around spans."""
@@ -35,10 +36,10 @@ def _spans_in(value: Mapping[str, Any]) -> list[Any] | None:
     if not LISTS.isdisjoint(value):
         return list(_leaves(value, None))
     if (spans := spans_of(value)) is not None:
-        return spans
+        return _scored(spans, value)
     observations = value.get("observations")
     if isinstance(observations, list) and observations and all(map(_is_observation, observations)):
-        return observations
+        return _scored(observations, value)
     content = value.get("content")
     if (
         isinstance(content, str)
@@ -48,6 +49,19 @@ def _spans_in(value: Mapping[str, Any]) -> list[Any] | None:
     ):
         return [parsed(content, "content")]  # a row of MLflow's table of spans
     return None
+
+
+def _scored(parts: list[Any], trace: Mapping[str, Any]) -> list[Any]:
+    """The parts of a trace with the scores of the whole, which stand beside them."""
+    info = trace.get("info")
+    for holder in (trace, info if isinstance(info, Mapping) else {}):
+        for name in _SCORES:
+            if isinstance(scores := holder.get(name), list) and scores:
+                return [
+                    {**part, name: [*own, *scores]} if isinstance(own := part.get(name, []), list) else part
+                    for part in parts
+                ]
+    return parts
 
 
 def _leaves(value: Mapping[str, Any], scope: Any) -> Iterator[Any]:

@@ -10,8 +10,14 @@ CONTENT = (
     "preferred_output", "items",
 )  # fmt: skip
 """Fields that hold what was asked or answered; a source without any of them is no log."""
+EVIDENCE = (
+    "usage", "prompt_tokens", "input_tokens", "completion_tokens", "output_tokens", "response_cost",
+    "total_cost", "cost", "spend", "feedback", "user_feedback", "feedback_stats", "scores", "annotations",
+    "assessments", "rating", "thumbs", "user_score", "reaction",
+)  # fmt: skip
+"""Fields that say what an answer used, and what people said of it."""
 FIELDS = (
-    *CONTENT, "system", "system_prompt", "system_instruction", "systemInstruction", "instructions",
+    *CONTENT, *EVIDENCE, "system", "system_prompt", "system_instruction", "systemInstruction", "instructions",
     "instruction", "previous_response_id", "model", "latency_ms", "finish_reason", "stop_reason",
     "stopReason", "status", "incomplete_details", "error",
 )  # fmt: skip

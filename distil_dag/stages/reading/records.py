@@ -31,6 +31,7 @@ from distil_dag.core.source_fields import RecordFormat
 from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.endings import refuse_unfinished, with_ending
+from distil_dag.stages.reading.evidence import Evidence, evidence_of
 from distil_dag.stages.reading.fields import MARKS
 from distil_dag.stages.reading.formats.messages import chat_messages
 from distil_dag.stages.reading.formats.plain_records import PlainTrace, plain_parts
@@ -98,12 +99,14 @@ class RecordReader:
             moment = read_time(time)
             if columnar:
                 record = _without_nulls(record)
-            if MARKS.isdisjoint(record) and (plain := self._plain(record, identity, moment)):
+            evidence = evidence_of(record, False)
+            if MARKS.isdisjoint(record) and (plain := self._plain(record, identity, moment, evidence)):
                 return ReadRecord(plain=plain)
-            record = basic_record(record, self._format)
+            logged, record = record, basic_record(record, self._format)
             if is_recorded := "recorded_at" in record:
                 moment = moment or time_or_none(record["recorded_at"])
-                if plain := self._plain(record, identity, moment):
+                evidence = evidence_of(logged, True)
+                if plain := self._plain(record, identity, moment, evidence):
                     return ReadRecord(plain=plain, is_recorded=True)
             style = self._format if self._format in BASIC else _style(record)
             try:
@@ -140,6 +143,8 @@ class RecordReader:
                         problems=self._check(answer.calls, redactor),
                         model=redactor.text(model),
                         latency_ms=_latency(record),
+                        **evidence.usage._asdict(),
+                        feedback=evidence.feedback,
                     )
                 )
         except Unreadable as error:
@@ -151,7 +156,9 @@ class RecordReader:
             problem = problem or _missing(turns)
         return ReadRecord(tuple(traces), problem, redacted, by_order, is_recorded=is_recorded)
 
-    def _plain(self, record: Record, identity: str, moment: datetime | None) -> PlainTrace | None:
+    def _plain(
+        self, record: Record, identity: str, moment: datetime | None, evidence: Evidence
+    ) -> PlainTrace | None:
         """The trace of a plain record; None for any other."""
         parts = plain_parts(record) if self._format in ("auto", "openai_chat") else None
         if parts is None:
@@ -162,7 +169,9 @@ class RecordReader:
             for call in calls
             for problem in self._problems_of(call.said, call.name, call.arguments)
         )
-        return PlainTrace(identity, turns, calls, moment, problems, model[:_MAX_MODEL], _latency(record))
+        return PlainTrace(
+            identity, turns, calls, moment, problems, model[:_MAX_MODEL], _latency(record), evidence
+        )
 
     def _with_integers(self, turn: Turn) -> Turn:
         """The turn with 3.0 as 3 where the schema of a call says integer."""

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from distil_dag.adapters.run_store import RunStore
+from distil_dag.core.reports.base import Estimate
+from distil_dag.core.reports.evidence import ConfidenceReport
+from distil_dag.resources.deployment import deployment
 from distil_dag_tests.cli.logs.some_logs import row, tool, write_lines
 from distil_dag_tests.cli.test_cli import Call, call
+from distil_dag_tests.stand_ins import EVAL_REPORT
 
 __all__ = ["call"]
 
@@ -35,6 +41,42 @@ def test_the_same_table_as_of_a_new_task(call: Call, folder: Path, tmp_path: Pat
     assert told["tool_versions"] == {"set_light": 1}
     assert told["traces"]["quarantined"] == {"no response": 1, "duplicate id": 1}
     assert "of the first 1 record" in call("look", folder, "--records", 1).out
+
+
+def test_what_the_log_costs_and_what_a_student_would_take_over(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    rows = [row(n, tool()) | {"input_tokens": 1000, "output_tokens": 100, "cost": 0.5} for n in (1, 2)]
+    rows[0]["thumbs"] = "down"
+    log = write_lines(tmp_path / "agent.jsonl", rows)
+    made = call("init", "--from", log, tmp_path / "task", "--price", "250,1000")
+    assert made.code == 0, made.err
+    table = [re.sub(r"\s+", " ", line).strip("│ ") for line in made.out.splitlines()]
+    for line in (
+        "traces with a score, of which low │ 1, 1",
+        "tokens of requests │ 2,000",
+        "tokens of answers │ 200",
+        "cost as logged, of 2 traces │ 1.00",
+        "cost at the given price │ 0.70",
+        "cost of 1,000 calls │ 350.00",
+    ):
+        assert line in table
+    assert "would answer alone" not in made.out
+    kept, right = Estimate(value=0.4, low=0.3, high=0.5), Estimate(value=0.98, low=0.9, high=1.0)
+    known = ConfidenceReport(candidate="Q8_0", n=10, auroc=None, curve=[], kept=kept, precision=right)
+    store = RunStore(deployment().store)
+    store.write_report("task.first", "eval_report", EVAL_REPORT.model_copy(update={"confidence": known}))
+    said = re.sub(r"\s+", " ", call("look", tmp_path / "task", "--price", "250,1000").out)
+    assert "the student of task.first would answer alone │ 40.0% (98.0% right)" in said
+    assert "and save │ 0.28" in said
+
+
+@pytest.mark.parametrize("price", ["cheap", "1", "1,2,3", "-1,2", "nan,1"])
+def test_a_price_is_two_numbers(price: str, call: Call, folder: Path) -> None:
+    said = call("look", folder, "--price", price)
+    assert said.code == 2
+    assert "such as 2.5,10" in said.err
 
 
 def test_tools_that_requests_define_and_the_task_has_not(

@@ -1,4 +1,4 @@
-"""What followed each answer of a log: errors of its tools, and users who take it back.
+"""What followed each answer of a log: errors of its tools, users who take it back, low scores.
 
 A request carries its history, so what came after an answer stands in a later record of the same conversation.
 The two are matched by what was said, since few logs name their conversations.
@@ -20,6 +20,7 @@ from distil_dag.stages.judging.aftermath.tool_errors import blames_the_call
 
 TOOL_ERROR = "its tool answered with an error"
 TAKEN_BACK = "the user took it back"
+LOW_SCORE = "a score speaks against it"
 
 _FIRST_WORDS, _SHOWN = 8, 200
 
@@ -59,7 +60,7 @@ def aftermaths(traces: Sequence[Trace], corrections: Sequence[str]) -> dict[str,
 
     An error of a tool counts unless the tool itself failed, or took the same call at another time. A user
     takes an answer back by one of `corrections` among the first words of the next turn, unless the assistant
-    had asked something.
+    had asked something. A score counts where its name says that it is one of the answer.
 
     Args:
         traces: the log, in any order.
@@ -81,7 +82,11 @@ def aftermaths(traces: Sequence[Trace], corrections: Sequence[str]) -> dict[str,
     for trace in traces:
         if trace.calls:
             answers[_with(_digest(trace.messages), trace.calls)].append(trace)
-    found: dict[str, Aftermath] = {}
+    found = {
+        trace.id: Aftermath(LOW_SCORE, ", ".join(map(str, bad)))
+        for trace in traces
+        if (bad := [one for one in trace.feedback if one.is_bad])
+    }
     known: set[_Turn] = set()
     # Later records repeat what the first one shows, which is the nearest to the answer.
     for trace in sorted(traces, key=lambda one: (_moment(one), one.step, one.id)):

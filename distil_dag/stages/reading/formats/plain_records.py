@@ -7,6 +7,7 @@ to it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -14,8 +15,10 @@ from json.encoder import encode_basestring as quoted
 from typing import Any, NamedTuple
 
 from distil_dag.core.case import Message, Trace
+from distil_dag.core.feedback import Feedback
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.stages.reading.endings import KEYS as ENDINGS
+from distil_dag.stages.reading.evidence import Evidence
 from distil_dag.stages.reading.redaction.first_look import is_worth_a_look
 from distil_dag.stages.reading.replaced_texts import may_be_replaced
 from distil_dag.stages.reading.strict_values import MAX_RECORD_BYTES, Unreadable, is_clean, parse_json
@@ -61,6 +64,7 @@ class PlainTrace(NamedTuple):
     problems: tuple[str, ...]
     model: str
     latency_ms: float | None
+    evidence: Evidence
 
     @property
     def system(self) -> str:
@@ -82,6 +86,8 @@ class PlainTrace(NamedTuple):
             problems=self.problems,
             model=self.model,
             latency_ms=self.latency_ms,
+            **self.evidence.usage._asdict(),
+            feedback=self.evidence.feedback,
         )
 
     def row(self) -> dict[str, Any]:
@@ -95,10 +101,16 @@ class PlainTrace(NamedTuple):
             "problems": f"[{', '.join(map(quoted, self.problems))}]",
             "model": self.model,
             "latency_ms": self.latency_ms,
+            **self.evidence.usage._asdict(),
+            "feedback": _listed(self.evidence.feedback),
             "request": self.turns[-1][1],
             "messages": f"[{turns}]",
             "calls": f"[{calls}]",
         }
+
+
+def _listed(feedback: tuple[Feedback, ...]) -> str:
+    return json.dumps([one.model_dump() for one in feedback], ensure_ascii=False) if feedback else "[]"
 
 
 def _object(values: dict[str, Any]) -> str:

@@ -8,8 +8,9 @@ import pytest
 
 from distil_dag.core.case import Message, Trace
 from distil_dag.core.english import CORRECTIONS
+from distil_dag.core.feedback import Feedback
 from distil_dag.core.tool_call import ToolCall
-from distil_dag.stages.judging.aftermath.followed import TAKEN_BACK, TOOL_ERROR, aftermaths
+from distil_dag.stages.judging.aftermath.followed import LOW_SCORE, TAKEN_BACK, TOOL_ERROR, aftermaths
 from distil_dag.stages.judging.aftermath.tool_errors import blames_the_call
 from distil_dag.stages.judging.judge import judge
 from distil_dag.stages.ports import Reply
@@ -126,6 +127,16 @@ def test_the_hour_in_a_system_prompt_parts_no_conversation() -> None:
         for prompt, row in zip(at, (first, second), strict=True)
     ]
     assert set(aftermaths(log, CORRECTIONS)) == {"first"}
+
+
+def test_a_low_score_speaks_against_the_answer() -> None:
+    scores = [Feedback(name="user-feedback", value=value) for value in (0.0, 1.0)]
+    low, high = (trace(one.name + str(one.value), user("light"), calls=(LAMP,)) for one in scores)
+    log = [low.model_copy(update={"feedback": scores[:1]}), high.model_copy(update={"feedback": scores[1:]})]
+    found = aftermaths(log, CORRECTIONS)
+    assert {key: (one.reason, one.said) for key, one in found.items()} == {
+        low.id: (LOW_SCORE, "user-feedback: 0.0")
+    }
 
 
 @pytest.mark.parametrize(
