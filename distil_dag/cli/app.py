@@ -13,10 +13,8 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from distil_dag.cli.errors import CommandError
+from distil_dag.cli.options import MOST, Continues, Json, Overrides, Plain, Price, Records, TaskArgument
 from distil_dag.cli.streams import outlive_readers
-
-# So many records are looked at in seconds.
-MOST = 20_000
 
 app = typer.Typer(
     name="distil-dag",
@@ -33,40 +31,6 @@ app = typer.Typer(
     Everything is kept under `.distil_dag` in the working directory; DISTIL_DAG_HOME names another
     place.""",
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
-Plain = Annotated[
-    bool,
-    typer.Option("--plain", help="Ask a GGUF file by plain llama.cpp, not held to its tools."),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="A.B=C", help="Override a setting of task.yaml; repeatable."),
-]
-Continues = Annotated[
-    str | None,
-    typer.Option(
-        "--continue",
-        metavar="RUN",
-        help="Train the student of this finished run on, with synthetic rows aimed at the calls where it is "
-        "weak, and compare both on its test. Say it again to go on with such a run.",
-    ),
-]
-Records = Annotated[
-    int,
-    typer.Option("--records", metavar="N", min=0, help="Look at the first N records of a log; 0 for all."),
-]
-TaskArgument = Annotated[
-    str, typer.Argument(metavar="TASK", help="A task folder, or the name of a known task.")
-]
-Price = Annotated[
-    str | None,
-    typer.Option(
-        "--price",
-        metavar="IN,OUT",
-        help="What a million tokens of requests and of answers cost today, such as 2.5,10.",
-    ),
-]
 
 
 @app.command()

@@ -16,7 +16,8 @@ from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Verdict
 from distil_dag.stages.judging.calibration_split import set_aside
-from distil_dag.stages.judging.judge import Judged, choose_seeds
+from distil_dag.stages.judging.judge import Judged
+from distil_dag.stages.judging.seed_choice import choose_seeds
 from distil_dag.stages.splitting.holdout import hold_out
 from distil_dag.stages.synthesis.generator import synthesize
 from distil_dag_tests.stages.synthesis.lamp_teacher import Scripted

@@ -14,8 +14,8 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from distil_dag.adapters.logs.compression import BrokenArchive, decompressed
-from distil_dag.adapters.logs.json_files import breaks_off, records_of_lines
-from distil_dag.adapters.logs.records.raw import RawRecord
+from distil_dag.adapters.logs.json_files import breaks_off, lines_of
+from distil_dag.adapters.logs.records.raw import RawRecord, records_of
 from distil_dag.stages.reading.strict_values import MAX_RECORD_BYTES, Unreadable, too_large
 
 Framing = Literal["frames", "delimited", "message"]
@@ -132,7 +132,7 @@ def _framed(stream: _Stream, length: int, name: str, place: str) -> Iterator[Raw
     content, _ = decompressed(io.BufferedReader(io.BytesIO(stream.take(length))))  # type: ignore[arg-type]
     try:
         if content.peek(1)[:1] == b"{":
-            for record in records_of_lines(content, name):
+            for record in records_of(lines_of(content, name)):
                 yield record._replace(position=f"{place}{record.position}")
         else:
             yield from _records(_Stream(content), math.inf, name, place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,7 +13,7 @@ from distil_dag.core.leaks import find_leaks
 from distil_dag.core.normalise import ENGLISH, Normaliser
 from distil_dag.core.reports.judging import HoldoutReport, JudgeReport
 from distil_dag.core.settings import JudgeSpec
-from distil_dag.core.tool_call import ToolCall, calls_key
+from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Verdict
 from distil_dag.stages.judging.aftermath.followed import Aftermath
@@ -23,10 +23,11 @@ from distil_dag.stages.judging.port import Judge, Judgement, OnJudgement
 from distil_dag.stages.judging.relabelling import relabel
 from distil_dag.stages.judging.rubric import RubricJudge
 from distil_dag.stages.judging.schema_drift import undo_renames
+from distil_dag.stages.judging.seed_choice import choose_seeds
 from distil_dag.stages.ports import ChatModel, Progress, quiet
 from distil_dag.stages.progress import tally
 from distil_dag.stages.prompting.prompt_files import digests
-from distil_dag.stages.splitting.stratified import fair_shares, pattern, stratified
+from distil_dag.stages.splitting.stratified import pattern, stratified
 
 PASSED = "passed"
 VALIDITY = "validity"
@@ -178,38 +179,6 @@ def keep_apart(
     )
     counts = {"seeds": len(apart.seeds), "passed_context": len(apart.context)}
     return apart, report.model_copy(update=counts)
-
-
-def choose_seeds(
-    passed: Sequence[Trace], verdicts: dict[str, Verdict], size: int, seed: int, normaliser: Normaliser
-) -> set[str]:
-    """Ids of at most `size` traces, one a request and step, rare cells of tool and argument pattern first.
-
-    A request with other calls in another context is another one.
-
-    Within a cell higher scores go first, by tenths and in random order within a tenth: beyond
-    that the score says more of how usual a request is than of whether its call is right.
-    """
-    best: list[Trace] = []
-    known: set[tuple[str, int, str]] = set()
-    for trace in sorted(passed, key=lambda trace: -(verdicts[trace.id].score or 0)):
-        identity, context = normaliser.situation(trace)
-        calls = calls_key(verdicts[trace.id].trusted_calls)
-        # In another context the same words may want other calls. With the same calls they are one request.
-        marks = {(identity, trace.step, mark) for mark in (f"in {context}", f"calls {calls}")}
-        if not marks & known:
-            known |= marks
-            best.append(trace)
-    cells: dict[str, list[Trace]] = defaultdict(list)
-    for trace in sorted(best, key=lambda trace: trace.id):
-        cells[pattern(verdicts[trace.id].trusted_calls)].append(trace)
-    shares = fair_shares({cell: len(rows) for cell, rows in cells.items()}, size)
-    chosen: set[str] = set()
-    for cell, rows in sorted(cells.items()):
-        random.Random(f"{seed}:seeds:{cell}").shuffle(rows)
-        rows.sort(key=lambda trace: -round(verdicts[trace.id].score or 0.0, 1))
-        chosen |= {trace.id for trace in rows[: shares[cell]]}
-    return chosen
 
 
 def _teaching(valid: Sequence[Trace], chosen: Sequence[Trace], seed: int) -> Sequence[Trace]:

@@ -1,5 +1,6 @@
 """Records of a log, each read by itself, in this process or in others.
 
-Nothing heavy is imported here, since each process that reads records imports it. What a record is in its log
-(new, a copy, part of another) is told by `adapters/logs/intake.py`.
+Put here what one record gives, whatever stands before it. Not here: what a record is in its log (new, a copy,
+a part of another), which `adapters/logs/intake.py` tells; nor heavy imports, since each reading process has
+them.
 """

@@ -18,9 +18,9 @@ from distil_dag.core.case import Message, Trace
 from distil_dag.core.feedback import Feedback
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.stages.reading.endings import KEYS as ENDINGS
-from distil_dag.stages.reading.evidence import Evidence
+from distil_dag.stages.reading.evidence.beside import Evidence
 from distil_dag.stages.reading.redaction.first_look import is_worth_a_look
-from distil_dag.stages.reading.replaced_texts import may_be_replaced
+from distil_dag.stages.reading.redaction.replaced_texts import may_be_replaced
 from distil_dag.stages.reading.strict_values import MAX_RECORD_BYTES, Unreadable, is_clean, parse_json
 
 # Of a message, a choice and a call: the keys that say nothing beyond what is read here.

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from distil_dag.core.feedback import Feedback
-from distil_dag.stages.reading.evidence import evidence_of
-from distil_dag.stages.reading.recorders.scores import feedback_of
+from distil_dag.stages.reading.evidence.beside import evidence_of
+from distil_dag.stages.reading.evidence.scores import feedback_of
 from distil_dag_tests.stages.reading.recorders.samples import SAMPLES, read_log, sample
 
 # Recorders that keep the tokens of each answer that was not streamed.

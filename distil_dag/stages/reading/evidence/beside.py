@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from distil_dag.core.feedback import Feedback
+from distil_dag.stages.reading.evidence.scores import feedback_of
+from distil_dag.stages.reading.evidence.usage import Usage, usage_of
 from distil_dag.stages.reading.fields import EVIDENCE
-from distil_dag.stages.reading.recorders.scores import feedback_of
 from distil_dag.stages.reading.recorders.spans.span import Span
-from distil_dag.stages.reading.recorders.usage import Usage, usage_of
 from distil_dag.stages.reading.strict_values import Unreadable
 
 _FIELDS = frozenset(EVIDENCE)
@@ -42,9 +42,7 @@ def evidence_of(record: Mapping[str, Any], is_recorded: bool) -> Evidence:
         usage = usage_of(record)
         if usage.input_tokens is None and (attributes := _attributes(record)):
             of_span = usage_of(attributes)
-            usage = Usage(
-                *(own if own is not None else other for own, other in zip(usage, of_span, strict=True))
-            )
+            usage = of_span if of_span.cost is not None else of_span._replace(cost=usage.cost)
         return Evidence(usage, feedback_of(record))
     response = record.get("response")
     if not _FIELDS.isdisjoint(record):
