@@ -15,17 +15,16 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from distil_dag.adapters.logs.apis.log import ApiLog
 from distil_dag.adapters.logs.files import FileLog
 from distil_dag.adapters.logs.hub import HubLog
-from distil_dag.adapters.logs.intake import SCHEMAS, TRACES, Intake
+from distil_dag.adapters.logs.intake import SCHEMAS, TRACES, Intake, RawRecord
 from distil_dag.adapters.logs.records.outcomes import Outcome, is_wanted
 from distil_dag.adapters.logs.records.readers import read_by_others, spare_cores
-from distil_dag.adapters.logs.sql import SqlLog
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.environment import SourceError, masked
 from distil_dag.core.api_sources import ApiSource
@@ -39,11 +38,15 @@ from distil_dag.stages.reading.strict_values import time_or_none
 # dlt sends usage data to its makers unless it is turned off.
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 
-Log = SqlLog | FileLog | HubLog | ApiLog
+if TYPE_CHECKING:
+    # SQLAlchemy is loaded for a database alone.
+    from distil_dag.adapters.logs.sql import SqlLog
+
+    Log = SqlLog | FileLog | HubLog | ApiLog
 # Stands behind the last page of a log.
 _END = object()
 # Pages that are read before other processes are worth their start.
-_SHORT_LOG = 30
+_SHORT_LOG = 100
 
 
 def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey | None = None) -> Any:
@@ -164,6 +167,8 @@ def open_log(task: Task, also: Iterable[str] = ()) -> Log:
     if unknown:
         raise SourceError(f"traces.columns: {', '.join(unknown)} is none of our fields: {', '.join(FIELDS)}")
     if isinstance(source, SqlSource):
+        from distil_dag.adapters.logs.sql import SqlLog
+
         return SqlLog(source, also)
     if isinstance(source, FileSource):
         return FileLog(source, task.folder, also)
@@ -179,7 +184,7 @@ def read_traces(task: Task, key: RunKey) -> tuple[list[Trace], Task]:
         SourceError: The log can't be read.
     """
     log, intake = open_log(task), Intake(task, key)
-    pages = (intake.read(log.records(page)) for page in log.pages(key))
+    pages = map(intake.read, _pages(log, key))
     tables = itertools.chain(pages, (intake.rest() for _ in (0,)))
     traces = [Trace.from_row(row) for page in tables if TRACES in page for row in page[TRACES].to_pylist()]
     return traces, task.model_copy(update={"context": intake.context})
@@ -197,7 +202,7 @@ def count_between(task: Task, since: datetime, until: datetime) -> int:
         SourceError: The log can't be read or has no times.
     """
     log = open_log(task)
-    if isinstance(log, SqlLog):
+    if not isinstance(log, (FileLog, HubLog, ApiLog)):
         return log.count_between(since, until)
     window = RunKey(task.name, since, until)
     return sum(since <= time < until for time in _times(task, log, window))
@@ -221,12 +226,17 @@ def without_secrets(task: Task) -> Task:
     return task.model_copy(update={"settings": task.settings.model_copy(update={"traces": source})})
 
 
+def _pages(log: Log, key: RunKey) -> Iterator[Iterable[RawRecord]]:
+    pages: Iterator[Any] = log.pages(key)
+    return (log.records(page) for page in pages)
+
+
 def _times(task: Task, log: FileLog | HubLog | ApiLog, window: RunKey) -> Iterator[datetime]:
     source = task.settings.traces
     if source.time_column is None:
         raise SourceError("traces.time_column is not set: what is new in the log can't be told")
-    for page in log.pages(window):
-        for record in log.records(page):
+    for page in _pages(log, window):
+        for record in page:
             value = record.value
             if isinstance(value, dict) and is_wanted(value, source.where):
                 time = time_or_none(value.get(source.time_column))

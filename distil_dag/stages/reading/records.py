@@ -39,7 +39,7 @@ from distil_dag.stages.reading.logged_calls import as_list, checked, from_json_t
 from distil_dag.stages.reading.recorders.outcome import NoAnswer, is_content_off
 from distil_dag.stages.reading.redaction.redactor import NOTHING_FOUND, Redactor
 from distil_dag.stages.reading.replaced_texts import refuse_replaced
-from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time, time_or_none
+from distil_dag.stages.reading.strict_values import Unreadable, bare, clean_text, read_time, time_or_none
 from distil_dag.stages.reading.tool_results import in_call_order
 from distil_dag.stages.reading.turns import Record, Turn, bounded, joined, read_content, read_said, read_turn
 
@@ -109,7 +109,7 @@ class RecordReader:
             try:
                 turns.extend(bounded(_turns(record, style, self._toolset)))
             except Unreadable as error:
-                problem = error
+                problem = bare(error)
             ordered, by_order = in_call_order(joined(turns))
             turns = [self._with_integers(turn) for turn in ordered]
             refuse_replaced(turns)
@@ -143,7 +143,7 @@ class RecordReader:
                     )
                 )
         except Unreadable as error:
-            problem = problem or error
+            problem = problem or bare(error)
             is_recorded = is_recorded or is_content_off(error)
         except NoAnswer as answer:
             return ReadRecord(is_no_answer=answer.kind)

@@ -19,7 +19,7 @@ from distil_dag.stages.reading.recorders.joined import key_of as part_of
 from distil_dag.stages.reading.records import ReadRecord, RecordReader
 from distil_dag.stages.reading.redaction.addresses import is_personal
 from distil_dag.stages.reading.redaction.excerpts import SOURCE_OF_EXCERPT
-from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time
+from distil_dag.stages.reading.strict_values import Unreadable, bare, clean_text, read_time
 
 _MAX_ID = 200
 
@@ -113,7 +113,7 @@ class Outcomes:
                 raise Unreadable("wrong type", f"a record is {type(record.value).__name__}, not an object")
             return self._read(record) if is_wanted(record.value, self._where) else ()
         except Unreadable as problem:
-            return (Outcome(record, reading=ReadRecord(problem=problem)),)
+            return (Outcome(record, reading=ReadRecord(problem=bare(problem))),)
 
     def _read(self, record: RawRecord) -> tuple[Outcome, ...]:
         value = record.value
