@@ -157,12 +157,11 @@ class RecordReader:
         if parts is None:
             return None
         turns, calls, model = parts
-        problems = tuple(
-            problem[:_MAX_PROBLEM]
-            for call in calls
-            for problem in self._problems_of(call.said, call.name, call.arguments)
-        )
-        return PlainTrace(identity, turns, calls, moment, problems, model[:_MAX_MODEL], _latency(record))
+        problems: list[str] = []
+        for call in calls:
+            problems += self._problems_of(call.said, call.name, call.arguments)
+        cut = tuple([problem[:_MAX_PROBLEM] for problem in problems])
+        return PlainTrace(identity, turns, calls, moment, cut, model[:_MAX_MODEL], _latency(record))
 
     def _with_integers(self, turn: Turn) -> Turn:
         """The turn with 3.0 as 3 where the schema of a call says integer."""

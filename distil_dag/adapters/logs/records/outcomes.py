@@ -111,7 +111,9 @@ class Outcomes:
                 raise record.problem
             if not isinstance(record.value, dict):
                 raise Unreadable("wrong type", f"a record is {type(record.value).__name__}, not an object")
-            return self._read(record) if is_wanted(record.value, self._where) else ()
+            if self._where and not is_wanted(record.value, self._where):
+                return ()
+            return self._read(record)
         except Unreadable as problem:
             return (Outcome(record, reading=ReadRecord(problem=bare(problem))),)
 
