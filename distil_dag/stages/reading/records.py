@@ -21,7 +21,6 @@ a judge or a teacher included, is a text like any other and stays as it is.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -31,7 +30,7 @@ from distil_dag.core.source_fields import RecordFormat
 from distil_dag.core.tool_call import ToolCall, calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.endings import refuse_unfinished, with_ending
-from distil_dag.stages.reading.fields import MARKS
+from distil_dag.stages.reading.fields import MARKS, latency_of, model_of, without_nulls
 from distil_dag.stages.reading.formats.messages import chat_messages
 from distil_dag.stages.reading.formats.plain_records import PlainTrace, plain_parts
 from distil_dag.stages.reading.formats.records import BASIC, basic_record
@@ -44,8 +43,6 @@ from distil_dag.stages.reading.tool_results import in_call_order
 from distil_dag.stages.reading.turns import Record, Turn, bounded, joined, read_content, read_said, read_turn
 
 _MAX_PROBLEM, _MAX_MODEL = 300, 200
-_LATENCY_LIMIT = 1e9  # milliseconds; also keeps NaN and integers too large for a float out
-_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?")  # as a table of text holds it
 _CACHED_CALLS = 20_000
 
 
@@ -97,7 +94,7 @@ class RecordReader:
         try:
             moment = read_time(time)
             if columnar:
-                record = _without_nulls(record)
+                record = without_nulls(record)
             if MARKS.isdisjoint(record) and (plain := self._plain(record, identity, moment)):
                 return ReadRecord(plain=plain)
             record = basic_record(record, self._format)
@@ -113,7 +110,7 @@ class RecordReader:
             ordered, by_order = in_call_order(joined(turns))
             turns = [self._with_integers(turn) for turn in ordered]
             refuse_replaced(turns)
-            model = clean_text(_model(record), "model")[:_MAX_MODEL]
+            model = clean_text(model_of(record), "model")[:_MAX_MODEL]
             texts = [turn.content for turn in turns]
             redactor = Redactor(
                 [*texts, model], [call for turn in turns for call in turn.calls], self._toolset
@@ -139,7 +136,7 @@ class RecordReader:
                         time=moment,
                         problems=self._check(answer.calls, redactor),
                         model=redactor.text(model),
-                        latency_ms=_latency(record),
+                        latency_ms=latency_of(record),
                     )
                 )
         except Unreadable as error:
@@ -161,7 +158,7 @@ class RecordReader:
         for call in calls:
             problems += self._problems_of(call.said, call.name, call.arguments)
         cut = tuple([problem[:_MAX_PROBLEM] for problem in problems])
-        return PlainTrace(identity, turns, calls, moment, cut, model[:_MAX_MODEL], _latency(record))
+        return PlainTrace(identity, turns, calls, moment, cut, model[:_MAX_MODEL], latency_of(record))
 
     def _with_integers(self, turn: Turn) -> Turn:
         """The turn with 3.0 as 3 where the schema of a call says integer."""
@@ -341,26 +338,3 @@ def _message(turn: Turn, redactor: Redactor) -> Message:
         return Message(role=turn.role, content=turn.content, tool_calls=turn.calls, result_of=turn.result_of)
     calls, content = tuple(map(redactor.call, turn.calls)), redactor.text(turn.content)
     return Message(role=turn.role, content=content, tool_calls=calls, result_of=turn.result_of)
-
-
-def _model(record: Record) -> str:
-    for holder in (record.get("response"), record.get("request"), record):
-        if isinstance(holder, Mapping) and isinstance(name := holder.get("model"), str):
-            return name
-    return ""
-
-
-def _latency(record: Record) -> float | None:
-    value = record.get("latency_ms")
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _LATENCY_LIMIT:
-        return None
-    return float(value)
-
-
-def _without_nulls(value: Any) -> Any:
-    """A value of typed columns as it was logged: each of its objects shows the names of all of them."""
-    if isinstance(value, Mapping):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    return [_without_nulls(item) for item in value] if isinstance(value, list) else value

@@ -1,5 +1,5 @@
 """Records of a log, each read by itself, in this process or in others.
 
-Nothing heavy is imported here, since each process that reads records imports it. What a record is in its log
-(new, a copy, part of another) is told by `adapters/logs/intake.py`.
+Put here what a record gives wherever it stands, with light imports, as each process that reads records loads
+them; not whether it is new in its log, which `adapters/logs/intake.py` tells.
 """
