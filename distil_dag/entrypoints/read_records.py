@@ -26,7 +26,7 @@ def main() -> None:
     job: ReadingJob = pickle.load(sys.stdin.buffer)  # noqa: S301  # of the process that has started this one
     outcomes = Outcomes(Task.model_validate_json(job.task), RunKey.parse(job.key))
     gc.freeze()
-    gc.set_threshold(50_000)
+    gc.set_threshold(10_000)
     while True:
         try:
             page = pickle.load(sys.stdin.buffer)  # noqa: S301

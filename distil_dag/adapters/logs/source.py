@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -26,7 +26,6 @@ from distil_dag.adapters.logs.intake import SCHEMAS, TRACES, Intake
 from distil_dag.adapters.logs.records.outcomes import Outcome, is_wanted
 from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.adapters.logs.records.readers import read_by_others, spare_cores
-from distil_dag.adapters.logs.sql import SqlLog
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.environment import SourceError, masked
 from distil_dag.core.api_sources import ApiSource
@@ -40,11 +39,15 @@ from distil_dag.stages.reading.strict_values import time_or_none
 # dlt sends usage data to its makers unless it is turned off.
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 
-Log = SqlLog | FileLog | HubLog | ApiLog
+if TYPE_CHECKING:
+    # SQLAlchemy is loaded for a database alone.
+    from distil_dag.adapters.logs.sql import SqlLog
+
+    Log = SqlLog | FileLog | HubLog | ApiLog
 # Stands behind the last page of a log.
 _END = object()
 # Pages that are read before other processes are worth their start.
-_SHORT_LOG = 30
+_SHORT_LOG = 100
 
 
 def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey | None = None) -> Any:
@@ -165,6 +168,8 @@ def open_log(task: Task, also: Iterable[str] = ()) -> Log:
     if unknown:
         raise SourceError(f"traces.columns: {', '.join(unknown)} is none of our fields: {', '.join(FIELDS)}")
     if isinstance(source, SqlSource):
+        from distil_dag.adapters.logs.sql import SqlLog
+
         return SqlLog(source, also)
     if isinstance(source, FileSource):
         return FileLog(source, task.folder, also)
@@ -198,7 +203,7 @@ def count_between(task: Task, since: datetime, until: datetime) -> int:
         SourceError: The log can't be read or has no times.
     """
     log = open_log(task)
-    if isinstance(log, SqlLog):
+    if not isinstance(log, (FileLog, HubLog, ApiLog)):
         return log.count_between(since, until)
     window = RunKey(task.name, since, until)
     source = task.settings.traces

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+import re
+from collections.abc import Container, Iterable, Mapping
+from typing import Any
 
 CONTENT = (
     "request", "response", "messages", "context", "question", "answer", "conversations", "conversation",
@@ -52,6 +54,8 @@ _MORE = frozenset(
     }
 )  # fmt: skip
 _SPREAD = ("attributes", "context")
+_LATENCY_LIMIT = 1e9  # milliseconds; also keeps NaN and integers too large for a float out
+_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?")  # as a table of text holds it
 
 
 def field_of(column: str) -> str:
@@ -75,3 +79,28 @@ def chosen(columns: Iterable[str], needed: Container[str]) -> list[str]:
 def is_recorded(column: str) -> bool:
     """Whether recorders fill a column."""
     return field_of(column) in _MORE
+
+
+def model_of(record: Mapping[str, Any]) -> str:
+    """The name of the model that answered, as it was logged; empty where the record names none."""
+    for holder in (record.get("response"), record.get("request"), record):
+        if isinstance(holder, Mapping) and isinstance(name := holder.get("model"), str):
+            return name
+    return ""
+
+
+def latency_of(record: Mapping[str, Any]) -> float | None:
+    """The time of the answer in milliseconds; None where the record does not tell."""
+    value = record.get("latency_ms")
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _LATENCY_LIMIT:
+        return None
+    return float(value)
+
+
+def without_nulls(value: Any) -> Any:
+    """A value of typed columns as it was logged: each of its objects shows the names of all of them."""
+    if isinstance(value, Mapping):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value

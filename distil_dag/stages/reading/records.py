@@ -21,7 +21,6 @@ a judge or a teacher included, is a text like any other and stays as it is.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -31,20 +30,18 @@ from distil_dag.core.source_fields import RecordFormat
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.evidence.beside import Evidence, evidence_of
-from distil_dag.stages.reading.fields import MARKS
+from distil_dag.stages.reading.fields import MARKS, latency_of, model_of, without_nulls
 from distil_dag.stages.reading.formats.basic_turns import turns_of
 from distil_dag.stages.reading.formats.plain_records import PlainTrace, plain_parts
 from distil_dag.stages.reading.formats.records import BASIC, basic_record
 from distil_dag.stages.reading.recorders.outcome import NoAnswer, is_content_off
 from distil_dag.stages.reading.redaction.redactor import NOTHING_FOUND, Redactor
 from distil_dag.stages.reading.redaction.replaced_texts import refuse_replaced
-from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time, time_or_none
+from distil_dag.stages.reading.strict_values import Unreadable, bare, clean_text, read_time, time_or_none
 from distil_dag.stages.reading.tool_results import in_call_order
 from distil_dag.stages.reading.turns import Record, Turn, bounded, joined
 
 _MAX_PROBLEM, _MAX_MODEL = 300, 200
-_LATENCY_LIMIT = 1e9  # milliseconds; also keeps NaN and integers too large for a float out
-_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?")  # as a table of text holds it
 _CACHED_CALLS = 20_000
 
 
@@ -96,7 +93,7 @@ class RecordReader:
         try:
             moment = read_time(time)
             if columnar:
-                record = _without_nulls(record)
+                record = without_nulls(record)
             evidence = evidence_of(record, False)
             if MARKS.isdisjoint(record) and (plain := self._plain(record, identity, moment, evidence)):
                 return ReadRecord(plain=plain)
@@ -110,11 +107,11 @@ class RecordReader:
             try:
                 turns.extend(bounded(turns_of(record, style, self._toolset)))
             except Unreadable as error:
-                problem = error
+                problem = bare(error)
             ordered, by_order = in_call_order(joined(turns))
             turns = [self._with_integers(turn) for turn in ordered]
             refuse_replaced(turns)
-            model = clean_text(_model(record), "model")[:_MAX_MODEL]
+            model = clean_text(model_of(record), "model")[:_MAX_MODEL]
             texts = [turn.content for turn in turns]
             redactor = Redactor(
                 [*texts, model], [call for turn in turns for call in turn.calls], self._toolset
@@ -140,13 +137,13 @@ class RecordReader:
                         time=moment,
                         problems=self._check(answer.calls, redactor),
                         model=redactor.text(model),
-                        latency_ms=_latency(record),
+                        latency_ms=latency_of(record),
                         **evidence.usage._asdict(),
                         feedback=evidence.feedback,
                     )
                 )
         except Unreadable as error:
-            problem = problem or error
+            problem = problem or bare(error)
             is_recorded = is_recorded or is_content_off(error)
         except NoAnswer as answer:
             return ReadRecord(is_no_answer=answer.kind)
@@ -162,13 +159,12 @@ class RecordReader:
         if parts is None:
             return None
         turns, calls, model = parts
-        problems = tuple(
-            problem[:_MAX_PROBLEM]
-            for call in calls
-            for problem in self._problems_of(call.said, call.name, call.arguments)
-        )
+        problems: list[str] = []
+        for call in calls:
+            problems += self._problems_of(call.said, call.name, call.arguments)
+        cut = tuple([problem[:_MAX_PROBLEM] for problem in problems])
         return PlainTrace(
-            identity, turns, calls, moment, problems, model[:_MAX_MODEL], _latency(record), evidence
+            identity, turns, calls, moment, cut, model[:_MAX_MODEL], latency_of(record), evidence
         )
 
     def _with_integers(self, turn: Turn) -> Turn:
@@ -247,26 +243,3 @@ def _message(turn: Turn, redactor: Redactor) -> Message:
         return Message(role=turn.role, content=turn.content, tool_calls=turn.calls, result_of=turn.result_of)
     calls, content = tuple(map(redactor.call, turn.calls)), redactor.text(turn.content)
     return Message(role=turn.role, content=content, tool_calls=calls, result_of=turn.result_of)
-
-
-def _model(record: Record) -> str:
-    for holder in (record.get("response"), record.get("request"), record):
-        if isinstance(holder, Mapping) and isinstance(name := holder.get("model"), str):
-            return name
-    return ""
-
-
-def _latency(record: Record) -> float | None:
-    value = record.get("latency_ms")
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _LATENCY_LIMIT:
-        return None
-    return float(value)
-
-
-def _without_nulls(value: Any) -> Any:
-    """A value of typed columns as it was logged: each of its objects shows the names of all of them."""
-    if isinstance(value, Mapping):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    return [_without_nulls(item) for item in value] if isinstance(value, list) else value

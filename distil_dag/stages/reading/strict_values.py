@@ -33,6 +33,11 @@ class Unreadable(ValueError):
         return Unreadable, (self.reason, self.detail)
 
 
+def bare(problem: Unreadable) -> Unreadable:
+    """A problem without the frames that it was raised in, which would hold what they worked on."""
+    return Unreadable(problem.reason, problem.detail)
+
+
 def parse_json(text: str | bytes) -> Any:
     """The JSON value of a text, by the letter of RFC 8259 (no NaN, UTF-8 only).
 

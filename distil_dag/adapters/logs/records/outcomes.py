@@ -22,7 +22,7 @@ from distil_dag.stages.reading.recorders.own_times import own_time
 from distil_dag.stages.reading.records import ReadRecord, RecordReader
 from distil_dag.stages.reading.redaction.addresses import is_personal
 from distil_dag.stages.reading.redaction.excerpts import SOURCE_OF_EXCERPT
-from distil_dag.stages.reading.strict_values import Unreadable, clean_text, read_time
+from distil_dag.stages.reading.strict_values import Unreadable, bare, clean_text, read_time
 
 _MAX_ID = 200
 
@@ -114,11 +114,13 @@ class Outcomes:
                 raise record.problem
             if not isinstance(record.value, dict):
                 raise Unreadable("wrong type", f"a record is {type(record.value).__name__}, not an object")
-            return self._read(record) if is_wanted(record.value, self._where) else ()
+            if self._where and not is_wanted(record.value, self._where):
+                return ()
+            return self._read(record)
         except NoAnswer as other:
             return (Outcome(record, reading=ReadRecord(is_no_answer=other.kind)),)
         except Unreadable as problem:
-            return (Outcome(record, reading=ReadRecord(problem=problem)),)
+            return (Outcome(record, reading=ReadRecord(problem=bare(problem))),)
 
     def _read(self, record: RawRecord) -> tuple[Outcome, ...]:
         value = record.value

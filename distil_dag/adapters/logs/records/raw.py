@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from distil_dag.stages.reading.recorders.outcome import NoAnswer
 from distil_dag.stages.reading.records_in import records_in
-from distil_dag.stages.reading.strict_values import Unreadable, parse_json
+from distil_dag.stages.reading.strict_values import Unreadable, bare, parse_json
 
 
 class RawRecord(NamedTuple):
@@ -57,7 +57,7 @@ def _of_line(line: Line) -> Iterator[RawRecord]:
     try:
         value = parse_json(line.raw)
     except Unreadable as problem:
-        yield RawRecord(line.source, position, None, line.raw, problem)
+        yield RawRecord(line.source, position, None, line.raw, bare(problem))
         return
     found = records_in(value)
     if len(found) == 1:

@@ -27,7 +27,7 @@ from distil_dag.stages.reading.strict_values import MAX_RECORD_BYTES, Unreadable
 _ANSWER = frozenset({"role", "content", "tool_calls", "refusal"})
 _CHOICE = frozenset({"index", "message", "finish_reason", "logprobs"})
 _CALL = frozenset({"id", "type", "index", "function"})
-_WORDS = ("content", "refusal")
+_NOTHING: tuple[Any, ...] = (None, "")
 _ENDINGS = frozenset(ENDINGS)
 _ENDED_WELL = (None, "stop", "tool_calls")
 _ROOM = ("max_tokens", "max_completion_tokens")
@@ -69,7 +69,7 @@ class PlainTrace(NamedTuple):
     @property
     def system(self) -> str:
         """The words of all system turns, joined by newlines."""
-        return "\n".join(words for role, words in self.turns if role == "system")
+        return "\n".join([words for role, words in self.turns if role == "system"])
 
     @property
     def called(self) -> list[str]:
@@ -92,8 +92,8 @@ class PlainTrace(NamedTuple):
 
     def row(self) -> dict[str, Any]:
         """What `Trace.row` gives."""
-        turns = ", ".join(f'{{"role": "{role}", "content": {quoted(words)}}}' for role, words in self.turns)
-        calls = ", ".join(call.said for call in self.calls)
+        turns = ", ".join([f'{{"role": "{role}", "content": {quoted(words)}}}' for role, words in self.turns])
+        calls = ", ".join([call.said for call in self.calls])
         return {
             "id": self.id,
             "text": "",
@@ -146,7 +146,11 @@ def plain_parts(record: Mapping[str, Any]) -> PlainParts | None:
     turns, answer = _turns(request), _answer(record, request, response)
     if turns is None or answer is None:
         return None
-    model = next((name for one in (response, request, record) if type(name := one.get("model")) is str), "")
+    model = ""
+    for holder in (response, request, record):
+        if type(name := holder.get("model")) is str:
+            model = name
+            break
     texts = [model]
     calls = _calls(answer)
     if calls is None:
@@ -201,7 +205,9 @@ def _answer(
         return None
     if not choice.keys() <= _CHOICE or _says_how_it_ended(response) or _says_how_it_ended(record):
         return None
-    if not answer.keys() <= _ANSWER or not all(answer.get(name) in (None, "") for name in _WORDS):
+    if not answer.keys() <= _ANSWER or answer.get("content") not in _NOTHING:
+        return None
+    if answer.get("refusal") not in _NOTHING:
         return None
     return answer if answer.get("role", "assistant") == "assistant" else None
 
