@@ -57,7 +57,7 @@ def _parts(prompts: Iterable[Prompt], constant: frozenset[str]) -> list[VaryingP
         placed = list(_placed(prompt, constant))
         for place, part in placed:
             seen[place][part] += len(prompt.places)
-        for place in {place for place, _ in placed}:
+        for place in dict.fromkeys(place for place, _ in placed):  # a set has no order of its own
             requests[place] += len(prompt.places)
     return [
         VaryingPart(
