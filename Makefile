@@ -122,7 +122,7 @@ $(SERVERS_READY): constraints-servers.txt $(SERVERS_TESTS)/package-lock.json
 	@touch $@
 
 test-servers: $(READY) $(SERVERS_READY)
-	DISTIL_DAG_TEST_SERVERS="$(CURDIR)/$(SERVERS_VENV)/bin" $(BIN)/pytest -n 2 --dist loadfile -m servers
+	DISTIL_DAG_TEST_SERVERS="$(CURDIR)/$(SERVERS_VENV)/bin" $(BIN)/pytest -n 2 --dist loadfile -m servers $(SERVERS_TESTS)
 
 # On the demo's student; the last number of its output is how many answers differ from plain decoding's.
 bench-answers: $(READY)
