@@ -18,6 +18,7 @@ VLLM_VENV := .venv-vllm
 VLLM_READY := $(VLLM_VENV)/.ready
 SERVERS_VENV := .venv-servers
 SERVERS_READY := $(SERVERS_VENV)/.ready
+SERVERS_TESTS := distil_dag_tests/adapters/logs/servers
 LLAMA_VERSION := $(shell sed -n 's/^llama-cpp-python==//p' constraints.txt)
 # Named for the version, so that moving another pin compiles nothing anew.
 LLAMA_WHEEL := $(WHEELS)/llama-$(LLAMA_VERSION).stamp
@@ -107,21 +108,21 @@ test-vllm: $(READY) $(VLLM_READY)
 
 # LiteLLM asks its database through Prisma, whose engine is a download; the one inside @prisma/client takes its place.
 PRISMA := PATH="$(CURDIR)/$(SERVERS_VENV)/bin:$$PATH" PRISMA_BINARY_CACHE_DIR="$(CURDIR)/$(SERVERS_VENV)/node"
-PRISMA_ENGINE := $(CURDIR)/distil_dag_tests/adapters/logs/servers/prisma_engine.cjs
-$(SERVERS_READY): constraints-servers.txt distil_dag_tests/adapters/logs/servers/package.json
+PRISMA_ENGINE := $(CURDIR)/$(SERVERS_TESTS)/prisma_engine.cjs
+$(SERVERS_READY): constraints-servers.txt $(SERVERS_TESTS)/package-lock.json
 	@docker/ensure-postgres
 	$(PYTHON) -m venv $(SERVERS_VENV)
 	$(SERVERS_VENV)/bin/pip install --quiet --upgrade pip
 	@# All of it is listed, so nothing is left to resolve.
 	$(SERVERS_VENV)/bin/pip install --quiet --no-deps --requirement constraints-servers.txt
 	@mkdir -p $(SERVERS_VENV)/node
-	cp distil_dag_tests/adapters/logs/servers/package.json $(SERVERS_VENV)/node
-	$(PRISMA) npm install --silent --ignore-scripts --no-audit --no-fund --prefix $(SERVERS_VENV)/node
+	cp $(SERVERS_TESTS)/package.json $(SERVERS_TESTS)/package-lock.json $(SERVERS_VENV)/node
+	$(PRISMA) npm ci --silent --ignore-scripts --no-audit --no-fund --prefix $(SERVERS_VENV)/node
 	cd $(SERVERS_VENV)/lib/*/site-packages/litellm/proxy && $(PRISMA) PRISMA_QUERY_ENGINE_BINARY="$(PRISMA_ENGINE)" PRISMA_SCHEMA_ENGINE_BINARY="$(PRISMA_ENGINE)" prisma generate > /dev/null
 	@touch $@
 
 test-servers: $(READY) $(SERVERS_READY)
-	DISTIL_DAG_TEST_SERVERS="$(CURDIR)/$(SERVERS_VENV)/bin" $(BIN)/pytest -m servers
+	DISTIL_DAG_TEST_SERVERS="$(CURDIR)/$(SERVERS_VENV)/bin" $(BIN)/pytest -n 2 --dist loadfile -m servers $(SERVERS_TESTS)
 
 # On the demo's student; the last number of its output is how many answers differ from plain decoding's.
 bench-answers: $(READY)

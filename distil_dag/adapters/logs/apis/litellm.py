@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 from distil_dag.adapters.logs.apis.by_time import Answer, pages_by_time
-from distil_dag.adapters.logs.apis.service import Service, Window, bearer
+from distil_dag.adapters.logs.apis.hosted.together import together
+from distil_dag.adapters.logs.apis.service import Service, Window, bearer, json_of
 from distil_dag.adapters.system.environment import SourceError
 from distil_dag.core.api_sources import LitellmSource
 from distil_dag.stages.reading.strict_values import read_time
@@ -33,19 +34,19 @@ def service(source: LitellmSource) -> Service:
                 "sort_by": "startTime",
                 "sort_order": "asc",
             }
-            said = _json(client.get("spend/logs/v2", params=params))
+            said = json_of(client.get("spend/logs/v2", params=params))
             rows = said["data"]
             return Answer(rows, said["page"] + 1 if len(rows) == _PAGE else None)
 
         for rows in pages_by_time(ask, window, _time, _SECOND):
-            yield [_whole(client, row) for row in rows]
+            yield together(lambda row: _whole(client, row), rows)
 
     return Service(url=source.url, pages=pages, auth=bearer(source.api_key))
 
 
 def _whole(client: Any, row: Any) -> Any:
     """A row with what was said."""
-    details = _json(client.get(f"spend/logs/ui/{quote(row['request_id'], safe='')}"))
+    details = json_of(client.get(f"spend/logs/ui/{quote(row['request_id'], safe='')}"))
     return {**row, **(details or {})}
 
 
@@ -58,8 +59,3 @@ def _time(row: Any) -> datetime:
     if time is None:
         raise SourceError(f"LiteLLM gives no startTime of call {row.get('request_id')}")
     return time
-
-
-def _json(response: Any) -> Any:
-    response.raise_for_status()
-    return response.json()

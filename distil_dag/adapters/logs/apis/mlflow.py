@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from distil_dag.adapters.logs.apis.by_time import EPOCH, Answer, pages_by_time
-from distil_dag.adapters.logs.apis.service import Service, Window, bearer
+from distil_dag.adapters.logs.apis.service import Service, Window, bearer, json_of
 from distil_dag.adapters.system.environment import SourceError
 from distil_dag.core.api_sources import MlflowSource
 from distil_dag.stages.reading.strict_values import read_time
@@ -38,7 +38,7 @@ def service(source: MlflowSource) -> Service:
                 "filter": f"timestamp_ms >= {_unix(since)} AND timestamp_ms <= {_unix(until)}",
                 "page_token": token or "",
             }
-            said = _json(client.post("api/3.0/mlflow/traces/search", json=body))
+            said = json_of(client.post("api/3.0/mlflow/traces/search", json=body))
             return Answer(said.get("traces", []), said.get("next_page_token") or None)
 
         for traces in pages_by_time(ask, window, _time, _MILLISECOND):
@@ -56,7 +56,7 @@ def _experiment(client: Any, name: str) -> str:
     found = client.get("api/2.0/mlflow/experiments/get-by-name", params={"experiment_name": name})
     if found.status_code == 404:
         raise SourceError(f"traces.experiment: the server has no experiment {name!r}")
-    return str(_json(found)["experiment"]["experiment_id"])
+    return str(json_of(found)["experiment"]["experiment_id"])
 
 
 def _unix(time: datetime) -> int:
@@ -75,13 +75,13 @@ def _spans(client: Any, traces: list[Any]) -> Iterator[Any]:
     stored = [trace["trace_id"] for trace in traces if _location(trace) not in _IN_FILES]
     whole: dict[str, Any] = {}
     if stored:
-        said = _json(client.get("api/3.0/mlflow/traces/batchGet", params={"trace_ids": stored}))
+        said = json_of(client.get("api/3.0/mlflow/traces/batchGet", params={"trace_ids": stored}))
         whole = {trace["trace_info"]["trace_id"]: trace.get("spans", []) for trace in said.get("traces", [])}
     for trace in traces:
         name = trace["trace_id"]
         if _location(trace) in _IN_FILES:
             file = client.get("ajax-api/2.0/mlflow/get-trace-artifact", params={"request_id": name})
-            whole[name] = _json(file).get("spans", []) if file.status_code != 404 else []
+            whole[name] = json_of(file).get("spans", []) if file.status_code != 404 else []
         # Inner spans first, as they ended: what stands around them repeats their answers.
         # A trace without spans, such as one that has not ended, is a record without an answer.
         for span in sorted(whole.get(name) or [trace], key=_ending):
@@ -95,8 +95,3 @@ def _ending(span: Any) -> tuple[int, int]:
 def _location(trace: Any) -> str | None:
     location: str | None = (trace.get("tags") or {}).get(_LOCATION)
     return location
-
-
-def _json(response: Any) -> Any:
-    response.raise_for_status()
-    return response.json()

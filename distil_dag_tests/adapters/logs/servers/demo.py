@@ -79,6 +79,7 @@ def quiet() -> dict[str, str]:
         **os.environ,
         "PHOENIX_TELEMETRY_ENABLED": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE": "100000",  # what a full one has no room for is dropped
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that nothing here needs
         "DO_NOT_TRACK": "true",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
