@@ -29,7 +29,7 @@ from distil_dag.core.case import Message, Trace
 from distil_dag.core.source_fields import RecordFormat
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.reading.evidence.beside import Evidence, evidence_of
+from distil_dag.stages.reading.evidence.beside import evidence_of
 from distil_dag.stages.reading.fields import MARKS, latency_of, model_of, without_nulls
 from distil_dag.stages.reading.formats.basic_turns import turns_of
 from distil_dag.stages.reading.formats.plain_records import PlainTrace, plain_parts
@@ -94,14 +94,13 @@ class RecordReader:
             moment = read_time(time)
             if columnar:
                 record = without_nulls(record)
-            evidence = evidence_of(record, False)
-            if MARKS.isdisjoint(record) and (plain := self._plain(record, identity, moment, evidence)):
+            logged = record
+            if MARKS.isdisjoint(record) and (plain := self._plain(record, logged, identity, moment)):
                 return ReadRecord(plain=plain)
-            logged, record = record, basic_record(record, self._format)
+            record = basic_record(record, self._format)
             if is_recorded := "recorded_at" in record:
                 moment = moment or time_or_none(record["recorded_at"])
-                evidence = evidence_of(logged, True)
-                if plain := self._plain(record, identity, moment, evidence):
+                if plain := self._plain(record, logged, identity, moment):
                     return ReadRecord(plain=plain, is_recorded=True)
             style = self._format if self._format in BASIC else _style(record)
             try:
@@ -118,6 +117,7 @@ class RecordReader:
             )
             redacted = redactor.found
             messages = [_message(turn, redactor) for turn in turns]
+            evidence = evidence_of(logged)
             answers = sum(turn.role == "assistant" for turn in turns) + (problem is not None)
             several = style == "messages" and answers > 1
             for number, place in _answers(turns):
@@ -152,7 +152,7 @@ class RecordReader:
         return ReadRecord(tuple(traces), problem, redacted, by_order, is_recorded=is_recorded)
 
     def _plain(
-        self, record: Record, identity: str, moment: datetime | None, evidence: Evidence
+        self, record: Record, logged: Record, identity: str, moment: datetime | None
     ) -> PlainTrace | None:
         """The trace of a plain record; None for any other."""
         parts = plain_parts(record) if self._format in ("auto", "openai_chat") else None
@@ -164,7 +164,7 @@ class RecordReader:
             problems += self._problems_of(call.said, call.name, call.arguments)
         cut = tuple([problem[:_MAX_PROBLEM] for problem in problems])
         return PlainTrace(
-            identity, turns, calls, moment, cut, model[:_MAX_MODEL], latency_of(record), evidence
+            identity, turns, calls, moment, cut, model[:_MAX_MODEL], latency_of(record), evidence_of(logged)
         )
 
     def _with_integers(self, turn: Turn) -> Turn:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -11,6 +14,7 @@ from distil_dag.core.context import NOTHING, ContextRule
 from distil_dag.stages.student.context_report import context_report
 from distil_dag.stages.student.context_split import ContextSplit, split_of
 from distil_dag.stages.student.prompt import student_messages
+from distil_dag_tests.paths import ROOT
 from distil_dag_tests.stages.student.home_prompts import RULES, TOOLSET, home_log, prompt, read, trace
 
 
@@ -142,3 +146,24 @@ def test_the_report_tells_the_split_and_whose_values_stand_there_alone() -> None
     shares = {(row.tool, row.argument): row.share for row in report.values}
     assert shares == {("switch", "device"): 1.0, ("agenda", "date"): 1.0}
     assert report.kept_tokens == 0 < report.mean_tokens
+
+
+def test_the_report_is_the_same_in_every_process() -> None:
+    # Sets of texts have another order in each.
+    code = (
+        "from distil_dag_tests.stages.student.test_context_split import *\n"
+        "found = read(home_log())\n"
+        "parts = split_of(found, TOOLSET)\n"
+        "print(context_report(found, parts, parts.rule('auto'), TOOLSET).model_dump_json())"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+            cwd=ROOT,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(told) == 1

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 from distil_dag.adapters.logs.apis.by_time import Answer, pages_by_time
-from distil_dag.adapters.logs.apis.hosted.together import together
 from distil_dag.adapters.logs.apis.service import Service, Window, bearer, json_of
+from distil_dag.adapters.logs.apis.together import together
 from distil_dag.adapters.system.environment import SourceError
 from distil_dag.core.api_sources import LitellmSource
 from distil_dag.stages.reading.strict_values import read_time

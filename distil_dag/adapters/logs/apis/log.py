@@ -44,12 +44,6 @@ class ApiLog:
         self._seen: OrderedDict[str, str] = OrderedDict()
         self._client = self._connected()
 
-    def resource(self) -> Any:
-        """A dlt resource of the pages of the whole log."""
-        import dlt
-
-        return dlt.resource(self.pages(), name=self._source.kind)
-
     def pages(self, key: RunKey | None = None) -> Iterator[Any]:
         """Pages of records as the service gives them.
 

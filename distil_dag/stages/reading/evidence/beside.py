@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from distil_dag.core.feedback import Feedback
 from distil_dag.stages.reading.evidence.scores import feedback_of
 from distil_dag.stages.reading.evidence.usage import Usage, usage_of
-from distil_dag.stages.reading.fields import EVIDENCE
+from distil_dag.stages.reading.fields import EVIDENCE, MARKS
 from distil_dag.stages.reading.recorders.spans.span import Span
 from distil_dag.stages.reading.strict_values import Unreadable
 
@@ -30,15 +30,14 @@ class Evidence(NamedTuple):
 NONE = Evidence()
 
 
-def evidence_of(record: Mapping[str, Any], is_recorded: bool) -> Evidence:
+def evidence_of(record: Mapping[str, Any]) -> Evidence:
     """What stands beside the answer of a record.
 
     Args:
-        record: as it was logged.
-        is_recorded: whether a recorder wrote it; of others only known fields and the answer's body are
-            looked at.
+        record: as it was logged. What recorders write is looked through; of others only known fields and the
+            answer's body are.
     """
-    if is_recorded:
+    if not MARKS.isdisjoint(record):
         usage = usage_of(record)
         if usage.input_tokens is None and (attributes := _attributes(record)):
             of_span = usage_of(attributes)

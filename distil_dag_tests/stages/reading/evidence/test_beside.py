@@ -77,17 +77,21 @@ def test_a_log_of_one_s_own_has_them_in_columns_or_in_the_response() -> None:
     ],
 )
 def test_each_name_of_tokens_and_cost_is_known(record: dict[str, Any]) -> None:
-    assert evidence_of(record, True).usage == (5, 2, 0.5)
+    assert evidence_of({"trace_id": "t1", **record}).usage == (5, 2, 0.5)
 
 
 def test_limits_and_prices_of_a_model_are_no_usage() -> None:
     record = {"max_tokens": 9, "model_map_information": {"input_tokens": 9}, "usage": {"max_input_tokens": 9}}
-    assert evidence_of(record, True).usage == (None, None, None)
+    assert evidence_of({"trace_id": "t1", **record}).usage == (None, None, None)
 
 
 @pytest.mark.parametrize("value", [True, -1, "many", float("nan"), 10**13, [], {"input": 3}])
 def test_what_is_no_number_is_not_counted(value: Any) -> None:
-    assert evidence_of({"usage": {"input_tokens": value}, "cost": value}, True).usage == (None, None, None)
+    assert evidence_of({"trace_id": "t1", "usage": {"input_tokens": value}, "cost": value}).usage == (
+        None,
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize(

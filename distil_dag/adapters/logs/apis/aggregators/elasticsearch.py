@@ -7,9 +7,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from distil_dag.adapters.logs.apis.aggregators.asked import answer
 from distil_dag.adapters.logs.apis.aggregators.lines import Lines, moment
-from distil_dag.adapters.logs.apis.service import Service, Window
+from distil_dag.adapters.logs.apis.service import Service, Window, json_of
 from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.adapters.system.environment import SourceUnavailable
 from distil_dag.core.api_sources import ElasticsearchSource, OpenSearchSource
@@ -47,11 +46,11 @@ def service(source: Source) -> Service:
     def pages(client: Any, window: Window) -> Iterator[list[RawRecord]]:
         lines = Lines(source)
         # Without `allow_no_indices` a mistyped pattern would be an empty log.
-        opened = answer(
-            client,
-            "POST",
-            f"{quote(source.index, safe=',*-')}/{dialect.path}",
-            params={"keep_alive": _KEPT, "allow_no_indices": "false"},
+        opened = json_of(
+            client.post(
+                f"{quote(source.index, safe=',*-')}/{dialect.path}",
+                params={"keep_alive": _KEPT, "allow_no_indices": "false"},
+            )
         )
         point = _Point(opened[dialect.id])
         try:
@@ -60,7 +59,7 @@ def service(source: Source) -> Service:
         finally:
             path = "_pit" if dialect is _ELASTIC else dialect.path
             with suppress(Exception):  # it closes by itself after a while
-                answer(client, "DELETE", path, json=dialect.closing(point.id))
+                json_of(client.request(path, method="DELETE", json=dialect.closing(point.id)))
 
     return Service(url=source.url, pages=pages, auth=_auth(source))
 
@@ -86,7 +85,7 @@ def _hits(
     given, total = 0, None
     while True:
         body["pit"] = {"id": point.id, "keep_alive": _KEPT}
-        found = answer(client, "POST", "_search", params={"allow_partial_search_results": "false"}, json=body)
+        found = json_of(client.post("_search", params={"allow_partial_search_results": "false"}, json=body))
         point.id = found.get("pit_id", point.id)
         if found.get("timed_out") or found.get("_shards", {}).get("failed"):
             raise SourceUnavailable("answers with a part of the records only; try again later")

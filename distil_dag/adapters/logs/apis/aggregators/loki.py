@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from distil_dag.adapters.logs.apis.aggregators.asked import answer
 from distil_dag.adapters.logs.apis.aggregators.lines import Lines, moment, nanoseconds
-from distil_dag.adapters.logs.apis.service import Service, Window
+from distil_dag.adapters.logs.apis.service import Service, Window, json_of
 from distil_dag.adapters.logs.records.raw import RawRecord
 from distil_dag.adapters.system.environment import SourceError
 from distil_dag.core.api_sources import LokiSource
@@ -58,7 +57,7 @@ def _entries(client: Any, source: LokiSource, start: int, stop: int) -> Iterator
             "limit": source.page_records,
             "direction": "forward",
         }
-        found = _read(answer(client, "GET", _PATH, params=params))
+        found = _read(json_of(client.get(_PATH, params=params)))
         yield [entry for entry in found if entry.name not in given]
         if len(found) < source.page_records:
             return

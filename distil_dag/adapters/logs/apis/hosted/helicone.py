@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from distil_dag.adapters.logs.apis.hosted.together import together
 from distil_dag.adapters.logs.apis.service import Service, Window, address, iso, json_of, refused_with
+from distil_dag.adapters.logs.apis.together import together
 from distil_dag.core.api_sources import HeliconeSource
 
 _PAGE = 100

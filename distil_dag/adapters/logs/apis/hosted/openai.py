@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from distil_dag.adapters.logs.apis.hosted.together import together
 from distil_dag.adapters.logs.apis.service import Service, Window, address, refused_with
+from distil_dag.adapters.logs.apis.together import together
 from distil_dag.core.api_sources import OpenaiSource
 from distil_dag.stages.reading.strict_values import time_or_none
 
