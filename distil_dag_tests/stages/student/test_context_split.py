@@ -152,7 +152,8 @@ def test_the_report_is_the_same_in_every_process() -> None:
     # Sets of texts have another order in each.
     code = (
         "from distil_dag_tests.stages.student.test_context_split import *\n"
-        "found = read(home_log())\n"
+        "said = [f'Be brief.\\nUser: u{n}\\nDate: d{n}\\nRoom: r{n}\\nMood: m{n}' for n in range(30)]\n"
+        "found = read(trace(n, system) for n, system in enumerate(said))\n"
         "parts = split_of(found, TOOLSET)\n"
         "print(context_report(found, parts, parts.rule('auto'), TOOLSET).model_dump_json())"
     )
