@@ -43,12 +43,14 @@ class Family:
         template: Its chat template: a file of TRL's, or Jinja.
         tokens: Its begin token, the token that ends a turn, and its other control tokens.
         settings: What its configuration needs besides sizes.
+        tokenizer_class: What its tokenizer is said to be, where a converter asks for that.
     """
 
     architecture: str
     template: str
     tokens: tuple[str, ...]
     settings: dict[str, Any] = field(default_factory=dict)
+    tokenizer_class: str = ""
 
     @property
     def chat_template(self) -> str:
@@ -105,10 +107,10 @@ FAMILIES: dict[str, Family] = {
     "mistral": Family("mistral", _MISTRAL, ("<s>", "</s>", "[INST]", "[/INST]")),
     "mistral_v3": Family("mistral", _MISTRAL_3, ("<s>", "</s>", "[INST]", "[/INST]")),
     "phi3": Family("phi3", "phi3", _PHI3, {"pad_token_id": None}),
-    "phi4": Family("phi3", _PHI4, ("<|endoftext|>", *_PHI3[1:]), {"pad_token_id": None}),
+    "phi4": Family("phi3", _PHI4, ("<|endoftext|>", *_PHI3[1:]), {"pad_token_id": None}, "GPT2Tokenizer"),
     "granite": Family("granite", _GRANITE, ("<|start_of_role|>", "<|end_of_text|>", "<|end_of_role|>")),
     "cohere": Family("cohere", "cohere", _COHERE),
-    "cohere2": Family("cohere2", "cohere2", _COHERE),
+    "cohere2": Family("cohere2", "cohere2", _COHERE, {"rotary_pct": 1.0}),
     "lfm2": Family(
         "lfm2",
         "lfm2",
@@ -197,7 +199,7 @@ def write_base(name: str, folder: Path, embedded: Path, tokenizer: Path | None =
     for path in (tokenizer or embedded).glob("*token*"):
         shutil.copyfile(path, folder / path.name)
     if tokenizer is None:
-        _respell(folder, family.tokens)
+        _respell(folder, family)
     known: Any = AutoConfig.for_model(family.architecture, **_SMALL, **family.settings)
     known.save_pretrained(str(folder))  # what kind of tokenizer it is may stand in the model's configuration
     words: Any = AutoTokenizer.from_pretrained(str(folder))
@@ -213,15 +215,18 @@ def write_base(name: str, folder: Path, embedded: Path, tokenizer: Path | None =
     return folder
 
 
-def _respell(folder: Path, tokens: tuple[str, ...]) -> None:
-    names = dict(zip(_PLACES, tokens, strict=False))
+def _respell(folder: Path, family: Family) -> None:
+    names = dict(zip(_PLACES, family.tokens, strict=False))
     for path in folder.glob("*.json"):
         found = json.loads(path.read_text(encoding="utf-8"))
         path.write_text(json.dumps(_named(found, names), ensure_ascii=False), encoding="utf-8")
     path = folder / "tokenizer_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     config.pop("chat_template", None)
-    path.write_text(json.dumps(config | {"bos_token": tokens[0], "eos_token": tokens[1]}), encoding="utf-8")
+    config |= {"bos_token": family.tokens[0], "eos_token": family.tokens[1]}
+    if family.tokenizer_class:
+        config["tokenizer_class"] = family.tokenizer_class
+    path.write_text(json.dumps(config), encoding="utf-8")
 
 
 def _named(found: Any, names: dict[str, str]) -> Any:

@@ -85,7 +85,8 @@ class Ui:
         if config:
             page.get_by_text("Config", exact=True).click()
             page.get_by_role("button", name="Add config").click()
-            page.locator(".CodeMirror").last.click()
+            # By focus: while Dagster lays the dialog out, its toolbar may cover the editor and take a click.
+            page.locator(".CodeMirror textarea").last.focus()
             page.keyboard.press("Control+A")
             page.keyboard.insert_text(config)
             page.get_by_text("No errors").wait_for()
