@@ -139,7 +139,6 @@ class CheckpointModel:
         model: Any = AutoModelForCausalLM.from_pretrained(
             str(self.folder),
             dtype="auto",
-            attn_implementation="sdpa",
             trust_remote_code=False,
             use_safetensors=True,
         )

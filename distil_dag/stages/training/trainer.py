@@ -43,7 +43,6 @@ def load_base(base: Path | str, revision: str | None, spec: TrainingSpec) -> Any
         str(base),
         revision=revision,
         dtype=torch.bfloat16 if frozen else torch.float32,
-        attn_implementation="sdpa",
         trust_remote_code=False,
         use_safetensors=True,
     )
