@@ -153,7 +153,10 @@ def _tool_versions(report: TracesReport) -> dict[str, Any]:
         for version in report.tool_versions
     ]
     left_out = {"tool_versions_left_out": report.tool_versions_left_out}
-    return {"tool_versions": table(rows, limit=_MOST_VERSIONS), **(left_out if any(left_out.values()) else {})}
+    return {
+        "tool_versions": table(rows, limit=_MOST_VERSIONS),
+        **(left_out if any(left_out.values()) else {}),
+    }
 
 
 def _day(time: datetime | None) -> str:

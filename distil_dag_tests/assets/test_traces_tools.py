@@ -24,7 +24,13 @@ def test_versions_over_time_from_a_column_beside_the_request(tmp_path: Path) -> 
     with sqlite3.connect(tmp_path / "log.db") as database:
         database.execute("CREATE TABLE log (id, created_at, question, answer, tools)")
         rows = [
-            (day, f"2026-11-{day:02}T12:00:00Z", f"light {day}", answer, json.dumps([new if day > 3 else old]))
+            (
+                day,
+                f"2026-11-{day:02}T12:00:00Z",
+                f"light {day}",
+                answer,
+                json.dumps([new if day > 3 else old]),
+            )
             for day in range(1, 6)
         ]
         database.executemany("INSERT INTO log VALUES (?, ?, ?, ?, ?)", rows)

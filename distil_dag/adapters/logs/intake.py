@@ -105,6 +105,11 @@ class Intake:
         """Content hash of all trace rows so far, equal to `run_store.digest` of the table."""
         return "sha256:" + self._digest.hexdigest()
 
+    @property
+    def kept(self) -> int:
+        """Number of traces so far."""
+        return self._kept
+
     @cached_property
     def context(self) -> ContextRule:
         """What the student reads of system prompts, by all records; that of a continued run stays."""

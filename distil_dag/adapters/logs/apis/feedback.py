@@ -31,7 +31,9 @@ def with_scores(
     """
     from requests import HTTPError
 
-    ids = list(dict.fromkeys(str(name) for one in records if isinstance(one, dict) and (name := asked_by(one))))
+    ids = list(
+        dict.fromkeys(str(name) for one in records if isinstance(one, dict) and (name := asked_by(one)))
+    )
     found: defaultdict[str, list[Any]] = defaultdict(list)
     for start in range(0, len(ids), most):
         try:

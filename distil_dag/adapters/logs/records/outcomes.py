@@ -80,7 +80,15 @@ class Outcome(NamedTuple):
         else:
             reading = reading._replace(plain=None, complete=())
         return Outcome(
-            record, self.identity, self.is_own, reading, self.kept, self.keys, self.around, False, self.defined
+            record,
+            self.identity,
+            self.is_own,
+            reading,
+            self.kept,
+            self.keys,
+            self.around,
+            False,
+            self.defined,
         )
 
 

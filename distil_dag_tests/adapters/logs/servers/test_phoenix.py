@@ -80,7 +80,9 @@ def test_annotations_of_spans_and_of_traces(phoenix: str, ids: dict[str, str]) -
             f"{phoenix}/v1/{kind}_annotations", params={"sync": "true"}, json={"data": data}, timeout=60
         )
         assert answer.status_code == 200, answer.text
-    found = {trace.id: trace.feedback for trace in read({"kind": "phoenix", "url": phoenix}) if trace.feedback}
+    found = {
+        trace.id: trace.feedback for trace in read({"kind": "phoenix", "url": phoenix}) if trace.feedback
+    }
     told = {name: {str(one): one.is_bad for one in scores} for name, scores in found.items()}
     assert told == {
         f"{of_liked}-{liked}": {"thumbs: up": False},

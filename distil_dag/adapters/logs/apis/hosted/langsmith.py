@@ -77,7 +77,10 @@ def _with_feedback(client: Any, page: list[Any]) -> list[Any]:
             asked = {"run": traces, "limit": _PAGE, "offset": offset}
             found = json_of(client.get("feedback", params=asked))
             for one in found:
-                yield str(one["run_id"]), {"key": one["key"], "score": one.get("score"), "value": one.get("value")}
+                yield (
+                    str(one["run_id"]),
+                    {"key": one["key"], "score": one.get("score"), "value": one.get("value")},
+                )
             offset += len(found)
             if len(found) < _PAGE:
                 return
