@@ -15,7 +15,9 @@ from distil_dag.stages.reading.strict_values import Unreadable
 _LEVELS, _MOST = 5, 400
 _CHOICES = ("choices", "candidates")
 _ASSISTANT = ("assistant", "model", "ai")
-_DEFINITIONS = frozenset({"tools", "functions", "tool_choice", "toolConfig", "tool_config", "available_tools"})
+_DEFINITIONS = frozenset(
+    {"tools", "functions", "tool_choice", "toolConfig", "tool_config", "available_tools"}
+)
 # Where calls may stand beside an answer that says nothing of them.
 _OF_CALLS = ("tool", "function", "thought", "action", "step")
 _IN_ANSWERS = ("tool_calls", "function_call", "functionCall", "tool_use", "toolUse", "tool_call")
@@ -100,7 +102,9 @@ def _answer(value: Any) -> Any:
         return None
     if any(isinstance(value.get(name), list) and value[name] for name in _CHOICES):
         return value
-    return value if value.get("role") in _ASSISTANT and ("content" in value or "tool_calls" in value) else None
+    return (
+        value if value.get("role") in _ASSISTANT and ("content" in value or "tool_calls" in value) else None
+    )
 
 
 def _says_calls(answer: Any) -> bool:
