@@ -1,7 +1,8 @@
 """A request and its answer in a record of an unknown shape, found by what they are and not by their names.
 
-Many gateways and tracers keep the bodies of OpenAI's, Anthropic's or Google's API as they were, under names of
-their own. A record that holds exactly one body of each kind is read; of several nobody can tell which is meant.
+Many gateways and tracers keep the bodies of OpenAI's, Anthropic's or Google's API as they were, under names
+of their own. A record that holds exactly one body of each kind is read; of several nobody can tell which is
+meant.
 """
 
 from __future__ import annotations
