@@ -23,6 +23,7 @@ from distil_dag.resources.traces_in_dagster import (
     traces_spec,
 )
 from distil_dag.runs.continued import continued
+from distil_dag.stages.reading.discovery.definitions import COLUMNS
 
 
 class TracesConfig(dg.Config):
@@ -51,7 +52,7 @@ def traces(
         key = RunKey.parse(run, task.name)
         # A run of the schedule has its partition by tag alone; adding one twice does no harm.
         context.instance.add_dynamic_partitions(str(RUNS.name), [run])
-        intake, log = Intake(task, key), open_log(task)
+        intake, log = Intake(task, key), open_log(task, COLUMNS)
         source = log_source(intake, log, key)
         with log_pipeline(files, run) as pipeline:
             list(dlt.run(context, source, pipeline, TracesTranslator(), loader_file_format="parquet"))

@@ -34,7 +34,7 @@ def retrain_weekly(
             if not has_times(task.settings.traces):
                 reasons.append(f"{name}: its log has no time column, so its last days can't be told")
                 continue
-            count = count_between(task, since, until)
+            count = count_between(task, since, until, task.settings.gates.min_traces)
         except Exception as error:  # one broken folder or unreachable log must not hold up the others
             reasons.append(unread(name, error))
             continue

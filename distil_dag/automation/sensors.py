@@ -7,8 +7,10 @@ from functools import partial
 import dagster as dg
 
 from distil_dag.adapters.logs.source import count_between
+from distil_dag.automation.counting import Counting
 from distil_dag.automation.jobs import DISTIL_RUN
 from distil_dag.automation.reasons import unread
+from distil_dag.core.api_sources import ApiSource
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.run_plan import BEGINNING, PastRun, Wait, plan_next_run
 from distil_dag.core.sources import has_times
@@ -38,11 +40,13 @@ def new_traces(context: dg.SensorEvaluationContext, tasks: TasksResource) -> dg.
     attempts: list[int] = []
     reasons: list[str] = []
     names = tasks.names()
+    counting = Counting(context.cursor)
     for name in names:
+        counting.keep(name)
         try:
             task = tasks.task(name)
             past = past_runs(context.instance, name, names)
-            plan = _plan(task, past, datetime.now(UTC))
+            plan = _plan(task, past, datetime.now(UTC), counting)
         except Exception as error:  # one broken folder or unreachable log must not hold up the others
             reasons.append(unread(name, error))
             continue
@@ -52,8 +56,10 @@ def new_traces(context: dg.SensorEvaluationContext, tasks: TasksResource) -> dg.
             keys.append(str(plan))
             attempts.append(sum(run.key == plan for run in past))
     if not keys:
-        return dg.SensorResult(skip_reason=dg.SkipReason("; ".join(reasons) or "no task is known"))
+        skipped = dg.SkipReason("; ".join(reasons) or "no task is known")
+        return dg.SensorResult(skip_reason=skipped, cursor=counting.cursor)
     return dg.SensorResult(
+        cursor=counting.cursor,
         dynamic_partitions_requests=[RUNS.build_add_request(keys)],
         # Dagster uses a run key only once. Without the attempt, a failed launch would never be repeated.
         run_requests=[
@@ -113,8 +119,15 @@ def _key(names: Collection[str], text: str) -> RunKey | None:
         return None
 
 
-def _plan(task: Task, past: list[PastRun], now: datetime) -> RunKey | Wait:
-    if not has_times(task.settings.traces):
+def _plan(task: Task, past: list[PastRun], now: datetime, counting: Counting) -> RunKey | Wait:
+    source, threshold = task.settings.traces, task.settings.automation.new_traces
+    if not has_times(source):
         return Wait(f"{task.name}: its log has no time column, so what is new can't be told")
-    threshold = task.settings.automation.new_traces
-    return plan_next_run(task.name, past, partial(count_between, task), threshold, now)
+
+    def count(since: datetime, until: datetime) -> int:
+        if not isinstance(source, ApiSource):
+            return count_between(task, since, until, threshold)
+        log = source.model_dump_json()
+        return counting.between(task.name, log, since, until, threshold, partial(count_between, task))
+
+    return plan_next_run(task.name, past, count, threshold, now)

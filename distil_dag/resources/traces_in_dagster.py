@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -24,6 +25,8 @@ from distil_dag.resources.partitions import forget, why_impossible
 from distil_dag.resources.tasks import TasksResource
 from distil_dag.stages.reading.plots import became_bars, day_bars
 
+_MOST_VERSIONS = 100
+
 
 class TracesTranslator(DagsterDltTranslator):
     """Maps every dlt resource of the source to the one asset `traces`, without upstream assets."""
@@ -38,7 +41,7 @@ class TracesTranslator(DagsterDltTranslator):
                 deps=[],
                 group_name=DATA,
                 kinds={"dlt", "parquet"},
-                code_version="6",
+                code_version="7",
                 description="Production requests of the run's window, with the calls that the old agent "
                 "made. Read by dlt; personal data is replaced by placeholders before anything is stored, "
                 "and rows that can't be read are set aside with their reason.",
@@ -133,11 +136,31 @@ def traces_metadata(
         "tool_results_matched_by_order": report.results_by_order,
         **_context(report.context),
         **_usage(report),
+        **_tool_versions(report),
         "became": image(became_bars(report), "what became of the records"),
         **({"by_day": image(day_bars(report.days), "traces by day")} if report.days else {}),
         "preview": table(intake.preview, ["id", "time", "request", "calls", "problems"], limit=10),
         **continuing(instance, task.continues, "judged_seeds"),
     }
+
+
+def _tool_versions(report: TracesReport) -> dict[str, Any]:
+    """The tools as requests define them, each with its versions over time."""
+    if not report.tool_versions:
+        return {}
+    rows = [
+        {**version.model_dump(), "first": _day(version.first), "last": _day(version.last)}
+        for version in report.tool_versions
+    ]
+    left_out = {"tool_versions_left_out": report.tool_versions_left_out}
+    return {
+        "tool_versions": table(rows, limit=_MOST_VERSIONS),
+        **(left_out if any(left_out.values()) else {}),
+    }
+
+
+def _day(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M}" if time else ""
 
 
 def _usage(report: TracesReport) -> dict[str, Any]:

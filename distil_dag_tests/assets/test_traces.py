@@ -257,7 +257,7 @@ def test_a_key_that_may_be_right_keeps_its_partition(home):
 def test_the_spec_reads_well():
     spec = traces.get_asset_spec(dg.AssetKey("traces"))
     assert spec.kinds == {"dlt", "parquet"}
-    assert spec.code_version == "6"
+    assert spec.code_version == "7"
     assert spec.group_name == "data"
     assert not list(spec.deps)
     assert "personal data is replaced" in spec.description

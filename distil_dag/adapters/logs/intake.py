@@ -27,6 +27,7 @@ from distil_dag.core.reports.intake import ContextReport, TracesReport
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
 from distil_dag.core.tool_call import NO_CALL, UNKNOWN_TOOL
+from distil_dag.stages.reading.discovery.requested import RequestedTools
 from distil_dag.stages.reading.recorders.outcome import AROUND, COPY, PART
 from distil_dag.stages.reading.records import ReadRecord
 from distil_dag.stages.reading.redaction.excerpts import excerpt
@@ -95,6 +96,7 @@ class Intake:
         self._calls: Counter[str] = Counter()
         self._no_answers: Counter[str] = Counter()
         self._tally = Tally()
+        self._tools = RequestedTools()
         self._read = self._kept = self._marked = self._passed_over = self._by_order = 0
         self.preview: list[dict[str, Any]] = []
 
@@ -102,6 +104,11 @@ class Intake:
     def digest(self) -> str:
         """Content hash of all trace rows so far, equal to `run_store.digest` of the table."""
         return "sha256:" + self._digest.hexdigest()
+
+    @property
+    def kept(self) -> int:
+        """Number of traces so far."""
+        return self._kept
 
     @cached_property
     def context(self) -> ContextRule:
@@ -131,6 +138,8 @@ class Intake:
             results_by_order=self._by_order,
             calls_per_tool=dict(self._calls.most_common()),
             **self._tally.report(),
+            tool_versions=self._tools.over_time(),
+            tool_versions_left_out=self._tools.left_out,
             context=self._context_report,
         )
 
@@ -186,17 +195,19 @@ class Intake:
         if not identity and reading.problem:
             return self._set_aside(record, reading.problem)
         if identity in self._around:
-            return self._pass_over(record, identity, AROUND)
+            return self._pass_over(outcome, AROUND)
         if reading.is_no_answer:
-            return self._pass_over(record, identity, reading.is_no_answer)
+            return self._pass_over(outcome, reading.is_no_answer)
         if outcome.is_own and not self._is_new(outcome):
             if reading.is_recorded:
-                return self._pass_over(record, identity, COPY)
+                return self._pass_over(outcome, COPY)
             said = f"{identity} has been read before; the first one stays"
             return self._set_aside(record, Unreadable("duplicate id", said))
         if outcome.around:
             self._surround(outcome.around)
         self._read += 1
+        if outcome.defined.key:
+            self._tools.take(outcome.defined, outcome.time)
         if outcome.kept:
             if reading.redacted:
                 self._redacted.update(reading.redacted)
@@ -216,10 +227,12 @@ class Intake:
         if self._watch:
             self._watch(record, "", ReadRecord(problem=problem))
 
-    def _pass_over(self, record: RawRecord, identity: str, kind: str) -> None:
+    def _pass_over(self, outcome: Outcome, kind: str) -> None:
         self._no_answers[kind] += 1
+        # Some recorders keep definitions at the agent alone.
+        self._tools.take(outcome.defined, None, counts=False)
         if self._watch:
-            self._watch(record, identity, ReadRecord(is_no_answer=kind))
+            self._watch(outcome.record, outcome.identity, ReadRecord(is_no_answer=kind))
 
     def _is_new(self, outcome: Outcome) -> bool:
         """Whether a reading was not given before; what could not be read may follow what could."""

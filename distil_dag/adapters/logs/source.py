@@ -191,13 +191,14 @@ def read_traces(task: Task, key: RunKey) -> tuple[list[Trace], Task]:
     return traces, task.model_copy(update={"context": intake.context})
 
 
-def count_between(task: Task, since: datetime, until: datetime) -> int:
+def count_between(task: Task, since: datetime, until: datetime, enough: int | None = None) -> int:
     """Number of records that were logged in a window.
 
     Args:
         task: Names the log and its time column.
         since: Start of the window, inclusive.
         until: End of the window, exclusive.
+        enough: Where counting may end, before all of the log is read.
 
     Raises:
         SourceError: The log can't be read or has no times.
@@ -211,9 +212,12 @@ def count_between(task: Task, since: datetime, until: datetime) -> int:
         intake = Intake(task, window)
         for page in _pages(log, window):
             intake.read(page)
+            if enough is not None and intake.kept >= enough:
+                return intake.kept
         intake.rest()
-        return intake.report().kept
-    return sum(since <= time < until for time in _times(task, log, window))
+        return intake.kept
+    inside = (time for time in _times(task, log, window) if since <= time < until)
+    return sum(1 for _ in itertools.islice(inside, enough))
 
 
 def source_error(error: BaseException) -> SourceError | None:

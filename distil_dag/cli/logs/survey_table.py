@@ -7,6 +7,7 @@ from rich.text import Text
 
 from distil_dag.adapters.logs.survey.survey import Survey
 from distil_dag.cli.logs.savings import Savings, savings_rows
+from distil_dag.core.reports.intake import ToolVersion
 from distil_dag.core.tool_call import NO_CALL, UNKNOWN_TOOL
 
 _INDENT = "  "
@@ -37,6 +38,9 @@ def survey_table(survey: Survey, savings: Savings) -> Table:
     table.add_section()
     for name, versions in survey.tool_versions.items():
         add(f"calls of {name}{_versions(versions)}", traces.calls_per_tool.get(name, 0))
+        for version in traces.tool_versions if versions > 1 else ():
+            if version.tool == name:
+                add(_told(version), f"{version.requests:,} requests", 1)
     if count := traces.calls_per_tool.get(UNKNOWN_TOOL, 0):
         add("calls of tools that the task has not", count)
     for name in survey.other_tools:
@@ -70,6 +74,12 @@ def _title(survey: Survey) -> str:
     if survey.whole:
         return f"{survey.task}: {records} in the log"
     return f"{survey.task}: of the first {records}"
+
+
+def _told(version: ToolVersion) -> str:
+    """When a version was in use, and what is new in it."""
+    days = [f"{time:%Y-%m-%d}" for time in (version.first, version.last) if time]
+    return f"{version.version[:8]}: {' to '.join([*dict.fromkeys(days)])} {version.change}".rstrip()
 
 
 def _versions(versions: int) -> str:

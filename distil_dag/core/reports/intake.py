@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
@@ -108,6 +109,26 @@ class UsageReport(Report):
         )
 
 
+class ToolVersion(Report):
+    """A definition of a tool, as requests had it for a time.
+
+    Attributes:
+        tool: name of the tool.
+        version: digest of the definition.
+        change: what is new in it, against the version that came before; empty for the first.
+        requests: requests that define the tool so.
+        first: when the earliest of these was logged; None without times.
+        last: when the latest of these was logged.
+    """
+
+    tool: str
+    version: str
+    change: str
+    requests: int
+    first: datetime | None
+    last: datetime | None
+
+
 class TracesReport(Report):
     """Intake: rows read, kept, marked (kept with a problem), quarantined by reason."""
 
@@ -128,6 +149,10 @@ class TracesReport(Report):
     usage: UsageReport = Field(default_factory=UsageReport)
     scored: int = Field(default=0, description="traces with a score of people or programs")
     scored_low: int = Field(default=0, description="those of them where one says that the answer was wrong")
+    tool_versions: list[ToolVersion] = Field(
+        default_factory=list, description="the tools that requests define, each with its versions over time"
+    )
+    tool_versions_left_out: int = Field(default=0, description="older ones, beyond the most that are kept")
     days: dict[str, int] = Field(default_factory=dict, description="day in UTC -> traces, in order of time")
     context: ContextReport | None = Field(default=None, description="of logs with system prompts")
 

@@ -79,6 +79,7 @@ def test_the_newest_version_is_taken(call: Call, tmp_path: Path) -> None:
     assert "set_light 2 versions" in said.out
     assert "calls of set_light (2 versions of its definition)" in said.out
     assert light_of(tmp_path / "new")["description"] == "New."
+    assert "drops level" in said.out
     # The calls of the old one carry an argument that the new one has not.
     assert "whose calls do not fit the tools" in said.out
 

@@ -1,10 +1,12 @@
 """MLflow: the traces of an experiment, found by `traces/search`, with their spans.
 
 Spans lie in the server's database, or in a file beside the trace where an older client or server wrote it.
+Assessments stand beside the trace.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -85,7 +87,22 @@ def _spans(client: Any, traces: list[Any]) -> Iterator[Any]:
         # Inner spans first, as they ended: what stands around them repeats their answers.
         # A trace without spans, such as one that has not ended, is a record without an answer.
         for span in sorted(whole.get(name) or [trace], key=_ending):
-            yield {**span, "request_time": trace["request_time"]}
+            said = [one for one in trace.get("assessments", ()) if _is_of(one, span)]
+            yield {**span, "request_time": trace["request_time"], **({"assessments": said} if said else {})}
+
+
+def _is_of(assessment: Any, span: Any) -> bool:
+    """Whether an assessment holds, and is one of this span or of the whole trace."""
+    of_span = assessment.get("span_id")
+    return assessment.get("valid") is not False and of_span in (None, "", _hex(span.get("span_id")))
+
+
+def _hex(name: Any) -> Any:
+    """A span's id as assessments write it; spans have it in Base64."""
+    try:
+        return base64.b64decode(name, validate=True).hex()
+    except (TypeError, ValueError):
+        return name
 
 
 def _ending(span: Any) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from distil_dag.adapters.logs.records.raw import Line, RawRecord, records_of
@@ -13,6 +14,7 @@ from distil_dag.core.context import system_text
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.sources import has_times
 from distil_dag.core.task import Task
+from distil_dag.stages.reading.discovery.defined import NOTHING, Defined, DefinedTools
 from distil_dag.stages.reading.envelopes import spans_in
 from distil_dag.stages.reading.fields import FIELDS, MARKS, is_recorded
 from distil_dag.stages.reading.recorders.joined import around_of, identity_of
@@ -47,6 +49,7 @@ class Outcome(NamedTuple):
         keys: What stands for the ids of the record and of its traces, where it has any.
         around: The id of what stands around its answer.
         is_part: Whether it is part of another record, and waits for the rest; nothing else is told then.
+        defined: The tools that it defines.
     """
 
     record: RawRecord
@@ -57,6 +60,13 @@ class Outcome(NamedTuple):
     keys: tuple[bytes, ...] = ()
     around: str = ""
     is_part: bool = False
+    defined: Defined = NOTHING
+
+    @property
+    def time(self) -> datetime | None:
+        """When its first trace was logged."""
+        said = self.kept[0].row["time"] if self.kept else None
+        return datetime.fromisoformat(said) if said else None
 
     def brief(self) -> Outcome:
         """The outcome without what only a watcher reads of it."""
@@ -69,7 +79,17 @@ class Outcome(NamedTuple):
             reading = _PLAIN
         else:
             reading = reading._replace(plain=None, complete=())
-        return Outcome(record, self.identity, self.is_own, reading, self.kept, self.keys, self.around)
+        return Outcome(
+            record,
+            self.identity,
+            self.is_own,
+            reading,
+            self.kept,
+            self.keys,
+            self.around,
+            False,
+            self.defined,
+        )
 
 
 _PLAIN = ReadRecord()
@@ -94,6 +114,7 @@ class Outcomes:
         self._key = key.cut_by(has_times(self._source))
         self._reader = RecordReader(task.toolset, self._source.format)
         self._is_auto = self._source.format == "auto"
+        self._tools = DefinedTools()
 
     def of_page(self, page: Iterable[RawRecord | Line]) -> list[Outcome]:
         """What the records of a page give, in order; nothing for those that the run leaves out."""
@@ -147,7 +168,8 @@ class Outcomes:
             ids = {identity, *(one.row["id"] for one in kept)} if kept else ()
             keys = tuple(map(key_of, ids))
         around = around_of(value) if kept and reading.is_recorded else ""
-        return (Outcome(record, identity, is_own, reading, kept, keys, around),)
+        defined = self._tools.of(value, record.raw)
+        return (Outcome(record, identity, is_own, reading, kept, keys, around, defined=defined),)
 
     def _spans(self, record: RawRecord) -> Iterator[RawRecord]:
         """The records that a row of a table holds; those of a line were taken apart as it was parsed."""

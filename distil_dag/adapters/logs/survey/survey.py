@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 
@@ -12,7 +13,6 @@ from distil_dag.core.reports.base import Report
 from distil_dag.core.reports.intake import TracesReport
 from distil_dag.core.task import Task
 from distil_dag.core.tool_call import NO_CALL
-from distil_dag.stages.reading.discovery.requested import RequestedTools
 from distil_dag.stages.reading.records import ReadRecord
 
 Told = Callable[[int], None]
@@ -60,30 +60,28 @@ def survey_of(task: Task, most: int, told: Told | None = None) -> Survey:
     Raises:
         SourceError: the log can't be read.
     """
-    requested = RequestedTools()
     times: list[datetime] = []
     without = 0
 
-    def watch(record: RawRecord, _identity: str, reading: ReadRecord) -> None:
+    def watch(_record: RawRecord, _identity: str, reading: ReadRecord) -> None:
         nonlocal times, without
         found = [trace.time for trace in reading.traces if trace.time]
         without += len(reading.traces) - len(found)
         if found:
             times = [min([*times, *found]), max([*times, *found])]
-        if isinstance(record.value, dict):
-            requested.add(record.value, found[0] if found else None)
 
     head = Head(task, most, watch, TIMES)
     for _ in head.pages():
         if told:
             told(head.taken)
-    versions = requested.versions
+    traces = head.intake.report()
+    versions = Counter(version.tool for version in traces.tool_versions)
     return Survey(
         task=task.name,
         records=head.taken,
         whole=head.is_whole,
-        traces=head.intake.report(),
-        tool_versions={name: versions.get(name, 0) for name in task.toolset.names},
+        traces=traces,
+        tool_versions={name: versions[name] for name in task.toolset.names},
         other_tools=[name for name in versions if name not in task.toolset],
         first=times[0] if times else None,
         last=times[-1] if times else None,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from distil_dag.core.tool_definition import schema_place, tool_body
+from distil_dag.stages.reading.fields import MARKS
 from distil_dag.stages.reading.recorders.pairs import is_empty, parsed
 from distil_dag.stages.reading.recorders.spans.span import Span, items_of
 from distil_dag.stages.reading.strict_values import Unreadable, check_json
@@ -30,6 +33,12 @@ _AROUND = frozenset(
         "traceloop.entity.input", "generation_config",
     }
 )  # fmt: skip
+_ENDS = ("tools", "unctions", "eclarations", "efinitions")
+_ENDS_IN_BYTES = tuple(end.encode() for end in _ENDS)
+# In a string of JSON its quotation marks are escaped, so this is a key.
+_KEY = '"tools":'
+_DECODER = json.JSONDecoder()
+_recent: deque[tuple[str, list[Any]]] = deque(maxlen=16)
 # What spreads a list over numbered attributes.
 _TREES = ("llm.tools", "llm.request.functions", "gen_ai.tool.definitions")
 _DECLARED = ("functionDeclarations", "function_declarations")
@@ -55,6 +64,16 @@ def tool_lists(record: Mapping[str, Any]) -> list[Any]:
     return list(_lists(record))
 
 
+def may_define(text: str | bytes) -> bool:
+    """Whether a text has the end of a name under which definitions stand; most have none.
+
+    Args:
+        text: JSON.
+    """
+    ends: Any = _ENDS if isinstance(text, str) else _ENDS_IN_BYTES
+    return any(end in text for end in ends)
+
+
 def definitions_of(lists: list[Any]) -> list[dict[str, Any]]:
     """The definitions in lists of tools, in OpenAI's form; for each name the first."""
     found: dict[str, dict[str, Any]] = {}
@@ -66,6 +85,8 @@ def definitions_of(lists: list[Any]) -> list[dict[str, Any]]:
 
 def _lists(record: Mapping[str, Any]) -> Iterator[Any]:
     yield from _held(record, 0)
+    if MARKS.isdisjoint(record):
+        return
     try:
         span = Span.of(record)
         if span is None:
@@ -88,13 +109,35 @@ def _held(value: Any, level: int) -> Iterator[Any]:
             # A turn may quote anything.
             if isinstance(one, Mapping) and "role" not in one:
                 yield from _held(one, level + 1)
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):
         return
     for key, held in value.items():
         if key in _LISTS:
             yield held
         elif key in _AROUND and held:
-            yield from _held(_parsed(held), level + 1)
+            yield from _in_text(held, level) if isinstance(held, str) else _held(held, level + 1)
+
+
+def _in_text(text: str, level: int) -> list[Any]:
+    """As of the object that a text of JSON holds; most texts have the same tools as another."""
+    if not may_define(text):
+        return []
+    place = text.find(_KEY)
+    if place >= 0:
+        for known, lists in _recent:
+            if text.startswith(known, place):
+                return lists
+    lists = list(_held(_parsed(text), level + 1))
+    if place >= 0 and len(lists) == 1:
+        start = place + len(_KEY)
+        start += len(text[start : start + 1]) - len(text[start : start + 1].lstrip())
+        try:
+            value, end = _DECODER.raw_decode(text, start)
+        except ValueError:
+            return lists
+        if value == lists[0]:
+            _recent.append((text[place:end], lists))
+    return lists
 
 
 def _definitions(value: Any, level: int) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any
 from distil_dag.core.source_fields import RecordFormat
 from distil_dag.stages.reading.fields import MARKS
 from distil_dag.stages.reading.formats import bedrock, dataset_rows, gemini, responses_api, sharegpt
+from distil_dag.stages.reading.formats.found_bodies import found_pair
 from distil_dag.stages.reading.formats.messages import with_system
 from distil_dag.stages.reading.logged_calls import as_list, from_json_text
 from distil_dag.stages.reading.recorders.registry import recorded
@@ -49,9 +50,23 @@ def basic_record(record: Record, record_format: RecordFormat) -> Record:
     found = _format_of(record)
     if found:
         return _READERS[found](record)
-    record = _with_bodies(record)
+    logged, record = record, _with_bodies(record)
     found = _format_of(record)
+    if found is None and _is_unknown(record) and (pair := found_pair(logged)):
+        record = pair
+        found = _format_of(record)
     return _READERS[found](record) if found else record
+
+
+def _is_unknown(record: Record) -> bool:
+    """Whether a record has not both, a request and an answer, where a basic format has them."""
+    has = record.get
+    if has("question") is not None or has("answer") is not None or has("context") is not None:
+        return False
+    if isinstance(messages := has("messages"), list):
+        last = messages[-1] if messages else None
+        return has("response") is None and isinstance(last, Mapping) and last.get("role") in ("user", "tool")
+    return messages is None and (has("request") is None or has("response") is None)
 
 
 def _has_bodies(record: Record) -> bool:
@@ -154,7 +169,9 @@ def _traced(record: Record, given: Any, got: Any) -> Record:
         choices = _unwrapped(got["generations"])
         got = {"choices": choices} if isinstance(choices, list) else got
     elif isinstance(got, Mapping) and _are_messages(got.get("messages")):
-        return {**record, "messages": got["messages"]}
+        if len(got["messages"]) > 1 or not _are_messages(given.get("messages")):
+            return {**record, "messages": got["messages"]}
+        got = {"message": got["messages"][0]}  # the answer alone
     elif _are_messages(got):
         got = {"choices": [{"message": got[0]}]} if len(got) == 1 else {"output": got}
     if isinstance(got, Mapping):

@@ -55,14 +55,22 @@ def chat_pair(given: Any, got: Any, **more: Any) -> dict[str, Any]:
     Raises:
         Unreadable: one of them holds no messages.
     """
-    got = _unwrapped(parsed(got, "the output"))
-    asked = _request(parsed(given, "the input"), more.pop("instructions", None))
+    got = _unwrapped(_typed(parsed(got, "the output")))
+    asked = _request(_typed(parsed(given, "the input")), more.pop("instructions", None))
     if _are_items(got):
         got = {"output": got}
     response = _response(got)
     if responses_api.is_output(response.get("output")) and "messages" in asked:
         asked = {**asked, "input": asked["messages"], "messages": None}
     return {**more, "request": asked, "response": response}
+
+
+def _typed(value: Any) -> Any:
+    """The value that is kept with its type beside it, as LangWatch does."""
+    one = value[0] if isinstance(value, list) and len(value) == 1 else value
+    if isinstance(one, Mapping) and one.keys() == {"type", "value"}:
+        return parsed(one["value"], "value")
+    return value
 
 
 def _request(given: Any, instructions: Any) -> Mapping[str, Any]:

@@ -12,13 +12,14 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as the stand-in got it."""
+    """A request as the stand-in got it; of a parameter that comes several times, `params` has the first."""
 
     method: str
     path: str
     params: dict[str, str]
     headers: dict[str, str]
     body: Any
+    lists: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,10 @@ class StandIn:
                 url = urlsplit(self.path)
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self._body(self.rfile.read(length)) if length else None
-                params = {
-                    name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()
-                }
+                lists = parse_qs(url.query, keep_blank_values=True)
+                params = {name: values[0] for name, values in lists.items()}
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                asked = Asked(self.command, url.path, params, headers, body)
+                asked = Asked(self.command, url.path, params, headers, body, lists)
                 stand_in.asked.append(asked)
                 try:
                     given = answer(asked)

@@ -109,6 +109,7 @@ class Langfuse:
         self.v2 = v2
         self.keys = ("pk-lf-1", "sk-lf-2")
         self.observations = [self.observation(number) for number in range(5)]
+        self.scores = []
 
     @staticmethod
     def observation(number):
@@ -132,6 +133,10 @@ class Langfuse:
             != f"Basic {base64.b64encode(':'.join(self.keys).encode()).decode()}"
         ):
             return Answer({"message": "Invalid credentials"}, 401)
+        if asked.path == "/api/public/v3/scores" and self.v2:
+            return self.score_page(asked.params)
+        if asked.path not in ("/api/public/v2/observations", "/api/public/observations"):
+            return Answer({"message": "Not Found"}, 404)
         since, until = (asked.params.get(name) for name in ("fromStartTime", "toStartTime"))
         assert asked.params["type"] == "GENERATION"
         found = [
@@ -149,6 +154,19 @@ class Langfuse:
             meta = {"page": page, "limit": 2, "totalItems": len(found), "totalPages": -(-len(found) // 2)}
             return Answer({"data": found[2 * page - 2 : 2 * page], "meta": meta})
         return Answer({"message": "Not Found"}, 404)
+
+    def score_page(self, params):
+        """Two scores a page; the subject of an observation's score names its trace too."""
+        assert "subject" in params["fields"].split(",")
+        traces, kinds = params["traceId"].split(","), params["dataType"].split(",")
+        found = [
+            one
+            for one in self.scores
+            if one["subject"].get("traceId", one["subject"]["id"]) in traces and one["dataType"] in kinds
+        ]
+        start = int(params.get("cursor", 0))
+        meta = {"limit": 2, **({"cursor": str(start + 2)} if start + 2 < len(found) else {})}
+        return Answer({"data": found[start : start + 2], "meta": meta})
 
 
 @pytest.mark.parametrize("v2", [True, False])
@@ -202,6 +220,7 @@ class Langsmith:
 
     def __init__(self):
         self.runs = [self.run(number) for number in range(5)]
+        self.feedback = []
 
     @staticmethod
     def run(number):
@@ -224,6 +243,10 @@ class Langsmith:
         if (asked.method, asked.path) == ("GET", "/sessions"):
             sessions = [{"id": "s1", "name": "lights"}, {"id": "s0", "name": "default"}]
             return Answer([one for one in sessions if one["name"] == asked.params["name"]])
+        if (asked.method, asked.path) == ("GET", "/feedback"):
+            start, limit = int(asked.params["offset"]), int(asked.params["limit"])
+            found = [one for one in self.feedback if one["run_id"] in asked.lists["run"]]
+            return Answer(found[start : start + limit])
         assert (asked.method, asked.path) == ("POST", "/runs/query")
         assert asked.body["run_type"] == "llm"
         assert {"inputs", "outputs", "start_time"} <= set(asked.body["select"])

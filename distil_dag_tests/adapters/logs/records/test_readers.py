@@ -25,9 +25,11 @@ def line(number):
     text = f"turn on {number}" + (f" and mail user{number}@example.com" if number % 50 == 0 else "")
     call = {"function": {"name": "on", "arguments": json.dumps({"n": number % 7})}}
     said = {"role": "assistant", "tool_calls": [call]} if number % 90 else {"role": "assistant"}
+    tool = {"type": "function", "function": {"name": "on", "description": f"Version {number // 2_000}."}}
     record = {
         "id": f"row-{number % 5_000}",
-        "request": {"messages": [{"role": "system", "content": f"Agent {number % 3}."},
+        "request": {"tools": [tool],
+                    "messages": [{"role": "system", "content": f"Agent {number % 3}."},
                                  {"role": "user", "content": text}]},
         "response": {"model": "m", "choices": [{"message": said}]},
     }  # fmt: skip
@@ -67,6 +69,10 @@ def test_one_process_and_several_give_the_same_tables(task, tmp_path, monkeypatc
     assert {"broken JSON", "duplicate id", "empty answer"} <= report["quarantined"].keys()
     assert report["redacted"]["EMAIL"] > 50
     assert report["no_answers"]
+    versions = [version for version in report["tool_versions"] if version["tool"] == "on"]
+    # Broken lines are no requests, nor are rows whose id was read before.
+    assert [version["requests"] for version in versions] == [1_995, 1_995, 1_009]
+    assert [version["change"] for version in versions] == ["", *["is described in other words"] * 2]
 
 
 def test_a_short_log_starts_no_process(task, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+import requests
 
 from distil_dag.adapters.logs.source import open_log
 from distil_dag.stages.reading.discovery.definitions import definitions_in
@@ -55,6 +56,29 @@ def test_windows_are_whole_and_disjoint(demo: Demo, mlflow: str, ids: dict[str, 
     assert len(first + second) == CALLS
     assert all(trace.time < MIDDLE for trace in first)
     assert all(trace.time >= MIDDLE for trace in second)
+
+
+def test_feedback_of_spans_and_of_traces(mlflow: str, ids: dict[str, str]) -> None:
+    """As MLflow's own page and its client write it."""
+    liked, wrong, other = sorted(ids.values())[:3]
+
+    def say(of: str, name: str, value: object, kind: str = "feedback", span: str = "") -> None:
+        trace = f"tr-{of.split('-')[0]}"
+        assessment = {
+            "assessment_name": name, "trace_id": trace, kind: {"value": value}, "rationale": "It was dark.",
+            "source": {"source_type": "HUMAN", "source_id": "anna"}, **({"span_id": span} if span else {}),
+        }  # fmt: skip
+        path = f"{mlflow}/api/3.0/mlflow/traces/{trace}/assessments"
+        answer = requests.post(path, json={"assessment": assessment}, timeout=60)
+        assert answer.status_code == 200, answer.text
+
+    say(liked, "thumbs", True)
+    say(wrong, "user_feedback", "thumbs_down", span=wrong.split("-")[1])
+    say(other, "correctness", False, span="0" * 16)
+    say(other, "response", "The den is lit.", "expectation")
+    found = {trace.id: trace.feedback for trace in read(source(mlflow)) if trace.feedback}
+    told = {name: {str(one): one.is_bad for one in scores} for name, scores in found.items()}
+    assert told == {liked: {"thumbs: True": False}, wrong: {"user_feedback: thumbs_down": True}}
 
 
 def test_calls_that_are_logged_while_pages_are_read(demo: Demo, mlflow: str, ids: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ import itertools
 import time
 
 import pytest
+import requests
 
 from distil_dag.adapters.logs.source import open_log
 from distil_dag.stages.reading.discovery.definitions import definitions_in
@@ -58,6 +59,35 @@ def test_windows_are_whole_and_disjoint(demo: Demo, phoenix: str, ids: dict[str,
     assert len(first + second) == CALLS
     assert all(trace.time < MIDDLE for trace in first)
     assert all(trace.time >= MIDDLE for trace in second)
+
+
+def test_annotations_of_spans_and_of_traces(phoenix: str, ids: dict[str, str]) -> None:
+    """As Phoenix's own page and its client write them."""
+    (liked, of_liked), (wrong, of_wrong) = (name.split("-")[::-1] for name in sorted(ids.values())[:2])
+    scores = {
+        "span": [
+            {"span_id": liked, "name": "thumbs", "annotator_kind": "HUMAN", "result": {"label": "up"}},
+            {"span_id": wrong, "name": "correctness", "annotator_kind": "LLM", "result": {"score": 0.0}},
+            {"span_id": wrong, "name": "why", "annotator_kind": "HUMAN", "result": {"explanation": "Dark."}},
+        ],
+        "trace": [
+            {"trace_id": of_wrong, "name": "user_feedback", "annotator_kind": "HUMAN",
+             "result": {"label": "thumbs-down", "score": -1.0}},
+        ],
+    }  # fmt: skip
+    for kind, data in scores.items():
+        answer = requests.post(
+            f"{phoenix}/v1/{kind}_annotations", params={"sync": "true"}, json={"data": data}, timeout=60
+        )
+        assert answer.status_code == 200, answer.text
+    found = {
+        trace.id: trace.feedback for trace in read({"kind": "phoenix", "url": phoenix}) if trace.feedback
+    }
+    told = {name: {str(one): one.is_bad for one in scores} for name, scores in found.items()}
+    assert told == {
+        f"{of_liked}-{liked}": {"thumbs: up": False},
+        f"{of_wrong}-{wrong}": {"correctness: 0.0": True, "user_feedback: -1.0": True},
+    }
 
 
 def test_calls_that_are_logged_while_pages_are_read(demo: Demo, phoenix: str, ids: dict[str, str]) -> None:

@@ -1,0 +1,116 @@
+"""A request and its answer in a record of an unknown shape, found by what they are and not by their names.
+
+Many gateways and tracers keep the bodies of OpenAI's, Anthropic's or Google's API as they were, under names
+of their own. A record that holds exactly one body of each kind is read; of several nobody can tell which is
+meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from distil_dag.stages.reading.recorders.pairs import parsed
+from distil_dag.stages.reading.strict_values import Unreadable
+
+_LEVELS, _MOST = 5, 400
+_CHOICES = ("choices", "candidates")
+_ASSISTANT = ("assistant", "model", "ai")
+_DEFINITIONS = frozenset(
+    {"tools", "functions", "tool_choice", "toolConfig", "tool_config", "available_tools"}
+)
+# Where calls may stand beside an answer that says nothing of them.
+_OF_CALLS = ("tool", "function", "thought", "action", "step")
+_IN_ANSWERS = ("tool_calls", "function_call", "functionCall", "tool_use", "toolUse", "tool_call")
+
+
+def found_pair(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The record as a pair of `request` and `response`; None where it does not hold exactly one of each.
+
+    Args:
+        record: a record of no known format.
+    """
+    given: list[Any] = []
+    got: list[Any] = []
+    beside: list[str] = []
+    try:
+        for name, value in _values(record):
+            if _is_request(value):
+                given += [value] if value not in given else []
+            elif (answer := _answer(value)) is not None:
+                got += [answer] if answer not in got else []
+            elif value and name not in _DEFINITIONS:
+                beside.append(name.lower())
+        if len(given) != 1 or len(got) != 1:
+            return None
+        if any(word in name for name in beside for word in _OF_CALLS) and not _says_calls(got[0]):
+            return None  # its calls may be kept there
+        return {**record, "messages": None, **_pair(given[0], got[0])}
+    except (Unreadable, RecursionError):
+        return None
+
+
+def _pair(given: Any, got: Any) -> dict[str, Any]:
+    is_body = any(name in got for name in (*_CHOICES, "stop_reason"))
+    return {
+        "request": given if isinstance(given, Mapping) else {"messages": given},
+        "response": got if is_body else {"message": got},
+    }
+
+
+def _values(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Name and value of what a record holds, level by level, and nothing of the bodies themselves."""
+    level: list[tuple[str, Any]] = list(record.items())
+    left = _MOST
+    for _ in range(_LEVELS):
+        below: list[tuple[str, Any]] = []
+        for name, held in level:
+            value = parsed(held, name)
+            yield str(name), value
+            left -= 1
+            if left < 0 or name in _DEFINITIONS or _is_request(value) or _answer(value) is not None:
+                continue
+            if isinstance(value, Mapping):
+                below += value.items()
+            elif isinstance(value, list):
+                below += [(str(name), one) for one in value[:_MOST] if isinstance(one, (Mapping, str))]
+        level = below
+
+
+def _is_request(value: Any) -> bool:
+    """Whether a value is the body of a request, or the messages of one."""
+    if isinstance(value, Mapping):
+        if "choices" in value or "role" in value:
+            return False
+        if not _asks(value.get("messages")) and not _asks(value.get("contents")):
+            return False
+        return all(_answer(one) is None for one in value.values())  # else it is around both
+    return _asks(value)
+
+
+def _asks(value: Any) -> bool:
+    if not isinstance(value, list) or not value:
+        return False
+    roles = [one.get("role") if isinstance(one, Mapping) else None for one in value]
+    return all(isinstance(role, str) for role in roles) and "user" in roles and roles[-1] not in _ASSISTANT
+
+
+def _answer(value: Any) -> Any:
+    """The answer that a value is: a response's body, or a turn of the assistant; None for any other."""
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping) and "role" in value[0]:
+        value = value[0]
+    if not isinstance(value, Mapping):
+        return None
+    if any(isinstance(value.get(name), list) and value[name] for name in _CHOICES):
+        return value
+    return (
+        value if value.get("role") in _ASSISTANT and ("content" in value or "tool_calls" in value) else None
+    )
+
+
+def _says_calls(answer: Any) -> bool:
+    if isinstance(answer, Mapping):
+        return any(answer.get(name) for name in _IN_ANSWERS) or (
+            answer.get("type") in _IN_ANSWERS or any(map(_says_calls, answer.values()))
+        )
+    return isinstance(answer, list) and any(map(_says_calls, answer))
