@@ -25,7 +25,7 @@ from distil_dag.adapters.logs.hub import HubLog
 from distil_dag.adapters.logs.intake import SCHEMAS, TRACES, Intake
 from distil_dag.adapters.logs.records.outcomes import Outcome, is_wanted
 from distil_dag.adapters.logs.records.raw import RawRecord
-from distil_dag.adapters.logs.records.readers import read_by_others, spare_cores
+from distil_dag.adapters.logs.records.readers import OBJECTS_BEFORE_GC, read_by_others, spare_cores
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.environment import SourceError, masked
 from distil_dag.core.api_sources import ApiSource
@@ -141,15 +141,18 @@ def log_pipeline(store: RunStore, run: str) -> Iterator[Any]:
 
 @contextmanager
 def _imports_passed_over() -> Iterator[None]:
-    """Let Python's search for cycles pass over what is loaded by now.
+    """Let Python's search for cycles pass over what is loaded by now, and start seldom.
 
-    It starts whenever many rows were made, and hundreds of thousands of objects of libraries would be looked
-    through again and again.
+    It starts whenever many rows were made, which hold none, and hundreds of thousands of objects of libraries
+    would be looked through again and again.
     """
+    before = gc.get_threshold()
     gc.freeze()
+    gc.set_threshold(OBJECTS_BEFORE_GC)
     try:
         yield
     finally:
+        gc.set_threshold(*before)
         gc.unfreeze()
 
 
