@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     Log = SqlLog | FileLog | HubLog | ApiLog
 # Stands behind the last page of a log.
 _END = object()
+# dlt spends a millisecond on each table that it is given.
+_ROWS_AT_ONCE = 5000
 # Pages that are read before other processes are worth their start.
 _SHORT_LOG = 100
 
@@ -60,6 +62,7 @@ def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey
     """
     import dlt
 
+    gathered: dict[str, list[Any]] = {}
     waiting: deque[tuple[str, Any]] = deque()
 
     def empty_tables() -> Iterator[Any]:
@@ -71,7 +74,11 @@ def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey
         # dlt runs generators in turns. A page is read at once, since the first of two equal ids must
         # win. Whichever generator is run next yields the rows that have waited longest.
         if intake is not None and log is not None:
-            waiting.extend(_tables(intake, log, page).items())
+            for table, rows in _tables(intake, log, page).items():
+                gathered.setdefault(table, []).append(rows)
+            if page is _END or sum(map(len, gathered.get(TRACES, ()))) >= _ROWS_AT_ONCE:
+                waiting.extend((table, pa.concat_tables(parts)) for table, parts in gathered.items())
+                gathered.clear()
         return landing()
 
     def landing() -> Iterator[Any]:

@@ -154,7 +154,11 @@ class Outcomes:
             keys: tuple[bytes, ...] = (key_of(identity),)
         else:
             kept = tuple(
-                Kept(tuple(trace.row().values()), [call.name for call in trace.calls], system_text(trace.messages))
+                Kept(
+                    tuple(trace.row().values()),
+                    [call.name for call in trace.calls],
+                    system_text(trace.messages),
+                )
                 for trace in reading.complete
             )
             ids = {identity, *(trace.id for trace in reading.complete)} if kept else ()

@@ -41,9 +41,7 @@ class Tally:
         for feedback in columns["feedback"]:
             if feedback != "[]":
                 sums["scored"] += 1
-                sums["scored_low"] += any(
-                    Feedback.model_validate(one).is_bad for one in json.loads(feedback)
-                )
+                sums["scored_low"] += any(Feedback.model_validate(one).is_bad for one in json.loads(feedback))
         days = Counter(time[:_DAY] for time in columns["time"] if time is not None)
         for day, times in days.items():
             if len(self._days) < _MOST_DAYS or day in self._days:
