@@ -13,7 +13,7 @@ import sys
 import traceback
 
 from distil_dag.adapters.logs.records.outcomes import Outcomes
-from distil_dag.adapters.logs.records.readers import Answer, ReadingJob
+from distil_dag.adapters.logs.records.readers import OBJECTS_BEFORE_GC, Answer, ReadingJob, page_of
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
 
@@ -26,14 +26,14 @@ def main() -> None:
     job: ReadingJob = pickle.load(sys.stdin.buffer)  # noqa: S301  # of the process that has started this one
     outcomes = Outcomes(Task.model_validate_json(job.task), RunKey.parse(job.key))
     gc.freeze()
-    gc.set_threshold(10_000)
+    gc.set_threshold(OBJECTS_BEFORE_GC)
     while True:
         try:
             page = pickle.load(sys.stdin.buffer)  # noqa: S301
         except EOFError:
             return
         try:
-            found = [outcome.brief() for outcome in outcomes.of_page(page)]
+            found = [outcome.brief() for outcome in outcomes.of_page(page_of(page))]
             answer = pickle.dumps(Answer(found), pickle.HIGHEST_PROTOCOL)
         except Exception:
             answer = pickle.dumps(Answer([], traceback.format_exc()))

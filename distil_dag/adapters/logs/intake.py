@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
-from functools import cached_property
-from json.encoder import encode_basestring as quoted
+from functools import cached_property, partial
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +18,14 @@ from distil_dag.adapters.logs.joining import Joining
 from distil_dag.adapters.logs.records.outcomes import Kept, Outcome, Outcomes
 from distil_dag.adapters.logs.records.raw import Line, RawRecord
 from distil_dag.adapters.logs.records.tally import Tally
+from distil_dag.adapters.logs.records.trace_rows import (
+    COLUMNS,
+    SCHEMA,
+    Row,
+    columns_of,
+    digest_lines,
+    table_of,
+)
 from distil_dag.adapters.logs.seen_ids import SeenIds
 from distil_dag.core.case import Trace
 from distil_dag.core.context import ContextRule
@@ -36,20 +42,13 @@ from distil_dag.stages.student.context_report import context_report
 from distil_dag.stages.student.context_split import ContextSplit, SystemPrompts, split_of
 
 TRACES, QUARANTINE = "traces", "quarantine"
-_TYPES = {
-    "latency_ms": pa.float64(),
-    "input_tokens": pa.int64(),
-    "output_tokens": pa.int64(),
-    "cost": pa.float64(),
-}
 SCHEMAS = {
-    TRACES: pa.schema([(name, _TYPES.get(name, pa.string())) for name in Trace(id="", messages=()).row()]),
+    TRACES: SCHEMA,
     QUARANTINE: pa.schema(
         [(name, pa.string()) for name in ("source", "position", "reason", "detail", "excerpt")]
     ),
 }
 
-_IN_ORDER = sorted(SCHEMAS[TRACES].names)
 _PREVIEW = 10
 # So few that what they leave behind is gone before Python looks for cycles among long-lived objects.
 _AT_ONCE = 100
@@ -89,7 +88,8 @@ class Intake:
         self._joining = Joining()
         self._around: OrderedDict[str, None] = OrderedDict()
         self._seen = SeenIds()
-        self._rows = _no_rows()
+        self._new: list[Kept] = []
+        self._rejected: list[tuple[str, ...]] = []
         self._digest = hashlib.sha256()
         self._quarantined: Counter[str] = Counter()
         self._redacted: Counter[str] = Counter()
@@ -186,8 +186,33 @@ class Intake:
             self._take(outcome)
 
     def _new_rows(self) -> dict[str, pa.Table]:
-        rows, self._rows = self._rows, _no_rows()
-        return {name: _table(new, SCHEMAS[name]) for name, new in rows.items() if new}
+        tables = {}
+        new, self._new = self._new, []
+        if new:
+            tables[TRACES] = self._table(new)
+        rejected, self._rejected = self._rejected, []
+        if rejected:
+            schema = SCHEMAS[QUARANTINE]
+            values = zip(*rejected, strict=True)
+            tables[QUARANTINE] = table_of(dict(zip(schema.names, values, strict=True)), schema)
+        return tables
+
+    def _table(self, new: list[Kept]) -> pa.Table:
+        """The table of new traces, which are counted."""
+        columns = columns_of(kept.row for kept in new)
+        self._digest.update(digest_lines(columns))
+        self._tally.add(columns)
+        self._kept += len(new)
+        self._marked += len(new) - columns["problems"].count("[]")
+        for kept in new:
+            self._prompts.add_text(kept.system, partial(_trace_of, kept.row))
+        # The log may name any number of tools; only those of the task are counted separately.
+        for name, times in Counter(name for kept in new for name in kept.called or (None,)).items():
+            known = NO_CALL if name is None else name if name in self._toolset else UNKNOWN_TOOL
+            self._calls[known] += times
+        if missing := _PREVIEW - len(self.preview):
+            self.preview += [dict(zip(COLUMNS, kept.row, strict=True)) for kept in new[:missing]]
+        return table_of(columns, SCHEMA)
 
     def _take(self, outcome: Outcome) -> None:
         """Count what a record gave, and keep its traces if they are new in the log."""
@@ -212,8 +237,7 @@ class Intake:
             if reading.redacted:
                 self._redacted.update(reading.redacted)
             self._by_order += reading.by_order
-            for kept in outcome.kept:
-                self._keep(kept)
+            self._new += outcome.kept
         elif not reading.problem:
             self._passed_over += 1
         if reading.problem:
@@ -248,60 +272,19 @@ class Intake:
             if len(self._around) > _MOST_AROUND:
                 self._around.popitem(last=False)
 
-    def _keep(self, kept: Kept) -> None:
-        row = kept.row
-        self._digest.update(_in_digest(row))
-        self._rows[TRACES].append(row)
-        self._kept += 1
-        self._marked += row["problems"] != "[]"
-        self._tally.add(row)
-        self._prompts.add_text(kept.system, lambda: Trace.from_row(row))
-        # The log may name any number of tools; only those of the task are counted separately.
-        names = [name if name in self._toolset else UNKNOWN_TOOL for name in kept.called]
-        for name in names or (NO_CALL,):
-            self._calls[name] += 1
-        if len(self.preview) < _PREVIEW:
-            self.preview.append(row)
-
     def _reject(self, record: RawRecord, problem: Unreadable) -> None:
         self._quarantined[problem.reason] += 1
         raw = record.raw if record.raw is not None else record.value
-        self._rows[QUARANTINE].append(
-            {
-                "source": excerpt(record.source),
-                "position": excerpt(record.position),
-                "reason": problem.reason,
-                "detail": excerpt(problem.detail),
-                "excerpt": excerpt(raw),
-            }
+        self._rejected.append(
+            (
+                excerpt(record.source),
+                excerpt(record.position),
+                problem.reason,
+                excerpt(problem.detail),
+                excerpt(raw),
+            )
         )
 
 
-def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
-    return pa.Table.from_arrays([_column(field, rows) for field in schema], schema=schema)
-
-
-def _column(field: pa.Field, rows: list[dict[str, Any]]) -> pa.Array:
-    values = [row[field.name] for row in rows]
-    if field.type != pa.string():
-        if all(value is None for value in values):
-            return pa.nulls(len(values), field.type)
-        return pa.array(values, field.type)
-    # `pa.array` imports pandas, which nothing here needs.
-    column = pa.lib.StringBuilder()
-    column.append_values(values)
-    return column.finish()
-
-
-def _in_digest(row: dict[str, Any]) -> bytes:
-    """A row as `run_store.digest` reads it: JSON with its keys in order."""
-    members = []
-    for name in _IN_ORDER:
-        value = row[name]
-        said = quoted(value) if type(value) is str else "null" if value is None else json.dumps(value)
-        members.append(f'"{name}": {said}')
-    return f"{{{', '.join(members)}}}\n".encode()
-
-
-def _no_rows() -> dict[str, list[dict[str, Any]]]:
-    return {TRACES: [], QUARANTINE: []}
+def _trace_of(row: Row) -> Trace:
+    return Trace.from_row(dict(zip(COLUMNS, row, strict=True)))

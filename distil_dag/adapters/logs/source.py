@@ -25,7 +25,7 @@ from distil_dag.adapters.logs.hub import HubLog
 from distil_dag.adapters.logs.intake import SCHEMAS, TRACES, Intake
 from distil_dag.adapters.logs.records.outcomes import Outcome, is_wanted
 from distil_dag.adapters.logs.records.raw import RawRecord
-from distil_dag.adapters.logs.records.readers import read_by_others, spare_cores
+from distil_dag.adapters.logs.records.readers import OBJECTS_BEFORE_GC, read_by_others, spare_cores
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.system.environment import SourceError, masked
 from distil_dag.core.api_sources import ApiSource
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     Log = SqlLog | FileLog | HubLog | ApiLog
 # Stands behind the last page of a log.
 _END = object()
+# dlt spends a millisecond on each table that it is given.
+_ROWS_AT_ONCE = 5000
 # Pages that are read before other processes are worth their start.
 _SHORT_LOG = 100
 
@@ -60,6 +62,7 @@ def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey
     """
     import dlt
 
+    gathered: dict[str, list[Any]] = {}
     waiting: deque[tuple[str, Any]] = deque()
 
     def empty_tables() -> Iterator[Any]:
@@ -71,7 +74,11 @@ def log_source(intake: Intake | None = None, log: Log | None = None, key: RunKey
         # dlt runs generators in turns. A page is read at once, since the first of two equal ids must
         # win. Whichever generator is run next yields the rows that have waited longest.
         if intake is not None and log is not None:
-            waiting.extend(_tables(intake, log, page).items())
+            for table, rows in _tables(intake, log, page).items():
+                gathered.setdefault(table, []).append(rows)
+            if page is _END or sum(map(len, gathered.get(TRACES, ()))) >= _ROWS_AT_ONCE:
+                waiting.extend((table, pa.concat_tables(parts)) for table, parts in gathered.items())
+                gathered.clear()
         return landing()
 
     def landing() -> Iterator[Any]:
@@ -141,15 +148,18 @@ def log_pipeline(store: RunStore, run: str) -> Iterator[Any]:
 
 @contextmanager
 def _imports_passed_over() -> Iterator[None]:
-    """Let Python's search for cycles pass over what is loaded by now.
+    """Let Python's search for cycles pass over what is loaded by now, and start seldom.
 
-    It starts whenever many rows were made, and hundreds of thousands of objects of libraries would be looked
-    through again and again.
+    It starts whenever many rows were made, which hold none, and hundreds of thousands of objects of libraries
+    would be looked through again and again.
     """
+    before = gc.get_threshold()
     gc.freeze()
+    gc.set_threshold(OBJECTS_BEFORE_GC)
     try:
         yield
     finally:
+        gc.set_threshold(*before)
         gc.unfreeze()
 
 

@@ -32,7 +32,7 @@ from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.evidence.beside import evidence_of
 from distil_dag.stages.reading.fields import MARKS, latency_of, model_of, without_nulls
 from distil_dag.stages.reading.formats.basic_turns import turns_of
-from distil_dag.stages.reading.formats.plain_records import PlainTrace, plain_parts
+from distil_dag.stages.reading.formats.plain_records import MAX_MODEL, PlainCall, PlainTrace, plain_parts
 from distil_dag.stages.reading.formats.records import BASIC, basic_record
 from distil_dag.stages.reading.recorders.outcome import NoAnswer, is_content_off
 from distil_dag.stages.reading.redaction.redactor import NOTHING_FOUND, Redactor
@@ -41,7 +41,7 @@ from distil_dag.stages.reading.strict_values import Unreadable, bare, clean_text
 from distil_dag.stages.reading.tool_results import in_call_order
 from distil_dag.stages.reading.turns import Record, Turn, bounded, joined
 
-_MAX_PROBLEM, _MAX_MODEL = 300, 200
+_MAX_PROBLEM = 300
 _CACHED_CALLS = 20_000
 
 
@@ -84,6 +84,18 @@ class RecordReader:
         turn of a longer conversation is `<id>#<k>`. What stands before an unreadable turn is kept.
         `columnar`: the record comes from typed columns, where what is absent shows as null.
         """
+        if columnar:
+            record = without_nulls(record)
+        try:
+            moment = read_time(time)
+        except Unreadable as error:
+            return ReadRecord(problem=bare(error))
+        if MARKS.isdisjoint(record) and (plain := self._plain(record, record, identity, moment)):
+            return plain
+        return self._by_all_rules(record, identity, moment)
+
+    def _by_all_rules(self, logged: Record, identity: str, moment: datetime | None) -> ReadRecord:
+        record = logged
         turns: list[Turn] = []
         traces: list[Trace] = []
         problem: Unreadable | None = None
@@ -91,17 +103,11 @@ class RecordReader:
         by_order = 0
         is_recorded = False
         try:
-            moment = read_time(time)
-            if columnar:
-                record = without_nulls(record)
-            logged = record
-            if MARKS.isdisjoint(record) and (plain := self._plain(record, logged, identity, moment)):
-                return ReadRecord(plain=plain)
             record = basic_record(record, self._format)
             if is_recorded := "recorded_at" in record:
                 moment = moment or time_or_none(record["recorded_at"])
                 if plain := self._plain(record, logged, identity, moment):
-                    return ReadRecord(plain=plain, is_recorded=True)
+                    return plain._replace(is_recorded=True)
             style = self._format if self._format in BASIC else _style(record)
             try:
                 turns.extend(bounded(turns_of(record, style, self._toolset)))
@@ -110,7 +116,7 @@ class RecordReader:
             ordered, by_order = in_call_order(joined(turns))
             turns = [self._with_integers(turn) for turn in ordered]
             refuse_replaced(turns)
-            model = clean_text(model_of(record), "model")[:_MAX_MODEL]
+            model = clean_text(model_of(record), "model")[:MAX_MODEL]
             texts = [turn.content for turn in turns]
             redactor = Redactor(
                 [*texts, model], [call for turn in turns for call in turn.calls], self._toolset
@@ -153,19 +159,31 @@ class RecordReader:
 
     def _plain(
         self, record: Record, logged: Record, identity: str, moment: datetime | None
-    ) -> PlainTrace | None:
-        """The trace of a plain record; None for any other."""
+    ) -> ReadRecord | None:
+        """What a plain record gives; None for any other."""
         parts = plain_parts(record) if self._format in ("auto", "openai_chat") else None
         if parts is None:
             return None
-        turns, calls, model = parts
-        problems: list[str] = []
+        turns, calls, model, may_be_personal = parts
+        problems: tuple[str, ...] = ()
         for call in calls:
             problems += self._problems_of(call.said, call.name, call.arguments)
-        cut = tuple([problem[:_MAX_PROBLEM] for problem in problems])
-        return PlainTrace(
-            identity, turns, calls, moment, cut, model[:_MAX_MODEL], latency_of(record), evidence_of(logged)
-        )
+        redacted: Mapping[str, int] = NOTHING_FOUND
+        if may_be_personal:
+            called = [ToolCall(name=call.name, arguments=call.arguments) for call in calls]
+            try:
+                redactor = Redactor([*(words for _, words in turns), model], called, self._toolset)
+            except Unreadable as error:
+                return ReadRecord(problem=bare(error))
+            if redacted := redactor.found:
+                turns = [(role, redactor.text(words)) for role, words in turns]
+                calls = [PlainCall.of(redactor.text(c.name), redactor.value(c.arguments)) for c in calls]
+                model, problems = redactor.text(model), tuple(map(redactor.text, problems))
+        if problems:
+            problems = tuple([problem[:_MAX_PROBLEM] for problem in problems])
+        latency, evidence = latency_of(record), evidence_of(logged)
+        plain = PlainTrace(identity, turns, calls, moment, problems, model, latency, evidence)
+        return ReadRecord(plain=plain, redacted=redacted)
 
     def _with_integers(self, turn: Turn) -> Turn:
         """The turn with 3.0 as 3 where the schema of a call says integer."""

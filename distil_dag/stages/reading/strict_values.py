@@ -129,7 +129,7 @@ def read_time(value: Any) -> datetime | None:
         if isinstance(value, str):
             return _read_time_text(value.strip())
         if isinstance(value, datetime):
-            return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+            return _in_utc(value)
         if isinstance(value, date):
             return datetime.combine(value, time(), UTC)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -171,6 +171,12 @@ def _read_time_text(text: str) -> datetime:
         found = datetime.fromisoformat(text.removesuffix(" UTC"))
     except ValueError:
         return _read_unix(float(text))
+    return _in_utc(found)
+
+
+def _in_utc(found: datetime) -> datetime:
+    if found.tzinfo is UTC:
+        return found
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 

@@ -124,7 +124,7 @@ class SystemPrompts:
             parts = tuple(
                 tuple(self._segments.setdefault(part, part) for part in block) for block in blocks(text)
             )
-            self._found[mark] = Prompt(parts, array("L"))
+            self._found[mark] = Prompt(parts, array("I"))
             if len(self._found) > _MOST:
                 self._thin()
         return self._found.get(mark)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from distil_dag.adapters.logs.records.raw import Line, RawRecord, records_of
+from distil_dag.adapters.logs.records.trace_rows import COLUMNS
 from distil_dag.adapters.logs.seen_ids import key_of
 from distil_dag.core.context import system_text
 from distil_dag.core.run_key import RunKey
@@ -30,9 +31,9 @@ _MAX_ID = 200
 
 
 class Kept(NamedTuple):
-    """A trace as its row, the tools that it calls, and the words of its system turns."""
+    """A trace as the values of its row, the tools that it calls, and the words of its system turns."""
 
-    row: dict[str, Any]
+    row: tuple[Any, ...]
     called: list[str]
     system: str
 
@@ -65,34 +66,36 @@ class Outcome(NamedTuple):
     @property
     def time(self) -> datetime | None:
         """When its first trace was logged."""
-        said = self.kept[0].row["time"] if self.kept else None
+        said = self.kept[0].row[_TIME] if self.kept else None
         return datetime.fromisoformat(said) if said else None
 
-    def brief(self) -> Outcome:
-        """The outcome without what only a watcher reads of it."""
+    def brief(self) -> Brief:
+        """The outcome for another process, without what only a watcher reads of it."""
         if self.is_part:
             return self._replace(record=self.record._replace(raw=None))
-        record, reading = self.record, self.reading
-        if record.raw is not None:
-            record = RawRecord(record.source, record.position, None, record.raw[:SOURCE_OF_EXCERPT])
-        if reading.plain and not reading.is_recorded:
-            reading = _PLAIN
-        else:
-            reading = reading._replace(plain=None, complete=())
-        return Outcome(
-            record,
-            self.identity,
-            self.is_own,
-            reading,
-            self.kept,
-            self.keys,
-            self.around,
-            False,
-            self.defined,
-        )
+        (source, position, value, raw, *_), identity, is_own, reading, kept, keys, around, _, defined = self
+        if raw is not None:
+            value, raw = None, raw[:SOURCE_OF_EXCERPT]
+        said = None
+        if reading.plain is None or reading.is_recorded or reading.redacted:
+            said = reading._replace(plain=None, complete=())
+        rows = tuple(map(tuple, kept))
+        return source, position, value, raw, identity, is_own, said, rows, keys, around, defined
+
+    @classmethod
+    def of(cls, brief: Brief) -> Outcome:
+        """The outcome that another process has given."""
+        if isinstance(brief, Outcome):
+            return brief
+        source, position, value, raw, identity, is_own, said, rows, keys, around, defined = brief
+        record, kept = RawRecord(source, position, value, raw), tuple(map(Kept._make, rows))
+        return cls(record, identity, is_own, said or _PLAIN, kept, keys, around, False, defined)
 
 
+# Plain tuples take a third of the time to be pickled and read.
+Brief = Outcome | tuple[Any, ...]
 _PLAIN = ReadRecord()
+_TIME = COLUMNS.index("time")
 
 
 class Outcomes:
@@ -115,6 +118,8 @@ class Outcomes:
         self._reader = RecordReader(task.toolset, self._source.format)
         self._is_auto = self._source.format == "auto"
         self._tools = DefinedTools()
+        self._id_column = self._source.id_column or "id"
+        self._is_any_id = self._is_auto and self._source.id_column is None
 
     def of_page(self, page: Iterable[RawRecord | Line]) -> list[Outcome]:
         """What the records of a page give, in order; nothing for those that the run leaves out."""
@@ -158,14 +163,18 @@ class Outcomes:
             if not self._key.contains(time):
                 return ()
         if plain := reading.plain:
-            kept: tuple[Kept, ...] = (Kept(plain.row(), plain.called, plain.system),)
+            kept: tuple[Kept, ...] = (Kept(plain.values(), plain.called, plain.system),)
             keys: tuple[bytes, ...] = (key_of(identity),)
         else:
             kept = tuple(
-                Kept(trace.row(), [call.name for call in trace.calls], system_text(trace.messages))
+                Kept(
+                    tuple(trace.row().values()),
+                    [call.name for call in trace.calls],
+                    system_text(trace.messages),
+                )
                 for trace in reading.complete
             )
-            ids = {identity, *(one.row["id"] for one in kept)} if kept else ()
+            ids = {identity, *(trace.id for trace in reading.complete)} if kept else ()
             keys = tuple(map(key_of, ids))
         around = around_of(value) if kept and reading.is_recorded else ""
         defined = self._tools.of(value, record.raw)
@@ -206,8 +215,8 @@ class Outcomes:
         A record without an id gets one from its content and place, which is unique and stable.
         """
         value = record.value
-        own = value.get(self._source.id_column or "id")
-        if self._is_auto and self._source.id_column is None and not MARKS.isdisjoint(value):
+        own = value.get(self._id_column)
+        if self._is_any_id and not MARKS.isdisjoint(value):
             own = identity_of(value)
         if own is None or own == "":
             content = record.raw if isinstance(record.raw, bytes) else _canonical(record.value)

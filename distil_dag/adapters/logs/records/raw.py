@@ -46,22 +46,18 @@ class Line(NamedTuple):
 def records_of(page: Iterable[RawRecord | Line]) -> Iterator[RawRecord]:
     """The records of a page, its lines parsed."""
     for one in page:
-        if type(one) is Line:
-            yield from _of_line(one)
-        else:
+        if type(one) is not Line:
             yield one  # type: ignore[misc]
-
-
-def _of_line(line: Line) -> Iterator[RawRecord]:
-    position = line.position
-    try:
-        value = parse_json(line.raw)
-    except Unreadable as problem:
-        yield RawRecord(line.source, position, None, line.raw, bare(problem))
-        return
-    found = records_in(value)
-    if len(found) == 1:
-        yield RawRecord(line.source, position, found[0], line.raw)
-        return
-    for item, record in enumerate(found, start=1):
-        yield RawRecord(line.source, f"{position}, item {item}", record, line.raw)
+            continue
+        source, number, raw = one
+        position = f"line {number}"
+        try:
+            found = records_in(parse_json(raw))
+        except Unreadable as problem:
+            yield RawRecord(source, position, None, raw, bare(problem))
+            continue
+        if len(found) == 1:
+            yield RawRecord(source, position, found[0], raw)
+            continue
+        for item, record in enumerate(found, start=1):
+            yield RawRecord(source, f"{position}, item {item}", record, raw)

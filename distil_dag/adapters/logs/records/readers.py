@@ -16,11 +16,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
-from distil_dag.adapters.logs.records.outcomes import Outcome
+from distil_dag.adapters.logs.records.outcomes import Brief, Outcome
+from distil_dag.adapters.logs.records.raw import Line, RawRecord
 from distil_dag.adapters.system.environment import SourceUnavailable
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
 
+OBJECTS_BEFORE_GC = 10_000
+"""Objects that are made before Python looks for cycles: records and rows hold none."""
 # One process keeps two others busy: it reads the log, tells copies and writes the tables.
 _MOST = 2
 
@@ -40,7 +43,7 @@ class ReadingJob(NamedTuple):
 class Answer(NamedTuple):
     """What it gives back for a page: outcomes, or what went wrong."""
 
-    outcomes: list[Outcome]
+    outcomes: list[Brief]
     error: str = ""
 
 
@@ -83,6 +86,16 @@ def read_by_others(pages: Iterator[Any], task: Task, key: RunKey, count: int) ->
             reader.end()
 
 
+def page_of(portable: list[Any]) -> list[RawRecord | Line]:
+    """The page that :func:`read_by_others` has sent."""
+    return [Line._make(one) if type(one) is tuple else one for one in portable]
+
+
+def _portable(what: Any) -> Any:
+    """A page with its lines as plain tuples, which are pickled in a third of the time."""
+    return [tuple(one) if type(one) is Line else one for one in what] if type(what) is list else what
+
+
 class _Reader:
     """One process; see `entrypoints/read_records.py`."""
 
@@ -99,7 +112,7 @@ class _Reader:
         assert self._process.stdin is not None
         self._page = what
         try:
-            pickle.dump(what, self._process.stdin, pickle.HIGHEST_PROTOCOL)
+            pickle.dump(_portable(what), self._process.stdin, pickle.HIGHEST_PROTOCOL)
             self._process.stdin.flush()
         except BrokenPipeError:
             self._tell_end()
@@ -112,7 +125,7 @@ class _Reader:
             self._tell_end()
         if answer.error:
             raise RuntimeError(f"{self._where()} can't be read. {answer.error}")
-        return answer.outcomes
+        return list(map(Outcome.of, answer.outcomes))
 
     def end(self) -> None:
         for stream in (self._process.stdin, self._process.stdout):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from itertools import compress
 from typing import Any
 
+from distil_dag.adapters.logs.records.trace_rows import Columns
 from distil_dag.core.feedback import Feedback
 from distil_dag.core.reports.intake import UsageReport
 
@@ -23,26 +24,28 @@ class Tally:
         self._cost = 0.0
         self._days: Counter[str] = Counter()
 
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Add a row of the table `traces`."""
-        sums = self._sums
-        if row["input_tokens"] is None:
-            sums["characters"] += len(row["messages"])
-            sums["answer_characters"] += len(row["calls"]) + len(row["text"])
-        else:
-            sums["counted"] += 1
-            sums["input_tokens"] += row["input_tokens"]
-            sums["output_tokens"] += row["output_tokens"] or 0
-        if row["cost"] is not None:
-            sums["priced"] += 1
-            self._cost += row["cost"]
-        if row["feedback"] != "[]":
-            sums["scored"] += 1
-            sums["scored_low"] += any(
-                Feedback.model_validate(one).is_bad for one in json.loads(row["feedback"])
-            )
-        if row["time"] is not None and (len(self._days) < _MOST_DAYS or row["time"][:_DAY] in self._days):
-            self._days[row["time"][:_DAY]] += 1
+    def add(self, columns: Columns) -> None:
+        """Add rows of the table `traces`."""
+        sums, used = self._sums, columns["input_tokens"]
+        counted = [given is not None for given in used]
+        others = [given is None for given in used]
+        sums["counted"] += sum(counted)
+        sums["input_tokens"] += sum(compress(used, counted))
+        sums["output_tokens"] += sum(got or 0 for got in compress(columns["output_tokens"], counted))
+        sums["characters"] += sum(map(len, compress(columns["messages"], others)))
+        for name in ("calls", "text"):
+            sums["answer_characters"] += sum(map(len, compress(columns[name], others)))
+        costs = [cost for cost in columns["cost"] if cost is not None]
+        sums["priced"] += len(costs)
+        self._cost = sum(costs, self._cost)
+        for feedback in columns["feedback"]:
+            if feedback != "[]":
+                sums["scored"] += 1
+                sums["scored_low"] += any(Feedback.model_validate(one).is_bad for one in json.loads(feedback))
+        days = Counter(time[:_DAY] for time in columns["time"] if time is not None)
+        for day, times in days.items():
+            if len(self._days) < _MOST_DAYS or day in self._days:
+                self._days[day] += times
 
     def report(self) -> dict[str, Any]:
         """The fields of a report on the traces that this fills."""

@@ -1,8 +1,7 @@
 """Plain records, read in one go: words of a user, answered by calls, nothing that a rule treats specially.
 
 Most records of a log are plain. What is given here is what `records.py` of the package above would read.
-Whatever needs one of its rules (other roles, parts, thoughts, personal data, ends that say something) is left
-to it.
+Whatever needs one of its rules (other roles, parts, thoughts, ends that say something) is left to it.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from json.encoder import encode_basestring as quoted
 from typing import Any, NamedTuple
 
 from distil_dag.core.case import Message, Trace
-from distil_dag.core.feedback import Feedback
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.stages.reading.endings import KEYS as ENDINGS
 from distil_dag.stages.reading.evidence.beside import Evidence
@@ -23,6 +21,8 @@ from distil_dag.stages.reading.redaction.first_look import is_worth_a_look
 from distil_dag.stages.reading.redaction.replaced_texts import may_be_replaced
 from distil_dag.stages.reading.strict_values import MAX_RECORD_BYTES, Unreadable, is_clean, parse_json
 
+MAX_MODEL = 200
+"""Characters of a model's name."""
 # Of a message, a choice and a call: the keys that say nothing beyond what is read here.
 _ANSWER = frozenset({"role", "content", "tool_calls", "refusal"})
 _CHOICE = frozenset({"index", "message", "finish_reason", "logprobs"})
@@ -40,11 +40,24 @@ _SCALARS = {None: "null", True: "true", False: "false"}
 
 
 class PlainCall(NamedTuple):
-    """A call, and its JSON."""
+    """A call.
+
+    Attributes:
+        name: as of a call, as are the arguments.
+        said: its JSON.
+        may_be_personal: whether it may hold personal data.
+    """
 
     name: str
     arguments: dict[str, Any]
     said: str
+    may_be_personal: bool = False
+
+    @classmethod
+    def of(cls, name: str, arguments: dict[str, Any], may_be_personal: bool = False) -> PlainCall:
+        """A call whose arguments are texts, whole numbers, booleans and nulls."""
+        said = f'{{"name": {quoted(name)}, "arguments": {_object(arguments)}}}'
+        return cls(name, arguments, said, may_be_personal)
 
 
 class PlainTrace(NamedTuple):
@@ -90,27 +103,23 @@ class PlainTrace(NamedTuple):
             feedback=self.evidence.feedback,
         )
 
-    def row(self) -> dict[str, Any]:
-        """What `Trace.row` gives."""
+    def values(self) -> tuple[Any, ...]:
+        """What `Trace.row` gives, without the names."""
         turns = ", ".join([f'{{"role": "{role}", "content": {quoted(words)}}}' for role, words in self.turns])
-        calls = ", ".join([call.said for call in self.calls])
-        return {
-            "id": self.id,
-            "text": "",
-            "time": self.time.isoformat().replace("+00:00", "Z") if self.time else None,
-            "problems": f"[{', '.join(map(quoted, self.problems))}]",
-            "model": self.model,
-            "latency_ms": self.latency_ms,
-            **self.evidence.usage._asdict(),
-            "feedback": _listed(self.evidence.feedback),
-            "request": self.turns[-1][1],
-            "messages": f"[{turns}]",
-            "calls": f"[{calls}]",
-        }
-
-
-def _listed(feedback: tuple[Feedback, ...]) -> str:
-    return json.dumps([one.model_dump() for one in feedback], ensure_ascii=False) if feedback else "[]"
+        usage, feedback = self.evidence
+        return (
+            self.id,
+            "",
+            self.time.isoformat().replace("+00:00", "Z") if self.time else None,
+            f"[{', '.join(map(quoted, self.problems))}]" if self.problems else "[]",
+            self.model,
+            self.latency_ms,
+            *usage,
+            json.dumps([one.model_dump() for one in feedback], ensure_ascii=False) if feedback else "[]",
+            self.turns[-1][1],
+            f"[{turns}]",
+            f"[{', '.join([call.said for call in self.calls])}]",
+        )
 
 
 def _object(values: dict[str, Any]) -> str:
@@ -123,22 +132,17 @@ def _object(values: dict[str, Any]) -> str:
     return f"{{{', '.join(members)}}}"
 
 
-class PlainParts(NamedTuple):
-    """What a plain record says; the attributes are those of :class:`PlainTrace`."""
-
-    turns: list[tuple[str, str]]
-    calls: list[PlainCall]
-    model: str
-
-
-def plain_parts(record: Mapping[str, Any]) -> PlainParts | None:
+def plain_parts(
+    record: Mapping[str, Any],
+) -> tuple[list[tuple[str, str]], list[PlainCall], str, bool] | None:
     """What a plain record says.
 
     Args:
         record: a chat completion, its bodies as objects or as JSON text.
 
     Returns:
-        None for a record that is not plain.
+        Turns, calls and model as of :class:`PlainTrace`, and whether they may hold personal data; None for a
+        record that is not plain.
     """
     request, response = _body(record.get("request")), _body(record.get("response"))
     if request is None or response is None or response.get("error"):
@@ -151,17 +155,24 @@ def plain_parts(record: Mapping[str, Any]) -> PlainParts | None:
         if type(name := holder.get("model")) is str:
             model = name
             break
-    texts = [model]
     calls = _calls(answer)
     if calls is None:
         return None
+    texts = [model]
+    may_be_personal = False
+    for call in calls:
+        may_be_personal |= call.may_be_personal
     for _, words in turns:
         if len(words) > _SHORT:
-            if len(words) > _LONG or not _is_plain_prompt(words):
+            if len(words) > _LONG or words[0] == "[" or not is_clean(words):
                 return None
+            may_be_personal |= is_worth_a_look(words)
         else:
             texts.append(words)
-    return PlainParts(turns, calls, model) if _is_plain(_BETWEEN.join(texts)) else None
+    text = _BETWEEN.join(texts)
+    if not _is_plain(text):
+        return None
+    return turns, calls, model[:MAX_MODEL], may_be_personal or is_worth_a_look(text)
 
 
 def _body(value: Any) -> dict[str, Any] | None:
@@ -203,9 +214,9 @@ def _answer(
         return None
     if ending == "tool_calls" and any(request.get(name) for name in _ROOM):
         return None
-    if not choice.keys() <= _CHOICE or _says_how_it_ended(response) or _says_how_it_ended(record):
+    if not _CHOICE.issuperset(choice) or _says_how_it_ended(response) or _says_how_it_ended(record):
         return None
-    if not answer.keys() <= _ANSWER or answer.get("content") not in _NOTHING:
+    if not _ANSWER.issuperset(answer) or answer.get("content") not in _NOTHING:
         return None
     if answer.get("refusal") not in _NOTHING:
         return None
@@ -222,7 +233,7 @@ def _calls(answer: dict[str, Any]) -> list[PlainCall] | None:
         return None
     calls = []
     for one in listed:
-        function = one.get("function") if type(one) is dict and one.keys() <= _CALL else None
+        function = one.get("function") if type(one) is dict and _CALL.issuperset(one) else None
         if type(function) is not dict or len(function) != 2:
             return None
         name, text = function.get("name"), function.get("arguments")
@@ -252,20 +263,13 @@ def _call(name: str, text: str) -> PlainCall | None:
             words.append(key)
         else:
             return None
-    if not _is_plain(_BETWEEN.join(words)):
-        return None
-    said = f'{{"name": {quoted(name)}, "arguments": {_object(arguments)}}}'
-    return PlainCall(name, arguments, said)
+    text = _BETWEEN.join(words)
+    return PlainCall.of(name, arguments, is_worth_a_look(text)) if _is_plain(text) else None
 
 
 _call_once = lru_cache(maxsize=4096)(_call)
 
 
 def _is_plain(text: str) -> bool:
-    """Whether texts may be kept as they are."""
-    return is_clean(text) and not is_worth_a_look(text) and not may_be_replaced(text)
-
-
-@lru_cache(maxsize=256)
-def _is_plain_prompt(text: str) -> bool:
-    return text[0] != "[" and is_clean(text) and not is_worth_a_look(text)
+    """Whether texts may be kept, but for personal data."""
+    return is_clean(text) and not may_be_replaced(text)

@@ -4,6 +4,8 @@ import copy
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading import records
@@ -123,6 +125,13 @@ VARIANTS = [
     {USER: None},
     {USER: "Mail b@example.com"},
     {USER: "Call +49 89 1234567"},
+    {USER: "Call +49 89 1234567", ARGUMENTS: '{"bed": "+49 (89) 123 45 67", "minutes": 49891234567}'},
+    {
+        USER: "Mail b@example.com",
+        ARGUMENTS: '{"b@example.com": "B at Example.com", "minutes": "b@example.com"}',
+    },
+    {USER: "Mail b@example.com and <EMAIL_1>", "response__model": "b@example.com"},
+    {USER: " ".join(f"u{number}@example.com" for number in range(400))},
     {USER: "redacted"},
     {USER: "***"},
     {USER: "half \ud800"},
@@ -160,8 +169,7 @@ def same_without_it(record, monkeypatch, record_format="auto", time="2026-11-20T
     assert str(found.problem) == str(expected.problem)
     assert (found.redacted, found.by_order, found.is_no_answer, found.is_recorded) == expected[2:6]
     if found.plain:
-        assert found.plain.row() == expected.complete[0].row()
-        assert list(found.plain.row()) == list(expected.complete[0].row())
+        assert found.plain.values() == tuple(expected.complete[0].row().values())
     return found
 
 
@@ -186,3 +194,54 @@ def test_samples_of_recorders_and_public_cases_are_read_as_by_all_rules(monkeypa
             for record in records_in(json.loads(line)):
                 plain += bool(same_without_it(record, monkeypatch).plain)
     assert plain > 0
+
+
+WORDS = st.one_of(
+    st.sampled_from(
+        [
+            "Water the rose bed", "mail b@example.com", "B AT example.com", "call +49 89 1234567", "***",
+            "089 1234567", "[redacted]", "<EMAIL_1>", "4111 1111 1111 1111", "it's 10.0.0.1", "", " ",
+            "[Scrubbed due to 'x'] and more words", "sk-" + "a1" * 20, "long words " * 30, "rose", "\x07",
+        ]
+    ),
+    st.text(max_size=30),
+)  # fmt: skip
+TEXTS = st.lists(WORDS, min_size=1, max_size=3).map(" and ".join)
+VALUES = st.one_of(
+    TEXTS, st.integers(), st.booleans(), st.none(), st.floats(allow_nan=False), st.lists(TEXTS)
+)
+NAMES = st.one_of(st.sampled_from(["bed", "minutes", "b@example.com"]), TEXTS)
+CALLS_MADE = st.builds(
+    lambda name, arguments: {"type": "function", "function": {"name": name, "arguments": arguments}},
+    st.one_of(st.just("water_bed"), TEXTS),
+    st.dictionaries(NAMES, VALUES, max_size=3).map(json.dumps),
+)
+MESSAGES = st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "user"]), "content": TEXTS})
+RECORDS = st.builds(
+    lambda messages, calls, model, content, as_text: {
+        "request": (as_text or dict)({"messages": messages}),
+        "response": (as_text or dict)(
+            {"model": model, "choices": [{"message": {"content": content, "tool_calls": calls}}]}
+        ),
+    },
+    st.lists(MESSAGES, min_size=1, max_size=4),
+    st.lists(CALLS_MADE, min_size=1, max_size=2),
+    TEXTS,
+    st.sampled_from([None, None, "", "Fine."]),
+    st.sampled_from([json.dumps, None]),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(RECORDS)
+def test_any_record_of_this_form_is_read_as_by_all_rules(record):
+    same_without_it(record, pytest.MonkeyPatch())
+
+
+def test_personal_data_of_a_plain_record_is_replaced(monkeypatch):
+    found = same_without_it(
+        changed(**{USER: "Mail b@example.com", ARGUMENTS: '{"bed": "b@example.com"}'}), monkeypatch
+    )
+    assert found.plain
+    assert found.redacted == {"EMAIL": 1}
+    assert found.plain.calls[0].arguments == {"bed": "<EMAIL_1>"}
