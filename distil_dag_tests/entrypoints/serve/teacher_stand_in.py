@@ -1,0 +1,135 @@
+"""A stand-in of a teacher: OpenAI's chat completions over HTTP, whole and streamed, that answers as told."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Calls = Callable[[str], list[tuple[str, dict[str, Any]]]]
+
+
+class Teacher:
+    """Answers by `calls`, from the last user's words to calls; none of them means words.
+
+    `status` other than 200 makes it fail; `gate` holds back all of a stream but its first chunk.
+    """
+
+    def __init__(self, calls: Calls) -> None:
+        self.calls, self.status, self.headers = calls, 200, {}
+        self.requests: list[tuple[str, dict[str, Any], dict[str, str]]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.broken = threading.Event()
+        self.seconds = 0.0
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                raw = self.rfile.read(int(self.headers.get("content-length", 0)))
+                body = json.loads(raw)
+                outer.requests.append((self.path, body, {k.lower(): v for k, v in self.headers.items()}))
+                time.sleep(outer.seconds)
+                if outer.status != 200:
+                    error = {"error": {"message": "told to fail", "type": "server_error"}}
+                    self.whole(outer.status, error)
+                elif body.get("stream"):
+                    self.stream(outer.completion(body), body)
+                else:
+                    self.whole(200, outer.completion(body))
+
+            def whole(self, status: int, body: dict[str, Any]) -> None:
+                data = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(data)))
+                for name, value in outer.headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(data)
+
+            def stream(self, whole: dict[str, Any], body: dict[str, Any]) -> None:
+                self.send_response(200)
+                self.send_header("content-type", "text/event-stream; charset=utf-8")
+                self.send_header("transfer-encoding", "chunked")
+                self.end_headers()
+                head = {key: whole[key] for key in ("id", "created", "model")}
+                head["object"] = "chat.completion.chunk"
+                choice = whole["choices"][0]
+                message = choice["message"]
+                try:
+                    for place, delta in enumerate(deltas(message)):
+                        self.event({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+                        if place == 0:
+                            while not outer.gate.wait(0.05):
+                                self.chunk(b": waiting\n\n")
+                    ended = {"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}
+                    self.event({**head, "choices": [ended]})
+                    if (body.get("stream_options") or {}).get("include_usage"):
+                        self.event({**head, "choices": [], "usage": whole["usage"]})
+                    self.chunk(b"data: [DONE]\n\n")
+                    self.chunk(b"")
+                except OSError:
+                    outer.broken.set()  # the client of the stand-in has left
+                    self.close_connection = True
+
+            def event(self, data: dict[str, Any]) -> None:
+                self.chunk(b"data: " + json.dumps(data).encode() + b"\n\n")
+
+            def chunk(self, data: bytes) -> None:
+                self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+                self.wfile.flush()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    def completion(self, body: dict[str, Any]) -> dict[str, Any]:
+        words = next(m["content"] for m in reversed(body["messages"]) if m["role"] == "user")
+        called = self.calls(str(words)) if body.get("tools") else []
+        message: dict[str, Any] = {"role": "assistant", "content": None if called else "As you wish."}
+        if called:
+            message["tool_calls"] = [
+                {
+                    "id": f"call_{place}",
+                    "type": "function",
+                    "function": {"name": name, "arguments": json.dumps(arguments)},
+                }
+                for place, (name, arguments) in enumerate(called)
+            ]
+        return {
+            "id": f"chatcmpl-teacher{len(self.requests)}",
+            "object": "chat.completion",
+            "created": 1,
+            "model": body["model"],
+            "choices": [
+                {"index": 0, "message": message, "finish_reason": "tool_calls" if called else "stop"}
+            ],
+            "usage": {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010},
+        }
+
+    def stop(self) -> None:
+        self.http.shutdown()
+        self.http.server_close()
+
+
+def deltas(message: dict[str, Any]) -> list[dict[str, Any]]:
+    if "tool_calls" not in message:
+        return [{"role": "assistant", "content": ""}, {"content": message["content"]}]
+    found: list[dict[str, Any]] = []
+    for index, call in enumerate(message["tool_calls"]):
+        text = call["function"]["arguments"]
+        opened = {**call, "index": index, "function": {"name": call["function"]["name"], "arguments": ""}}
+        found.append({"role": "assistant", "content": None, "tool_calls": [opened]})
+        for part in (text[:5], text[5:]):
+            found.append({"tool_calls": [{"index": index, "function": {"arguments": part}}]})
+    return found
