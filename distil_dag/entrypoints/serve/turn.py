@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import perf_counter
 from typing import Any
 
 from fastapi.responses import Response
@@ -65,7 +65,7 @@ class Call:
     conversation: str | None
     time: datetime
     spent: Callable[[float], None]
-    started: float = field(default_factory=time.perf_counter)
+    started: float = field(default_factory=perf_counter)
 
     @property
     def streams(self) -> bool:
@@ -129,7 +129,10 @@ class Turn:
         settings = self._served.settings
         if self._loaded.waiting > settings.queue:
             return Refusal("student busy", f"{self._loaded.waiting} requests wait for the student")
-        return self._loaded.submit(messages, room(self._call.chat, settings.max_tokens))
+        try:
+            return self._loaded.submit(messages, room(self._call.chat, settings.max_tokens))
+        except RuntimeError:
+            return Refusal("student busy", "as many requests wait for the student as may wait")
 
     async def _said(self, future: asyncio.Future[StudentAnswer]) -> StudentAnswer | Refusal:
         """The student's answer, or why there is none, which is counted."""
@@ -266,4 +269,4 @@ class Turn:
         self._desk.metrics.left(self._served.name, refusal.reason)
 
     def _seconds(self) -> float:
-        return time.perf_counter() - self._call.started
+        return perf_counter() - self._call.started

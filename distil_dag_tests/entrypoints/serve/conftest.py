@@ -30,7 +30,7 @@ from distil_dag.core.settings import ModelSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.entrypoints.serve.app import Gateway
-from distil_dag.entrypoints.serve.served import Loaded, Served
+from distil_dag.entrypoints.serve.served import Loaded, Served, StudentServer
 from distil_dag.entrypoints.serve.server import configuration
 from distil_dag.stages.serving.exchange import Exchange
 from distil_dag.stages.serving.policy import Policy, TeacherOnly
@@ -134,9 +134,18 @@ def running(gateway: Gateway) -> Iterator[Running]:
         loop.close()
 
 
+class Shared(QueuedStudent):
+    """A student of many servers, none of which frees its memory."""
+
+    def close(self) -> None:
+        pass
+
+
 @pytest.fixture(scope="session")
-def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return student_file(tmp_path_factory.mktemp("student") / "home.gguf")
+def student(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    shared = Shared(student_file(tmp_path_factory.mktemp("student") / "home.gguf"), 512, threads=1)
+    yield shared
+    QueuedStudent.close(shared)
 
 
 @pytest.fixture
@@ -148,7 +157,7 @@ def teacher() -> Iterator[Teacher]:
 
 
 def served(
-    path: Path,
+    student: Path | StudentServer,
     upstream: Teacher | None,
     policy: Callable[[], Policy] = TeacherOnly,
     name: str = "home",
@@ -156,13 +165,14 @@ def served(
     **settings: Any,
 ) -> Served:
     def load(file: Path) -> Loaded:
-        return Loaded(QueuedStudent(file, 512, threads=1), policy())
+        opened = QueuedStudent(file, 512, threads=1) if isinstance(student, Path) else student
+        return Loaded(opened, policy())
 
     spec = ModelSpec(mode="attached", base_url=upstream.url, model=model) if upstream else None
     one = Served(
         name=name,
         settings=ServingSettings.model_validate(settings),
-        source=lambda: path,
+        source=lambda: student if isinstance(student, Path) else Path(__file__),
         load=load,
         teacher=Upstream(spec) if spec else None,
     )

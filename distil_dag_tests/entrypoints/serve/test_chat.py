@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
-from distil_dag_tests.entrypoints.serve.conftest import WORDS, ask, gateway_of, served
+from distil_dag_tests.entrypoints.serve.conftest import WORDS, Shared, ask, gateway_of, served
 from distil_dag_tests.entrypoints.serve.teacher_stand_in import Teacher
 
 
 def test_at_first_the_teacher_is_heard_and_the_student_answers_in_its_shadow(
-    student: Path, teacher: Teacher
+    student: Shared, teacher: Teacher
 ) -> None:
     with gateway_of([served(student, teacher)]) as (server, log):
         raw = server.client.chat.completions.with_raw_response.create(**ask())
@@ -36,7 +35,7 @@ def test_at_first_the_teacher_is_heard_and_the_student_answers_in_its_shadow(
 
 @pytest.mark.parametrize("with_usage", [False, True])
 def test_a_stream_of_the_teacher_is_passed_on_as_it_comes(
-    student: Path, teacher: Teacher, with_usage: bool
+    student: Shared, teacher: Teacher, with_usage: bool
 ) -> None:
     teacher.gate.clear()
     options = {"stream_options": {"include_usage": True}} if with_usage else {}

@@ -1,0 +1,37 @@
+"""Policies of one decision, which remember what they were told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Said:
+    alone: bool
+    audit: bool
+    why: str
+
+
+@dataclass
+class Fixed:
+    """Decides always the same, as a policy with a threshold does for scores on one side of it."""
+
+    said: Said
+    may_answer: bool = True
+    learned: list[tuple[float, bool, bool]] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+
+    def decide(self, score: float) -> Said:
+        self.scores.append(score)
+        return self.said
+
+    def learn(self, score: float, agreed: bool, audited: bool) -> None:
+        self.learned.append((score, agreed, audited))
+
+
+def alone(audit: bool = False) -> Fixed:
+    return Fixed(Said(True, audit, "proved"))
+
+
+def not_sure() -> Fixed:
+    return Fixed(Said(False, False, "not sure"))
