@@ -73,7 +73,7 @@ def serve_students(
     teacher = _asked_for(teacher_url, teacher_model)
     if tokens and any(one.settings.forward_authorization for one in found):
         raise CommandError(
-            f"serving.forward_authorization gives the teacher the token that {TOKENS} is about: set one of both"
+            f"serving.forward_authorization gives the teacher the tokens of {TOKENS}: set one of both"
         )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # It would tell of each request to the teacher.

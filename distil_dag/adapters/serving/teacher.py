@@ -162,7 +162,7 @@ class Teacher:
 
 @contextmanager
 def _noted(address: _Address) -> Iterator[None]:
-    """A call to an address that is tried again after a rest: it decides, and giving it up counts as failed."""
+    """A call to an address that is tried again after a rest decides; giving it up counts as failed."""
     breaker = address.breaker
     if breaker.state is Circuit.OPEN:
         breaker.probing()

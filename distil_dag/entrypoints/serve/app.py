@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from distil_dag.core.serving import strictest
 from distil_dag.entrypoints.serve.background import Background
-from distil_dag.entrypoints.serve.forms import CHAT_FORM, ERRORS
+from distil_dag.entrypoints.serve.forms import CHAT_FORM, ERRORS, RESPONSES_FORM
 from distil_dag.entrypoints.serve.guard import CALLER, Guard
 from distil_dag.entrypoints.serve.metrics import Metrics
 from distil_dag.entrypoints.serve.naming import Names
@@ -28,6 +28,7 @@ from distil_dag.stages.reading.strict_values import Unreadable, parse_json
 from distil_dag.stages.serving.dialects import Chat, Dialect
 from distil_dag.stages.serving.exchange import ExchangeLog
 from distil_dag.stages.serving.refusals import ApiError
+from distil_dag.stages.serving.responses import Responses
 
 _DRAIN_SECONDS = 60.0
 _CONVERSATION = ("x-conversation-id", "x-session-id")
@@ -113,6 +114,10 @@ class Gateway:
         @api.post("/v1/chat/completions", responses=ERRORS, openapi_extra=CHAT_FORM)
         async def chat(request: Request) -> Response:
             return await self._answer(request, Chat())
+
+        @api.post("/v1/responses", responses=ERRORS, openapi_extra=RESPONSES_FORM)
+        async def responses(request: Request) -> Response:
+            return await self._answer(request, Responses())
 
         api.add_exception_handler(ApiError, _api_error)
         api.add_exception_handler(HTTPException, _http_error)

@@ -91,29 +91,37 @@ def assembled(stream: bytes) -> dict[str, Any] | None:
     Returns:
         None for a stream that ended early, or that can't be read.
     """
-    chunks: list[Mapping[str, Any]] = []
-    ended = False
-    for line in stream.splitlines():
-        data = line.removeprefix(b"data:").strip() if line.startswith(b"data:") else b""
-        ended = ended or data == b"[DONE]"
-        if not data or data == b"[DONE]":
-            continue
-        try:
-            chunk = parse_json(data)
-        except Unreadable:
-            return None
-        if isinstance(chunk, Mapping):
-            chunks.append(chunk)
     try:
+        chunks = data_of(stream)
         found = completion_of(chunks)
     except Unreadable:
         return None
+    ended = stream.rstrip().endswith(b"[DONE]")
     # Some servers forget the end mark; then the reason of the end has to stand there.
     if found is None or not (ended or all(choice["finish_reason"] for choice in found["choices"])):
         return None
     first = {key: chunk[key] for chunk in chunks for key in ("id", "created") if chunk.get(key)}
     usage = next((chunk["usage"] for chunk in reversed(chunks) if chunk.get("usage")), None)
     return {"object": "chat.completion", **first, **found, **({"usage": usage} if usage else {})}
+
+
+def data_of(stream: bytes) -> list[dict[str, Any]]:
+    """The objects that a stream of server-sent events holds.
+
+    Args:
+        stream: all of the body; data of one event stand in one line, as all servers write them.
+
+    Raises:
+        Unreadable: an event is no JSON object.
+    """
+    found = []
+    for line in stream.splitlines():
+        data = line.removeprefix(b"data:").strip() if line.startswith(b"data:") else b""
+        if data and data != b"[DONE]":
+            found.append(parse_json(data))
+    if not all(isinstance(one, dict) for one in found):
+        raise Unreadable("a streamed answer", "an event is no object")
+    return found
 
 
 def _deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

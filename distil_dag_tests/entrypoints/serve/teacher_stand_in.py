@@ -35,13 +35,39 @@ class Teacher:
                 body = json.loads(raw)
                 outer.requests.append((self.path, body, {k.lower(): v for k, v in self.headers.items()}))
                 time.sleep(outer.seconds)
-                if outer.status != 200:
+                if self.path.endswith("/responses") and outer.status == 200:
+                    self.respond(outer.completion(in_chat_form(body)), body)
+                elif outer.status != 200:
                     error = {"error": {"message": "told to fail", "type": "server_error"}}
                     self.whole(outer.status, error)
                 elif body.get("stream"):
                     self.stream(outer.completion(body), body)
                 else:
                     self.whole(200, outer.completion(body))
+
+            def respond(self, completion: dict[str, Any], body: dict[str, Any]) -> None:
+                response = response_of(completion)
+                if not body.get("stream"):
+                    self.whole(200, response)
+                    return
+                events = [
+                    {"type": "response.created", "response": {**response, "output": []}},
+                    *(
+                        {"type": "response.output_item.done", "output_index": place, "item": item}
+                        for place, item in enumerate(response["output"])
+                    ),
+                    {"type": "response.completed", "response": response},
+                ]
+                lines = [
+                    f"event: {event['type']}\ndata: {json.dumps({**event, 'sequence_number': n})}\n\n"
+                    for n, event in enumerate(events)
+                ]
+                data = "".join(lines).encode()
+                self.send_response(200)
+                self.send_header("content-type", "text/event-stream")
+                self.send_header("content-length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
 
             def whole(self, status: int, body: dict[str, Any]) -> None:
                 data = json.dumps(body).encode()
@@ -133,3 +159,43 @@ def deltas(message: dict[str, Any]) -> list[dict[str, Any]]:
         for part in (text[:5], text[5:]):
             found.append({"tool_calls": [{"index": index, "function": {"arguments": part}}]})
     return found
+
+
+def in_chat_form(body: dict[str, Any]) -> dict[str, Any]:
+    given = body["input"]
+    items = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    return {"model": body["model"], "tools": body.get("tools"), "messages": [m for m in items if "role" in m]}
+
+
+def response_of(completion: dict[str, Any]) -> dict[str, Any]:
+    message, usage = completion["choices"][0]["message"], completion["usage"]
+    output: list[dict[str, Any]] = [
+        {
+            "type": "function_call",
+            "id": f"fc_{call['id']}",
+            "call_id": call["id"],
+            "status": "completed",
+            **call["function"],
+        }
+        for call in message.get("tool_calls", [])
+    ]
+    text = {"type": "output_text", "text": message["content"], "annotations": []}
+    words = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [text]}
+    return {
+        "id": completion["id"].replace("chatcmpl-", "resp_"),
+        "object": "response",
+        "created_at": 1,
+        "model": completion["model"],
+        "status": "completed",
+        "output": output or [words],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": {
+            "input_tokens": usage["prompt_tokens"],
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": usage["completion_tokens"],
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": usage["total_tokens"],
+        },
+    }

@@ -1,4 +1,4 @@
-"""Chat completions by the real `openai` client: the teacher's words as they come, the student's where it may."""
+"""Chat completions by the real `openai` client, at first: the teacher's words as they come."""
 
 from __future__ import annotations
 

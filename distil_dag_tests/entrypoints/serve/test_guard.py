@@ -21,7 +21,6 @@ from distil_dag_tests.entrypoints.serve.conftest import (
     ask,
     gateway_of,
     served,
-    wait_for,
 )
 from distil_dag_tests.entrypoints.serve.teacher_stand_in import Teacher
 
@@ -204,7 +203,7 @@ def test_no_body_makes_it_fail(alone_at: Running, body: dict[str, Any]) -> None:
 def test_a_body_of_broken_text_reaches_nobody_broken(student: Shared, teacher: Teacher) -> None:
     """Half a surrogate pair is JSON, and no text."""
     body = json.dumps(ask(user="\ud800"))
-    with gateway_of([served(student, teacher)]) as (server, log):
+    with gateway_of([served(student, teacher)]) as (server, _):
         answer = server.http.post(PATH, content=body)
     assert answer.status_code in (200, 400)
 

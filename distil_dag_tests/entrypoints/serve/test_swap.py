@@ -32,16 +32,17 @@ def test_a_better_file_takes_the_place_of_the_first_under_load(tmp_path: Path, t
         before = server.gateway.served[0].current
         done = threading.Event()
 
-        def client(_: int) -> list[tuple[str, str]]:
+        def asking(_: int) -> list[tuple[str, str]]:
             found = []
+            client = server.client
             while not done.is_set() or len(found) < 3:
-                answer = server.client.chat.completions.create(**ask())
+                answer = client.chat.completions.create(**ask())
                 call = answer.choices[0].message.tool_calls[0].function
                 found.append((str(answer.system_fingerprint), json.loads(call.arguments)["room"]))
             return found
 
         with ThreadPoolExecutor(3) as clients:
-            asked = [clients.submit(client, number) for number in range(3)]
+            asked = [clients.submit(asking, number) for number in range(3)]
             server.refresh()
             assert server.gateway.served[0].current is before  # the same file
             made[second].replace(place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from typing import Any
@@ -92,12 +93,10 @@ def test_a_client_that_leaves_before_the_answer_ends_the_search_for_it(
 ) -> None:
     teacher.seconds = 0.5
     with gateway_of([served(student, teacher)]) as (server, log):
-        import json
-
         body = json.dumps(ask()).encode()
         with socket.create_connection(server.server.servers[0].sockets[0].getsockname()) as client:
-            head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
-            client.sendall(head.encode() + body)
+            head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+            client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             wait_for(lambda: teacher.requests)
         wait_for(lambda: server.metric("disconnected_total") == 1)
         time.sleep(0.6)
