@@ -59,8 +59,7 @@ WORDS = "turn on the light in the kitchen"
 def student_file(path: Path, seed: int = 0, tools: list[dict[str, Any]] = TOOLS, **values: str) -> Path:
     """A student that always calls, since it has learned from rows that do."""
     toolset = Toolset.from_openai(tools)
-    arguments = {"room": "hall"} if tools is TOOLS else {}
-    rows = [Case(id="", messages=(), calls=(ToolCall(name=toolset.names[0], arguments=arguments),))]
+    rows = [Case(id="", messages=(), calls=(ToolCall(name="light_on", arguments={"room": "hall"}),))]
     carried = {"distil_dag.run": "home.first", "distil_dag.tools": json.dumps(tools)}
     return write_tiny_gguf(path, carried | {KEY: DraftModel.fit(rows, toolset).dumps()} | values, seed)
 

@@ -52,10 +52,7 @@ class Teacher:
                     return
                 events = [
                     {"type": "response.created", "response": {**response, "output": []}},
-                    *(
-                        {"type": "response.output_item.done", "output_index": place, "item": item}
-                        for place, item in enumerate(response["output"])
-                    ),
+                    *(event for place, item in enumerate(response["output"]) for event in steps(place, item)),
                     {"type": "response.completed", "response": response},
                 ]
                 lines = [
@@ -121,7 +118,8 @@ class Teacher:
 
     def completion(self, body: dict[str, Any]) -> dict[str, Any]:
         words = next(m["content"] for m in reversed(body["messages"]) if m["role"] == "user")
-        called = self.calls(str(words)) if body.get("tools") else []
+        may_call = body.get("tools") and body["messages"][-1]["role"] == "user"
+        called = self.calls(str(words)) if may_call else []
         message: dict[str, Any] = {"role": "assistant", "content": None if called else "As you wish."}
         if called:
             message["tool_calls"] = [
@@ -164,7 +162,8 @@ def deltas(message: dict[str, Any]) -> list[dict[str, Any]]:
 def in_chat_form(body: dict[str, Any]) -> dict[str, Any]:
     given = body["input"]
     items = [{"role": "user", "content": given}] if isinstance(given, str) else given
-    return {"model": body["model"], "tools": body.get("tools"), "messages": [m for m in items if "role" in m]}
+    messages = [{"role": "tool", **item} for item in items]  # an item without a role is a call or its result
+    return {"model": body["model"], "tools": body.get("tools"), "messages": messages}
 
 
 def response_of(completion: dict[str, Any]) -> dict[str, Any]:
@@ -199,3 +198,29 @@ def response_of(completion: dict[str, Any]) -> dict[str, Any]:
             "total_tokens": usage["total_tokens"],
         },
     }
+
+
+def steps(place: int, item: dict[str, Any]) -> list[dict[str, Any]]:
+    at, named = {"output_index": place}, {"output_index": place, "item_id": item["id"]}
+    if item["type"] == "function_call":
+        opened = {**item, "status": "in_progress", "arguments": ""}
+        kind = "response.function_call_arguments"
+        parts = [
+            {"type": f"{kind}.delta", **named, "delta": item["arguments"]},
+            {"type": f"{kind}.done", **named, "name": item["name"], "arguments": item["arguments"]},
+        ]
+    else:
+        (part,) = item["content"]
+        opened = {**item, "status": "in_progress", "content": []}
+        named |= {"content_index": 0}
+        parts = [
+            {"type": "response.content_part.added", **named, "part": {**part, "text": ""}},
+            {"type": "response.output_text.delta", **named, "delta": part["text"], "logprobs": []},
+            {"type": "response.output_text.done", **named, "text": part["text"], "logprobs": []},
+            {"type": "response.content_part.done", **named, "part": part},
+        ]
+    return [
+        {"type": "response.output_item.added", **at, "item": opened},
+        *parts,
+        {"type": "response.output_item.done", **at, "item": item},
+    ]
