@@ -26,7 +26,7 @@ from distil_dag.resources.tasks import TasksResource
 from distil_dag.runs.standings import champion
 
 if TYPE_CHECKING:
-    from distil_dag.entrypoints.serve.served import Loaded, Served
+    from distil_dag.entrypoints.serve.served import Served
 
 TOKENS = "DISTIL_DAG_TOKENS"
 
@@ -103,7 +103,10 @@ def _subject(text: str, places: Deployment, store: RunStore, settings: Sequence[
     """What a user means by a name, a key or a path."""
     overrides = parse_overrides(settings)
     if (path := Path(text)).is_file():
-        carried = read_metadata(path)
+        try:
+            carried = read_metadata(path)
+        except (ValueError, LookupError, OSError):
+            raise CommandError(f"{path} is no GGUF file that can be read") from None
         name = str(carried.get("distil_dag.task") or path.stem)
         return _described(name, lambda: path, _known(name, places, overrides))
     if store.has(text):
@@ -142,16 +145,17 @@ def _served(one: _Subject, teacher: ModelSpec | None, shadow: str | None, store:
     from distil_dag.entrypoints.serve.served import Loaded, Served
     from distil_dag.stages.serving.policy import TeacherOnly
 
-    def load(path: Path) -> Loaded:
-        return Loaded(QueuedStudent(path, one.settings.context), TeacherOnly())
+    def load(path: Path) -> QueuedStudent:
+        return QueuedStudent(path, one.settings.context)
 
     served = Served(
         name=one.name,
         settings=one.settings,
         source=one.source,
         load=load,
+        policy=lambda student: TeacherOnly(),
         teacher=Teacher(teacher) if teacher else None,
-        shadow=load(student_file(shadow, store)) if shadow else None,
+        shadow=Loaded(load(student_file(shadow, store)), TeacherOnly()) if shadow else None,
         since=int(time.time()),
     )
     served.open()

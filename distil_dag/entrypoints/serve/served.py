@@ -108,7 +108,8 @@ class Served:
         name: what clients call it.
         settings: how it is served.
         source: finds the file of its student, which may be another one each time.
-        load: brings a file into memory, with what decides for it.
+        load: brings a file into memory.
+        policy: makes what decides for a student; the one before it is closed by then.
         teacher: who answers what the student does not; None without one.
         shadow: answers beside without being heard; None without one.
         since: when it was begun to be served, in seconds since 1970.
@@ -118,7 +119,8 @@ class Served:
     name: str
     settings: ServingSettings
     source: Callable[[], Path]
-    load: Callable[[Path], Loaded]
+    load: Callable[[Path], StudentServer]
+    policy: Callable[[StudentServer], Policy]
     teacher: Teacher | None = None
     shadow: Loaded | None = None
     since: int = 0
@@ -134,7 +136,8 @@ class Served:
         """
         path = self.source()
         self._stamp = stamp(path)
-        self.current = self.load(path)
+        student = self.load(path)
+        self.current = Loaded(student, self.policy(student))
 
     async def refresh(self) -> bool:
         """Put another student in the place of the current one, where there is another by now.
@@ -154,15 +157,18 @@ class Served:
             return False
         # A file that can't be loaded is not tried again before it changes.
         self._stamp = found
-        new = await asyncio.to_thread(self.load, path)
-        old, self.current = self.current, new
+        student = await asyncio.to_thread(self.load, path)
+        old = self.current
+        old.policy.close()
         old.retired = True
+        self.current = new = Loaded(student, self.policy(student))
         old.free()
         log.info("%s: %s answers in the place of %s", self.name, new.student.identity, old.student.identity)
         return True
 
     async def close(self) -> None:
         """Free all memory and end all connections."""
+        self.current.policy.close()
         for loaded in filter(None, (self.current, self.shadow)):
             await asyncio.to_thread(loaded.student.close)
         if self.teacher:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -21,6 +22,8 @@ from distil_dag.stages.serving.exchange import Exchange
 if TYPE_CHECKING:
     from distil_dag.entrypoints.serve.turn import Call, Desk
 
+log = logging.getLogger(__name__)
+
 
 @dataclass
 class Settled:
@@ -33,6 +36,7 @@ class Settled:
         answer: the student's, which may still be to come; None where it was not asked.
         teacher: the teacher's chat completion; None where it was not asked.
         audited: whether the teacher is still to be asked.
+        counts: what the policy said of the student's answer; None where it was not asked.
         seconds: until all of the answer was there.
     """
 
@@ -42,6 +46,7 @@ class Settled:
     answer: asyncio.Future[StudentAnswer] | StudentAnswer | None = None
     teacher: Mapping[str, Any] | None = None
     audited: bool = False
+    counts: bool | None = None
     seconds: float = 0.0
 
 
@@ -78,8 +83,8 @@ async def settle(
         if answer and answer.complete and teacher is not None:
             agreement = agrees(answer.calls, teacher, loaded.student.tools)
             desk.metrics.agreement(served.name, agreement, settled.audited)
-            if agreement is not None and unheard is None:
-                loaded.policy.learn(answer.decoded.logprob, agreement, settled.audited)
+            if agreement is not None and unheard is None and not loaded.retired:
+                _learn(loaded, served.name, answer.decoded.logprob, agreement, settled)
         used = _tokens(teacher)
         cost = cost_of(served.teacher.price, used) if served.teacher and teacher else None
         if teacher is not None:
@@ -113,6 +118,13 @@ async def settle(
         await _shadow(settled, call, served, desk)
     finally:
         release()
+
+
+def _learn(loaded: Loaded, task: str, score: float, agreed: bool, settled: Settled) -> None:
+    try:
+        loaded.policy.learn(score, agreed, settled.audited, settled.counts)
+    except OSError as error:
+        log.error("%s: what the student has proved can't be kept: %s", task, error)
 
 
 async def _waited_for(answer: asyncio.Future[StudentAnswer] | StudentAnswer | None) -> StudentAnswer | None:

@@ -13,6 +13,7 @@ class Decided(Protocol):
         alone: whether it is sent.
         audit: whether the teacher is asked too, after it was sent.
         why: the reason, one of few fixed phrases.
+        counts: whether the answer belongs to the sample that proofs rest on; for :meth:`Policy.learn`.
     """
 
     @property
@@ -21,6 +22,8 @@ class Decided(Protocol):
     def audit(self) -> bool: ...
     @property
     def why(self) -> str: ...
+    @property
+    def counts(self) -> bool: ...
 
 
 class Policy(Protocol):
@@ -30,8 +33,19 @@ class Policy(Protocol):
         """What is done with an answer of this score; higher is surer."""
         ...
 
-    def learn(self, score: float, agreed: bool, audited: bool) -> None:
-        """Take note of an answer that the teacher was asked about too."""
+    def learn(self, score: float, agreed: bool, audited: bool, counts: bool | None = None) -> None:
+        """Take note of an answer that the teacher was asked about too.
+
+        Args:
+            score: of the student's answer.
+            agreed: whether the teacher's calls are the same.
+            audited: whether the student's answer was sent.
+            counts: as the decision said; None where none was asked for.
+        """
+        ...
+
+    def close(self) -> None:
+        """Keep what was learned; nothing is learned afterwards."""
         ...
 
     @property
@@ -45,6 +59,7 @@ class _ToTeacher:
     alone: bool = False
     audit: bool = False
     why: str = "not proved yet"
+    counts: bool = True
 
 
 class TeacherOnly:
@@ -56,5 +71,8 @@ class TeacherOnly:
         """The teacher's, whatever the score."""
         return _ToTeacher()
 
-    def learn(self, score: float, agreed: bool, audited: bool) -> None:
+    def learn(self, score: float, agreed: bool, audited: bool, counts: bool | None = None) -> None:
         """Nothing is learned."""
+
+    def close(self) -> None:
+        """Nothing is kept."""

@@ -30,7 +30,7 @@ from distil_dag.core.settings import ModelSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.entrypoints.serve.app import Gateway
-from distil_dag.entrypoints.serve.served import Loaded, Served, StudentServer
+from distil_dag.entrypoints.serve.served import Served, StudentServer
 from distil_dag.entrypoints.serve.server import configuration
 from distil_dag.stages.serving.exchange import Exchange
 from distil_dag.stages.serving.policy import Policy, TeacherOnly
@@ -163,9 +163,8 @@ def served(
     model: str = "big",
     **settings: Any,
 ) -> Served:
-    def load(file: Path) -> Loaded:
-        opened = QueuedStudent(file, 512, threads=1) if isinstance(student, Path) else student
-        return Loaded(opened, policy())
+    def load(file: Path) -> StudentServer:
+        return QueuedStudent(file, 512, threads=1) if isinstance(student, Path) else student
 
     spec = ModelSpec(mode="attached", base_url=upstream.url, model=model) if upstream else None
     one = Served(
@@ -173,6 +172,7 @@ def served(
         settings=ServingSettings.model_validate(settings),
         source=lambda: student if isinstance(student, Path) else Path(__file__),
         load=load,
+        policy=lambda _: policy(),
         teacher=Upstream(spec) if spec else None,
     )
     one.open()

@@ -10,6 +10,7 @@ class Said:
     alone: bool
     audit: bool
     why: str
+    counts: bool = False
 
 
 @dataclass
@@ -18,15 +19,19 @@ class Fixed:
 
     said: Said
     may_answer: bool = True
-    learned: list[tuple[float, bool, bool]] = field(default_factory=list)
+    learned: list[tuple[float, bool, bool, bool | None]] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
+    closed: bool = False
 
     def decide(self, score: float) -> Said:
         self.scores.append(score)
         return self.said
 
-    def learn(self, score: float, agreed: bool, audited: bool) -> None:
-        self.learned.append((score, agreed, audited))
+    def learn(self, score: float, agreed: bool, audited: bool, counts: bool | None = None) -> None:
+        self.learned.append((score, agreed, audited, counts))
+
+    def close(self) -> None:
+        self.closed = True
 
 
 def alone(audit: bool = False) -> Fixed:

@@ -8,6 +8,7 @@ from typing import Any
 import openai
 import pytest
 
+from distil_dag.entrypoints.serve.served import Loaded
 from distil_dag_tests.entrypoints.serve.conftest import TOOLS, Shared, ask, gateway_of, served, wait_for
 from distil_dag_tests.entrypoints.serve.policies import alone, not_sure
 from distil_dag_tests.entrypoints.serve.teacher_stand_in import Teacher
@@ -110,8 +111,9 @@ def test_an_audited_answer_is_sent_first_and_then_compared(student: Shared, teac
     assert exchange.audited
     assert exchange.id == said.id
     assert exchange.other["model"] == "big"
-    ((score, agreed, audited),) = policy.learned
-    assert audited
+    ((score, agreed, audited, counts),) = policy.learned
+    assert (audited, counts) == (True, False)
+    assert policy.closed
     assert agreed is exchange.agrees is (json.loads(_arguments(exchange.response)) == {"room": "kitchen"})
     assert policy.scores == [score]
 
@@ -128,7 +130,7 @@ def test_what_it_is_not_sure_of_goes_on_to_the_teacher_and_is_evidence(
             "agreement_total", task="home", agrees=str(exchange.agrees).lower(), audited="false"
         )
     assert raw.headers["x-distil-dag-why"] == exchange.why == "not sure"
-    assert policy.learned == [(policy.scores[0], exchange.agrees, False)]
+    assert policy.learned == [(policy.scores[0], exchange.agrees, False, False)]
     assert agreed == 1
 
 
@@ -189,7 +191,7 @@ def test_a_client_that_has_only_changed_its_address_names_any_model(
 
 def test_a_shadow_answers_beside_and_is_counted(student: Shared, teacher: Teacher) -> None:
     task = served(student, teacher)
-    task.shadow = task.load(task.source())
+    task.shadow = Loaded(task.load(task.source()), not_sure())
     with gateway_of([task]) as (server, log):
         server.client.chat.completions.create(**ask())
         (exchange,) = log.wait(1)
