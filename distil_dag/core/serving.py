@@ -51,7 +51,7 @@ class ServingSettings(Section):
     reload_seconds: float = Field(
         default=5.0, gt=0, description="between two looks whether there is a better student"
     )
-    limits: LimitSpec = LimitSpec()
+    limits: LimitSpec = Field(default=LimitSpec(), description="what clients may ask for")
 
 
 def strictest(limits: list[LimitSpec]) -> LimitSpec:
