@@ -11,12 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
-pytest.importorskip("llama_cpp")
-pytest.importorskip("prometheus_client")
-
-import httpx2
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.cli.errors import CommandError

@@ -10,15 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-pytest.importorskip("llama_cpp")
-pytest.importorskip("prometheus_client")
-
 import httpx2
+import pytest
 import uvicorn
 from openai import OpenAI
 
@@ -100,11 +97,11 @@ class Running:
     server: uvicorn.Server
     loop: asyncio.AbstractEventLoop
 
-    @property
+    @cached_property
     def client(self) -> OpenAI:
         return OpenAI(base_url=f"{self.url}/v1", api_key="of-a-client", max_retries=0)
 
-    @property
+    @cached_property
     def http(self) -> httpx2.Client:
         return httpx2.Client(base_url=self.url, timeout=30)
 
@@ -142,6 +139,7 @@ class Shared(QueuedStudent):
 
 @pytest.fixture(scope="session")
 def student(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    pytest.importorskip("llama_cpp")
     shared = Shared(student_file(tmp_path_factory.mktemp("student") / "home.gguf"), 512, threads=1)
     yield shared
     QueuedStudent.close(shared)

@@ -192,7 +192,7 @@ BODIES = st.fixed_dictionaries(
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
+    max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
 )
 @given(body=BODIES)
 def test_no_body_makes_it_fail(alone_at: Running, body: dict[str, Any]) -> None:
