@@ -14,7 +14,6 @@ from typing import Any
 import httpx2
 import pytest
 
-
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.serve import serve_students

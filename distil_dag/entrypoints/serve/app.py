@@ -53,6 +53,8 @@ class Gateway:
         self.names = Names(self.served)
         self.metrics = Metrics()
         self.background = Background()
+        self._refreshing = asyncio.Lock()
+        self._trouble: dict[str, str] = {}
         self._watch(self.metrics)
         self.api = FastAPI(title="distil_dag", lifespan=self._lifespan, docs_url=None, redoc_url=None)
         self._add_routes(self.api)
@@ -67,12 +69,21 @@ class Gateway:
     async def refresh(self) -> None:
         """Look whether tasks have other students by now; one that can't be loaded leaves the old one."""
         for one in self.served:
+            await self._refresh(one)
+
+    async def _refresh(self, one: Served) -> None:
+        async with self._refreshing:
+            said = ""
             try:
                 if await one.refresh():
                     self.metrics.swapped(one.name, "done")
             except Exception as error:
+                said = f"{type(error).__name__}: {error}"
+            # Looks come every few seconds, and a trouble that lasts is told once.
+            if said and said != self._trouble.get(one.name):
                 self.metrics.swapped(one.name, "failed")
-                log.error("%s: its new student can't be loaded: %s", one.name, error)
+                log.error("%s: the old student stays: %s", one.name, said)
+            self._trouble[one.name] = said
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -92,7 +103,7 @@ class Gateway:
     async def _look(self, one: Served) -> None:
         while True:
             await asyncio.sleep(one.settings.reload_seconds)
-            await self.refresh()
+            await self._refresh(one)
 
     def _add_routes(self, api: FastAPI) -> None:
         @api.get("/health")

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import os
 import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -67,6 +68,10 @@ class Guard:
         except ApiError as error:
             if not state.started:
                 await _refuse(error, state.send)
+        except Exception:
+            # Told already, without its words: uvicorn would log them, and they may be a client's.
+            if not state.started or os.environ.get("DISTIL_DAG_DEBUG") == "1":
+                raise
         finally:
             if state.status >= 400:
                 self._metrics.refused(state.status)

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 from asyncio.events import TimerHandle
+from contextlib import suppress
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -25,7 +26,8 @@ def serve(gateway: Gateway, listening: socket.socket) -> None:
         gateway: what is served.
         listening: a bound socket.
     """
-    asyncio.run(run(gateway, listening))
+    with suppress(KeyboardInterrupt):
+        asyncio.run(run(gateway, listening))
 
 
 async def run(gateway: Gateway, listening: socket.socket) -> None:

@@ -128,6 +128,24 @@ def test_nothing_of_a_request_is_in_a_log(
     assert 'distil_dag_answers_total{answered_by="teacher",task="home",why="not proved yet"} 1.0' in text
 
 
+def test_a_failure_of_the_server_is_500_and_told_without_words(
+    student: Shared,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError(WORDS)
+
+    with gateway_of([served(student, None)]) as (server, _):
+        monkeypatch.setattr(server.gateway.served[0].current.check, "of", fail)
+        answer = server.http.post(PATH, json=ask())
+    assert answer.status_code == 500
+    assert answer.json()["error"]["type"] == "server_error"
+    assert "a request failed: RuntimeError" in caplog.text
+    assert "kitchen" not in caplog.text + answer.text + "".join(capfd.readouterr())
+
+
 @pytest.mark.parametrize(
     ("content", "param"),
     [
