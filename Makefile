@@ -51,7 +51,7 @@ $(LLAMA_WHEEL): cmake/llama_cpp_slim.cmake | $(VENV)/.created
 	@touch $@
 
 $(READY): $(LLAMA_WHEEL) pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --find-links $(WHEELS) --only-binary llama-cpp-python --constraint constraints.txt --editable '.[train,gguf,report,demo,ui,deploy,aws,dev]'
+	$(BIN)/pip install --quiet --find-links $(WHEELS) --only-binary llama-cpp-python --constraint constraints.txt --editable '.[train,gguf,report,demo,ui,serve,deploy,aws,dev]'
 	@# Its cases are test data; what the package itself depends on would pin other versions of half of the above.
 	$(BIN)/pip install --quiet --no-deps bfcl-eval==2026.3.23
 	$(BIN)/python -m distil_dag.adapters.llamacpp.gguf_tools $(WHEELS)/llama_cpp_python-$(LLAMA_VERSION).tar.gz

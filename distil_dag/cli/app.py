@@ -14,6 +14,7 @@ import typer
 
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.options import MOST, Continues, Json, Overrides, Plain, Price, Records, TaskArgument
+from distil_dag.cli.serve_command import serve
 from distil_dag.cli.streams import outlive_readers
 
 app = typer.Typer(
@@ -309,6 +310,9 @@ def pages(
     from distil_dag.cli.web import serve_pages
 
     serve_pages(host, port)
+
+
+app.command()(serve)
 
 
 def main() -> NoReturn:

@@ -36,6 +36,30 @@ def standings(store: RunStore) -> pd.DataFrame:
     )
 
 
+def champion(store: RunStore, task: str) -> str:
+    """The run of a task whose student stands first, by the order of :func:`standings`.
+
+    Args:
+        store: All runs.
+        task: Name of the task.
+
+    Raises:
+        FileNotFoundError: None of its runs has been evaluated.
+    """
+    found: list[tuple[float, str]] = []
+    for run in store.runs():
+        if run.partition(".")[0] != task:
+            continue
+        try:
+            report = store.read_report(run, "eval_report", EvalReport)
+        except (FileNotFoundError, ValueError):
+            continue  # stopped before its evaluation, or written by a release that reported otherwise
+        found.append((-report.candidate(report.student).metrics[EXACT].value, run))
+    if not found:
+        raise FileNotFoundError(f"no run of {task} has been evaluated yet: `distil-dag run {task}` makes one")
+    return min(found)[1]
+
+
 def best_of_each_task(rows: pd.DataFrame, limit: int) -> pd.DataFrame:
     """In the order they have, as many standings of each task as fit into `limit`; one at least."""
     places = rows.groupby("task").cumcount().sort_values(kind="stable")

@@ -55,6 +55,7 @@ class Decoded:
         computed: Tokens computed in them.
         needed: Tokens, without the head, that a decision depends on; the least that any decoder must compute.
         recomputed: How often a choice was too close and was computed again.
+        asked: Tokens of the prompt.
     """
 
     tokens: list[int] = field(default_factory=list)
@@ -67,6 +68,7 @@ class Decoded:
     computed: int = 0
     needed: int = 0
     recomputed: int = 0
+    asked: int = 0
 
 
 class _Choice(NamedTuple):
@@ -204,7 +206,7 @@ class CallDecoder:
         """Forget the last answer; return how many tokens this one may have."""
         if len(prompt) + 1 > self._engine.limit:
             raise ValueError(f"the prompt has {len(prompt)} tokens, the context holds {self._engine.limit}")
-        self._report = Decoded()
+        self._report = Decoded(asked=len(prompt))
         self._rewind(prompt)
         return min(room, self._engine.limit - len(prompt))
 

@@ -1,0 +1,177 @@
+"""`distil-dag serve`: from what a user names to a server that listens."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distil_dag.adapters.llamacpp.gguf_tools import read_metadata
+from distil_dag.adapters.run_store import RunStore
+from distil_dag.cli.errors import CommandError
+from distil_dag.cli.run_files import frozen_task, student_file
+from distil_dag.cli.task_folders import find_task, parse_overrides
+from distil_dag.core.serving import ServingSettings
+from distil_dag.core.settings import ModelSpec
+from distil_dag.core.task import Task
+from distil_dag.resources.deployment import Deployment, deployment
+from distil_dag.resources.tasks import TasksResource
+from distil_dag.runs.standings import champion
+
+if TYPE_CHECKING:
+    from distil_dag.entrypoints.serve.served import Served
+
+TOKENS = "DISTIL_DAG_TOKENS"
+
+
+def serve_students(
+    subjects: Sequence[str],
+    host: str,
+    port: int,
+    teacher_url: str | None,
+    teacher_model: str | None,
+    shadow: str | None,
+    settings: Sequence[str],
+) -> None:
+    """Serve until the process is ended.
+
+    Args:
+        subjects: Tasks, keys of runs and GGUF files.
+        host: The address to listen on.
+        port: The port.
+        teacher_url: The service behind all of them; None for that of each task.
+        teacher_model: Its name of the model; None to leave the request's.
+        shadow: A run's key or a file that answers beside; None for none.
+        settings: Overrides of settings, as `serving.max_tokens=64`.
+
+    Raises:
+        CommandError: It can't be served, and why.
+    """
+    for module in ("fastapi", "httpx2", "prometheus_client", "uvicorn"):
+        if importlib.util.find_spec(module) is None:
+            told = f"serving needs {module.replace('_', '-')}: pip install 'distil_dag[serve,gguf]'"
+            raise CommandError(told, exit_code=1)
+    from distil_dag.entrypoints.serve.app import Gateway
+    from distil_dag.entrypoints.serve.server import serve
+
+    tokens = os.environ.get(TOKENS, "").replace(",", " ").split()
+    if not tokens and not _is_loopback(host):
+        raise CommandError(
+            f"{host} can be reached by others: set {TOKENS} to the tokens of those who may ask, separated by "
+            "commas, or listen on 127.0.0.1"
+        )
+    places = deployment()
+    store = RunStore(places.store)
+    found = [_subject(text, places, store, settings) for text in subjects]
+    teacher = _asked_for(teacher_url, teacher_model)
+    if tokens and any(one.settings.forward_authorization for one in found):
+        raise CommandError(
+            f"serving.forward_authorization gives the teacher the tokens of {TOKENS}: set one of both"
+        )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # It would tell of each request to the teacher.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    listening = _listen(host, port)
+    try:
+        served = [_served(one, teacher or one.teacher, shadow, store) for one in found]
+        gateway = Gateway(served, tokens=tokens)
+    except (FileNotFoundError, ValueError) as error:
+        raise CommandError(str(error)) from None
+    for one in served:
+        behind = f"beside {one.teacher.hosts}" if one.teacher else "alone: no teacher is set"
+        print(f"{one.name}: {one.current.student.identity}, {behind}", flush=True)
+    print(f"OpenAI's API: http://{host}:{listening.getsockname()[1]}/v1 (Ctrl-C ends it)", flush=True)
+    serve(gateway, listening)
+
+
+@dataclass(frozen=True)
+class _Subject:
+    name: str
+    source: Callable[[], Path]
+    settings: ServingSettings
+    teacher: ModelSpec | None
+
+
+def _subject(text: str, places: Deployment, store: RunStore, settings: Sequence[str]) -> _Subject:
+    """What a user means by a name, a key or a path."""
+    overrides = parse_overrides(settings)
+    if (path := Path(text)).is_file():
+        try:
+            carried = read_metadata(path)
+        except (ValueError, LookupError, OSError):
+            raise CommandError(f"{path} is no GGUF file that can be read") from None
+        name = str(carried.get("distil_dag.task") or path.stem)
+        return _described(name, lambda: path, _known(name, places, overrides))
+    if store.has(text):
+        name = text.partition(".")[0]
+        known = _known(name, places, overrides) or frozen_task(text, store)
+        return _described(text, lambda: student_file(text, store), known)
+    task = find_task(text, places, overrides)
+    return _described(task.name, lambda: student_file(champion(store, task.name), store), task)
+
+
+def _known(name: str, places: Deployment, overrides: dict[str, str]) -> Task | None:
+    tasks = TasksResource(folders=[str(folder) for folder in places.task_folders])
+    if name in tasks.names():
+        return find_task(name, places, overrides)
+    if overrides:
+        raise CommandError(f"--set changes settings of a task, and no task {name} is known here")
+    return None
+
+
+def _described(name: str, source: Callable[[], Path], task: Task | None) -> _Subject:
+    if task is None:
+        return _Subject(name, source, ServingSettings(), None)
+    spec = task.settings.serving.teacher or task.settings.teacher
+    return _Subject(name, source, task.settings.serving, spec if spec.mode == "attached" else None)
+
+
+def _asked_for(url: str | None, model: str | None) -> ModelSpec | None:
+    if url is None and model is not None:
+        raise CommandError("--teacher-model goes with --teacher-url")
+    return ModelSpec(mode="attached", base_url=url, model=model) if url else None
+
+
+def _served(one: _Subject, teacher: ModelSpec | None, shadow: str | None, store: RunStore) -> Served:
+    from distil_dag.adapters.serving.queued_student import QueuedStudent
+    from distil_dag.adapters.serving.teacher import Teacher
+    from distil_dag.entrypoints.serve.served import Loaded, Served
+    from distil_dag.stages.serving.policy import TeacherOnly
+
+    def load(path: Path) -> QueuedStudent:
+        return QueuedStudent(path, one.settings.context)
+
+    served = Served(
+        name=one.name,
+        settings=one.settings,
+        source=one.source,
+        load=load,
+        policy=lambda student: TeacherOnly(),
+        teacher=Teacher(teacher) if teacher else None,
+        shadow=Loaded(load(student_file(shadow, store)), TeacherOnly()) if shadow else None,
+        since=int(time.time()),
+    )
+    served.open()
+    return served
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        told = f"{host}:{port} cannot be served ({error.strerror}): choose another with --port"
+        raise CommandError(told, exit_code=1) from error

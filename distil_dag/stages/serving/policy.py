@@ -1,0 +1,78 @@
+"""Whether a student's answer is heard: what a server asks of the evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Decided(Protocol):
+    """What is done with one answer of the student.
+
+    Attributes:
+        alone: whether it is sent.
+        audit: whether the teacher is asked too, after it was sent.
+        why: the reason, one of few fixed phrases.
+        counts: whether the answer belongs to the sample that proofs rest on; for :meth:`Policy.learn`.
+    """
+
+    @property
+    def alone(self) -> bool: ...
+    @property
+    def audit(self) -> bool: ...
+    @property
+    def why(self) -> str: ...
+    @property
+    def counts(self) -> bool: ...
+
+
+class Policy(Protocol):
+    """Decides by scores, and learns from what both answered; for one thread at a time."""
+
+    def decide(self, score: float) -> Decided:
+        """What is done with an answer of this score; higher is surer."""
+        ...
+
+    def learn(self, score: float, agreed: bool, audited: bool, counts: bool | None = None) -> None:
+        """Take note of an answer that the teacher was asked about too.
+
+        Args:
+            score: of the student's answer.
+            agreed: whether the teacher's calls are the same.
+            audited: whether the student's answer was sent.
+            counts: as the decision said; None where none was asked for.
+        """
+        ...
+
+    def close(self) -> None:
+        """Keep what was learned; nothing is learned afterwards."""
+        ...
+
+    @property
+    def may_answer(self) -> bool:
+        """Whether any score suffices by now; where none does, the teacher need not wait for the student."""
+        ...
+
+
+@dataclass(frozen=True)
+class _ToTeacher:
+    alone: bool = False
+    audit: bool = False
+    why: str = "not proved yet"
+    counts: bool = True
+
+
+class TeacherOnly:
+    """The student is never heard where there is a teacher."""
+
+    may_answer = False
+
+    def decide(self, score: float) -> Decided:
+        """The teacher's, whatever the score."""
+        return _ToTeacher()
+
+    def learn(self, score: float, agreed: bool, audited: bool, counts: bool | None = None) -> None:
+        """Nothing is learned."""
+
+    def close(self) -> None:
+        """Nothing is kept."""

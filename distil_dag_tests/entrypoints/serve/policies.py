@@ -1,0 +1,42 @@
+"""Policies of one decision, which remember what they were told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Said:
+    alone: bool
+    audit: bool
+    why: str
+    counts: bool = False
+
+
+@dataclass
+class Fixed:
+    """Decides always the same, as a policy with a threshold does for scores on one side of it."""
+
+    said: Said
+    may_answer: bool = True
+    learned: list[tuple[float, bool, bool, bool | None]] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    closed: bool = False
+
+    def decide(self, score: float) -> Said:
+        self.scores.append(score)
+        return self.said
+
+    def learn(self, score: float, agreed: bool, audited: bool, counts: bool | None = None) -> None:
+        self.learned.append((score, agreed, audited, counts))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def alone(audit: bool = False) -> Fixed:
+    return Fixed(Said(True, audit, "proved"))
+
+
+def not_sure() -> Fixed:
+    return Fixed(Said(False, False, "not sure"))
