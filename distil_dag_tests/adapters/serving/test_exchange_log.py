@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from distil_dag.adapters.serving.exchanges import background
 from distil_dag.adapters.serving.exchanges.background import BackgroundLog
 from distil_dag.adapters.serving.exchanges.files import FolderStore
 from distil_dag.adapters.serving.exchanges.open_log import open_exchange_log
@@ -61,9 +62,11 @@ class Place:
         self.refused: set[str] = set()
         self.hangs = threading.Event()
         self.hangs.set()
+        self.takes = 0.0
 
     def write(self, rows: Any) -> int:
         self.hangs.wait()
+        time.sleep(self.takes)
         if self.fails:
             raise OSError("no route to host")
         if self.refused & {row["id"] for row in rows}:
@@ -196,6 +199,33 @@ def test_at_the_end_a_place_that_fails_is_given_up(caplog: pytest.LogCaptureFixt
     assert (log.dropped, log.waiting) == (25, 0)
     assert not log.put(exchange())
     assert "failed until the end" in caplog.text
+
+
+def test_at_the_end_a_place_that_is_only_slow_gets_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "_GRACE", 0.0)
+    place = Place()
+    place.takes = 0.05
+    log = BackgroundLog(place, patience=0.2)
+    for number in range(100):
+        log.put(exchange(number))
+    log.close()
+    assert (log.written, log.dropped) == (100, 0)
+    assert place.kept[-1] == "closed"
+
+
+def test_at_the_end_a_place_that_hangs_is_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(background, "_GRACE", 0.1)
+    place = Place()
+    place.hangs.clear()
+    log = BackgroundLog(place, patience=0.1)
+    for number in range(25):
+        log.put(exchange(number))
+    log.close()
+    assert log.dropped == 25
+    assert "does not answer: 25 exchanges are lost" in caplog.text
+    place.hangs.set()
 
 
 def test_of_a_write_that_fails_half_way_nothing_stays(

@@ -46,14 +46,14 @@ class BackgroundLog(Closing):
             prepare: What happens to an exchange before it is written, such as redaction. One that it fails
                 for is dropped, never written as it is.
             bound: How many exchanges may wait.
-            patience: For how many seconds `close` tries to write what waits, where the store fails.
+            patience: For how many seconds `close` tries on, where the store fails and nothing is written.
         """
         self._store, self._prepare, self._bound, self._patience = store, prepare, bound, patience
         self._waiting: deque[Exchange] = deque()
         self._changed = threading.Condition()
         self._in_hand = self._dropped = self._written = self._failures = self._told = 0
         self._is_closed = self._is_down = False
-        self._deadline = 0.0
+        self._moved = 0.0
         self._thread = threading.Thread(target=self._run, name="exchange-log", daemon=True)
         self._thread.start()
 
@@ -93,18 +93,23 @@ class BackgroundLog(Closing):
         return self._failures
 
     def close(self) -> None:
-        """Write what waits, then end. What can't be written within the patience is dropped and counted."""
+        """Write what waits, then end; what the store does not take in time is dropped and counted."""
         with self._changed:
+            self._moved = self._moved if self._is_closed else time.monotonic()
             self._is_closed = True
-            self._deadline = self._deadline or time.monotonic() + self._patience
             self._changed.notify_all()
-        self._thread.join(self._patience + _GRACE)
+        while self._thread.is_alive() and self._left() + _GRACE > 0:
+            self._thread.join(max(0.01, self._left() + _GRACE))
         if self._thread.is_alive():
             log.error("%s does not answer: %d exchanges are lost", self._store.name, self.waiting)
             with self._changed:
                 self._dropped += self.waiting
                 self._waiting.clear()
                 self._in_hand = 0
+
+    def _left(self) -> float:
+        """Seconds until a closed log gives up: as long as the store takes exchanges, there are more."""
+        return self._moved + self._patience - time.monotonic()
 
     def _run(self) -> None:
         while exchanges := self._next():
@@ -150,6 +155,7 @@ class BackgroundLog(Closing):
                     return self._drop(len(rows), f"{self._store.name} failed until the end")
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
+                self._moved = time.monotonic()
                 self._tell_up()
                 self._written += new
                 # A repeated attempt may meet what the first one has written.
@@ -166,7 +172,7 @@ class BackgroundLog(Closing):
             if not self._is_closed:
                 self._changed.wait_for(lambda: self._is_closed, seconds)
                 return True
-        left = self._deadline - time.monotonic()
+        left = self._left()
         time.sleep(max(0.0, min(seconds, left)))
         return left > 0
 

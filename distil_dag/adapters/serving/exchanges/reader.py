@@ -135,6 +135,7 @@ class FilesReader:
 
     def _exchanges(self) -> Iterator[Exchange]:
         left, known = self._newest_bytes, {}
+        self._folder.fs.invalidate_cache()  # others write here too
         for path in sorted(self._folder.glob("*.jsonl"), key=lambda path: path.name, reverse=True):
             size = int(path.stat().st_size)
             before = self._known.get(path.name)
