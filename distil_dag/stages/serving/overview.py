@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,9 +27,11 @@ class Hour:
         start: when it began.
         answered: all exchanges.
         alone: those that the student answered.
-        compared: those that both answered.
-        agreed: those where they agree.
-        audited: those that the student answered, and the teacher too.
+        audited: of these, those that the teacher answered too.
+        heard_compared: of these, those where the two answers could be compared.
+        heard_agreed: of these, those where they agree.
+        shadow_compared: exchanges that the teacher answered, and the student in its shadow, comparably.
+        shadow_agreed: of these, those where they agree.
         cost: what the teacher cost.
         priced: exchanges with a cost.
     """
@@ -37,27 +39,45 @@ class Hour:
     start: datetime
     answered: int = 0
     alone: int = 0
-    compared: int = 0
-    agreed: int = 0
     audited: int = 0
+    heard_compared: int = 0
+    heard_agreed: int = 0
+    shadow_compared: int = 0
+    shadow_agreed: int = 0
     cost: float = 0.0
     priced: int = 0
+
+
+class Agreement(Report):
+    """How far student and teacher agree where both answered.
+
+    Attributes:
+        compared: how many answers were compared.
+        share: share of them that agree, with its 95 % interval; None where there are none.
+    """
+
+    compared: int
+    share: Estimate | None
 
 
 class Point(Report):
     """Some hours on a plot.
 
+    Where less than `ENOUGH` were compared, agreement takes in the hours before.
+
     Attributes:
         start: when they begin.
         answered: their exchanges.
         alone: share that the student answered.
-        agreement: share that agrees, with comparisons of the hours before where there are less than `ENOUGH`.
+        heard: agreement where the student was heard.
+        shadow: agreement where the teacher was heard.
     """
 
     start: datetime
     answered: int
     alone: float
-    agreement: Estimate | None
+    heard: Agreement
+    shadow: Agreement
 
 
 class Latency(Report):
@@ -70,13 +90,13 @@ class Latency(Report):
 
 
 class ToolTrust(Report):
-    """A tool, or none: how often both answered, how far they agree, which share is answered alone."""
+    """A tool, or none: how often it is called, which share is answered alone, how far both agree."""
 
     tool: str
     exchanges: int
     alone: float
-    compared: int
-    agreement: Estimate | None
+    heard: Agreement
+    shadow: Agreement
 
 
 class Disagreement(Report):
@@ -100,8 +120,8 @@ class Overview(Report):
         teacher: the teacher that answered last.
         answered: all exchanges of the time that is looked at.
         alone: share that the student answered.
-        agreement: share of those that both answered where they agree, with its interval.
-        compared: how many both answered.
+        heard: agreement where the student was heard, by audits: what is promised.
+        shadow: agreement where the teacher was heard: the answers of which the student is not sure.
         points: the same over time.
         latency: by who answered.
         spent: what the teacher cost; None without prices.
@@ -116,8 +136,8 @@ class Overview(Report):
     teacher: str | None
     answered: int
     alone: float
-    agreement: Estimate | None
-    compared: int
+    heard: Agreement
+    shadow: Agreement
     points: list[Point]
     latency: list[Latency]
     spent: float | None
@@ -140,7 +160,6 @@ def overview_of(
     """
     total = _merged(hours) if hours else Hour(datetime.min)
     teachers = [exchange.teacher for exchange in recent if exchange.teacher]
-    asked = total.answered - total.alone + total.audited
     price = total.cost / total.priced if total.priced else None
     return Overview(
         task=task,
@@ -148,12 +167,12 @@ def overview_of(
         teacher=teachers[-1] if teachers else None,
         answered=total.answered,
         alone=_share(total.alone, total.answered),
-        agreement=_agreement(total.agreed, total.compared),
-        compared=total.compared,
+        heard=_agreement(total.heard_agreed, total.heard_compared),
+        shadow=_agreement(total.shadow_agreed, total.shadow_compared),
         points=_points(_parts(hours)),
         latency=_latency(recent),
         spent=total.cost if total.priced else None,
-        saved=None if price is None else price * (total.answered - asked),
+        saved=None if price is None else price * (total.alone - total.audited),
         reasons=dict(Counter(exchange.why for exchange in recent).most_common()),
         tools=_by_tool(recent),
         disagreements=[_disagreement(exchange) for exchange in disagreeing],
@@ -165,19 +184,22 @@ def hours_of(exchanges: Iterable[Exchange]) -> list[Hour]:
     found: dict[datetime, list[Exchange]] = {}
     for exchange in exchanges:
         found.setdefault(exchange.time.replace(minute=0, second=0, microsecond=0), []).append(exchange)
-    return [_hour(start, found[start]) for start in sorted(found)]
+    return [_counted(start, found[start]) for start in sorted(found)]
 
 
-def _hour(start: datetime, exchanges: Sequence[Exchange]) -> Hour:
+def _counted(start: datetime, exchanges: Sequence[Exchange]) -> Hour:
     alone = [exchange for exchange in exchanges if exchange.answered_by == "student"]
+    shadow = [exchange for exchange in exchanges if exchange.answered_by == "teacher"]
     costs = [exchange.cost for exchange in exchanges if exchange.cost is not None]
     return Hour(
         start=start,
         answered=len(exchanges),
         alone=len(alone),
-        compared=sum(exchange.agrees is not None for exchange in exchanges),
-        agreed=sum(exchange.agrees is True for exchange in exchanges),
         audited=sum(exchange.audited for exchange in alone),
+        heard_compared=sum(exchange.agrees is not None for exchange in alone),
+        heard_agreed=sum(exchange.agrees is True for exchange in alone),
+        shadow_compared=sum(exchange.agrees is not None for exchange in shadow),
+        shadow_agreed=sum(exchange.agrees is True for exchange in shadow),
         cost=sum(costs),
         priced=len(costs),
     )
@@ -185,8 +207,9 @@ def _hour(start: datetime, exchanges: Sequence[Exchange]) -> Hour:
 
 def _merged(hours: Sequence[Hour]) -> Hour:
     sums: dict[str, Any] = {
-        name: sum(getattr(hour, name) for hour in hours)
-        for name in ("answered", "alone", "compared", "agreed", "audited", "cost", "priced")
+        field.name: sum(getattr(hour, field.name) for hour in hours)
+        for field in fields(Hour)
+        if field.name != "start"
     }
     return Hour(hours[0].start, **sums)
 
@@ -204,25 +227,34 @@ def _parts(hours: Sequence[Hour]) -> list[Hour]:
 
 
 def _points(parts: Sequence[Hour]) -> list[Point]:
-    found = []
-    for place, part in enumerate(parts):
-        first = place
-        compared, agreed = part.compared, part.agreed
-        while compared < ENOUGH and first:
-            first -= 1
-            compared, agreed = compared + parts[first].compared, agreed + parts[first].agreed
-        alone = _share(part.alone, part.answered)
-        agreement = _agreement(agreed, compared)
-        found.append(Point(start=part.start, answered=part.answered, alone=alone, agreement=agreement))
-    return found
+    return [
+        Point(
+            start=part.start,
+            answered=part.answered,
+            alone=_share(part.alone, part.answered),
+            heard=_until([(one.heard_agreed, one.heard_compared) for one in parts[: place + 1]]),
+            shadow=_until([(one.shadow_agreed, one.shadow_compared) for one in parts[: place + 1]]),
+        )
+        for place, part in enumerate(parts)
+    ]
+
+
+def _until(counts: Sequence[tuple[int, int]]) -> Agreement:
+    """Agreement of the last counts, of as many as are needed for `ENOUGH` comparisons."""
+    agreed = compared = 0
+    for some, of in reversed(counts):
+        if compared >= ENOUGH:
+            break
+        agreed, compared = agreed + some, compared + of
+    return _agreement(agreed, compared)
 
 
 def _share(some: int, of: int) -> float:
     return some / of if of else 0.0
 
 
-def _agreement(agreed: int, compared: int) -> Estimate | None:
-    return wilson(agreed, compared) if compared else None
+def _agreement(agreed: int, compared: int) -> Agreement:
+    return Agreement(compared=compared, share=wilson(agreed, compared) if compared else None)
 
 
 def _latency(exchanges: Sequence[Exchange]) -> list[Latency]:
@@ -241,18 +273,16 @@ def _by_tool(exchanges: Sequence[Exchange]) -> list[ToolTrust]:
     for exchange in exchanges:
         for tool in tools_of(exchange.of_teacher or exchange.response):
             found.setdefault(tool, []).append(exchange)
+    counted = {tool: _counted(datetime.min, of_tool) for tool, of_tool in found.items()}
     return [
         ToolTrust(
             tool=tool,
-            exchanges=len(of_tool),
-            alone=_share(sum(exchange.answered_by == "student" for exchange in of_tool), len(of_tool)),
-            compared=sum(exchange.agrees is not None for exchange in of_tool),
-            agreement=_agreement(
-                sum(exchange.agrees is True for exchange in of_tool),
-                sum(exchange.agrees is not None for exchange in of_tool),
-            ),
+            exchanges=count.answered,
+            alone=_share(count.alone, count.answered),
+            heard=_agreement(count.heard_agreed, count.heard_compared),
+            shadow=_agreement(count.shadow_agreed, count.shadow_compared),
         )
-        for tool, of_tool in sorted(found.items(), key=lambda item: -len(item[1]))[:_MOST_TOOLS]
+        for tool, count in sorted(counted.items(), key=lambda item: -item[1].answered)[:_MOST_TOOLS]
     ]
 
 

@@ -104,7 +104,9 @@ def test_all_exchanges_are_read_as_they_were(address: str) -> None:
     assert [one.id for one in reader.recent("t", 2)] == [one.id for one in kept[3:]]
     assert reader.recent("other", 10) == []
     (hour,) = reader.hours("t", BEGIN)
-    assert (hour.answered, hour.alone, hour.compared, hour.agreed, hour.audited) == (5, 2, 2, 1, 1)
+    assert (hour.answered, hour.alone, hour.audited) == (5, 2, 1)
+    assert (hour.heard_compared, hour.heard_agreed) == (1, 0)
+    assert (hour.shadow_compared, hour.shadow_agreed) == (1, 1)
     assert (hour.start, hour.cost, hour.priced) == (BEGIN, 2.0, 4)
     assert reader.hours("t", BEGIN.replace(hour=11)) == []
 

@@ -14,23 +14,28 @@ from distil_dag.adapters.serving.exchanges.reader import open_reader
 from distil_dag.entrypoints.serve.page.data import PageData, Promise, page_data
 from distil_dag.entrypoints.serve.page.routes import page_router
 from distil_dag.stages.serving.exchange import Exchange
+from distil_dag.stages.serving.standing import Change, Standing
 from distil_dag_tests.stages.serving.some_exchanges import BEGIN, alone, answer, audited, shadowed
 
 HOSTILE = '<script>document.title="owned"</script><img src=x onerror=alert(1)>\u202edesrever\x07'
 TOOLS = ("set_light", "play_music", "set_timer")
 NOW = BEGIN + timedelta(days=4)
-PROMISE = Promise(
-    target=0.95,
-    confidence=0.95,
+STANDING = Standing(
     threshold=-0.2,
-    bound=0.957,
     coverage=0.61,
-    evidence=812,
-    changes=(
-        "2026-11-03 09:00 UTC: answers alone from -0.20",
-        "2026-11-02 14:00 UTC: gave back, bound 94.1 %",
+    bound=0.957,
+    agreement=0.98,
+    evidence=512,
+    sample=812,
+    answers=986,
+    audit=0.1,
+    suspicious=False,
+    history=(
+        Change("2026-11-02T14:00:00+00:00", 300, "gave back", None, 0.0),
+        Change("2026-11-03T09:00:00+00:00", 700, "answers alone", -0.2, 0.61),
     ),
 )
+PROMISE = Promise(target=0.95, confidence=0.95, standing=STANDING)
 
 
 def history(size: int, seed: int = 0) -> Iterator[Exchange]:

@@ -27,8 +27,9 @@ def test_the_figures_are_those_of_the_log(tmp_path: Path, name: str) -> None:
     client = TestClient(app_of(str(tmp_path / name), log))
     task, idle = client.get("/page.json").json()["tasks"]
     found = task["overview"]
-    assert (found["answered"], found["alone"], found["compared"]) == (5, 0.6, 2)
-    assert found["agreement"]["value"] == 0.5
+    assert (found["answered"], found["alone"]) == (5, 0.6)
+    assert (found["heard"]["compared"], found["heard"]["share"]["value"]) == (1, 0.0)
+    assert (found["shadow"]["compared"], found["shadow"]["share"]["value"]) == (1, 1.0)
     assert (found["spent"], found["saved"]) == (1.5, 1.0)
     assert found["reasons"] == {"not proved yet": 2, "proved": 2, "audit": 1}
     assert [(one["who"], one["exchanges"], one["median"]) for one in found["latency"]] == [
@@ -36,7 +37,8 @@ def test_the_figures_are_those_of_the_log(tmp_path: Path, name: str) -> None:
         ("teacher", 2, 840.0),
     ]
     (tool,) = found["tools"]
-    assert (tool["tool"], tool["exchanges"], tool["alone"], tool["compared"]) == ("on", 5, 0.6, 2)
+    assert (tool["tool"], tool["exchanges"], tool["alone"]) == ("on", 5, 0.6)
+    assert (tool["heard"], tool["shadow"]) == (found["heard"], found["shadow"])
     (one,) = found["disagreements"]
     assert (one["request"], one["student"], one["teacher"], one["heard"]) == (
         "Turn on 5.",
@@ -48,15 +50,16 @@ def test_the_figures_are_those_of_the_log(tmp_path: Path, name: str) -> None:
     said = text_of(client.get("/").text)
     for part in (
         "Answered by the student alone 60.0% of 5 requests",
-        "Student and teacher agree 50.0%",
+        "Both agree where the student was heard 0.0% 0.0% to 79.3%, by 1 audits",
+        "Both agree where the teacher was heard 100.0% 20.7% to 100.0%, by 1 answers in its shadow",
         "Median time of the student 90 ms",
         "Saved, estimated 1.00 USD at the mean price of a request; the teacher cost 1.50 USD",
-        "Promise kept at least 95.0% of what it answers alone agree, with 95.0% confidence.",
-        "Lower bound now: 95.7%. Guaranteed for 61.0% of requests.",
+        "Promise proved for 61.0% of requests: at least 95.0% of what the student answers alone agree, with "
+        "95.0% confidence. The bound is 95.7% now.",
         "3 exchanges could not be kept",
-        "on 5 60.0% 2 50.0%",
+        "on 5 60.0% 0.0% 0.0% to 79.3% 1 100.0% 20.7% to 100.0% 1",
         "idle No request so far.",
-        "gave back, bound 94.1 %",
+        "2026-11-03 09:00 UTC: answers alone (61.0% of requests) 2026-11-02 14:00 UTC: gave back (0.0%",
     ):
         assert part in said
 
@@ -84,7 +87,7 @@ def test_the_page_names_no_other_host(tmp_path: Path) -> None:
 def test_a_plot_has_its_points_in_the_picture(tmp_path: Path) -> None:
     said = TestClient(app_of(str(tmp_path / "log.sqlite"), history(400))).get("/").text
     drawn = re.findall(r'points="([^"]+)"', said)
-    assert len(drawn) == 3  # two lines and a band
+    assert len(drawn) == 4  # three lines and a band
     for points in drawn:
         for x, y in (map(float, point.split(",")) for point in points.split()):
             assert 0 <= x <= 460

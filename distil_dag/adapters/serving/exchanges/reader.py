@@ -69,14 +69,17 @@ class SqlReader:
         )
         moment = since.astimezone(UTC)
         alone = table.c.answered_by == "student"
+        agree, compared = table.c.agrees.is_(sa.true()), table.c.agrees.is_not(None)
         query = (
             sa.select(
                 hour.label("start"),
                 sa.func.count().label("answered"),
                 _count(alone).label("alone"),
-                sa.func.count(table.c.agrees).label("compared"),
-                _count(table.c.agrees.is_(sa.true())).label("agreed"),
-                _count(sa.and_(alone, table.c.audited.is_(sa.true()))).label("audited"),
+                _count(alone, table.c.audited.is_(sa.true())).label("audited"),
+                _count(alone, compared).label("heard_compared"),
+                _count(alone, agree).label("heard_agreed"),
+                _count(sa.not_(alone), compared).label("shadow_compared"),
+                _count(sa.not_(alone), agree).label("shadow_agreed"),
                 sa.func.coalesce(sa.func.sum(table.c.cost), 0.0).label("cost"),
                 sa.func.count(table.c.cost).label("priced"),
             )
@@ -161,5 +164,5 @@ def _lines(data: bytes) -> Iterator[Exchange]:
             yield exchange if exchange.agrees is False else replace(exchange, request={})
 
 
-def _count(condition: sa.ColumnElement[bool]) -> sa.Function[Any]:
-    return sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)
+def _count(*conditions: sa.ColumnElement[bool]) -> sa.Function[Any]:
+    return sa.func.sum(sa.case((sa.and_(*conditions), 1), else_=0))

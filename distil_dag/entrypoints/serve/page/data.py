@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from distil_dag.adapters.serving.exchanges.reader import ExchangeReader
 from distil_dag.core.reports.base import Report
 from distil_dag.stages.serving.overview import Overview, overview_of
+from distil_dag.stages.serving.standing import Standing
 
 WINDOW = timedelta(days=30)
 """How far back a page looks."""
@@ -15,25 +16,17 @@ _RECENT, _DISAGREEING = 2000, 20
 
 
 class Promise(Report):
-    """What is promised of the answers that a student gives alone, and how far it is kept.
+    """What is promised of the answers that a student gives alone, and how far it is proved.
 
     Attributes:
         target: share of these answers that is to agree with the teacher, at least.
         confidence: with which confidence.
-        threshold: the score from which the student answers alone; None while nothing is proved.
-        bound: lower bound of the agreement at this threshold.
-        coverage: share of requests that reaches it.
-        evidence: answers that both have given so far.
-        changes: what has changed and when, the newest first.
+        standing: what is proved by now.
     """
 
     target: float
     confidence: float
-    threshold: float | None = None
-    bound: float | None = None
-    coverage: float | None = None
-    evidence: int = 0
-    changes: tuple[str, ...] = ()
+    standing: Standing
 
 
 class TaskPage(Report):

@@ -41,10 +41,11 @@ def alone_plot(task: TaskPage) -> Plot | None:
 
 
 def agreement_plot(task: TaskPage) -> Plot | None:
-    """The agreement of student and teacher with its interval, over time."""
-    shares = [(point.start, point.agreement) for point in task.overview.points if point.agreement]
+    """The agreement over time where the student was heard, and beside it where it was not."""
+    heard = [(point.start, point.heard.share) for point in task.overview.points if point.heard.share]
+    shadow = [(point.start, point.shadow.share) for point in task.overview.points if point.shadow.share]
     target = task.promise.target if task.promise else None
-    return share_plot(shares, "Agreement of student and teacher", target)
+    return share_plot(heard, "Agreement where the student was heard", shadow, target)
 
 
 @cache

@@ -28,9 +28,10 @@ class Plot:
     """Coordinates in a picture of `WIDTH` by `HEIGHT`.
 
     Attributes:
-        line: points of the line, as `points` of a polyline has them.
-        band: points around the interval; empty without one.
-        dots: centre of each point.
+        line: points of the line, as `points` of a polyline has them; empty without one.
+        band: points around its intervals; empty without one.
+        dots: centre of each of its points; none where they are many.
+        beside: points of another line; empty without one.
         rows: marks of the vertical axis.
         columns: marks of the horizontal axis.
         target: height of the wanted share; None without one.
@@ -40,6 +41,7 @@ class Plot:
     line: str
     band: str
     dots: tuple[tuple[float, float], ...]
+    beside: str
     rows: tuple[Tick, ...]
     columns: tuple[Tick, ...]
     target: float | None
@@ -49,24 +51,31 @@ class Plot:
     bottom: int = HEIGHT - _BOTTOM
 
 
+Series = Sequence[tuple[datetime, Estimate]]
+"""Moments in order, each with a share and its interval; one without width is none."""
+
+
 def share_plot(
-    shares: Sequence[tuple[datetime, Estimate]], what: str, target: float | None = None, whole: bool = False
+    shares: Series, what: str, beside: Series = (), target: float | None = None, whole: bool = False
 ) -> Plot | None:
     """The plot of a share over time.
 
     Args:
-        shares: moments in order, each with a share and its interval; without width, only a line is drawn.
+        shares: drawn as a line with dots, and a band of its intervals.
         what: what is plotted, in words.
-        target: a share to draw beside.
+        beside: drawn as a line alone.
+        target: a share to draw across.
         whole: whether the axis begins at 0; else where the lowest value needs it.
 
     Returns:
         None without a value.
     """
-    if not shares:
+    drawn = [*shares, *beside]
+    if not drawn:
         return None
-    begin, end = shares[0][0], shares[-1][0]
-    lowest = min([share.low for _, share in shares] + [1.0 if target is None else target])
+    begin, end = min(moment for moment, _ in drawn), max(moment for moment, _ in drawn)
+    lows = [share.low for _, share in shares] + [share.value for _, share in beside]
+    lowest = min([*lows, 1.0 if target is None else target])
     floor = 0.0 if whole else min(1 - _STEP, max(0.0, math.floor(lowest / _STEP) * _STEP))
 
     def x(moment: datetime) -> float:
@@ -81,18 +90,20 @@ def share_plot(
     dots = tuple((x(moment), y(share.value)) for moment, share in shares)
     upper = [(x(moment), y(share.high)) for moment, share in shares]
     lower = [(x(moment), y(share.low)) for moment, share in reversed(shares)]
-    has_band = any(share.high > share.low for _, share in shares)
-    first, last = (
-        f"{share.value:.1%} at {moment:%Y-%m-%d %H:%M} UTC" for moment, share in (shares[0], shares[-1])
+    has_band = len(shares) > 1 and any(share.high > share.low for _, share in shares)
+    told = ", ".join(
+        f"{share.value:.1%} at {moment:%Y-%m-%d %H:%M} UTC"
+        for moment, share in (*shares[:1], *shares[1:][-1:])
     )
     return Plot(
         line=_points(dots),
-        band=_points([*upper, *lower]) if has_band and len(shares) > 1 else "",
+        band=_points([*upper, *lower]) if has_band else "",
         dots=dots if len(dots) <= _MOST_DOTS else (),
+        beside=_points([(x(moment), y(share.value)) for moment, share in beside]),
         rows=tuple(Tick(y(share), f"{share:.0%}") for share in (floor, (floor + 1) / 2, 1.0)),
         columns=tuple(Tick(x(moment), _day(moment, begin, end)) for moment in dict.fromkeys((begin, end))),
         target=None if target is None else y(target),
-        says=f"{what}: {first}, {last}",
+        says=f"{what}: {told or 'none yet'}",
     )
 
 
