@@ -11,7 +11,7 @@ from moto.server import ThreadedMotoServer
 from distil_dag.adapters.serving.exchanges.background import BackgroundLog
 from distil_dag.adapters.serving.exchanges.open_log import open_store
 from distil_dag.adapters.serving.exchanges.reader import open_reader
-from distil_dag.stages.serving.exchange_rows import line_of, row_of
+from distil_dag.stages.serving.exchanges.rows import line_of, row_of
 from distil_dag_tests.adapters.logs.aggregators.logged import read
 from distil_dag_tests.stages.serving.some_exchanges import alone, exchange
 

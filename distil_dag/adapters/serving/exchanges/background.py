@@ -11,7 +11,7 @@ from collections.abc import Callable
 from distil_dag.adapters.serving.exchanges.store import Refused, Store
 from distil_dag.adapters.system.closing import Closing
 from distil_dag.stages.serving.exchange import Exchange
-from distil_dag.stages.serving.exchange_rows import Row, row_of
+from distil_dag.stages.serving.exchanges.rows import Row, row_of
 
 log = logging.getLogger(__name__)
 

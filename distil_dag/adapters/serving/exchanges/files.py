@@ -15,7 +15,7 @@ from pathlib import Path
 from upath import UPath
 
 from distil_dag.adapters.system.environment import SourceError, expand, masked
-from distil_dag.stages.serving.exchange_rows import Row, line_of
+from distil_dag.stages.serving.exchanges.rows import Row, line_of
 
 _ONLY_ITS_OWNER = 0o600
 

@@ -12,7 +12,7 @@ from distil_dag.adapters.serving.exchanges.sql import SqlStore
 from distil_dag.adapters.serving.exchanges.store import Store
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.serving.exchange import Exchange
-from distil_dag.stages.serving.redacting import redacted
+from distil_dag.stages.serving.exchanges.redacting import redacted
 
 SETTING = "serving.log"
 _DATABASE = re.compile(r"^(sqlite|postgres(?:ql)?)(\+\w+)?://")

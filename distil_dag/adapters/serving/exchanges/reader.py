@@ -16,8 +16,8 @@ from distil_dag.adapters.serving.exchanges.open_log import SETTING, database_url
 from distil_dag.adapters.serving.exchanges.tables import exchanges as table
 from distil_dag.adapters.system.environment import expand
 from distil_dag.stages.serving.exchange import Exchange
-from distil_dag.stages.serving.exchange_rows import exchange_of
-from distil_dag.stages.serving.overview import Hour, hours_of
+from distil_dag.stages.serving.exchanges.overview import Hour, hours_of
+from distil_dag.stages.serving.exchanges.rows import exchange_of
 
 _NEWEST_BYTES = 2**26
 

@@ -15,7 +15,7 @@ from distil_dag.adapters.logs.sql import database
 from distil_dag.adapters.serving.exchanges.store import Refused
 from distil_dag.adapters.serving.exchanges.tables import TABLE, by_time, exchanges
 from distil_dag.adapters.system.environment import SourceError, masked, unexpanded
-from distil_dag.stages.serving.exchange_rows import Row
+from distil_dag.stages.serving.exchanges.rows import Row
 
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _ONLY_ITS_OWNER = 0o600

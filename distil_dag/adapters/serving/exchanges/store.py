@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from distil_dag.stages.serving.exchange_rows import Row
+from distil_dag.stages.serving.exchanges.rows import Row
 
 
 class Refused(Exception):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from distil_dag.adapters.serving.exchanges.reader import ExchangeReader
 from distil_dag.core.reports.base import Report
-from distil_dag.stages.serving.overview import Overview, overview_of
+from distil_dag.stages.serving.exchanges.overview import Overview, overview_of
 from distil_dag.stages.serving.standing import Standing
 
 WINDOW = timedelta(days=30)

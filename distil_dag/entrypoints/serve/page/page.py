@@ -11,7 +11,7 @@ import jinja2
 from distil_dag.core.reports.base import Estimate
 from distil_dag.entrypoints.serve.page.data import PageData, TaskPage
 from distil_dag.entrypoints.serve.page.plots import HEIGHT, WIDTH, Plot, share_plot
-from distil_dag.stages.serving.overview import ENOUGH
+from distil_dag.stages.serving.exchanges.overview import ENOUGH
 
 # A browser would obey them, or show nothing in their place.
 _UNSEEN = re.compile(

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from distil_dag.core.reports.base import Estimate, Report
-from distil_dag.stages.serving.answers import shown_answer, tools_of, words_of
 from distil_dag.stages.serving.exchange import Exchange
+from distil_dag.stages.serving.exchanges.answers import shown_answer, tools_of, words_of
 from distil_dag.stages.statistics import quantiles, wilson
 
 ENOUGH = 200

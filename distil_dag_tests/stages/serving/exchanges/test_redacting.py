@@ -11,8 +11,8 @@ import pytest
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.records import RecordReader
 from distil_dag.stages.serving.exchange import Exchange
-from distil_dag.stages.serving.exchange_rows import exchange_of, line_of, row_of
-from distil_dag.stages.serving.redacting import redacted
+from distil_dag.stages.serving.exchanges.redacting import redacted
+from distil_dag.stages.serving.exchanges.rows import exchange_of, line_of, row_of
 from distil_dag_tests.stages.serving.some_exchanges import TOOL, answer, audited, exchange
 
 TOOLSET = Toolset.from_openai([TOOL])
