@@ -209,35 +209,43 @@ class SqlLog:
             raise SourceError(f"table {source.table!r} has the columns {has}. " + "; ".join(problems))
 
 
-def database(url: str) -> sa.Engine:
+def database(url: str, setting: str = "traces.url", *, writes: bool = False) -> sa.Engine:
     """The database at a URL, not yet connected to.
+
+    Args:
+        url: SQLAlchemy URL; `${NAME}` is read from the environment.
+        setting: Where the URL is set, for errors.
+        writes: Whether it is written to: connections stay open, and an SQLite file need not exist.
 
     Raises:
         SourceError: The URL can't be used.
     """
     try:
-        parsed = sa.make_url(expand(url, "traces.url"))
+        parsed = sa.make_url(expand(url, setting))
         # Without this check, the rest of a password would be looked up as a host and shown in an error.
         if parsed.username is not None and "@" in f"{parsed.host}{parsed.database}":
             raise sa.exc.ArgumentError
-        engine = sa.create_engine(parsed, poolclass=sa.NullPool)
+        pool = {"pool_pre_ping": True} if writes else {"poolclass": sa.NullPool}
+        # An error must not quote what is logged.
+        engine = sa.create_engine(parsed, hide_parameters=True, **pool)
     except SourceError:
         raise
     except ModuleNotFoundError as error:
         raise SourceError(
-            f"traces.url needs the Python package {error.name}, which is not installed: install it, or name "
+            f"{setting} needs the Python package {error.name}, which is not installed: install it, or name "
             "the driver that is, such as postgresql+psycopg2://"
         ) from None
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError, ValueError) as error:
         # The error may quote the URL, which may hold a password.
         raise SourceError(
-            f"traces.url can't be used as a database URL ({type(error).__name__}). It looks like "
+            f"{setting} can't be used as a database URL ({type(error).__name__}). It looks like "
             "postgresql+psycopg2://USER:${PASSWORD}@HOST:PORT/DATABASE; signs such as @ : / in the password "
             "must be percent-encoded (%40 %3A %2F), in a variable of the environment too"
         ) from None
     if parsed.get_backend_name() == "sqlite":
-        if parsed.database and parsed.database != ":memory:" and not Path(parsed.database).is_file():
-            raise SourceError(f"there is no SQLite database {unexpanded(parsed.database, url)}")
+        is_file = bool(parsed.database) and parsed.database != ":memory:"
+        if is_file and not writes and not Path(str(parsed.database)).is_file():
+            raise SourceError(f"there is no SQLite database {unexpanded(str(parsed.database), url)}")
 
         # Bytes that are no UTF-8 would end the query in Python's driver; lone surrogates fail only their row.
         @sa.event.listens_for(engine, "connect")

@@ -36,7 +36,7 @@ MARKS = frozenset(
         *RECORDED, "eventName", "event_name", "EventName", "workflow_name", "span_attributes", "run_type",
         "serialized", "litellm_call_id", "request_body", "choices", "call_type", "traceId", "traceID",
         "trace_id",
-        "context.span_id", "resourceMetrics",
+        "context.span_id", "resourceMetrics", "tools_digest",
     }
 )  # fmt: skip
 """Fields of which each record of a recorder has one; most records have none."""
@@ -50,7 +50,7 @@ _MORE = frozenset(
         "endTime", "end_timestamp", "ended_at", "startTimeUnixNano", "endTimeUnixNano", "status_code",
         "StatusCode", "level", "metadata", "metrics", "extra", "body", "Body", "events", "otel_events",
         "content", "response_body", "span_type", "kind", "providedModelName", "provided_model_name", "info",
-        "data", "observations",
+        "data", "observations", "answered_by", "other", "audited", "student", "teacher",
     }
 )  # fmt: skip
 _SPREAD = ("attributes", "context")

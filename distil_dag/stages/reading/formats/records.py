@@ -15,6 +15,7 @@ from distil_dag.stages.reading.formats import bedrock, dataset_rows, gemini, res
 from distil_dag.stages.reading.formats.found_bodies import found_pair
 from distil_dag.stages.reading.formats.messages import with_system
 from distil_dag.stages.reading.logged_calls import as_list, from_json_text
+from distil_dag.stages.reading.recorders.gateways import exchanges
 from distil_dag.stages.reading.recorders.registry import recorded
 from distil_dag.stages.reading.strict_values import Unreadable
 
@@ -35,6 +36,9 @@ def basic_record(record: Record, record_format: RecordFormat) -> Record:
         Unreadable: the record is broken, or has none of the fields of its format.
         NoAnswer: a recorder wrote it of something else than an answer of a model.
     """
+    if exchanges.knows(record):
+        # In whatever form it is asked for: what a student guessed must not pass for what was right.
+        record = {"recorded_at": None, **exchanges.chat_record(record)}
     if record_format in ("messages", "question_answer"):
         return record
     if record_format == "auto" and not MARKS.isdisjoint(record):
