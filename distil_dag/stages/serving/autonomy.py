@@ -7,21 +7,22 @@ What is evidence. Below the threshold the teacher answers, so every answer of th
 it only audits are. A laxer threshold is to be proved by both, and they are not alike: the doubtful answers
 are seen always, the sure ones seldom. Three ways are valid:
 
-- weights: an audited answer stands for `1 / audit` others. One wrong audit of 2 % then weighs as fifty, no
-  bet may be larger than it could lose, and capital grows fifty times slower;
-- strata: sure and doubtful answers apart, then the worst mixture of both. Sure answers are few once they are
-  audited, so their width remains whatever is learned of the doubtful ones, and each further threshold in the
-  past is one more stratum;
+- weights: an audited answer stands for `1 / audit` others. No bet may be larger than one wrong audit leaves,
+  and every request that nobody looked at changes the evidence too;
+- strata: sure and doubtful answers apart, then the worst mixture of both. Each threshold of the past adds a
+  stratum that pays for bets of its own;
 - thinning: each request draws a number, and belongs to the sample if that is below the audit share of this
   moment, whatever its score. An answer above the threshold is audited exactly if it belongs to the sample. A
   doubtful one is compared in any case, but proves something only if it belongs.
 
 Thinning is used. The sample is a fair share of all traffic, so the answers at or above any fixed threshold
-are draws of one and the same share of agreement, and evidence is exact (`confidence_sequence.log_evidence`).
-What it costs is that doubtful answers are left out of proofs once the audit share is small. So that share
-falls slowly: everything is audited until a threshold has been proved by a few hundred answers, then their
-number over their evidence, until the permanent share remains. Audits delay no answer; they cost the
-teacher's price.
+are draws of one and the same share of agreement, and the exact evidence of a share applies
+(`confidence_sequence.log_evidence`). It is strong while most is audited, which is when coverage is earned.
+
+What it costs is that most doubtful answers are left out of proofs once the audit share is small: at 2 %, a
+laxer threshold takes about three times the requests that weights would take. So that share falls slowly to
+the permanent one. It is 100 over the number of answers that the threshold rests on, so audits grow as the
+root of the requests. Audits delay no answer; they cost the teacher's price.
 
 Which threshold. Twenty are laid over the scores of a first few answers, which then prove nothing. They are
 tested from strict to lax by the fallback procedure, with half of alpha where those first answers point to.
@@ -33,8 +34,10 @@ whatever they are, and without them the first live answers do their work.
 
 When the world changes, old evidence would go on for long. An e-detector watches the student's own audited
 answers. Its alarm gives everything back, and all evidence begins anew. A wrong audit, or doubtful answers
-that become worse, are reason enough to audit everything for a short while, so an alarm needs no fifty
-requests for each look. Each stretch between two alarms has its own confidence. Before an alarm wrong answers
+that become worse, are reason enough to audit everything for a short while, so that an alarm need not wait
+for fifty requests at each look.
+
+Each stretch between two alarms has its own confidence. Before an alarm wrong answers
 do pass: see `benchmarks/autonomy.py`.
 
 What is assumed: between changes, an answer at a threshold or above agrees with the same probability whatever
@@ -62,7 +65,7 @@ _VERSION = 1
 _UNFORESEEN = random.SystemRandom()
 # Answers that lay the thresholds.
 _SCOUTS = 50
-# Answers at a threshold or above, up to which all of them are audited.
+# Audits fall as this number over the answers that a threshold rests on.
 _LEARNING = 100
 # Audited answers between two alarms by mistake, at least, on average.
 _PATIENCE = 1000.0
@@ -163,11 +166,20 @@ class Autonomy:
             self._settle()
 
     @property
+    def threshold(self) -> float | None:
+        """Least score of an answer that is sent alone now; None where none is."""
+        return self._proof.threshold if self._proof else None
+
+    def restart(self, why: str) -> None:
+        """Forget all evidence, for a reason that the history tells."""
+        self._begin(f"began anew: {why}")
+
+    @property
     def standing(self) -> Standing:
         """What it may answer alone by now, and on what evidence."""
         proof, sample = self._proof, self._evidence.answers if self._evidence else 0
         return Standing(
-            threshold=proof.threshold if proof else None,
+            threshold=self.threshold,
             coverage=self._coverage,
             bound=lower_bound(proof.agreed, proof.disagreed, 1 - proof.level) if proof else None,
             agreement=proof.agreed / proof.answers if proof else None,
@@ -219,7 +231,7 @@ class Autonomy:
         self._history.clear()
         self._history.extend(history)
         if read is None:
-            self._begin(f"began anew: {other}")
+            self.restart(other)
             return
         self._answers, self._watch = read.answers, read.watch
         self._scouts.clear()
@@ -290,9 +302,8 @@ class Autonomy:
         return ChangeDetector(allowed, _SUSPICION) if allowed < 1 else None
 
     def _note(self, what: str) -> None:
-        threshold = self._proof.threshold if self._proof else None
         time = self._now().isoformat(timespec="seconds")
-        self._history.append(Change(time, self._answers, what, threshold, self._coverage))
+        self._history.append(Change(time, self._answers, what, self.threshold, self._coverage))
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,15 @@
 """Lower bounds for a mean that hold at every moment at once, however often they are looked at.
 
 A bound for a fixed number of answers, such as Clopper and Pearson's, is wrong more often the more often it is
-looked at. These bounds come from games: a gambler bets against the claim that the mean is `m` or less. Were
-the claim true, the gambler's capital would have an expectation of 1 at most whenever the game stops, and by
+looked at.
+
+These bounds come from games: a gambler bets against the claim that the mean is `m` or less. Were the claim
+true, the gambler's capital would have an expectation of 1 at most whenever the game stops, and by
 Ville's inequality it would ever reach `1 / alpha` with a probability of `alpha` at most. The bound is the
 largest `m` that capital has refuted.
+
+Why not the package `confseq`: it says of itself that it is in early development and not to be relied on,
+compiles C++ against Boost, and asks for all values again at every look.
 
 Source: I. Waudby-Smith and A. Ramdas, "Estimating means of bounded random variables by betting", J. R. Stat.
 Soc. B 86 (2024) 1-27.
@@ -21,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 # Bets of the weighted form, as shares of the greatest one that can't ruin the gambler.
-_BETS = 2.0 ** -np.arange(1, 13)
+_BETS = np.concatenate([[0.9], 2.0 ** -np.arange(1, 13)])
 # To which a bound is solved.
 _EXACT = 1e-9
 

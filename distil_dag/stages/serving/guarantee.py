@@ -27,7 +27,9 @@ def guarantee(rows: Sequence[ScoredRow], target: float, confidence: float = 0.95
 
     The rows are a fair sample of the requests that it is to hold for. The surest `k` rows are draws of what
     lies above the score of the next one, whatever that score is, so the number of right ones among them is
-    binomial, and Clopper and Pearson's lower bound is exact. It is asked for a rising `k`, from the fewest
+    binomial, and Clopper and Pearson's lower bound is exact.
+
+    The bound is asked for a rising `k`, from the fewest
     rows that could reach the target without a mistake, by the fallback procedure: with several starts, since
     one mistake among the surest would else end it.
 
