@@ -31,7 +31,7 @@ import pandas as pd
 
 from distil_dag.stages.evaluating.calibration import calibrated
 from distil_dag.stages.serving.autonomy import Autonomy
-from distil_dag.stages.serving.confidence_sequence import lower_bound, weighted_lower_bound
+from distil_dag.stages.serving.proving.confidence_sequence import lower_bound, weighted_lower_bound
 from distil_dag.stages.serving.standing import Identity
 from distil_dag.stages.statistics import wilson
 

@@ -17,7 +17,7 @@ are seen always, the sure ones seldom. Three ways are valid:
 
 Thinning is used. The sample is a fair share of all traffic, so the answers at or above any fixed threshold
 are draws of one and the same share of agreement, and the exact evidence of a share applies
-(`confidence_sequence.log_evidence`). It is strong while most is audited, which is when coverage is earned.
+(`proving.confidence_sequence`). It is strong while most is audited, which is when coverage is earned.
 
 What it costs is that most doubtful answers are left out of proofs once the audit share is small: at 2 %, a
 laxer threshold takes about three times the requests that weights would take. So that share falls slowly to
@@ -55,11 +55,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from distil_dag.stages.serving.change_detector import ChangeDetector
-from distil_dag.stages.serving.confidence_sequence import lower_bound
-from distil_dag.stages.serving.evidence import Evidence, Proof
+from distil_dag.stages.serving.proving.change_detector import ChangeDetector
+from distil_dag.stages.serving.proving.confidence_sequence import lower_bound
+from distil_dag.stages.serving.proving.evidence import Evidence, Proof
+from distil_dag.stages.serving.proving.thresholds import Thresholds
 from distil_dag.stages.serving.standing import Change, Decision, Identity, Standing
-from distil_dag.stages.serving.thresholds import Thresholds
 
 _VERSION = 1
 _UNFORESEEN = random.SystemRandom()

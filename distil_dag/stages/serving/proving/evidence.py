@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from distil_dag.stages.serving.confidence_sequence import log_evidence
-from distil_dag.stages.serving.fallback import levels
-from distil_dag.stages.serving.thresholds import Thresholds
+from distil_dag.stages.serving.proving.confidence_sequence import log_evidence
+from distil_dag.stages.serving.proving.fallback import levels
+from distil_dag.stages.serving.proving.thresholds import Thresholds
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from distil_dag.stages.serving.change_detector import ChangeDetector
+from distil_dag.stages.serving.proving.change_detector import ChangeDetector
 
 
 def first_alarm(detector: ChangeDetector, wrong: float, seed: int, longest: int = 20_000) -> int:

@@ -10,7 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from distil_dag.stages.serving.confidence_sequence import log_evidence, lower_bound, weighted_lower_bound
+from distil_dag.stages.serving.proving.confidence_sequence import (
+    log_evidence,
+    lower_bound,
+    weighted_lower_bound,
+)
 
 
 @pytest.mark.parametrize(

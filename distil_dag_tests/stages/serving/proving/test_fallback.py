@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from distil_dag.stages.serving.fallback import levels
+from distil_dag.stages.serving.proving.fallback import levels
 
 
 def test_what_is_shown_hands_its_level_on() -> None:
