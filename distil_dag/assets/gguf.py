@@ -19,7 +19,7 @@ from distil_dag.runs.provenance import provenance
 
 
 @dg.asset(
-    partitions_def=RUNS, deps=["checkpoint", "judged_seeds"], code_version="7", pool=TRAINING_POOL,
+    partitions_def=RUNS, deps=["checkpoint", "judged_seeds"], code_version="8", pool=TRAINING_POOL,
     kinds={"llamacpp", "gguf"}, group_name=RELEASE,
 )  # fmt: skip
 @reasoned

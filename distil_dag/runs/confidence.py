@@ -4,21 +4,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from distil_dag.adapters.candidates.decoder import DecoderCandidate
 from distil_dag.adapters.candidates.gguf import GgufCandidate
 from distil_dag.core.case import Case
 from distil_dag.core.confidence import Confidence
+from distil_dag.core.reports.evidence import Guarantee
 from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating.calibration import calibrated
 from distil_dag.stages.evaluating.evaluate import scored_answers
+from distil_dag.stages.serving.calibration_rows import ScoredRow
+from distil_dag.stages.serving.guarantee import guarantee
 
 
-def measure_confidence(
-    path: Path, cases: Sequence[Case], toolset: Toolset, spec: EvaluationSpec
-) -> tuple[Confidence | None, str, dict[str, bool]]:
+@dataclass(frozen=True)
+class Measured:
+    """What cases that were set aside say of a file's probabilities.
+
+    Attributes:
+        confidence: The calibration; None where there is none.
+        missing: The reason for that; empty otherwise.
+        right: By case id, whether the answer was exact.
+        rows: Score of each answer, and whether it is right; minus infinity where it was cut off or failed.
+        guarantee: What the rows prove; None without a calibration.
+    """
+
+    confidence: Confidence | None
+    missing: str
+    right: dict[str, bool] = field(default_factory=dict)
+    rows: list[ScoredRow] = field(default_factory=list)
+    guarantee: Guarantee | None = None
+
+
+def measure_confidence(path: Path, cases: Sequence[Case], toolset: Toolset, spec: EvaluationSpec) -> Measured:
     """Calibrate a student's file on cases that were set aside from training.
 
     A case that exceeds the file's context counts as wrong, but not for the calibration. The same holds for an
@@ -31,7 +52,7 @@ def measure_confidence(
         spec: Length of an answer and target precision.
 
     Returns:
-        The calibration or None, the reason where there is none, and by case id whether the answer was exact.
+        The calibration, what it rests on, and what the cases prove.
 
     Raises:
         FileNotFoundError: The file is missing.
@@ -39,20 +60,27 @@ def measure_confidence(
     """
     if not cases:
         why = "no cases were set aside: judge.set_aside is 0, or too few rows passed the judge for 20 of them"
-        return None, why, {}
+        return Measured(None, why)
     file = DecoderCandidate(GgufCandidate(path, toolset, spec.max_new_tokens))
     answers = scored_answers(file, cases, toolset).values()
     right = {item.case.id: item.score.exact for item in answers}
-    sure = [
-        (logprob, item.score.exact)
-        for item in answers
-        if (logprob := item.answered.logprob) is not None and math.isfinite(logprob)
-    ]
+    rows = [(_score(item.answered.logprob), item.score.exact) for item in answers]
+    sure = [row for row in rows if math.isfinite(row[0])]
     if not sure:
         unfit = (
             f"none of the {len(cases)} cases that were set aside fits into the student's context, or was "
             f"answered to its end within evaluation.max_new_tokens ({spec.max_new_tokens})"
         )
-        return None, file.note or unfit, right
+        return Measured(None, file.note or unfit, right)
     logprobs, hits = zip(*sure, strict=True)
-    return calibrated(logprobs, hits, spec.target_precision), "", right
+    return Measured(
+        calibrated(logprobs, hits, spec.target_precision),
+        "",
+        right,
+        rows,
+        guarantee(rows, spec.target_precision, spec.confidence),
+    )
+
+
+def _score(logprob: float | None) -> float:
+    return -math.inf if logprob is None else logprob

@@ -191,6 +191,7 @@ def plan_evaluation(
                 files=[student.name for student in students],
                 confidence=exported.confidence,
                 price=task.settings.teacher.price,
+                guarantee=exported.guarantee,
             ),
             plan=store.read_report(run, "synthetic_set", SynthesisReport),
             outcomes=outcomes_of(store, run),

@@ -34,6 +34,7 @@ from distil_dag.stages.exporting.parity import (
     reference,
 )
 from distil_dag.stages.ports import Progress, quiet
+from distil_dag.stages.serving.calibration_rows import key_values
 from distil_dag.stages.student import draft_model as answer_habits
 from distil_dag.stages.student.base_template import CHATML_OPEN
 
@@ -89,9 +90,10 @@ def export(
         quantize(source, folder / _name(name), name)
     primary = _name(settings.export.primary)
     progress(len(formats), steps, f"calibrating {primary}")
-    confidence, missing, right = measure_confidence(folder / primary, held, task.toolset, settings.evaluation)
+    measured = measure_confidence(folder / primary, held, task.toolset, settings.evaluation)
+    confidence = measured.confidence
     if confidence:
-        set_metadata(folder / primary, confidence.key_values())
+        set_metadata(folder / primary, confidence.key_values() | key_values(measured.rows))
     progress(len(formats) + 1, steps, "asking the checkpoint")
     known = _reference(checkpoint, task, probes)
     found: dict[str, Parities] = {form: {} for form in formats}
@@ -117,8 +119,9 @@ def export(
         lineage=lineage_name,
         primary=primary,
         confidence=confidence,
-        confidence_missing=missing,
-        set_aside=right,
+        confidence_missing=measured.missing,
+        guarantee=measured.guarantee,
+        set_aside=measured.right,
     )
     return report, found
 

@@ -109,6 +109,46 @@ class CoveragePoint(Report):
     exact: Estimate
 
 
+class MoreCoverage(Report):
+    """What it would take to guarantee more.
+
+    Attributes:
+        coverage: share of requests.
+        rate: share of right answers among that share of today's rows, the surest.
+        rows: further rows that would prove it at that rate; None if it never would.
+    """
+
+    coverage: float
+    rate: float
+    rows: int | None
+
+
+class Guarantee(Report):
+    """What share of requests is answered right as often as wanted, with a confidence, by calibration rows.
+
+    Attributes:
+        target: the wanted share of right answers.
+        confidence: of the guarantee.
+        rows: that it rests on; it holds for requests like these.
+        kept: of them at the threshold or above.
+        right: of those.
+        threshold: least natural log of an answer's probability; None where nothing is guaranteed.
+        coverage: share of requests, guaranteed.
+        point_coverage: the same without a guarantee, where the share of right rows just reaches the target.
+        more: what each further ten points of coverage would take.
+    """
+
+    target: float
+    confidence: float
+    rows: int
+    kept: int
+    right: int
+    threshold: float | None
+    coverage: float
+    point_coverage: float
+    more: list[MoreCoverage] = Field(default_factory=list)
+
+
 class ConfidenceReport(Report):
     """How far a candidate's probabilities tell right answers from wrong ones.
 
@@ -134,4 +174,7 @@ class ConfidenceReport(Report):
     teacher_cost: float | None = Field(default=None, description="of 1,000 requests to the teacher")
     blended_cost: float | None = Field(
         default=None, description="of 1,000 requests, those below to the teacher"
+    )
+    guarantee: Guarantee | None = Field(
+        default=None, description="what the rows of the calibration prove; None in reports of before"
     )

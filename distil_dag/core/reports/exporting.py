@@ -8,6 +8,7 @@ from pydantic import Field
 
 from distil_dag.core.confidence import Confidence
 from distil_dag.core.reports.base import Report
+from distil_dag.core.reports.evidence import Guarantee
 
 FlashAttention = Literal["off", "on"]
 """Whether llama.cpp computes attention as one operation; runtimes differ in their default."""
@@ -43,6 +44,9 @@ class GgufReport(Report):
         default=None, description="of the primary file, which carries it in its key-values"
     )
     confidence_missing: str = Field(default="", description="why there is none")
+    guarantee: Guarantee | None = Field(
+        default=None, description="what the cases that were set aside prove of it"
+    )
     set_aside: dict[str, bool] = Field(
         default_factory=dict, description="case that was set aside -> whether the primary file has it exact"
     )

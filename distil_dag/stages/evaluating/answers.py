@@ -11,7 +11,7 @@ from typing import Any
 from distil_dag.core.case import Case
 from distil_dag.core.confidence import Confidence
 from distil_dag.core.normalise import Normaliser
-from distil_dag.core.reports.evidence import ConfidenceReport, LabelNoiseReport
+from distil_dag.core.reports.evidence import ConfidenceReport, Guarantee, LabelNoiseReport
 from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.tool_call import Answer, ToolCall
 from distil_dag.core.toolset import Toolset
@@ -115,6 +115,7 @@ def confidence(
     spec: EvaluationSpec,
     known: Confidence | None,
     price: Price | None,
+    guarantee: Guarantee | None = None,
 ) -> ConfidenceReport | None:
     """The confidence report of the first candidate that says how probable its answers are.
 
@@ -124,6 +125,7 @@ def confidence(
         spec: the settings of the evaluation.
         known: the calibration of the probabilities, from other cases.
         price: what a request costs at the teacher.
+        guarantee: what other cases prove.
 
     Returns:
         The report; None where no candidate says so.
@@ -142,7 +144,7 @@ def confidence(
             if item.answered.logprob is not None
         ]
         if sure:
-            return confidence_report(name, sure, spec, known, price)
+            return confidence_report(name, sure, spec, known, price, guarantee)
     return None
 
 

@@ -13,7 +13,7 @@ from distil_dag.core.confidence import Confidence
 from distil_dag.core.normalise import Normaliser
 from distil_dag.core.reports.base import Estimate
 from distil_dag.core.reports.evaluation import CandidateReport, Comparison, EvalReport
-from distil_dag.core.reports.evidence import LeakageReport
+from distil_dag.core.reports.evidence import Guarantee, LeakageReport
 from distil_dag.core.settings import EvaluationSpec, PriceSpec
 from distil_dag.core.tool_call import Answer
 from distil_dag.core.toolset import Toolset
@@ -62,11 +62,13 @@ class Shipped:
         files: names of the exported files among the candidates.
         confidence: the calibration of the student's probabilities.
         price: the teacher's, which is to answer where the student is not confident.
+        guarantee: what rows that were set aside prove of the student.
     """
 
     files: Sequence[str] = ()
     confidence: Confidence | None = None
     price: PriceSpec | None = None
+    guarantee: Guarantee | None = None
 
 
 def evaluate(
@@ -142,7 +144,9 @@ def evaluate(
         conventions=disagreements(student, scored, learned.log, toolset, spec.confidence, learned.normaliser)
         if learned
         else None,
-        confidence=confidence(scored, TEACHER, spec, shipped.confidence, _price(shipped.price, reports)),
+        confidence=confidence(
+            scored, TEACHER, spec, shipped.confidence, _price(shipped.price, reports), shipped.guarantee
+        ),
         failures=failures(student, scored),
         measured=measured or {},
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from distil_dag.core.confidence import Confidence
 from distil_dag.core.reports.base import Estimate
-from distil_dag.core.reports.evidence import ConfidenceReport, CoveragePoint
+from distil_dag.core.reports.evidence import ConfidenceReport, CoveragePoint, Guarantee
 from distil_dag.core.settings import EvaluationSpec, PriceSpec
 from distil_dag.core.spending import cost
 from distil_dag.stages.statistics import Floats, area_interval, auroc, wilson
@@ -66,6 +66,7 @@ def confidence_report(
     spec: EvaluationSpec,
     known: Confidence | None = None,
     price: Price | None = None,
+    guarantee: Guarantee | None = None,
 ) -> ConfidenceReport | None:
     """How far a candidate's probabilities tell right answers from wrong ones.
 
@@ -75,6 +76,7 @@ def confidence_report(
         spec: the settings of the evaluation.
         known: the calibration, fitted on other cases than these.
         price: what a request costs at the teacher.
+        guarantee: what other cases than these prove.
 
     Returns:
         The report; None without answers.
@@ -88,6 +90,7 @@ def confidence_report(
         n=len(answers),
         auroc=_auroc(scores, right, spec),
         curve=_curve(scores, right, spec),
+        guarantee=guarantee,
     )
     if known is None or any(answer.confidence is None for answer in answers):
         return report

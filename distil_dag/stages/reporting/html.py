@@ -18,7 +18,7 @@ from distil_dag.core.reports.evaluation import EvalReport
 from distil_dag.core.reports.evidence import ConfidenceReport
 from distil_dag.stages.evaluating import metrics
 from distil_dag.stages.exporting.origin_text import Fact
-from distil_dag.stages.reporting import findings
+from distil_dag.stages.reporting import findings, guarantee_text
 from distil_dag.stages.reporting import markdown as report_text
 from distil_dag.stages.reporting.failures import cut, kinds, most_telling, shown
 
@@ -69,6 +69,8 @@ def report_html(
         points=report_text.points,
         p_value=report_text.p_value,
         band=report_text.band,
+        guaranteed=guarantee_text.guaranteed,
+        further=guarantee_text.further,
         money=report_text.price,
         ids=report_text.ids,
         cut=cut,

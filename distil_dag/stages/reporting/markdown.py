@@ -16,6 +16,7 @@ from distil_dag.core.reports.evidence import (
 )
 from distil_dag.stages.evaluating.candidate import PARENT
 from distil_dag.stages.evaluating.metrics import EXACT, NAME, STAGED
+from distil_dag.stages.reporting.guarantee_text import further, guaranteed
 
 # Cells in the Markdown, which lies in the event log; page and JSON have all of them.
 _CELLS = 40
@@ -184,7 +185,9 @@ def _confidence(found: ConfidenceReport) -> list[str]:
             f"1,000 requests then cost {price(found.blended_cost)}, against {price(found.teacher_cost)} "
             "at the teacher alone."
         )
-    return ["", " ".join(told)]
+    if found.guarantee:
+        told += [guaranteed(found.guarantee), further(found.guarantee)]
+    return ["", " ".join(filter(None, told))]
 
 
 def _comparisons(head: str, rows: Sequence[Comparison], by_first: bool = False) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -246,12 +247,16 @@ def test_what_was_cut_off_says_nothing_of_how_far_whole_answers_are_to_be_believ
         room = 1 + min(len(student.answer(said, ROOM).decoded.tokens) for said in words)
         whole = sum(student.answer(said, room).complete for said in words)
     assert 0 < whole < len(cases)
-    found, _, right = measure_confidence(path, cases, tools, EvaluationSpec(max_new_tokens=room))
-    assert found is not None
-    assert (found.cases, len(right)) == (whole, len(cases))
-    found, why, right = measure_confidence(path, cases, tools, EvaluationSpec(max_new_tokens=1))
-    assert (found, len(right)) == (None, len(cases))
-    assert "answered to its end within evaluation.max_new_tokens (1)" in why
+    found = measure_confidence(path, cases, tools, EvaluationSpec(max_new_tokens=room))
+    assert found.confidence is not None
+    assert found.guarantee is not None
+    assert (found.confidence.cases, len(found.right)) == (whole, len(cases))
+    # They could not be answered alone, so they count for the share that can.
+    assert found.guarantee.rows == len(found.rows) == len(cases)
+    assert sum(math.isfinite(score) for score, _ in found.rows) == whole
+    found = measure_confidence(path, cases, tools, EvaluationSpec(max_new_tokens=1))
+    assert (found.confidence, found.guarantee, len(found.right)) == (None, None, len(cases))
+    assert "answered to its end within evaluation.max_new_tokens (1)" in found.missing
 
 
 def test_the_probability_is_that_of_plain_decoding(make: Make) -> None:

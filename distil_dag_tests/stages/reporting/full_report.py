@@ -30,6 +30,7 @@ from distil_dag.stages.evaluating.candidate import (
 from distil_dag.stages.evaluating.cell_scores import cell_scores
 from distil_dag.stages.evaluating.evaluate import Learned, Shipped, evaluate
 from distil_dag.stages.ports import Progress, quiet
+from distil_dag.stages.serving.guarantee import guarantee
 from distil_dag_tests.paths import EXAMPLES
 
 RUN = "smart_home.20261124T110000Z_20261117T110000Z_with_a_rather_long_label"
@@ -121,7 +122,9 @@ def full_report() -> EvalReport:
     learned = Learned(
         {"seeds": log, "synthetic": log[::2]}, frozenset({"synthetic"}), log, 0.95, task.normaliser
     )
-    shipped = Shipped([STUDENT, gguf_name("f16")], _known(), PriceSpec(prompt_per_million=1.0))
+    proved = guarantee([(-place / 100, place < 150) for place in range(200)], 0.95)
+    price = PriceSpec(prompt_per_million=1.0)
+    shipped = Shipped([STUDENT, gguf_name("f16")], _known(), price, proved)
     report, rows = evaluate(
         test,
         task.toolset,
