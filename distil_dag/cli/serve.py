@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -26,7 +26,9 @@ from distil_dag.resources.tasks import TasksResource
 from distil_dag.runs.standings import champion
 
 if TYPE_CHECKING:
-    from distil_dag.entrypoints.serve.served import Served
+    from distil_dag.entrypoints.serve.app import Gateway
+    from distil_dag.entrypoints.serve.served import Served, StudentServer
+    from distil_dag.stages.serving.policy import Policy
 
 TOKENS = "DISTIL_DAG_TOKENS"
 
@@ -38,6 +40,7 @@ def serve_students(
     teacher_url: str | None,
     teacher_model: str | None,
     shadow: str | None,
+    log: str | None,
     settings: Sequence[str],
 ) -> None:
     """Serve until the process is ended.
@@ -49,6 +52,7 @@ def serve_students(
         teacher_url: The service behind all of them; None for that of each task.
         teacher_model: Its name of the model; None to leave the request's.
         shadow: A run's key or a file that answers beside; None for none.
+        log: Where exchanges are kept; None for a file in the installation's home.
         settings: Overrides of settings, as `serving.max_tokens=64`.
 
     Raises:
@@ -58,7 +62,6 @@ def serve_students(
         if importlib.util.find_spec(module) is None:
             told = f"serving needs {module.replace('_', '-')}: pip install 'distil_dag[serve,gguf]'"
             raise CommandError(told, exit_code=1)
-    from distil_dag.entrypoints.serve.app import Gateway
     from distil_dag.entrypoints.serve.server import serve
 
     tokens = os.environ.get(TOKENS, "").replace(",", " ").split()
@@ -80,14 +83,15 @@ def serve_students(
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     listening = _listen(host, port)
     try:
-        served = [_served(one, teacher or one.teacher, shadow, store) for one in found]
-        gateway = Gateway(served, tokens=tokens)
-    except (FileNotFoundError, ValueError) as error:
+        served = [_served(one, teacher or one.teacher, shadow, store, places.home) for one in found]
+        gateway = _logged(served, log or str(places.home / "exchanges.sqlite"), tokens)
+    except (BlockingIOError, FileNotFoundError, ValueError) as error:
         raise CommandError(str(error)) from None
     for one in served:
         behind = f"beside {one.teacher.hosts}" if one.teacher else "alone: no teacher is set"
         print(f"{one.name}: {one.current.student.identity}, {behind}", flush=True)
-    print(f"OpenAI's API: http://{host}:{listening.getsockname()[1]}/v1 (Ctrl-C ends it)", flush=True)
+    address = f"http://{host}:{listening.getsockname()[1]}"
+    print(f"OpenAI's API: {address}/v1, how far it is trusted: {address}/ (Ctrl-C ends it)", flush=True)
     serve(gateway, listening)
 
 
@@ -139,7 +143,9 @@ def _asked_for(url: str | None, model: str | None) -> ModelSpec | None:
     return ModelSpec(mode="attached", base_url=url, model=model) if url else None
 
 
-def _served(one: _Subject, teacher: ModelSpec | None, shadow: str | None, store: RunStore) -> Served:
+def _served(
+    one: _Subject, teacher: ModelSpec | None, shadow: str | None, store: RunStore, home: Path
+) -> Served:
     from distil_dag.adapters.serving.queued_student import QueuedStudent
     from distil_dag.adapters.serving.teacher import Teacher
     from distil_dag.entrypoints.serve.served import Loaded, Served
@@ -153,13 +159,54 @@ def _served(one: _Subject, teacher: ModelSpec | None, shadow: str | None, store:
         settings=one.settings,
         source=one.source,
         load=load,
-        policy=lambda student: TeacherOnly(),
+        policy=lambda student: _earned(one, teacher, student, home) if teacher else TeacherOnly(),
         teacher=Teacher(teacher) if teacher else None,
         shadow=Loaded(load(student_file(shadow, store)), TeacherOnly()) if shadow else None,
         since=int(time.time()),
     )
     served.open()
     return served
+
+
+def _earned(one: _Subject, teacher: ModelSpec, student: StudentServer, home: Path) -> Policy:
+    from distil_dag.adapters.serving.autonomy_state import KeptAutonomy
+    from distil_dag.stages.serving.autonomy import Autonomy
+    from distil_dag.stages.serving.standing import Identity
+
+    identity = Identity(
+        student=student.identity,
+        tools_digest=student.tools.digest,
+        teacher=teacher.model or "as requests say",
+        target=one.settings.target_precision,
+        confidence=one.settings.confidence,
+    )
+    autonomy = Autonomy(identity, student.calibration, one.settings.audit)
+    return KeptAutonomy(autonomy, home / "serving" / f"{one.name}.json")
+
+
+def _logged(served: Sequence[Served], address: str, tokens: Sequence[str]) -> Gateway:
+    """The server with its log of exchanges, and the page that shows it."""
+    from distil_dag.adapters.serving.exchanges.open_log import open_exchange_log
+    from distil_dag.adapters.serving.exchanges.reader import open_reader
+    from distil_dag.entrypoints.serve.app import Gateway
+    from distil_dag.entrypoints.serve.page.data import PageData, Promise, page_data
+    from distil_dag.entrypoints.serve.page.routes import page_router
+
+    redacted = {one.name: one.current.student.tools for one in served if one.settings.redact}
+    log, reader = open_exchange_log(address, redacted), open_reader(address)
+
+    def promise(one: Served) -> Promise | None:
+        standing = one.current.policy.standing
+        target, confidence = one.settings.target_precision, one.settings.confidence
+        return Promise(target=target, confidence=confidence, standing=standing) if standing else None
+
+    def shown() -> PageData:
+        promises: Mapping[str, Promise | None] = {one.name: promise(one) for one in served}
+        return page_data(reader, promises, log.dropped)
+
+    gateway = Gateway(served, log, tokens)
+    gateway.api.include_router(page_router(shown))
+    return gateway
 
 
 def _is_loopback(host: str) -> bool:

@@ -44,12 +44,22 @@ def serve(
             help="A student that answers beside without being heard; how often it agrees is in the metrics.",
         ),
     ] = None,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            "--log",
+            metavar="ADDRESS",
+            help="Where every exchange is kept: a file, the URL of a database, a folder or a bucket. "
+            "Unset: exchanges.sqlite in the home.",
+        ),
+    ] = None,
     set: Overrides = None,
 ) -> None:
     """Serve students beside their teachers, by OpenAI's API.
 
-    The teacher answers, and the student in its shadow. Without a teacher the student answers alone.
+    The teacher answers, and the student in its shadow, until it has proved what it can answer alone.
+    Without a teacher it answers alone.
     """
     from distil_dag.cli.serve import serve_students
 
-    serve_students(subjects, host, port, teacher_url, teacher_model, shadow, set or [])
+    serve_students(subjects, host, port, teacher_url, teacher_model, shadow, log, set or [])

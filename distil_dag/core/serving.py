@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from distil_dag.core.settings import Count, ModelSpec, Positive, Section, Share
+from distil_dag.core.settings import Count, ModelSpec, Positive, Section
 
 
 class LimitSpec(Section):
@@ -34,8 +34,14 @@ class ServingSettings(Section):
         default=0.98, gt=0, lt=1, description="share of the student's own answers that agree with the teacher"
     )
     confidence: float = Field(default=0.95, gt=0, lt=1, description="with which that is proved")
-    audit: Share = Field(
-        default=0.02, description="share of the student's own answers for which the teacher is asked as well"
+    audit: float = Field(
+        default=0.02,
+        gt=0,
+        le=1,
+        description="share of the student's own answers for which the teacher is asked as well",
+    )
+    redact: bool = Field(
+        default=True, description="replace personal data before an exchange is written to the log"
     )
     alone_without_teacher: bool = Field(
         default=False, description="let the student answer while the teacher is down, instead of 503"

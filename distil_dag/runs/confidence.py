@@ -16,8 +16,8 @@ from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.evaluating.calibration import calibrated
 from distil_dag.stages.evaluating.evaluate import scored_answers
-from distil_dag.stages.serving.calibration_rows import ScoredRow
-from distil_dag.stages.serving.guarantee import guarantee
+from distil_dag.stages.serving.proving.calibration_rows import ScoredRow
+from distil_dag.stages.serving.proving.guarantee import guarantee
 
 
 @dataclass(frozen=True)

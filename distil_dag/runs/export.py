@@ -34,7 +34,7 @@ from distil_dag.stages.exporting.parity import (
     reference,
 )
 from distil_dag.stages.ports import Progress, quiet
-from distil_dag.stages.serving.calibration_rows import key_values
+from distil_dag.stages.serving.proving.calibration_rows import key_values
 from distil_dag.stages.student import draft_model as answer_habits
 from distil_dag.stages.student.base_template import CHATML_OPEN
 

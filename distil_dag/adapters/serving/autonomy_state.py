@@ -46,6 +46,7 @@ class KeptAutonomy(Closing):
                 f"another process keeps the student's evidence in {path}: end it, or name another file"
             ) from None
         self._autonomy, self._path, self._waiting = autonomy, path, 0
+        self._is_closed = False
         try:
             self._resume()
         except BaseException:
@@ -69,9 +70,13 @@ class KeptAutonomy(Closing):
     def learn(self, score: float, agreed: bool, audited: bool, counts: bool | None = None) -> None:
         """Take note of an answer that the teacher was asked about too; as :meth:`Autonomy.learn`.
 
+        After the end nothing is learned.
+
         Raises:
             OSError: The state can't be written. The answer is learned nevertheless.
         """
+        if self._is_closed:
+            return  # the file may be another's by now
         before = self._autonomy.threshold
         self._autonomy.learn(score, agreed, audited, counts)
         self._waiting += 1
@@ -80,6 +85,9 @@ class KeptAutonomy(Closing):
 
     def close(self) -> None:
         """Write what was learned since, and let go of the file."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         try:
             if self._waiting:
                 self._write()

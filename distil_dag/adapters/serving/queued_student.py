@@ -12,6 +12,7 @@ from distil_dag.adapters.serving.student import RUN, TOOLS, Student, StudentAnsw
 from distil_dag.adapters.system.closing import Closing
 from distil_dag.core.case import Message
 from distil_dag.core.toolset import Toolset
+from distil_dag.stages.serving.proving.calibration_rows import from_key_values
 
 
 class QueuedStudent(Closing):
@@ -26,6 +27,7 @@ class QueuedStudent(Closing):
         identity: name and content hash of the file.
         tools: the tools that it was trained on.
         run: key of the run that made it.
+        calibration: score of its answer to each row that was set aside, and whether it was right.
 
     Raises:
         FileNotFoundError: there is no file at `path`.
@@ -37,6 +39,7 @@ class QueuedStudent(Closing):
         carried = read_metadata(path)
         self.tools = Toolset.from_openai(json.loads(carried[TOOLS]))
         self.run = str(carried[RUN])
+        self.calibration = from_key_values(carried)
         self.identity = self._student.identity
         self._thread = ThreadPoolExecutor(1, "student")
 

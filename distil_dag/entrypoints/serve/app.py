@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -105,6 +106,11 @@ class Gateway:
             await asyncio.sleep(one.settings.reload_seconds)
             await self._refresh(one)
 
+    def _proved(self, figure: str) -> dict[tuple[str, ...], float]:
+        found = {(one.name,): one.current.policy.standing for one in self.served}
+        figures = {task: getattr(standing, figure) for task, standing in found.items() if standing}
+        return {task: value for task, value in figures.items() if value is not None}
+
     def _add_routes(self, api: FastAPI) -> None:
         @api.get("/health")
         async def health() -> dict[str, Any]:
@@ -190,6 +196,12 @@ class Gateway:
             lambda: {(one.name,): float(one.teacher.is_up) for one in self.served if one.teacher},
             "task",
         )
+        standings = {
+            "proved_coverage": ("Share of requests that the student may answer alone.", "coverage"),
+            "proved_agreement": ("At least this share of them agrees with the teacher.", "bound"),
+        }
+        for name, (told, figure) in standings.items():
+            metrics.watch(name, told, partial(self._proved, figure), "task")
         metrics.watch(
             "student_waiting",
             "Requests that the student has still to answer.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ from distil_dag.core.case import Message
 from distil_dag.core.serving import ServingSettings
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.serving.policy import Policy
+from distil_dag.stages.serving.proving.calibration_rows import ScoredRow
 from distil_dag.stages.serving.tools import ToolCheck
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ class StudentServer(Protocol):
     def tools(self) -> Toolset: ...
     @property
     def run(self) -> str: ...
+    @property
+    def calibration(self) -> Sequence[ScoredRow]: ...
     def submit(self, conversation: tuple[Message, ...], max_tokens: int) -> Future[StudentAnswer]: ...
     def close(self) -> None: ...
 

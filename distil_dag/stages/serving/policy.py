@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from distil_dag.stages.serving.standing import Standing
+
 
 class Decided(Protocol):
     """What is done with one answer of the student.
@@ -49,6 +51,11 @@ class Policy(Protocol):
         ...
 
     @property
+    def standing(self) -> Standing | None:
+        """What is proved by now; None where nothing ever is."""
+        ...
+
+    @property
     def may_answer(self) -> bool:
         """Whether any score suffices by now; where none does, the teacher need not wait for the student."""
         ...
@@ -65,7 +72,7 @@ class _ToTeacher:
 class TeacherOnly:
     """The student is never heard where there is a teacher."""
 
-    may_answer = False
+    may_answer, standing = False, None
 
     def decide(self, score: float) -> Decided:
         """The teacher's, whatever the score."""

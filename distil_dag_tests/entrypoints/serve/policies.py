@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from distil_dag.stages.serving.standing import Standing
+
 
 @dataclass(frozen=True)
 class Said:
@@ -22,6 +24,7 @@ class Fixed:
     learned: list[tuple[float, bool, bool, bool | None]] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     closed: bool = False
+    standing: Standing | None = None
 
     def decide(self, score: float) -> Said:
         self.scores.append(score)

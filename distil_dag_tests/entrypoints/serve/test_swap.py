@@ -43,10 +43,12 @@ def test_a_better_file_takes_the_place_of_the_first_under_load(tmp_path: Path, t
 
         with ThreadPoolExecutor(3) as clients:
             asked = [clients.submit(asking, number) for number in range(3)]
+            log.wait(3)  # of the first
             server.refresh()
             assert server.gateway.served[0].current is before  # the same file
             made[second].replace(place)
             server.refresh()
+            log.wait(len(log.exchanges) + 6)  # three that were under way, and three of the second
             (tmp_path / "broken").write_bytes(b"GGUF, or so it says")
             (tmp_path / "broken").replace(place)
             server.refresh()

@@ -30,7 +30,7 @@ from distil_dag.stages.evaluating.candidate import (
 from distil_dag.stages.evaluating.cell_scores import cell_scores
 from distil_dag.stages.evaluating.evaluate import Learned, Shipped, evaluate
 from distil_dag.stages.ports import Progress, quiet
-from distil_dag.stages.serving.guarantee import guarantee
+from distil_dag.stages.serving.proving.guarantee import guarantee
 from distil_dag_tests.paths import EXAMPLES
 
 RUN = "smart_home.20261124T110000Z_20261117T110000Z_with_a_rather_long_label"

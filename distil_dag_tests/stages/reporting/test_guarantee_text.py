@@ -5,7 +5,7 @@ from __future__ import annotations
 from distil_dag.stages.reporting.guarantee_text import further, guaranteed
 from distil_dag.stages.reporting.html import report_html
 from distil_dag.stages.reporting.markdown import report_markdown
-from distil_dag.stages.serving.guarantee import guarantee
+from distil_dag.stages.serving.proving.guarantee import guarantee
 from distil_dag_tests.stages.reporting.full_report import full_report
 
 RIGHT, WRONG = [(-0.1 * place, True) for place in range(150)], [(-90.0, False)] * 50

@@ -1,4 +1,4 @@
-"""The statistics of earned autonomy: evidence that may be looked at always, tests in an order, alarms.
+"""The statistics of earned autonomy: guarantees, evidence to be looked at always, tests in order, alarms.
 
 Put here what is a method of the field, with its source; not what is decided by it, which is `autonomy`.
 """

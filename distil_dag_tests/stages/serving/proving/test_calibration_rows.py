@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from distil_dag.stages.serving.calibration_rows import KEY, from_key_values, key_values
+from distil_dag.stages.serving.proving.calibration_rows import KEY, from_key_values, key_values
 
 
 def test_there_and_back() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distil_dag.core.reports.evidence import Guarantee, MoreCoverage
-from distil_dag.stages.serving.calibration_rows import ScoredRow
+from distil_dag.stages.serving.proving.calibration_rows import ScoredRow
 from distil_dag.stages.serving.proving.fallback import levels
 
 # Numbers of rows that are tested, between the fewest that can prove anything and all.

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import beta
 
 from distil_dag.core.reports.evidence import ConfidenceReport
-from distil_dag.stages.serving.guarantee import guarantee
+from distil_dag.stages.serving.proving.guarantee import guarantee
 
 
 def drawn(count: int, seed: int) -> list[tuple[float, bool]]:
