@@ -85,10 +85,11 @@ class Ui:
         if config:
             page.get_by_text("Config", exact=True).click()
             page.get_by_role("button", name="Add config").click()
-            # By focus: while Dagster lays the dialog out, its toolbar may cover the editor and take a click.
-            page.locator(".CodeMirror textarea").last.focus()
-            page.keyboard.press("Control+A")
-            page.keyboard.insert_text(config)
+            # By the editor itself: while Dagster lays the dialog out, its toolbar may cover the editor and
+            # take a click, and the dialog may take the focus back.
+            editor = page.locator(".CodeMirror").last
+            editor.evaluate("(element, text) => element.CodeMirror.setValue(text)", config)
+            editor.get_by_text("min_traces").first.wait_for()
             page.get_by_text("No errors").wait_for()
             page.get_by_role("button", name="Save config").click()
         before = len(self.runs())

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from s3fs import S3FileSystem
 
 from distil_dag.adapters.serving.exchanges.background import BackgroundLog
 from distil_dag.adapters.serving.exchanges.open_log import open_store
@@ -27,8 +28,11 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         "AWS_ENDPOINT_URL": "http://{}:{}".format(*server.get_host_and_port()),
     }.items():
         monkeypatch.setenv(name, value)
+    # A file system that is kept from another test has the address of a server that has ended.
+    S3FileSystem.clear_instance_cache()
     boto3.client("s3").create_bucket(Bucket="served")
     yield "served"
+    S3FileSystem.clear_instance_cache()
     server.stop()
 
 
