@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from distil_dag.core.tool_definition import schema_place, tool_body
@@ -34,11 +33,9 @@ _AROUND = frozenset(
     }
 )  # fmt: skip
 _ENDS = ("tools", "unctions", "eclarations", "efinitions")
-_ENDS_IN_BYTES = tuple(end.encode() for end in _ENDS)
 # In a string of JSON its quotation marks are escaped, so this is a key.
 _KEY = '"tools":'
-_DECODER = json.JSONDecoder()
-_recent: deque[tuple[str, list[Any]]] = deque(maxlen=16)
+_ENDS_IN_BYTES = tuple(end.encode() for end in _ENDS)
 # What spreads a list over numbered attributes.
 _TREES = ("llm.tools", "llm.request.functions", "gen_ai.tool.definitions")
 _DECLARED = ("functionDeclarations", "function_declarations")
@@ -115,29 +112,24 @@ def _held(value: Any, level: int) -> Iterator[Any]:
         if key in _LISTS:
             yield held
         elif key in _AROUND and held:
-            yield from _in_text(held, level) if isinstance(held, str) else _held(held, level + 1)
+            yield from _in_text(held, level + 1) if isinstance(held, str) else _held(held, level + 1)
 
 
-def _in_text(text: str, level: int) -> list[Any]:
-    """As of the object that a text of JSON holds; most texts have the same tools as another."""
+def _in_text(text: str, level: int) -> Sequence[Any]:
+    """As :func:`_held` of the value that a text of JSON holds."""
     if not may_define(text):
-        return []
-    place = text.find(_KEY)
-    if place >= 0:
-        for known, lists in _recent:
-            if text.startswith(known, place):
-                return lists
-    lists = list(_held(_parsed(text), level + 1))
-    if place >= 0 and len(lists) == 1:
-        start = place + len(_KEY)
-        start += len(text[start : start + 1]) - len(text[start : start + 1].lstrip())
-        try:
-            value, end = _DECODER.raw_decode(text, start)
-        except ValueError:
-            return lists
-        if value == lists[0]:
-            _recent.append((text[place:end], lists))
-    return lists
+        return ()
+    head, key, rest = text.partition(_KEY)
+    # Most requests end with the same tools, behind other messages: only that end is read, and once.
+    end = _of_end(key + rest, level) if key and not may_define(head) else None
+    return tuple(_held(_parsed(text), level)) if end is None else end
+
+
+@lru_cache(maxsize=16)
+def _of_end(end: str, level: int) -> tuple[Any, ...] | None:
+    """The same of the members that an object of JSON ends with; None where more than that ends there."""
+    value = _parsed(f"{{{end}")
+    return tuple(_held(value, level)) if isinstance(value, Mapping) else None
 
 
 def _definitions(value: Any, level: int) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from distil_dag.stages.reading.discovery.definitions import definitions_in
+from distil_dag.stages.reading.discovery.definitions import definitions_in, definitions_of, tool_lists
 
 SCHEMA = {"type": "object", "properties": {"room": {"type": "string"}}, "required": ["room"]}
 LIGHT = {"name": "light", "description": "Switch a light."}
@@ -83,3 +83,20 @@ def test_each_form_gives_the_same_definition(form: str) -> None:
 )
 def test_what_a_chat_quotes_and_what_is_no_definition_is_none(record: dict[str, Any]) -> None:
     assert definitions_in(record) == []
+
+
+def test_a_record_has_its_own_tools_whatever_was_read_before_it() -> None:
+    first, second = (
+        {"type": "function", "function": {"name": name, "parameters": SCHEMA}} for name in ("first", "second")
+    )
+    logged = {
+        "alone": ({"messages": [], "tools": [first]}, ["first"]),
+        "again": ({"messages": ["other"], "tools": [first]}, ["first"]),
+        "more behind": ({"messages": [], "tools": [first], "functions": [second]}, ["first", "second"]),
+        "more before": ({"functions": [second], "tools": [first]}, ["second", "first"]),
+        "quoted": ({"messages": [{"role": "user", "tools": [first]}]}, []),
+        "quoted as text": ({"messages": [json.dumps({"tools": [first]})]}, []),
+    }
+    for request, wanted in logged.values():
+        found = definitions_of(tool_lists({"request": json.dumps(request)}))
+        assert [tool["function"]["name"] for tool in found] == wanted
