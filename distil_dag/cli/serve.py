@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distil_dag.adapters.llamacpp.gguf_tools import read_metadata
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.cli.errors import CommandError
+from distil_dag.cli.listening import listen, need
 from distil_dag.cli.run_files import frozen_task, student_file
 from distil_dag.cli.task_folders import find_task, parse_overrides
 from distil_dag.core.serving import ServingSettings
@@ -58,14 +56,12 @@ def serve_students(
     Raises:
         CommandError: It can't be served, and why.
     """
-    for module in ("fastapi", "httpx2", "prometheus_client", "uvicorn"):
-        if importlib.util.find_spec(module) is None:
-            told = f"serving needs {module.replace('_', '-')}: pip install 'distil_dag[serve,gguf]'"
-            raise CommandError(told, exit_code=1)
+    need(("fastapi", "httpx2", "prometheus_client", "uvicorn"), "serving", "distil_dag[serve,gguf]")
+    from distil_dag.entrypoints.pages import LOOPBACK
     from distil_dag.entrypoints.serve.server import serve
 
     tokens = os.environ.get(TOKENS, "").replace(",", " ").split()
-    if not tokens and not _is_loopback(host):
+    if not tokens and host not in LOOPBACK:
         raise CommandError(
             f"{host} can be reached by others: set {TOKENS} to the tokens of those who may ask, separated by "
             "commas, or listen on 127.0.0.1"
@@ -81,7 +77,7 @@ def serve_students(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # It would tell of each request to the teacher.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
-    listening = _listen(host, port)
+    listening = listen(host, port)
     try:
         served = [_served(one, teacher or one.teacher, shadow, store, places.home) for one in found]
         gateway = _logged(served, log or str(places.home / "exchanges.sqlite"), tokens)
@@ -207,18 +203,3 @@ def _logged(served: Sequence[Served], address: str, tokens: Sequence[str]) -> Ga
     gateway = Gateway(served, log, tokens)
     gateway.api.include_router(page_router(shown))
     return gateway
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server((host, port))
-    except OSError as error:
-        told = f"{host}:{port} cannot be served ({error.strerror}): choose another with --port"
-        raise CommandError(told, exit_code=1) from error

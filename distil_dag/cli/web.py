@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import socket
 import subprocess
@@ -10,12 +9,14 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 from urllib.request import urlopen
 
-from distil_dag.cli.errors import CommandError
+from distil_dag.cli.listening import listen, need
 from distil_dag.resources.deployment import Deployment, deployment
 from distil_dag.resources.pages import installation_name, pages_host, pages_port, pages_url, port_file
 
 if TYPE_CHECKING:
     from distil_dag.entrypoints.pages import PagesJob
+
+_WEB_PAGE = "the web page", "distil_dag[ui]"
 
 
 def serve_dagster(host: str, port: int) -> NoReturn:
@@ -28,8 +29,8 @@ def serve_dagster(host: str, port: int) -> NoReturn:
     Raises:
         CommandError: The webserver is not installed, or the port is taken.
     """
-    _need("dagster_webserver")
-    _listen(host, port).close()
+    need(("dagster_webserver",), *_WEB_PAGE)
+    listen(host, port).close()
     places = deployment()
     with places.instance():
         pass  # writes the instance's settings before Dagster reads them
@@ -59,11 +60,11 @@ def serve_pages(host: str, port: int | None) -> None:
     Raises:
         CommandError: What serves them is not installed, or the port is taken.
     """
-    _need("uvicorn")
+    need(("uvicorn",), *_WEB_PAGE)
     from distil_dag.entrypoints.pages import serve
 
     places = deployment()
-    listening = _listen(host, port or pages_port(places.home))
+    listening = listen(host, port or pages_port(places.home))
     at = pages_url(places.home) if port is None else f"http://{host}:{port}"
     print(f"Reports, model cards and logs: {at} (Ctrl-C ends it)", flush=True)
     serve(_job(places, listening))
@@ -119,17 +120,3 @@ def _answers(port: int) -> str:
             return str(answer.read(64).decode())
     except (OSError, ValueError):
         return ""
-
-
-def _need(module: str) -> None:
-    if importlib.util.find_spec(module) is None:
-        told = f"the web page needs {module.replace('_', '-')}: pip install 'distil_dag[ui]'"
-        raise CommandError(told, exit_code=1)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server((host, port))
-    except OSError as error:
-        told = f"{host}:{port} cannot be served ({error.strerror}): choose another with --port"
-        raise CommandError(told, exit_code=1) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from distil_dag.adapters.run_store import RunStore
@@ -23,13 +24,7 @@ def standings(store: RunStore) -> pd.DataFrame:
     """One row for each evaluated run, by task and then by exact match, best first."""
     import pandas as pd
 
-    rows = []
-    for run in store.runs():
-        try:
-            report = store.read_report(run, "eval_report", EvalReport)
-        except (FileNotFoundError, ValueError):
-            continue  # stopped before its evaluation, or written by a release that reported otherwise
-        rows.append(_standing(run, report))
+    rows = [_standing(run, report) for run, report in _evaluated(store)]
     order = ["task", "exact match", "run"]
     return pd.DataFrame(rows, columns=_COLUMNS).sort_values(
         order, ascending=[True, False, True], ignore_index=True
@@ -46,15 +41,10 @@ def champion(store: RunStore, task: str) -> str:
     Raises:
         FileNotFoundError: None of its runs has been evaluated.
     """
-    found: list[tuple[float, str]] = []
-    for run in store.runs():
-        if run.partition(".")[0] != task:
-            continue
-        try:
-            report = store.read_report(run, "eval_report", EvalReport)
-        except (FileNotFoundError, ValueError):
-            continue  # stopped before its evaluation, or written by a release that reported otherwise
-        found.append((-report.candidate(report.student).metrics[EXACT].value, run))
+    found = [
+        (-report.candidate(report.student).metrics[EXACT].value, run)
+        for run, report in _evaluated(store, task)
+    ]
     if not found:
         raise FileNotFoundError(f"no run of {task} has been evaluated yet: `distil-dag run {task}` makes one")
     return min(found)[1]
@@ -66,6 +56,22 @@ def best_of_each_task(rows: pd.DataFrame, limit: int) -> pd.DataFrame:
     return rows.loc[places.index[: max(limit, (places == 0).sum())]].sort_index()
 
 
+def _evaluated(store: RunStore, task: str | None = None) -> Iterator[tuple[str, EvalReport]]:
+    """All runs with a report, or those of a task."""
+    for run in store.runs():
+        if task is not None and _task_of(run) != task:
+            continue
+        try:
+            yield run, store.read_report(run, "eval_report", EvalReport)
+        except (FileNotFoundError, ValueError):
+            continue  # stopped before its evaluation, or written by a release that reported otherwise
+
+
+def _task_of(run: str) -> str:
+    # As it stands there: a run may be older than what keys have to look like.
+    return run.partition(".")[0]
+
+
 def _standing(run: str, report: EvalReport) -> dict[str, Any]:
     student = report.candidate(report.student)
     exact = student.metrics[EXACT]
@@ -75,8 +81,7 @@ def _standing(run: str, report: EvalReport) -> dict[str, Any]:
     except KeyError:
         lead_text = ""
     return {
-        # As it stands there: a run may be older than what keys have to look like.
-        "task": run.partition(".")[0],
+        "task": _task_of(run),
         "run": run,
         "continues": report.continues,
         "model": student.name,
@@ -112,13 +117,7 @@ def coverage_of(store: RunStore, task: str) -> Coverage | None:
         task: Name of the task.
     """
     newest: tuple[str, Coverage] | None = None
-    for run in store.runs():
-        if run.partition(".")[0] != task:
-            continue
-        try:
-            report = store.read_report(run, "eval_report", EvalReport)
-        except (FileNotFoundError, ValueError):
-            continue  # stopped before its evaluation, or written by a release that reported otherwise
+    for run, report in _evaluated(store, task):
         found = report.confidence
         if found and found.kept and found.precision and (newest is None or report.evaluated > newest[0]):
             newest = report.evaluated, Coverage(run, found.kept, found.precision)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from distil_dag.adapters.llamacpp.gguf_tools import read_metadata
 from distil_dag.adapters.serving.student import RUN, TOOLS, Student, StudentAnswer
 from distil_dag.adapters.system.closing import Closing
 from distil_dag.core.case import Message
@@ -36,9 +35,9 @@ class QueuedStudent(Closing):
 
     def __init__(self, path: Path, context: int, threads: int | None = None) -> None:
         self._student = Student(path, context=context, threads=threads)
-        carried = read_metadata(path)
+        carried = self._student.key_values
         self.tools = Toolset.from_openai(json.loads(carried[TOOLS]))
-        self.run = str(carried[RUN])
+        self.run = carried[RUN]
         self.calibration = from_key_values(carried)
         self.identity = self._student.identity
         self._thread = ThreadPoolExecutor(1, "student")

@@ -83,6 +83,7 @@ class Student(Closing):
         threads: CPU threads; `OMP_NUM_THREADS` or all cores by default.
 
     Attributes:
+        key_values: Those of the file, without arrays.
         calibration: How the student's probabilities are to be read; None where it is not known for these
             tools.
         deviations: Where the grammar says other calls than the schemas, as `tool.argument: why`.
@@ -173,6 +174,7 @@ class Student(Closing):
 
     def _prepare(self, tools: Toolset | None) -> None:
         carried, words = self._engine.metadata, self._engine.vocabulary
+        self.key_values = carried
         if RUN not in carried:
             raise NotDecodable(f"{self._path} is no student of this project: it has no key {RUN}")
         self._template = carried.get("tokenizer.chat_template", "")

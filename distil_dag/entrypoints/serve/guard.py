@@ -15,11 +15,11 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from distil_dag.core.serving import LimitSpec
+from distil_dag.entrypoints.pages import LOOPBACK
 from distil_dag.entrypoints.serve.metrics import Metrics
 from distil_dag.entrypoints.serve.rates import Rate
 from distil_dag.stages.serving.refusals import ApiError
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # For those who look whether the server is there, and know no token.
 OPEN = "/health"
 CALLER = "distil_dag.caller"

@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
-from distil_dag.stages.serving.standing import Standing
-
-
-class Decided(Protocol):
-    """What is done with one answer of the student.
-
-    Attributes:
-        alone: whether it is sent.
-        audit: whether the teacher is asked too, after it was sent.
-        why: the reason, one of few fixed phrases.
-        counts: whether the answer belongs to the sample that proofs rest on; for :meth:`Policy.learn`.
-    """
-
-    @property
-    def alone(self) -> bool: ...
-    @property
-    def audit(self) -> bool: ...
-    @property
-    def why(self) -> str: ...
-    @property
-    def counts(self) -> bool: ...
+from distil_dag.stages.serving.standing import Decision, Standing
 
 
 class Policy(Protocol):
     """Decides by scores, and learns from what both answered; for one thread at a time."""
 
-    def decide(self, score: float) -> Decided:
+    def decide(self, score: float) -> Decision:
         """What is done with an answer of this score; higher is surer."""
         ...
 
@@ -61,22 +40,14 @@ class Policy(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class _ToTeacher:
-    alone: bool = False
-    audit: bool = False
-    why: str = "not proved yet"
-    counts: bool = True
-
-
 class TeacherOnly:
     """The student is never heard where there is a teacher."""
 
     may_answer, standing = False, None
 
-    def decide(self, score: float) -> Decided:
+    def decide(self, score: float) -> Decision:
         """The teacher's, whatever the score."""
-        return _ToTeacher()
+        return Decision(False, False, "not proved yet")
 
     def learn(self, score: float, agreed: bool, audited: bool, counts: bool | None = None) -> None:
         """Nothing is learned."""

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from distil_dag.stages.serving.standing import Standing
-
-
-@dataclass(frozen=True)
-class Said:
-    alone: bool
-    audit: bool
-    why: str
-    counts: bool = False
+from distil_dag.stages.serving.standing import Decision, Standing
 
 
 @dataclass
 class Fixed:
     """Decides always the same, as a policy with a threshold does for scores on one side of it."""
 
-    said: Said
+    said: Decision
     may_answer: bool = True
     learned: list[tuple[float, bool, bool, bool | None]] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     closed: bool = False
     standing: Standing | None = None
 
-    def decide(self, score: float) -> Said:
+    def decide(self, score: float) -> Decision:
         self.scores.append(score)
         return self.said
 
@@ -38,8 +30,8 @@ class Fixed:
 
 
 def alone(audit: bool = False) -> Fixed:
-    return Fixed(Said(True, audit, "proved"))
+    return Fixed(Decision(True, audit, "proved", counts=False))
 
 
 def not_sure() -> Fixed:
-    return Fixed(Said(False, False, "not sure"))
+    return Fixed(Decision(False, False, "not sure", counts=False))

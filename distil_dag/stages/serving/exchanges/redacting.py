@@ -12,12 +12,11 @@ from typing import Any
 
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
+from distil_dag.stages.reading.recorders.gateways.exchanges import WITHHELD
 from distil_dag.stages.reading.redaction.redactor import Redactor
 from distil_dag.stages.reading.strict_values import Unreadable
 from distil_dag.stages.serving.exchange import Exchange
 
-WITHHELD = "withheld"
-"""Field of a body whose content could not be redacted, and is not kept: it says why."""
 # The developer's own, and what names a model or a thing, in which digits are no telephone number.
 _AS_IS = frozenset({"tools", "functions", "model", "id", "tool_call_id", "created", "usage", "role", "type"})
 _CALLS = ("tool_calls", "function_call")

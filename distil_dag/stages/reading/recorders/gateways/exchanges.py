@@ -15,6 +15,7 @@ from distil_dag.stages.reading.strict_values import Unreadable
 
 ALONE = "an answer of the student alone, which nobody audited"
 WITHHELD = "withheld"
+"""Field of a body whose content could not be redacted, and is not kept: it says why."""
 _WHO = ("student", "teacher")
 
 
