@@ -72,21 +72,6 @@ class Ui:
 
     def launch(self, add: str = "", config: str = "") -> None:
         """Materialize all in the dialog: a new partition, or all there are, with a config."""
-        from playwright.sync_api import TimeoutError as TookTooLong
-
-        for attempts_left in (2, 1, 0):
-            try:
-                self._fill_in(add, config)
-                break
-            except TookTooLong:
-                # Dagster now and then lays its toolbar over the editor. A person opens the dialog anew.
-                if not config or not attempts_left:
-                    raise
-        before = len(self.runs())
-        self.page.get_by_role("button", name="Launch 1 run").click()
-        wait_until(lambda: len(self.runs()) > before, 60)
-
-    def _fill_in(self, add: str, config: str) -> None:
         page = self.open("/locations/distil_dag.definitions/jobs/distil_run", "Known tasks:")
         page.get_by_role("button", name="Materialize all…").click()
         if add:
@@ -100,12 +85,17 @@ class Ui:
         if config:
             page.get_by_text("Config", exact=True).click()
             page.get_by_role("button", name="Add config").click()
-            page.locator(".CodeMirror").last.click(timeout=15_000)
+            # The page behind the dialog has an editor too, and has it first.
+            editor = page.locator(".bp5-portal .CodeMirror").last
+            editor.click()
             page.keyboard.press("Control+A")
             page.keyboard.insert_text(config)
-            page.locator(".CodeMirror").last.get_by_text("min_traces").first.wait_for(timeout=15_000)
+            editor.get_by_text("min_traces").first.wait_for()
             page.get_by_text("No errors").wait_for()
             page.get_by_role("button", name="Save config").click()
+        before = len(self.runs())
+        self.page.get_by_role("button", name="Launch 1 run").click()
+        wait_until(lambda: len(self.runs()) > before, 60)
 
     def runs(self) -> list[dict[str, str]]:
         """Id and status of all runs of the chain, the newest first."""
