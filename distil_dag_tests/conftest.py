@@ -107,16 +107,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def vllm_spec(tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
+def vllm_spec(embedded_student: Path) -> ModelSpec:
     """SmolLM2 behind the vLLM that the environment variable `DISTIL_DAG_TEST_VLLM` is the command of."""
     executable = os.environ.get("DISTIL_DAG_TEST_VLLM")
     if not executable:
         pytest.skip("DISTIL_DAG_TEST_VLLM is not set: run `make test-vllm`")
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
-    weights = embedded_checkpoint(tmp_path_factory.mktemp("weights"))
     return ModelSpec(
         mode="managed",
-        model=str(weights),
+        model=str(embedded_student),
         executable=executable,
         arguments=_VLLM,
         max_in_flight=16,

@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from distil_dag.adapters.llamacpp.embedded_weights import embedded_checkpoint, embedded_gguf
+from distil_dag.adapters.llamacpp.embedded_weights import embedded_gguf
 from distil_dag.adapters.llamacpp.gguf_tools import set_metadata
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.vllm.record import RECORD_FILE, ServerRecord
@@ -80,7 +80,7 @@ PLAN = SynthesisReport(
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
+def store(embedded_student: Path, tmp_path_factory: pytest.TempPathFactory) -> RunStore:
     """A run up to its evaluation."""
     root = tmp_path_factory.mktemp("runs")
     store = RunStore(root)
@@ -110,7 +110,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
         ),
     )
     with store.new_folder(RUN, "checkpoint", "model") as folder:
-        shutil.copytree(embedded_checkpoint(root / "work" / "base"), folder, dirs_exist_ok=True)
+        shutil.copytree(embedded_student, folder, dirs_exist_ok=True)
     with store.new_folder(RUN, "gguf", "files") as folder:
         shutil.copy(embedded_gguf(), folder / "model-f16.gguf")
         set_metadata(

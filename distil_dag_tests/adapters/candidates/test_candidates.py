@@ -226,10 +226,8 @@ def test_a_gguf_file_from_its_path_alone() -> None:
 
 
 @pytest.mark.slow
-def test_a_checkpoint_folder(tmp_path: Path) -> None:
-    from distil_dag.adapters.llamacpp.embedded_weights import embedded_checkpoint
-
-    candidate = CheckpointCandidate("base", embedded_checkpoint(tmp_path), TOOLS, 8, "Home", tools_shown=True)
+def test_a_checkpoint_folder(embedded_student: Path) -> None:
+    candidate = CheckpointCandidate("base", embedded_student, TOOLS, 8, "Home", tools_shown=True)
     answers = candidate.answer([case(0), case(1)])
     assert all(answer and answer.text and not answer.error for answer in answers)
     assert candidate.bytes > 100_000_000

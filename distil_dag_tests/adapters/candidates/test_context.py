@@ -11,7 +11,6 @@ import pytest
 from distil_dag.adapters.candidates.chat import ChatCandidate, Exemplars
 from distil_dag.adapters.candidates.checkpoint import CheckpointCandidate
 from distil_dag.adapters.candidates.gguf import GgufCandidate
-from distil_dag.adapters.llamacpp.embedded_weights import embedded_checkpoint
 from distil_dag.adapters.serving.student import Student
 from distil_dag.core.case import Case, Example
 from distil_dag.core.context import NOTHING, ContextRule
@@ -34,9 +33,9 @@ CASES = [
 ROWS = [Example(id=case.id, messages=case.messages, origin="seed") for case in CASES]
 
 
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return embedded_checkpoint(tmp_path_factory.mktemp("weights"))
+@pytest.fixture
+def tokenizer(embedded_student: Path) -> Path:
+    return embedded_student
 
 
 @pytest.mark.parametrize("rule", [NOTHING, RULE, ContextRule(keeps="all")], ids=["none", "auto", "full"])

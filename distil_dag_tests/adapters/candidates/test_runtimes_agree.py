@@ -11,7 +11,6 @@ import pytest
 from distil_dag.adapters.candidates.checkpoint import CheckpointCandidate
 from distil_dag.adapters.candidates.decoder import DecoderCandidate
 from distil_dag.adapters.candidates.gguf import GgufCandidate
-from distil_dag.adapters.llamacpp.embedded_weights import embedded_checkpoint
 from distil_dag.core.case import Case, Message
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
@@ -36,9 +35,9 @@ TOOLS = Toolset.from_openai(
 CASES = [Case(id=str(n), messages=(Message(role="user", content=f"light {n}"),)) for n in range(3)]
 
 
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return embedded_checkpoint(tmp_path_factory.mktemp("weights"))
+@pytest.fixture
+def tokenizer(embedded_student: Path) -> Path:
+    return embedded_student
 
 
 def prompts(candidate: Candidate, cases: Sequence[Case] = CASES) -> list[tuple[int, ...]]:

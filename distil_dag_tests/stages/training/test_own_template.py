@@ -8,7 +8,6 @@ import pytest
 
 from distil_dag.adapters.checkpoints.student_template import template_warnings
 from distil_dag.adapters.checkpoints.transformers_model import CheckpointModel
-from distil_dag.adapters.llamacpp.embedded_weights import embedded_checkpoint
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.adapters.serving.student import Student
 from distil_dag.core.case import Case, Example, Message
@@ -29,10 +28,10 @@ REFUSING = (
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def base(embedded_student: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model whose vocabulary has Gemma's control tokens and none of ChatML."""
     folder = tmp_path_factory.mktemp("base")
-    write_tiny_checkpoint(folder, embedded_checkpoint(folder / "weights"), REFUSING + family("gemma3"))
+    write_tiny_checkpoint(folder, embedded_student, REFUSING + family("gemma3"))
     names = {"<|im_start|>": "<start_of_turn>", "<|im_end|>": "<end_of_turn>"}
     for path in folder.glob("*.json"):
         text = path.read_text()

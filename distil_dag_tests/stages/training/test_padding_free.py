@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from distil_dag.adapters.llamacpp.embedded_weights import embedded_checkpoint
 from distil_dag.core.case import Example, Message
 from distil_dag.core.settings import StudentSpec, TrainingSpec
 from distil_dag.core.tool_call import ToolCall
@@ -95,13 +94,14 @@ def test_a_model_that_looks_beyond_its_row_or_not_at_all_of_it_keeps_its_padding
 
 
 @pytest.mark.slow
-def test_the_loss_of_a_step_is_trls_own(tmp_path: Path) -> None:
+def test_the_loss_of_a_step_is_trls_own(embedded_student: Path, tmp_path: Path) -> None:
     import trl
     from transformers import AutoModelForCausalLM
 
-    base = embedded_checkpoint(tmp_path / "base")
-    model = AutoModelForCausalLM.from_pretrained(base, num_hidden_layers=2, attn_implementation="sdpa")
-    tokenizer = student_tokenizer(base, StudentSpec())
+    model = AutoModelForCausalLM.from_pretrained(
+        embedded_student, num_hidden_layers=2, attn_implementation="sdpa"
+    )
+    tokenizer = student_tokenizer(embedded_student, StudentSpec())
     examples = [
         Example(
             id=f"{count}",
