@@ -220,6 +220,10 @@ def _publish_model(trainer: Any, tokenizer: Any, folder: Path) -> None:
         config.eos_token_id = tokenizer.eos_token_id
         config.pad_token_id = tokenizer.pad_token_id
     model.config.use_cache = True
+    text = model.config.get_text_config()
+    if hasattr(text, "output_router_logits"):
+        # TRL turns it on for the loss of a mixture of experts; answering many prompts at once then fails.
+        text.output_router_logits = False
     shutil.rmtree(folder, ignore_errors=True)
     model.save_pretrained(str(folder))
 
