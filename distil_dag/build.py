@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 from dagster_dlt import DagsterDltResource
 
+from distil_dag.assets.champion import champion
 from distil_dag.assets.checkpoint import checkpoint
 from distil_dag.assets.eval_report import eval_report
 from distil_dag.assets.gguf import gguf
@@ -17,8 +18,9 @@ from distil_dag.assets.judged_seeds import judged_seeds
 from distil_dag.assets.leaderboard import leaderboard
 from distil_dag.assets.synthetic_set import synthetic_set
 from distil_dag.assets.traces import traces
+from distil_dag.automation.challengers import challengers
 from distil_dag.automation.housekeeping import housekeeping
-from distil_dag.automation.jobs import distil_run, refresh_leaderboard, step_processes
+from distil_dag.automation.jobs import distil_run, promote, refresh_leaderboard, step_processes
 from distil_dag.automation.schedules import retrain_weekly
 from distil_dag.automation.sensors import leaderboard_follows, new_traces
 from distil_dag.automation.verdicts import verdicts_stay
@@ -34,6 +36,8 @@ from distil_dag.resources.trainer import TrainerResource
 
 # In the order in which a run makes them.
 CHAIN = (traces, judged_seeds, synthetic_set, checkpoint, gguf, eval_report)
+# What follows from all runs.
+RELEASED = (leaderboard, champion)
 
 
 def build_defs(
@@ -60,11 +64,11 @@ def build_defs(
     }
     key = key_format(tasks.names())
     return dg.Definitions(
-        assets=[asset.map_asset_specs(partial(_described, owners(), key)) for asset in (*chain, leaderboard)],
+        assets=[asset.map_asset_specs(partial(_described, owners(), key)) for asset in (*chain, *RELEASED)],
         asset_checks=GATES,
-        jobs=[distil_run(key), refresh_leaderboard],
+        jobs=[distil_run(key), refresh_leaderboard, promote],
         schedules=[retrain_weekly],
-        sensors=[new_traces, leaderboard_follows, housekeeping, verdicts_stay],
+        sensors=[new_traces, leaderboard_follows, challengers, housekeeping, verdicts_stay],
         resources={**resources, **(resource_overrides or {})},
         executor=step_processes,
     )

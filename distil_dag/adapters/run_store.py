@@ -1,8 +1,9 @@
 """Where runs store what they make: one folder for each run, and in it one for each asset.
 
 A table is `<root>/<run>/<asset>/<table>.parquet`, a report `<root>/<run>/<asset>/report.json`. Whole folders
-hold a checkpoint or GGUF files. The root is a local folder or any URL that universal-pathlib reads.
-Everything is written under a temporary name and renamed, so a reader never finds half a file.
+hold a checkpoint or GGUF files. A folder whose name begins with a dot is no run. The root is a local folder
+or any URL that universal-pathlib reads. Everything is written under a temporary name and renamed, so a
+reader never finds half a file.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ class RunStore:
     def runs(self) -> list[str]:
         """Keys of all runs that have written anything, sorted."""
         return (
-            sorted(path.name for path in self.root.iterdir() if path.is_dir()) if self.root.exists() else []
+            sorted(path.name for path in self.root.iterdir() if path.is_dir() and path.name[0] != ".")
+            if self.root.exists()
+            else []
         )
 
     def has(self, run: str) -> bool:

@@ -19,6 +19,7 @@ from distil_dag.adapters.system.places import home_folder
 from distil_dag.resources.dead_runs import keep_alive
 
 DISTIL_RUN = "distil_run"
+PROMOTE = "promote"
 CHAIN = ("traces", "judged_seeds", "synthetic_set", "checkpoint", "gguf", "eval_report")
 
 
@@ -72,4 +73,12 @@ refresh_leaderboard = dg.define_asset_job(
     selection=dg.AssetSelection.assets("leaderboard"),
     executor_def=dg.in_process_executor,
     description="Reads the reports of all runs again.",
+)
+
+promote = dg.define_asset_job(
+    PROMOTE,
+    selection=dg.AssetSelection.assets("champion"),
+    executor_def=dg.in_process_executor,
+    description="Holds a challenger against the champion of a task. By hand, in the launchpad's config: "
+    "`promote` releases a run, `rollback` the champion before this one.",
 )

@@ -14,6 +14,7 @@ import typer
 
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.options import MOST, Continues, Json, Overrides, Plain, Price, Records, TaskArgument
+from distil_dag.cli.release_commands import champions, promote, rollback
 from distil_dag.cli.serve_command import serve
 from distil_dag.cli.streams import outlive_readers
 
@@ -312,7 +313,8 @@ def pages(
     serve_pages(host, port)
 
 
-app.command()(serve)
+for command in (serve, champions, promote, rollback):
+    app.command()(command)
 
 
 def main() -> NoReturn:

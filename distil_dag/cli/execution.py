@@ -25,8 +25,9 @@ from dagster._core.remote_origin import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from distil_dag.adapters.system.locks import locked
+from distil_dag.automation.jobs import PROMOTE
 from distil_dag.cli.errors import CommandError
-from distil_dag.resources.asset_defaults import PARTITION_TAG, RUNS
+from distil_dag.resources.asset_defaults import PARTITION_TAG, RUNS, TASKS
 from distil_dag.resources.dead_runs import ENDED, IN_FLIGHT, bury_dead_runs, keep_alive
 from distil_dag.resources.deployment import Deployment
 
@@ -80,6 +81,26 @@ def materialize_leaderboard(instance: dg.DagsterInstance, places: Deployment) ->
     """Materialize the leaderboard: without a daemon nobody else would."""
     job = _job("refresh_leaderboard")
     execute_run(job, _create(instance, places, job, {}, {}), instance)
+
+
+def materialize_champion(
+    instance: dg.DagsterInstance, places: Deployment, task: str, config: Mapping[str, object]
+) -> dg.DagsterRun:
+    """Materialize the champion of a task, and return the finished run.
+
+    Args:
+        instance: The Dagster instance.
+        places: Where the installation keeps its things.
+        task: Name of the task.
+        config: Of the asset; see `assets/champion.py`.
+    """
+    instance.add_dynamic_partitions(str(TASKS.name), [task])
+    job = _job(PROMOTE)
+    made = _create(instance, places, job, {"ops": {"champion": {"config": config}}}, {PARTITION_TAG: task})
+    execute_run(job, made, instance)
+    finished = instance.get_run_by_id(made.run_id)
+    assert finished is not None
+    return finished
 
 
 def _create(

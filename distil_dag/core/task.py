@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from distil_dag.core.case import HeldOut
 from distil_dag.core.context import NOTHING, ContextRule
 from distil_dag.core.normalise import Normaliser
+from distil_dag.core.promotion import PromotionSpec
 from distil_dag.core.serving import ServingSettings
 from distil_dag.core.settings import (
     AutomationSpec,
@@ -65,8 +66,9 @@ class Settings(Section):
     evaluation: EvaluationSpec = EvaluationSpec()
     gates: GateSpec = GateSpec()
     automation: AutomationSpec = AutomationSpec()
-    # Not frozen with a run: it says what is done with the student, and changes none of its rows.
+    # Not frozen with a run: they say what is done with the student, and change none of its rows.
     serving: ServingSettings = Field(default=ServingSettings(), exclude=True)
+    promotion: PromotionSpec = Field(default=PromotionSpec(), exclude=True)
 
     @property
     def models(self) -> tuple[ModelSpec, ...]:

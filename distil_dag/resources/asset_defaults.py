@@ -9,8 +9,11 @@ import dagster as dg
 
 # One dynamic partition is one run of the chain is one model; see core/run_key.py for its key.
 RUNS = dg.DynamicPartitionsDefinition(name="distil_runs")
+# What belongs to a task and to no run, such as its champion.
+TASKS = dg.DynamicPartitionsDefinition(name="distil_tasks")
 # The tag under which Dagster's own runs have their partition.
 PARTITION_TAG = "dagster/partition"
+CHALLENGER_TAG = "distil_dag/challenger"
 
 # An asset waits for a slot of its pool, across all runs of the instance.
 INTAKE_POOL = "intake"  # dlt keeps state per pipeline: one load at a time

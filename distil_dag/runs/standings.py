@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core.reports.base import Estimate
 from distil_dag.core.reports.evaluation import EvalReport
+from distil_dag.runs.releases import read_champions
 from distil_dag.stages.evaluating.candidate import LOOKUP
 from distil_dag.stages.evaluating.metrics import EXACT
 
@@ -32,7 +33,7 @@ def standings(store: RunStore) -> pd.DataFrame:
 
 
 def champion(store: RunStore, task: str) -> str:
-    """The run of a task whose student stands first, by the order of :func:`standings`.
+    """The run whose student a task is served with: the one that was released, else the one that stands first.
 
     Args:
         store: All runs.
@@ -41,13 +42,48 @@ def champion(store: RunStore, task: str) -> str:
     Raises:
         FileNotFoundError: None of its runs has been evaluated.
     """
+    if (released := read_champions(store, task).current) is not None:
+        return released.run
     found = [
         (-report.candidate(report.student).metrics[EXACT].value, run)
         for run, report in _evaluated(store, task)
     ]
     if not found:
-        raise FileNotFoundError(f"no run of {task} has been evaluated yet: `distil-dag run {task}` makes one")
+        raise _none_of(task)
     return min(found)[1]
+
+
+def newest_evaluated(store: RunStore, task: str) -> str:
+    """The run of a task that was evaluated last.
+
+    Args:
+        store: All runs.
+        task: Name of the task.
+
+    Raises:
+        FileNotFoundError: None of its runs has been evaluated.
+    """
+    found = [(report.evaluated, run) for run, report in _evaluated(store, task)]
+    if not found:
+        raise _none_of(task)
+    return max(found)[1]
+
+
+def require_student(store: RunStore, task: str, run: str) -> None:
+    """Refuse a run that has no measured student of the task.
+
+    Args:
+        store: All runs.
+        task: Name of the task.
+        run: Key of the run.
+
+    Raises:
+        ValueError: It is another task's.
+        FileNotFoundError: It has not been evaluated, or does not exist.
+    """
+    if _task_of(run) != task:
+        raise ValueError(f"{run} is no run of {task}: its key would begin with `{task}.`")
+    store.read_report(run, "eval_report", EvalReport)
 
 
 def best_of_each_task(rows: pd.DataFrame, limit: int) -> pd.DataFrame:
@@ -65,6 +101,10 @@ def _evaluated(store: RunStore, task: str | None = None) -> Iterator[tuple[str, 
             yield run, store.read_report(run, "eval_report", EvalReport)
         except (FileNotFoundError, ValueError):
             continue  # stopped before its evaluation, or written by a release that reported otherwise
+
+
+def _none_of(task: str) -> FileNotFoundError:
+    return FileNotFoundError(f"no run of {task} has been evaluated yet: `distil-dag run {task}` makes one")
 
 
 def _task_of(run: str) -> str:

@@ -26,6 +26,11 @@ class GateVerdict(Report):
     severity: Literal["error", "warn"] = "error"
     message: str = ""
 
+    @property
+    def stops(self) -> bool:
+        """Whether a run ends here."""
+        return not self.passed and self.severity == "error"
+
 
 class CandidateScore(Report):
     """The score of one candidate on the test.
