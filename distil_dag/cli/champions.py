@@ -86,7 +86,10 @@ def roll_back(task: str) -> None:
     Raises:
         CommandError: There was none.
     """
-    _say(task, _materialized(deployment(), task, {"rollback": True}))
+    places = deployment()
+    if read_champions(RunStore(places.store), task).before is None:
+        raise CommandError(f"{task} has had no champion of another run: there is nothing to go back to")
+    _say(task, _materialized(places, task, {"rollback": True}))
 
 
 def _materialized(places: Deployment, task: str, config: Mapping[str, object]) -> Champions:

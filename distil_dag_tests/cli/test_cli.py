@@ -22,7 +22,22 @@ from distil_dag.resources.deployment import deployment
 from distil_dag_tests import stand_ins as good
 from distil_dag_tests.automation.test_automation import write_task
 
-COMMANDS = ("init", "look", "doctor", "run", "plan", "eval", "predict", "lineage", "runs", "ui")
+COMMANDS = (
+    "init",
+    "look",
+    "doctor",
+    "run",
+    "plan",
+    "eval",
+    "predict",
+    "lineage",
+    "runs",
+    "serve",
+    "champions",
+    "promote",
+    "rollback",
+    "ui",
+)
 
 
 class Said(NamedTuple):
