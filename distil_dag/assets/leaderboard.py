@@ -7,7 +7,7 @@ from distil_dag.resources.asset_defaults import RELEASE
 from distil_dag.resources.failures import reasoned
 from distil_dag.resources.metadata import table
 from distil_dag.resources.store import StoreResource
-from distil_dag.runs.standings import best_of_each_task, standings
+from distil_dag.runs.releasing.standings import best_of_each_task, standings
 
 # Not `eager()`: it stops for good once a gated run has left a partition without a report, waits while any
 # other run is under way, and misses reports that come just after a refresh. A refresh takes no time.

@@ -14,7 +14,7 @@ from distil_dag.resources.asset_defaults import CHALLENGER_TAG, PARTITION_TAG, T
 from distil_dag.resources.dead_runs import IN_FLIGHT
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.tasks import TasksResource, key_among
-from distil_dag.runs.releases import read_champions
+from distil_dag.runs.releasing.releases import read_champions
 
 # After so long a challenger that waits for later traces is held against the champion again.
 _AGAIN = timedelta(hours=6)

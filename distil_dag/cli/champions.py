@@ -15,7 +15,7 @@ from distil_dag.cli.execution import materialize_champion
 from distil_dag.core.promotion import Champions
 from distil_dag.resources.asset_defaults import TASKS
 from distil_dag.resources.deployment import Deployment, deployment
-from distil_dag.runs.releases import read_champions
+from distil_dag.runs.releasing.releases import read_champions
 
 
 def list_champions(json: bool) -> None:

@@ -21,7 +21,7 @@ from distil_dag.core.settings import ModelSpec
 from distil_dag.core.task import Task
 from distil_dag.resources.deployment import Deployment, deployment
 from distil_dag.resources.tasks import TasksResource
-from distil_dag.runs.standings import champion
+from distil_dag.runs.releasing.standings import champion
 
 if TYPE_CHECKING:
     from distil_dag.entrypoints.serve.app import Gateway

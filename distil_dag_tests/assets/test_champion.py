@@ -17,8 +17,8 @@ from distil_dag.core.promotion import Decision
 from distil_dag.resources.asset_defaults import CHALLENGER_TAG, PARTITION_TAG, RUNS, TASKS
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.tasks import TasksResource
-from distil_dag.runs.releases import keep_decision, read_champions
-from distil_dag.runs.standings import champion as served
+from distil_dag.runs.releasing.releases import keep_decision, read_champions
+from distil_dag.runs.releasing.standings import champion as served
 from distil_dag_tests.assets.test_leaderboard import evaluated
 from distil_dag_tests.automation.test_automation import write_task
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.build import build_defs
-from distil_dag.runs.standings import best_of_each_task, standings
+from distil_dag.runs.releasing.standings import best_of_each_task, standings
 from distil_dag_tests import stand_ins as good
 
 

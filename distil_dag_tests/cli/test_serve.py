@@ -22,7 +22,7 @@ from distil_dag.cli.serve import serve_students
 from distil_dag.cli.task_template import task_template
 from distil_dag.core.case import Message
 from distil_dag.core.reports.evaluation import EvalReport
-from distil_dag.runs.standings import champion
+from distil_dag.runs.releasing.standings import champion
 from distil_dag_tests.conftest import free_port
 from distil_dag_tests.entrypoints.serve.conftest import ask, student_file, wait_for
 from distil_dag_tests.entrypoints.serve.teacher_stand_in import Teacher

@@ -35,7 +35,7 @@ from distil_dag.resources.store import StoreResource
 from distil_dag.resources.trainer import TrainerResource
 from distil_dag.runs.continued import continued
 from distil_dag.runs.earlier_round import EarlierStudent, rows_before
-from distil_dag.runs.standings import standings
+from distil_dag.runs.releasing.standings import standings
 from distil_dag.stages.evaluating.candidate import PARENT
 from distil_dag_tests import stand_ins as good
 from distil_dag_tests.assets.test_judged_seeds import SilentTeacher

@@ -17,7 +17,7 @@ from distil_dag.cli.logs.savings import Savings, price_of
 from distil_dag.cli.logs.survey_table import survey_table
 from distil_dag.cli.task_folders import find_task
 from distil_dag.resources.deployment import deployment
-from distil_dag.runs.standings import coverage_of
+from distil_dag.runs.releasing.standings import coverage_of
 
 
 def look_at_log(task_text: str, records: int, price: str | None, json: bool) -> None:

@@ -9,7 +9,7 @@ from distil_dag.cli.errors import CommandError
 from distil_dag.core.reports.intake import TracesReport
 from distil_dag.core.settings import PriceSpec
 from distil_dag.core.task import Task
-from distil_dag.runs.standings import Coverage
+from distil_dag.runs.releasing.standings import Coverage
 
 _MILLION = 1_000_000
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core.reports.base import Estimate
 from distil_dag.core.reports.evaluation import EvalReport
-from distil_dag.runs.releases import read_champions
+from distil_dag.runs.releasing.releases import read_champions
 from distil_dag.stages.evaluating.candidate import LOOKUP
 from distil_dag.stages.evaluating.metrics import EXACT
 

@@ -15,7 +15,7 @@ from distil_dag.core.sources import FileSource
 from distil_dag.core.task import Task
 from distil_dag.core.tool_call import render_calls
 from distil_dag.core.toolset import Toolset
-from distil_dag.runs.promotion import hold
+from distil_dag.runs.releasing.promotion import hold
 from distil_dag.stages.evaluating.answers import Answered
 from distil_dag.stages.ports import Progress, quiet
 from distil_dag_tests import stand_ins as good
