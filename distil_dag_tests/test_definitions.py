@@ -33,6 +33,7 @@ CHAIN = {
     "gguf": ("release", ["checkpoint"]),
     "eval_report": ("release", ["gguf"]),
     "leaderboard": ("release", ["eval_report"]),
+    "champion": ("release", ["eval_report"]),
 }
 GATES = {
     "traces": {"enough_traces", "quarantine_share", "context_kept"},
@@ -127,12 +128,13 @@ def test_pools_and_retries(defs: dg.Definitions) -> None:
         assert nodes[name].definition.retry_policy is not None, name
 
 
-def test_no_run_starts_by_itself_but_the_leaderboards(defs: dg.Definitions) -> None:
+def test_no_model_is_made_by_itself(defs: dg.Definitions) -> None:
     repository = defs.get_repository_def()
     states = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
     assert states == {
         "new_traces": dg.DefaultSensorStatus.STOPPED,
         "leaderboard_follows": dg.DefaultSensorStatus.RUNNING,
+        "challengers": dg.DefaultSensorStatus.RUNNING,
         "housekeeping": dg.DefaultSensorStatus.RUNNING,
         "verdicts_stay": dg.DefaultSensorStatus.RUNNING,
     }
