@@ -8,7 +8,7 @@ from pydantic import Field
 
 RecordFormat = Literal[
     "auto", "openai_chat", "messages", "question_answer", "responses", "anthropic", "gemini", "bedrock",
-    "sharegpt", "xlam", "glaive",
+    "cohere", "sharegpt", "xlam", "glaive",
 ]  # fmt: skip
 Columns = Annotated[dict[str, str], Field(description="our field -> your column, where the names differ")]
 Where = Annotated[dict[str, str], Field(description="column -> value: take only these rows")]

@@ -36,7 +36,7 @@ MARKS = frozenset(
         *RECORDED, "eventName", "event_name", "EventName", "workflow_name", "span_attributes", "run_type",
         "serialized", "litellm_call_id", "request_body", "choices", "call_type", "traceId", "traceID",
         "trace_id",
-        "context.span_id", "resourceMetrics", "tools_digest",
+        "context.span_id", "resourceMetrics", "tools_digest", "custom_id",
     }
 )  # fmt: skip
 """Fields of which each record of a recorder has one; most records have none."""

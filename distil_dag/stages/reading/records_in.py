@@ -55,7 +55,7 @@ def _records(value: Any, level: int) -> list[Any]:
     if isinstance(value, dict):
         if (spans := spans_in(value)) is not None:
             return spans
-        if level > 3 or _is_record(value):
+        if level > 3 or "custom_id" in value or _is_record(value):
             return [value]
         for inner, mark in _ENVELOPES:
             if mark in value and isinstance(value.get(inner), dict):

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from distil_dag.core.tool_definition import schema_place, tool_body
+from distil_dag.stages.reading.discovery.python_types import schema_of
 from distil_dag.stages.reading.fields import MARKS
 from distil_dag.stages.reading.recorders.pairs import is_empty, parsed
 from distil_dag.stages.reading.recorders.spans.span import Span, items_of
@@ -29,7 +30,8 @@ _AROUND = frozenset(
         "tool_config", "request_data", "request_body", "proxy_server_request", "response", "input.value",
         "llm.invocation_parameters", "mlflow.spanInputs", "model_request_parameters", "span_data",
         "langfuse.observation.input", "langfuse.observation.model.parameters", "model_config", "data",
-        "traceloop.entity.input", "generation_config",
+        "traceloop.entity.input", "generation_config", "inputBodyJson", "properties", "backendRequestBody", "ai",
+        "proxy", "payload", "request_head", "providerRequest", "json", "request_payload", "full_request",
     }
 )  # fmt: skip
 _ENDS = ("tools", "unctions", "eclarations", "efinitions")
@@ -164,6 +166,7 @@ def _definition(tool: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     if is_empty(schema) and is_empty(description):
         return None  # recorders without content keep the names
+    schema = schema_of(_parsed(body.get("parameter_definitions"))) or schema if is_empty(schema) else schema_of(schema) or schema
     schema = {} if is_empty(schema) else schema
     if not isinstance(schema, Mapping) or (schema and not _describes_an_object(schema)):
         return None

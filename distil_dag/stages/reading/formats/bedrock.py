@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from distil_dag.stages.reading.formats.messages import with_system
+from distil_dag.stages.reading.formats.streamed import is_events, whole_answer
 from distil_dag.stages.reading.logged_calls import as_list, from_json_text
 from distil_dag.stages.reading.strict_values import Unreadable
 
@@ -29,7 +30,9 @@ def logged_pair(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if "inputBodyJson" not in given:
         return None
     request, response = given["inputBodyJson"], got.get("outputBodyJson")
-    if isinstance(response, list):
+    if is_events(response):
+        response = whole_answer(response)
+    elif isinstance(response, list):
         raise Unreadable("a streamed answer", "outputBodyJson holds its events")
     return {**record, "request": request, "response": response, "input": None, "output": None}
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from distil_dag.core.source_fields import RecordFormat
 from distil_dag.stages.reading.fields import MARKS
-from distil_dag.stages.reading.formats import bedrock, dataset_rows, gemini, responses_api, sharegpt
+from distil_dag.stages.reading.formats import bedrock, cohere, dataset_rows, gemini, responses_api, sharegpt
 from distil_dag.stages.reading.formats.found_bodies import found_pair
 from distil_dag.stages.reading.formats.messages import with_system
+from distil_dag.stages.reading.formats.streamed import is_events, whole_answer
 from distil_dag.stages.reading.logged_calls import as_list, from_json_text
 from distil_dag.stages.reading.recorders.gateways import exchanges
 from distil_dag.stages.reading.recorders.registry import recorded
@@ -105,6 +106,8 @@ def _format_of(record: Record) -> RecordFormat | None:
     request, response = has("request"), has("response")
     asked = request if isinstance(request, Mapping) else record
     answered = response if isinstance(response, Mapping) else record
+    if cohere.is_pair(request, response):
+        return "cohere"
     candidates = answered.get("candidates") is not None and "choices" not in answered
     if asked.get("messages") is None and free and (candidates or asked.get("contents") is not None):
         return "gemini"
@@ -209,10 +212,15 @@ def _are_messages(value: Any) -> bool:
 
 
 def _body(value: Any, name: str) -> Any:
-    """The body of a request or a response, parsed."""
-    value = from_json_text(value, name)
+    """The body of a request or a response, parsed; that of a stream from its events."""
+    value = _parsed(value, name)
     inner = value.get("body") if isinstance(value, Mapping) else None
-    return from_json_text(inner, name) if isinstance(inner, (Mapping, str)) else value
+    value = _parsed(inner, name) if isinstance(inner, (Mapping, str, list)) else value
+    return whole_answer(value) if name == "response" and is_events(value) else value
+
+
+def _parsed(value: Any, name: str) -> Any:
+    return value if isinstance(value, str) and is_events(value) else from_json_text(value, name)
 
 
 def _with_apart_system(record: Record) -> Record:
@@ -240,6 +248,7 @@ _READERS: Mapping[str, Callable[[Record], Record]] = {
     "sharegpt": sharegpt.chat_record,
     "responses": responses_api.chat_record,
     "anthropic": _with_apart_system,
+    "cohere": cohere.chat_record,
     "gemini": gemini.chat_record,
     "bedrock": bedrock.chat_record,
     "xlam": dataset_rows.xlam_record,

@@ -1,7 +1,8 @@
 """Which records of recorders belong together, and the one that they make up.
 
 A long run of LangSmith is a record for its start and one for its end. LangChain's callbacks are given the two
-apart. Instrumentations of OpenTelemetry may write a log record for each message, beside the span.
+apart. Instrumentations of OpenTelemetry may write a log record for each message, beside the span. A batch has
+a file of requests and one of results.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from distil_dag.stages.reading.formats import batches
 from distil_dag.stages.reading.recorders import langsmith
 from distil_dag.stages.reading.recorders.pairs import is_empty
 from distil_dag.stages.reading.recorders.spans.message_events import CHOICE, MESSAGES
@@ -50,6 +52,8 @@ def around_of(record: Record) -> str:
 
 def key_of(record: Record) -> str:
     """What the other parts of a record are found by; empty for a record that is whole."""
+    if key := batches.key_of(record):
+        return key
     if langsmith.is_run(record):
         return "" if langsmith.is_whole(record) else f"run {record.get('id')}"
     if langsmith.is_start(record) or langsmith.is_end(record):
@@ -63,6 +67,8 @@ def key_of(record: Record) -> str:
 
 def join(first: Record, second: Record) -> dict[str, Any]:
     """The record that two parts make up, the earlier one first."""
+    if batches.knows(first) and batches.knows(second):
+        return batches.join(first, second)
     if langsmith.is_run(first) or langsmith.is_run(second):
         start, end = (first, second) if "inputs" in first else (second, first)
         return {**start, **{key: value for key, value in end.items() if not is_empty(value)}}
@@ -80,6 +86,8 @@ def join(first: Record, second: Record) -> dict[str, Any]:
 
 def is_complete(record: Record) -> bool:
     """Whether nothing more of a joined record is to come."""
+    if batches.knows(record):
+        return False  # another batch may have the same ids
     if langsmith.is_run(record):
         return langsmith.is_whole(record)
     if langsmith.is_end(record):
@@ -92,6 +100,8 @@ def is_complete(record: Record) -> bool:
 
 def as_joined(record: Record) -> Record:
     """A record that found no other part, in the form of one that did."""
+    if batches.knows(record):
+        return record
     if langsmith.is_run(record) or langsmith.is_start(record) or langsmith.is_end(record):
         return record
     return _with_events(record)

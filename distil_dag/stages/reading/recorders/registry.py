@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from distil_dag.stages.reading.fields import CONTENT
+from distil_dag.stages.reading.formats import batches
 from distil_dag.stages.reading.recorders import (
     braintrust,
     langfuse,
@@ -30,6 +31,7 @@ class Recorder(NamedTuple):
 
 
 RECORDERS = (
+    Recorder(batches.knows, batches.chat_record),
     Recorder(openai_agents.knows, openai_agents.chat_record),
     Recorder(braintrust.knows, braintrust.chat_record),
     Recorder(langsmith.is_run, langsmith.run_record),
