@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from distil_dag.stages.reading.exports.batches import BATCH
 from distil_dag.stages.reading.recorders.joined import as_joined, is_complete, join, key_of
 from distil_dag.stages.reading.strict_values import Unreadable
 
@@ -20,7 +21,8 @@ class _Waiting(NamedTuple):
 class Joining:
     """Keeps parts until the rest of them comes, in bounded memory.
 
-    The oldest part leaves as it is where too many wait.
+    The oldest part leaves as it is where too many wait. What comes for half of a batch later is joined with
+    nothing: it may belong to another batch, whose ids are the same.
 
     Attributes:
         joined: how many records have gone into another.
@@ -29,6 +31,7 @@ class Joining:
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
         self._size = 0
+        self._left: set[int] = set()
         self.joined = 0
 
     def push(self, record: Any) -> Iterator[Any]:
@@ -41,7 +44,7 @@ class Joining:
             key = key_of(record.value)
         except Unreadable:
             key = ""
-        if not key:
+        if not key or hash(key) in self._left:
             yield record
             return
         # Its line may hold many others, and would be kept for as long.
@@ -61,6 +64,8 @@ class Joining:
         self._waiting[key] = _Waiting(record, size)
         self._size += size
         while len(self._waiting) > _MOST_WAITING or (self._size > _MOST_BYTES and len(self._waiting) > 1):
+            if (oldest := next(iter(self._waiting))).startswith(BATCH):
+                self._left.add(hash(oldest))
             yield self._oldest()
 
     def rest(self) -> Iterator[Any]:

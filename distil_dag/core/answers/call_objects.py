@@ -32,6 +32,7 @@ _DECODER = json.JSONDecoder(strict=False)
 HARMLESS_KEYS = frozenset(
     {
         "id", "type", "index", "call_id", "callId", "tool_call_id", "toolCallId", "tool_use_id", "toolUseId",
+        "tool_id",
         "status", "state", "object", "description", "_type", "thought_signature", "thoughtSignature",
         "provider_executed", "providerExecuted", "provider_metadata", "providerMetadata", "providerOptions",
         "provider_specific_fields", "extra_content", "extras", "caller", "cache_control", "dynamic", "step",

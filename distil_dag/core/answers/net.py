@@ -18,7 +18,9 @@ _TOKENS = re.compile(
     r"|\[(?:TOOL_CALLS|TOOL_CALL|ARGS|CALL_ID)\]"
     r"|<\w{0,20}:?(?:tool_?calls?|function_?calls?|tool_use|invoke)(?:\s[^<>]{0,100})?>"
     r"|<(?:function|invoke)[= ]"
-    r"|<start_function_call>",
+    r"|<start_function_call>"
+    r"|\[\[ ## (?:next_tool_name|tool_calls) ## \]\]"  # of DSPy
+    r"|<details type=[\"']tool_calls[\"']",  # of Open WebUI
     re.IGNORECASE,
 )
 _NAMES = "|".join(NAME_KEYS)

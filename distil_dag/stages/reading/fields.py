@@ -37,6 +37,7 @@ MARKS = frozenset(
         "serialized", "litellm_call_id", "request_body", "choices", "call_type", "traceId", "traceID",
         "trace_id",
         "context.span_id", "resourceMetrics", "tools_digest", "custom_id",
+        "gen_ai.operation.name",
     }
 )  # fmt: skip
 """Fields of which each record of a recorder has one; most records have none."""

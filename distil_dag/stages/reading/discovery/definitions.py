@@ -30,7 +30,7 @@ _AROUND = frozenset(
         "tool_config", "request_data", "request_body", "proxy_server_request", "response", "input.value",
         "llm.invocation_parameters", "mlflow.spanInputs", "model_request_parameters", "span_data",
         "langfuse.observation.input", "langfuse.observation.model.parameters", "model_config", "data",
-        "traceloop.entity.input", "generation_config", "inputBodyJson", "properties", "backendRequestBody", "ai",
+        "traceloop.entity.input", "generation_config", "inputBodyJson", "backendRequestBody", "ai",
         "proxy", "payload", "request_head", "providerRequest", "json", "request_payload", "full_request",
     }
 )  # fmt: skip
@@ -166,8 +166,8 @@ def _definition(tool: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     if is_empty(schema) and is_empty(description):
         return None  # recorders without content keep the names
-    schema = schema_of(_parsed(body.get("parameter_definitions"))) or schema if is_empty(schema) else schema_of(schema) or schema
-    schema = {} if is_empty(schema) else schema
+    schema = _parsed(body.get("parameter_definitions")) if is_empty(schema) else schema
+    schema = {} if is_empty(schema) else schema_of(schema) or schema
     if not isinstance(schema, Mapping) or (schema and not _describes_an_object(schema)):
         return None
     try:

@@ -11,6 +11,7 @@ _TYPES = {
     "number": "number", "bool": "boolean", "boolean": "boolean", "list": "array", "array": "array",
     "tuple": "array", "set": "array", "dict": "object", "object": "object",
 }  # fmt: skip
+_OF_JSON = frozenset({"string", "integer", "number", "boolean", "array", "object", "null"})
 _OPTIONAL = re.compile(r",\s*optional\b.*|\Aoptional\[(.*)\]\Z", re.IGNORECASE | re.DOTALL)
 _WORD = re.compile(r"[A-Za-z]+")
 
@@ -24,9 +25,15 @@ def schema_of(parameters: Any) -> dict[str, Any] | None:
     """
     if not isinstance(parameters, Mapping) or not parameters or "type" in parameters:
         return None
+    if all(isinstance(one, Mapping) and one.get("type") in _OF_JSON for one in parameters.values()):
+        return None  # what a schema lacks around it may be anything
     properties, required = {}, []
     for name, about in parameters.items():
-        if not isinstance(name, str) or not isinstance(about, Mapping) or not isinstance(about.get("type"), str):
+        if (
+            not isinstance(name, str)
+            or not isinstance(about, Mapping)
+            or not isinstance(about.get("type"), str)
+        ):
             return None
         said = about["type"]
         plain = _OPTIONAL.sub(lambda found: found[1] or "", said).strip()

@@ -2,7 +2,7 @@
 
 Many gateways and tracers keep the bodies of OpenAI's, Anthropic's or Google's API as they were, under names
 of their own. A record that holds exactly one body of each kind is read; of several nobody can tell which is
-meant.
+meant. A record with one conversation and neither is read as that.
 """
 
 from __future__ import annotations
@@ -19,19 +19,24 @@ _ASSISTANT = ("assistant", "model", "ai")
 _DEFINITIONS = frozenset(
     {"tools", "functions", "tool_choice", "toolConfig", "tool_config", "available_tools"}
 )
+# Names under which frameworks keep the turns of a whole conversation.
+_CONVERSATIONS = frozenset(
+    {"messages", "traj", "trajectory", "turns", "dialog", "dialogue", "transcript", "user_input"}
+)
 # Where calls may stand beside an answer that says nothing of them.
 _OF_CALLS = ("tool", "function", "thought", "action", "step")
 _IN_ANSWERS = ("tool_calls", "function_call", "functionCall", "tool_use", "toolUse", "tool_call")
 
 
 def found_pair(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The record as a pair of `request` and `response`; None where it does not hold exactly one of each.
+    """The record as a pair of `request` and `response`, or as one of `messages`; None where it is neither.
 
     Args:
         record: a record of no known format.
     """
     given: list[Any] = []
     got: list[Any] = []
+    talks: list[Any] = []
     beside: list[str] = []
     try:
         for name, value in _values(record):
@@ -39,13 +44,19 @@ def found_pair(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
                 given += [value] if value not in given else []
             elif (answer := _answer(value)) is not None:
                 got += [answer] if answer not in got else []
+            elif name in _CONVERSATIONS and _is_conversation(value):
+                talks += [value] if value not in talks else []
             elif value and name not in _DEFINITIONS:
                 beside.append(name.lower())
-        if len(given) != 1 or len(got) != 1:
+        is_talk = len(talks) == 1 and not given and not got
+        if not is_talk and (len(given) != 1 or len(got) != 1 or talks):
             return None
-        if any(word in name for name in beside for word in _OF_CALLS) and not _says_calls(got[0]):
+        said = talks[0] if is_talk else got[0]
+        if any(word in name for name in beside for word in _OF_CALLS) and not _says_calls(said):
             return None  # its calls may be kept there
-        return {**record, "messages": None, **_pair(given[0], got[0])}
+        if is_talk:
+            return {**record, "messages": said, "request": None, "response": None}
+        return {**record, "messages": None, **_pair(given[0], said)}
     except (Unreadable, RecursionError):
         return None
 
@@ -70,6 +81,8 @@ def _values(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             left -= 1
             if left < 0 or name in _DEFINITIONS or _is_request(value) or _answer(value) is not None:
                 continue
+            if name in _CONVERSATIONS and _is_conversation(value):
+                continue
             if isinstance(value, Mapping):
                 below += value.items()
             elif isinstance(value, list):
@@ -86,6 +99,14 @@ def _is_request(value: Any) -> bool:
             return False
         return all(_answer(one) is None for one in value.values())  # else it is around both
     return _asks(value)
+
+
+def _is_conversation(value: Any) -> bool:
+    """Whether a value is turns of a user and of an assistant."""
+    if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
+        return False
+    roles = {one.get("role") or one.get("type") for one in value}
+    return bool(roles & {"user", "human"}) and bool(roles & {*_ASSISTANT})
 
 
 def _asks(value: Any) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from distil_dag.stages.reading.endings import with_ending
+from distil_dag.stages.reading.formats.blocks import BLOCKS, parts_in_blocks
 from distil_dag.stages.reading.logged_calls import as_list
 from distil_dag.stages.reading.parts import RESULTS, tool_name
 from distil_dag.stages.reading.strict_values import Unreadable
@@ -98,6 +99,8 @@ def _parts(message: Mapping[str, Any]) -> list[Any] | None:
     content, parts = message.get("content"), message.get("parts")
     if isinstance(content, list):
         return content
+    if not content and (blocks := parts_in_blocks(message)) is not None:
+        return blocks
     if content is None or content == "":
         return [parts] if isinstance(parts, Mapping) else parts if isinstance(parts, list) else None
     return None
@@ -117,7 +120,7 @@ def _assistant(message: Mapping[str, Any], parts: list[Any]) -> Mapping[str, Any
         elif "reasoningContent" not in part and not _is_sign(part):
             said.append(part)
     content: Any = said or (None if parts else "")
-    kept = {key: value for key, value in message.items() if key not in ("content", "parts")}
+    kept = {key: value for key, value in message.items() if key not in ("content", "parts", *BLOCKS)}
     if calls and not message.get("tool_calls"):
         kept["tool_calls"] = calls
     elif calls:

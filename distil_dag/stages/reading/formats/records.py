@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from distil_dag.core.source_fields import RecordFormat
+from distil_dag.stages.reading.exports import chats
 from distil_dag.stages.reading.fields import MARKS
 from distil_dag.stages.reading.formats import bedrock, cohere, dataset_rows, gemini, responses_api, sharegpt
 from distil_dag.stages.reading.formats.found_bodies import found_pair
@@ -42,6 +43,8 @@ def basic_record(record: Record, record_format: RecordFormat) -> Record:
         record = {"recorded_at": None, **exchanges.chat_record(record)}
     if record_format in ("messages", "question_answer"):
         return record
+    if record_format == "auto" and not chats.MARKS.isdisjoint(record) and (chat := chats.chat_record(record)):
+        return chat
     if record_format == "auto" and not MARKS.isdisjoint(record):
         record = recorded(record) or record
     if _has_bodies(record):
@@ -220,7 +223,13 @@ def _body(value: Any, name: str) -> Any:
 
 
 def _parsed(value: Any, name: str) -> Any:
-    return value if isinstance(value, str) and is_events(value) else from_json_text(value, name)
+    if isinstance(value, str) and is_events(value):
+        return value
+    if name == "response" and isinstance(value, str) and value.strip() and value.lstrip()[0] not in '{["':
+        raise Unreadable(
+            "the response is a text", "its calls, if there are any, stand elsewhere; log its body"
+        )
+    return from_json_text(value, name)
 
 
 def _with_apart_system(record: Record) -> Record:

@@ -42,10 +42,8 @@ def whole_answer(value: Any) -> Mapping[str, Any]:
         Unreadable: they are of another kind, end early, or say that the answer failed.
     """
     events = _sent(value) if isinstance(value, str) else [_inner(one) for one in value]
-    for event in events:
-        if event.get("type") == "error" or any(name.lower().endswith(_FAILURES) for name in event):
-            if any(event.get(name) for name in event if name.lower().endswith(_FAILURES)):
-                raise Unreadable("failed answer", "an event of the stream says so")
+    if any(map(_says_failed, events)):
+        raise Unreadable("failed answer", "an event of the stream says so")
     if any(name in event for event in events for name in _CONVERSE):
         return _of_converse(events)
     if any(event.get("type") == "message_start" for event in events):
@@ -57,6 +55,12 @@ def whole_answer(value: Any) -> Mapping[str, Any]:
     if not all(choice.get("finish_reason") for choice in answer.get("choices", ())):
         raise _cut()
     return answer
+
+
+def _says_failed(event: Event) -> bool:
+    return event.get("type") == "error" or any(
+        held and str(name).lower().endswith(_FAILURES) for name, held in event.items()
+    )
 
 
 def _is_event(event: Event) -> bool:
@@ -144,7 +148,10 @@ def _of_anthropic(events: list[Event]) -> Mapping[str, Any]:
     for place, block in blocks.items():
         if block.get("type") == "tool_use" and said.get(place):
             block["input"] = _arguments(said[place])
-    return {**answer, "content": [block for _, block in sorted(blocks.items(), key=lambda one: str(one[0]).zfill(6))]}
+    return {
+        **answer,
+        "content": [block for _, block in sorted(blocks.items(), key=lambda one: str(one[0]).zfill(6))],
+    }
 
 
 def _held(event: Event, name: str) -> Event:

@@ -25,7 +25,10 @@ _AROUND = frozenset(
 
 def knows(record: Mapping[str, Any]) -> bool:
     """Whether a record is a row of Braintrust."""
-    return "span_attributes" in record and ("root_span_id" in record or "span_id" in record)
+    if "span_attributes" not in record or not ("root_span_id" in record or "span_id" in record):
+        return False
+    told = record["span_attributes"]
+    return not isinstance(told, Mapping) or not any(str(name).startswith("gen_ai") for name in told)
 
 
 def chat_record(record: Mapping[str, Any]) -> dict[str, Any]:

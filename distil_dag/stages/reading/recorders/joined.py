@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distil_dag.stages.reading.formats import batches
+from distil_dag.stages.reading.exports import batches
 from distil_dag.stages.reading.recorders import langsmith
 from distil_dag.stages.reading.recorders.pairs import is_empty
 from distil_dag.stages.reading.recorders.spans.message_events import CHOICE, MESSAGES

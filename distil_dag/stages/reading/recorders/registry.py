@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from distil_dag.stages.reading.exports import batches
 from distil_dag.stages.reading.fields import CONTENT
-from distil_dag.stages.reading.formats import batches
 from distil_dag.stages.reading.recorders import (
     braintrust,
     langfuse,
@@ -16,9 +16,11 @@ from distil_dag.stages.reading.recorders import (
     rows,
     smolagents,
 )
-from distil_dag.stages.reading.recorders.outcome import OTHER, NoAnswer
+from distil_dag.stages.reading.recorders.outcome import OTHER, NoAnswer, is_content_off
+from distil_dag.stages.reading.recorders.pairs import is_empty
 from distil_dag.stages.reading.recorders.spans import registry as spans
 from distil_dag.stages.reading.recorders.spans.span import Span
+from distil_dag.stages.reading.strict_values import Unreadable
 
 Record = Mapping[str, Any]
 
@@ -69,4 +71,8 @@ def recorded(record: Record) -> dict[str, Any] | None:
     except NoAnswer as answer:
         if answer.kind == OTHER and any(record.get(name) is not None for name in CONTENT):
             return None  # a record of a program that notes its own span
+        raise
+    except Unreadable as problem:
+        if is_content_off(problem) and not any(is_empty(record.get(name)) for name in ("input", "output")):
+            return None  # content stands beside the attributes
         raise

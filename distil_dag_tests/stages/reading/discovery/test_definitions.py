@@ -39,6 +39,20 @@ RECORDS: dict[str, dict[str, Any]] = {
     "bedrock": {
         "request": {"toolConfig": {"tools": [{"toolSpec": {**LIGHT, "inputSchema": {"json": SCHEMA}}}]}}
     },
+    "bedrock's log": {
+        "input": {
+            "inputBodyJson": {
+                "toolConfig": {"tools": [{"toolSpec": {**LIGHT, "inputSchema": {"json": SCHEMA}}}]}
+            }
+        }
+    },
+    "cohere": {
+        "request": {
+            "tools": [{**LIGHT, "parameter_definitions": {"room": {"type": "str", "required": True}}}]
+        }
+    },
+    "xlam": {"tools": json.dumps([{**LIGHT, "parameters": {"room": {"type": "str"}}}])},
+    "anthropic's batch": {"custom_id": "a", "params": {"tools": [{**LIGHT, "input_schema": SCHEMA}]}},
     "batch": {"body": {"messages": [], "tools": [OPENAI]}},
     "by name": {"request": {"tools": {"light": {**LIGHT, "inputSchema": SCHEMA}}}},
     "span": {
@@ -76,7 +90,8 @@ def test_each_form_gives_the_same_definition(form: str) -> None:
         {"output": {"tools": [OPENAI]}},
         {"tools": ["light"]},
         {"tools": [{"type": "function", "name": "light"}]},
-        {"tools": [{"name": "light", "description": "x", "parameters": {"room": {"type": "str"}}}]},
+        {"tools": [{"name": "light", "description": "x", "parameters": {"room": {"type": "string"}}}]},
+        {"tools": [{"name": "light", "description": "x", "parameters": {"room": "str"}}]},
         {"tools": "[{broken"},
         {"tools": [{**FLAT, "description": "a\x00b"}]},
     ],

@@ -36,6 +36,15 @@ GEMINI_GOT = {
         {"content": {"role": "model", "parts": [{"functionCall": {"name": "set_light", "args": ARGUMENTS}}]}}
     ]
 }
+TEXTS = [{"role": one["role"], "parts": [{"type": "text", "content": one["content"]}]} for one in ASKED]
+TOLD = [{"role": "assistant", "parts": [{"type": "tool_call", "name": "set_light", "arguments": ARGUMENTS}]}]
+
+
+def blocks(role, *held, **more):
+    return {"role": role, "additional_kwargs": more, "blocks": list(held)}
+
+
+LLAMA_ASKED = [blocks(one["role"], {"block_type": "text", "text": one["content"]}) for one in ASKED]
 BEDROCK = {"schemaType": "ModelInvocationLog", "operation": "InvokeModel", "modelId": "anthropic.claude"}
 READ = {
     "Bedrock, invocation log": {
@@ -91,6 +100,83 @@ READ = {
         },
     },
     "AutoGen": {"type": "LLMCall", "messages": ASKED, "response": GOT},
+    "LlamaIndex, calls beside the blocks": {
+        "class_name": "LLMChatEndEvent", "messages": LLAMA_ASKED,
+        "response": {"message": blocks("assistant", tool_calls=[CALL]), "delta": None},
+    },
+    "LlamaIndex, calls in blocks": {
+        "class_name": "LLMChatEndEvent", "messages": LLAMA_ASKED,
+        "response": {"message": blocks("assistant", {
+            "block_type": "tool_call", "tool_call_id": "c", "tool_name": "set_light",
+                "tool_kwargs": ARGUMENTS,
+        })},
+    },
+    "Semantic Kernel, in Python": {"messages": [
+        *({"role": one["role"], "items": [{"content_type": "text",
+            "text": one["content"]}]} for one in ASKED),
+        {"role": "assistant", "finish_reason": "tool_calls", "items": [
+            {"content_type": "function_call", "id": "c", "name": "set_light", "arguments": TEXT},
+        ]},
+    ]},
+    "Datadog": {
+        "span_id": "1", "trace_id": "2", "meta": {
+            "span.kind": "llm", "input": {"messages": ASKED}, "output": {"messages": [{
+                "role": "assistant", "content": "",
+                "tool_calls": [{"name": "set_light", "arguments": ARGUMENTS, "tool_id": "c",
+                    "type": "function"}],
+            }]},
+        },
+    },
+    "AgentOps, spans": {
+        "trace_id": "t", "span_id": "s", "span_attributes": {
+            "gen_ai.operation.name": "chat", "gen_ai": {
+                "prompt": {str(at): one for at, one in enumerate(ASKED)},
+                "completion": {"0": {"role": "assistant", "tool_calls": {
+                    "0": {"id": "c", "name": "set_light", "arguments": TEXT},
+                }}},
+            },
+        },
+    },
+    "Honeycomb": {
+        "trace.trace_id": "t", "trace.span_id": "s", "name": "chat", "gen_ai.operation.name": "chat",
+        "gen_ai.input.messages": json.dumps(TEXTS), "gen_ai.output.messages": json.dumps(TOLD),
+    },
+    "Elastic, spans": {"_index": "i", "_id": "1", "_source": {
+        "trace_id": "t", "span_id": "s", "attributes": {
+            "gen_ai.operation.name": "chat", "gen_ai.input.messages": TEXTS, "gen_ai.output.messages": TOLD,
+        },
+    }},
+    "Arize AX": {
+        "context.span_id": "s", "attributes.openinference.span.kind": "LLM",
+        "attributes.llm.input_messages": [
+            {f"message.{key}": value for key, value in one.items()} for one in ASKED
+        ],
+        "attributes.llm.output_messages": [{"message.role": "assistant", "message.tool_calls": [
+            {"tool_call.function.name": "set_light", "tool_call.function.arguments": TEXT},
+        ]}],
+    },
+    "Laminar": {
+        "traceId": "t", "spanId": "s", "spanType": "LLM", "input": ASKED, "output": [SAID],
+        "attributes": {"gen_ai.request.model": "m"},
+    },
+    "Langtrace": {"trace_id": "t", "span_id": "s", "attributes": {
+        "llm.prompts": json.dumps(ASKED), "llm.responses": json.dumps([SAID]),
+    }},
+    "DSPy": {"prompt": None, "messages": ASKED, "kwargs": {}, "response": GOT, "outputs": [{"text": None}]},
+    "Inspect": {"input": ASKED, "messages": ASKED, "output": {"choices": [{"message": {
+        "role": "assistant", "content": "",
+        "tool_calls": [{"id": "c", "function": "set_light", "arguments": ARGUMENTS, "type": "function"}],
+    }, "stop_reason": "tool_calls"}]}},
+    "LangGraph, state of a thread": {"next": [], "values": {"messages": [
+        {"type": "system", "content": SYSTEM}, {"type": "human", "content": USER},
+        {"type": "ai", "content": "", "tool_calls": [{"name": "set_light", "args": ARGUMENTS, "id": "c"}]},
+    ]}},
+    "a trajectory": {"task_id": 1, "reward": 1.0, "traj": [*ASKED, SAID]},
+    "Mastra": {
+        "traceId": "t", "spanId": "s", "spanType": "model_generation", "input": {"messages": ASKED},
+        "output": {"text": "", "toolCalls": [{"toolCallId": "c", "toolName": "set_light",
+            "args": ARGUMENTS}]},
+    },
 }  # fmt: skip
 SET_ASIDE = {
     "calls beside an answer": {"in": GIVEN, "out": DONE, "agent_steps": [{"name": "set_light"}]},
@@ -110,6 +196,38 @@ SET_ASIDE = {
     },
     "Flowise": {"role": "apiMessage", "content": "Done.", "question": USER, "usedTools": "[{}]"},
     "CrewAI": {"type": "llm_call_completed", "messages": ASKED, "response": json.dumps([CALL])},
+    "CrewAI, a text": {
+        "type": "llm_call_completed", "messages": ASKED,
+            "response": f"Action: set_light\nAction Input: {TEXT}",
+    },
+    "DSPy, fields in a text": {"messages": ASKED, "response": {"choices": [{"message": {
+        "role": "assistant",
+        "content": f"[[ ## next_tool_name ## ]]\nset_light\n\n[[ ## next_tool_args ## ]]\n{TEXT}",
+    }}]}},
+    "DSPy, a response that is no JSON": {"messages": ASKED, "response": "ModelResponse(id='x')",
+        "outputs": ["y"]},
+    "LlamaIndex, a start": {"class_name": "LLMChatStartEvent", "messages": LLAMA_ASKED},
+    "Semantic Kernel, in .NET": {"messages": [{"Role": {"Label": "user"}, "Items": [{"Text": USER}]}]},
+    "AutoGen, events of a team": {"messages": [
+        {"source": "user", "content": USER, "type": "TextMessage"},
+        {"source": "a", "content": [{"name": "set_light", "arguments": TEXT}],
+            "type": "ToolCallRequestEvent"},
+    ]},
+    "Datadog, a text": {
+        "span_id": "1", "trace_id": "2",
+        "meta": {"span.kind": "llm", "input": {"messages": ASKED}, "output": {"value": "Done."}},
+    },
+    "New Relic": {"completion_id": "x", "sequence": 1, "role": "assistant", "content": "",
+        "is_response": True},
+    "DeepEval": {"input": USER, "actual_output": "Done.", "tools_called": [{"name": "set_light"}]},
+    "a conversation beside calls": {"turns": [*ASKED, DONE], "tool_calls": [CALL]},
+    "two conversations": {"turns": [*ASKED, DONE], "transcript": [*ASKED, SAID]},
+    "Assistants, a step of a run": {
+        "object": "thread.run.step", "step_details": {"type": "tool_calls", "tool_calls": [CALL]},
+    },
+    "Realtime": {"type": "response.done", "response": {"object": "realtime.response", "output": [
+        {"type": "function_call", "name": "set_light", "call_id": "c", "arguments": TEXT},
+    ]}},
     "an unfinished conversation of Mistral": {
         "object": "conversation.history",
         "entries": [{"type": "function.call", "name": "set_light", "arguments": TEXT}],

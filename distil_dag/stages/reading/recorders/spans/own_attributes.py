@@ -30,6 +30,7 @@ _PAIRS = (
     ("traceloop.entity.input", "traceloop.entity.output"),
     ("gen_ai.prompt", "gen_ai.completion"),
     ("gen_ai.request.messages", "gen_ai.response.messages"),
+    ("llm.prompts", "llm.responses"),
     ("input.value", "output.value"),
     ("input", "output"),
     ("inputs", "outputs"),

@@ -11,10 +11,10 @@ from typing import Any
 from distil_dag.stages.reading.recorders.pairs import is_empty, parsed
 from distil_dag.stages.reading.strict_values import time_or_none
 
-_ATTRIBUTES = ("attributes", "SpanAttributes", "LogAttributes", "tags")
-_TRACE = ("traceId", "traceID", "trace_id", "TraceId", "context.trace_id")
-_SPAN = ("spanId", "spanID", "span_id", "SpanId", "context.span_id")
-_PARENT = ("parentSpanId", "parent_span_id", "parent_id", "parentId", "ParentSpanId")
+_ATTRIBUTES = ("attributes", "SpanAttributes", "LogAttributes", "tags", "span_attributes")
+_TRACE = ("traceId", "traceID", "trace_id", "TraceId", "context.trace_id", "trace.trace_id")
+_SPAN = ("spanId", "spanID", "span_id", "SpanId", "context.span_id", "trace.span_id")
+_PARENT = ("parentSpanId", "parent_span_id", "parent_id", "parentId", "ParentSpanId", "trace.parent_id")
 _NAME = ("name", "span_name", "SpanName", "operationName")
 _SCOPE = (
     "scope",
@@ -35,6 +35,8 @@ _EVENTS = ("messageEvents", "events", "otel_events")
 _FAILED = (2, "2", "ERROR", "STATUS_CODE_ERROR", "Error", "error")
 _IDS = frozenset((*_TRACE, *_SPAN, "context"))
 _FLAT = "attributes."
+# Of tables with a column for each attribute, as Honeycomb has them.
+_AT_TOP = "gen_ai.operation.name"
 _MAX_LEVELS = 8
 # What attributes of recorders begin with.
 _KNOWN = (
@@ -222,6 +224,8 @@ def _attributes_of(record: Mapping[str, Any]) -> dict[str, Any] | None:
             value = {str(key): held for key, held in value}  # a map of a table of columns
         if isinstance(value, Mapping):
             return _flattened(value)
+    if _AT_TOP in record:
+        return {str(key): value for key, value in record.items() if str(key).startswith(_KNOWN)}
     columns = {key[len(_FLAT) :]: value for key, value in record.items() if str(key).startswith(_FLAT)}
     return (
         _flattened({key: value for key, value in columns.items() if value is not None}) if columns else None

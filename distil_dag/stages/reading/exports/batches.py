@@ -11,6 +11,8 @@ from distil_dag.stages.reading.strict_values import Unreadable
 NO_REQUEST = "the result of a batch without its request; put the input file of the batch beside it"
 NO_RESULT = "the request of a batch without its result; put the output file of the batch beside it"
 SEVERAL = "several requests or results of a batch under one custom_id; read each batch by itself"
+BATCH = "batch "
+"""How the keys of halves begin."""
 _REQUESTS = ("body", "params")  # of OpenAI, of Anthropic
 _AMBIGUOUS = "several_of_batch"
 
@@ -28,7 +30,7 @@ def key_of(record: Record) -> str:
     """What the other half of a record is found by; empty for a record that is whole."""
     if not knows(record) or (_request(record) is not None and _has_result(record)):
         return ""
-    return f"batch {record['custom_id']}"
+    return f"{BATCH}{record['custom_id']}"
 
 
 def join(first: Record, second: Record) -> dict[str, Any]:
