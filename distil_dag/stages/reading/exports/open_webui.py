@@ -29,7 +29,8 @@ def messages_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         Unreadable: the branch is broken, or a call in it can't be read.
     """
     history = record["chat"]["history"]
-    found, place = [], history.get("currentId")
+    found: list[Mapping[str, Any]] = []
+    place = history.get("currentId")
     while place is not None:
         message = history["messages"].get(place)
         if not isinstance(message, Mapping) or len(found) > len(history["messages"]):
