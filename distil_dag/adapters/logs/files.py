@@ -30,7 +30,9 @@ from distil_dag.adapters.logs.table_files import rows_of_arrow, rows_of_csv
 from distil_dag.adapters.system.environment import SourceError, SourceUnavailable, expand, masked, unexpanded
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.sources import FileSource
+from distil_dag.stages.reading.exports.chats import MARKS as CHATS
 from distil_dag.stages.reading.fields import CONTENT, FIELDS, RECORDED, field_of
+from distil_dag.stages.reading.formats.found_bodies import found_pair
 from distil_dag.stages.reading.strict_values import Unreadable
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
@@ -165,7 +167,9 @@ class FileLog:
 
     def _is_known(self, value: Any) -> bool:
         """Whether a value has a field that is read, or can have none."""
-        return not isinstance(value, dict) or not self._content.isdisjoint(map(field_of, value))
+        if not isinstance(value, dict) or not self._content.isdisjoint(map(field_of, value)):
+            return True
+        return not CHATS.isdisjoint(value) or found_pair(value) is not None
 
     @contextmanager
     def _told(self, file: str = "") -> Iterator[None]:

@@ -28,16 +28,15 @@ CONTENT_FIELDS = frozenset(CONTENT)
 RECORDED = (
     "attributes", "SpanAttributes", "LogAttributes", "span_data", "generations", "model_input_messages",
     "task_images", "spans", "proxy_server_request", "resourceSpans", "resourceLogs", "scopeSpans",
-    "scopeLogs",
+    "scopeLogs", "span_attributes", "custom_id", "gen_ai.operation.name",
 )  # fmt: skip
 """Fields that hold the same in what recorders write."""
 MARKS = frozenset(
     {
-        *RECORDED, "eventName", "event_name", "EventName", "workflow_name", "span_attributes", "run_type",
+        *RECORDED, "eventName", "event_name", "EventName", "workflow_name", "run_type",
         "serialized", "litellm_call_id", "request_body", "choices", "call_type", "traceId", "traceID",
         "trace_id",
-        "context.span_id", "resourceMetrics", "tools_digest", "custom_id",
-        "gen_ai.operation.name",
+        "context.span_id", "resourceMetrics", "tools_digest",
     }
 )  # fmt: skip
 """Fields of which each record of a recorder has one; most records have none."""
