@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic_core import from_json
 
@@ -24,11 +24,11 @@ ARGUMENT_KEYS = (
 )  # fmt: skip
 # Objects that hold one call, and lists that hold several.
 _WRAPPERS = ("function", "functionCall", "function_call", "toolUse", "tool_use", "tool_call", "toolCall")
+# In which OpenAI's models are shown their tools; they name it now and then.
+_NAMESPACE = "functions."
 _ARGUMENTS = frozenset(ARGUMENT_KEYS)
 _WRAPPER_KEYS = frozenset(_WRAPPERS)
 LISTS = ("tool_calls", "toolCalls", "function_calls", "tool_uses", "calls")
-# A raw line break inside a text means a line break.
-_DECODER = json.JSONDecoder(strict=False)
 HARMLESS_KEYS = frozenset(
     {
         "id", "type", "index", "call_id", "callId", "tool_call_id", "toolCallId", "tool_use_id", "toolUseId",
@@ -42,6 +42,14 @@ HARMLESS_KEYS = frozenset(
 
 
 _NOTHING: tuple[Any, ...] = (None, "", {}, [])
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name}, which JSON does not have")
+
+
+DECODER = json.JSONDecoder(strict=False, parse_constant=_refuse_constant)
+"""Reads what models write: a raw line break inside a text means a line break."""
 
 
 def read_call(value: Any) -> ToolCall:
@@ -65,7 +73,7 @@ def read_call(value: Any) -> ToolCall:
     name_of = name_key(value)
     if name_of is None:
         raise ValueError("a tool call needs a non-empty string `name`")
-    name = value[name_of]
+    name = value[name_of].strip().removeprefix(_NAMESPACE)
     _refuse([key for key in leftovers(value, _ARGUMENTS) if key != name_of], name)
     kept: list[dict[str, Any]] = []
     for key in ARGUMENT_KEYS:
@@ -103,7 +111,7 @@ def _parsed(text: str) -> Any:
     try:
         return from_json(text, allow_inf_nan=False)
     except (ValueError, TypeError):  # TypeError: a text with half a surrogate pair
-        return _DECODER.decode(text)
+        return DECODER.decode(text)
 
 
 def name_key(value: Mapping[str, Any]) -> str | None:
@@ -163,7 +171,7 @@ def _is_call(value: dict[str, Any], tools: Collection[str] | None) -> bool:
         if given and (named or not leftovers(value, ARGUMENT_KEYS)):
             raise ValueError("arguments without the name of a tool")
         return False
-    if tools is None or value[key] in tools:
+    if tools is None or value[key].strip().removeprefix(_NAMESPACE) in tools:
         return True
     if leftovers(value, {key, *ARGUMENT_KEYS}):
         return False

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from functools import lru_cache
 
-from distil_dag.core.answers.call_objects import NAME_KEYS
+from distil_dag.core.answers.call_objects import DECODER, NAME_KEYS
 from distil_dag.core.answers.json_text import without_fence
 from distil_dag.core.toolset import Toolset
 
@@ -14,11 +13,11 @@ FORM = "a call in a form that is not read"
 _SHAPED = re.compile(r"[<\[{(=:]|--")
 _BAR = r"[|\uff5c]"
 _TOKENS = re.compile(
-    rf"<{_BAR}[^<>\s]{{0,30}}(?:tool|function|action|plugin|invoke|call|python)[^<>\s]{{0,30}}{_BAR}?>"
+    rf"<{_BAR}[^<>\s]{{0,30}}(?:tool|function|action|plugin|invoke|call|python|recipient)[^<>\s]{{0,30}}{_BAR}?>"
     r"|\[(?:TOOL_CALLS|TOOL_CALL|ARGS|CALL_ID)\]"
     r"|<\w{0,20}:?(?:tool_?calls?|function_?calls?|tool_use|invoke)(?:\s[^<>]{0,100})?>"
     r"|<(?:function|invoke)[= ]"
-    r"|<start_function_call>",
+    r"|<start_function_call>|\u273fFUNCTION\u273f",
     re.IGNORECASE,
 )
 _NAMES = "|".join(NAME_KEYS)
@@ -27,7 +26,7 @@ _BEFORE = re.compile(
     rf"(?:[\"'](?:{_NAMES})[\"']\s{{0,9}}:\s{{0,9}}[\"']"
     rf"|\b(?:{_NAMES})\s{{0,2}}[:=]\s{{0,2}}[\"']"
     rf"|(?:\A|\n)[ \t>*-]{{0,9}}(?:{_NAMES}|call|tool[ _]call|function[ _]call)\s{{0,2}}[:=]\s{{0,2}}[\"'`]?"
-    r"|\bto=functions\.|</?|call:)\Z",
+    rf"|<(?:{_NAMES})>\s{{0,9}}|\bto=functions\.|</?|call:)\Z",
     re.IGNORECASE,
 )
 _BEHIND = re.compile(
@@ -36,6 +35,8 @@ _BEHIND = re.compile(
     r"|\[(?:ARGS|CALL_ID)\]|<\|"
 )
 _ALONE = re.compile(r"\(\s{0,9}\)[ \t;`]{0,4}(?:\n|\Z)")
+# Quotation marks of any kind, also where JSON was written as JSON or as HTML once more.
+_QUOTE = r"(?:[\"'`\u2018\u2019\u201c\u201d]|\\\\[\"']|&quot;|&#3[49];)"
 _LOOKBACK = 60
 _MOST_HITS = 500
 
@@ -65,13 +66,16 @@ def _is_called(text: str, name: re.Match[str], tools: Toolset) -> bool:
     start, end = name.span()
     before = _BEFORE.search(text, max(start - _LOOKBACK, 0), start)
     if before:
-        return not before[0].startswith("<") or text[end : end + 1] in (">", " ", "/", "\n")
+        return before[0] not in ("<", "</") or text[end : end + 1] in (">", " ", "/", "\n")
     quoted = text[max(start - 1, 0) : start] in ('"', "'")
     if not quoted and _BEHIND.match(text, end):
         return True
     line = text[text.rfind("\n", 0, start) + 1 : start]
     alone = not line.strip(" \t`*->$")
-    return alone and (bool(_ALONE.match(text, end)) or _assigns(text, end, name[0], tools))
+    if alone and (_ALONE.match(text, end) or _assigns(text, end, name[0], tools)):
+        return True
+    given = _written(tuple(tools[name[0]].properties))
+    return given is not None and given.search(text) is not None
 
 
 def _assigns(text: str, end: int, name: str, tools: Toolset) -> bool:
@@ -88,16 +92,32 @@ def _only_arguments(text: str, tools: Toolset) -> str:
     if not whole.startswith("{"):
         return ""
     try:
-        value = json.loads(whole, strict=False)
+        value = DECODER.decode(whole)
     except (ValueError, RecursionError):
         return ""
     if not isinstance(value, dict) or not value:
         return ""
+    named = next((item for item in value.values() if isinstance(item, str) and item in tools), "")
+    if named:
+        return named
     if len(value) == 1:
         ((key, inner),) = value.items()
         if key in tools and isinstance(inner, dict) and set(inner) <= set(tools[key].properties):
             return str(key)
     return next((tool.name for tool in tools.tools if set(value) <= set(tool.properties)), "")
+
+
+@lru_cache(maxsize=256)
+def _written(arguments: tuple[str, ...]) -> re.Pattern[str] | None:
+    """Arguments as data writes them: in quotes before a colon, as a tag, or set to a value."""
+    if not arguments:
+        return None
+    keys = "|".join(map(re.escape, arguments))
+    return re.compile(
+        rf"{_QUOTE}(?:{keys}){_QUOTE}\s{{0,9}}[:=]|<(?:{keys})>"
+        rf"|(?:^|[(,;\[{{])[ \t]{{0,9}}(?:{keys})\s{{0,2}}=\s{{0,2}}[\"'\[{{\d-]",
+        re.MULTILINE,
+    )
 
 
 @lru_cache(maxsize=8)
