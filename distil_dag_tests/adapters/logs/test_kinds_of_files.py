@@ -230,14 +230,6 @@ def test_an_archive_that_breaks_off_in_its_first_block_is_not_empty(tmp_path):
     assert read(path) == ([], [])
 
 
-@pytest.mark.parametrize("columns", [("input", "output"), ("instruction", "input", "output")])
-def test_rows_of_words_in_and_words_out_are_questions_and_answers(columns, tmp_path):
-    call = json.dumps({"name": "on", "arguments": {"n": 1}})
-    rows = [dict.fromkeys(columns, "") | {columns[0]: request, "output": call} for request in REQUESTS]
-    (tmp_path / "log.json").write_text(json.dumps(rows))
-    assert read(tmp_path) == (REQUESTS, [])
-
-
 def test_json_without_a_field_of_a_log_is_refused_once(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_text('{"level": "info", "text": "x", "by bob@example.com": 1}\n' * 3000)

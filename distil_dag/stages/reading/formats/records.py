@@ -22,7 +22,6 @@ from distil_dag.stages.reading.strict_values import Unreadable
 Record = Mapping[str, Any]
 BASIC = frozenset({"openai_chat", "messages", "question_answer"})
 _BODIES = ("request", "response")
-_ASKED = ("question", "answer", "messages", "context", "request", "response")
 _INPUTS = ("input", "output", "inputs", "outputs")
 
 
@@ -55,25 +54,12 @@ def basic_record(record: Record, record_format: RecordFormat) -> Record:
     found = _format_of(record)
     if found:
         return _READERS[found](record)
-    if pair := _words_pair(record):
-        return pair
     logged, record = record, _with_bodies(record)
     found = _format_of(record)
     if found is None and _is_unknown(record) and (pair := found_pair(logged)):
         record = pair
         found = _format_of(record)
     return _READERS[found](record) if found else record
-
-
-def _words_pair(record: Record) -> Record | None:
-    """The record as question and answer, where only words went in and words came out."""
-    given, got = record.get("input"), record.get("output")
-    if not isinstance(got, str) or any(record.get(name) is not None for name in _ASKED):
-        return None
-    asked = [words for words in (record.get("instruction"), given) if words]
-    if not asked or not all(isinstance(one, str) and one.lstrip()[:1] not in ("{", "[") for one in asked):
-        return None
-    return {**record, "question": "\n".join(asked), "answer": got}
 
 
 def _is_unknown(record: Record) -> bool:
