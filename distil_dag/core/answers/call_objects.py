@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic_core import from_json
 
@@ -43,12 +43,7 @@ HARMLESS_KEYS = frozenset(
 
 _NOTHING: tuple[Any, ...] = (None, "", {}, [])
 
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name}, which JSON does not have")
-
-
-DECODER = json.JSONDecoder(strict=False, parse_constant=_refuse_constant)
+DECODER = json.JSONDecoder(strict=False)
 """Reads what models write: a raw line break inside a text means a line break."""
 
 
@@ -73,7 +68,7 @@ def read_call(value: Any) -> ToolCall:
     name_of = name_key(value)
     if name_of is None:
         raise ValueError("a tool call needs a non-empty string `name`")
-    name = value[name_of].strip().removeprefix(_NAMESPACE)
+    name = value[name_of].removeprefix(_NAMESPACE)
     _refuse([key for key in leftovers(value, _ARGUMENTS) if key != name_of], name)
     kept: list[dict[str, Any]] = []
     for key in ARGUMENT_KEYS:
@@ -171,7 +166,7 @@ def _is_call(value: dict[str, Any], tools: Collection[str] | None) -> bool:
         if given and (named or not leftovers(value, ARGUMENT_KEYS)):
             raise ValueError("arguments without the name of a tool")
         return False
-    if tools is None or value[key].strip().removeprefix(_NAMESPACE) in tools:
+    if tools is None or value[key].removeprefix(_NAMESPACE) in tools:
         return True
     if leftovers(value, {key, *ARGUMENT_KEYS}):
         return False

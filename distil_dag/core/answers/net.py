@@ -54,11 +54,17 @@ def call_shape(text: str, tools: Toolset | None) -> str:
         return token[0][:60]
     if tools is None or not tools.names:
         return ""
+    found: list[str] = []
     for hits, name in enumerate(_any_of(tools.names).finditer(text)):
         if hits > _MOST_HITS:
             break
         if _is_called(text, name, tools):
             return name[0]
+        found.append(name[0])
+    for named in dict.fromkeys(found):
+        given = _written(tuple(tools[named].properties))
+        if given and given.search(text):
+            return named
     return _only_arguments(text, tools)
 
 
@@ -72,10 +78,7 @@ def _is_called(text: str, name: re.Match[str], tools: Toolset) -> bool:
         return True
     line = text[text.rfind("\n", 0, start) + 1 : start]
     alone = not line.strip(" \t`*->$")
-    if alone and (_ALONE.match(text, end) or _assigns(text, end, name[0], tools)):
-        return True
-    given = _written(tuple(tools[name[0]].properties))
-    return given is not None and given.search(text) is not None
+    return alone and (bool(_ALONE.match(text, end)) or _assigns(text, end, name[0], tools))
 
 
 def _assigns(text: str, end: int, name: str, tools: Toolset) -> bool:

@@ -46,7 +46,7 @@ def parse_answer(text: str, tools: Toolset | None = None) -> Answer:
             found = read(said, tools)
             if found is not None:
                 for call in found.calls:
-                    json.dumps(call.arguments, allow_nan=False)  # 1e999 is read as infinity
+                    json.dumps(call.arguments, allow_nan=False)  # neither NaN nor infinity
                 return Answer(calls=found.calls, text=found.words)
     except NotReadable as error:
         return Answer(text=said, error=str(error), form=error.form)

@@ -90,6 +90,8 @@ def typed(text: str, name: str, key: str, tools: Toolset | None) -> Any:
         value = DECODER.decode(text.strip())
     except (ValueError, RecursionError):
         word = text.strip()
+        if "string" in kinds:
+            return text
         return {"True": True, "False": False, "None": None}.get(word, text)
     kind = _kind(value)
     fits = kind in kinds or (kind == "integer" and "number" in kinds)

@@ -71,8 +71,6 @@ def _records(value: Any, level: int) -> list[Any]:
                 inner_records = _records(item, level + 1)
                 if inner_records != [item] or _is_record(item):
                     return inner_records
-        if not listed and all(isinstance(item, dict) and _is_record(item) for item in value.values()):
-            listed = [{"id": key, **item} for key, item in value.items()]
         return listed or [value]
     if is_conversation(value):
         return [{"messages": value}]

@@ -88,7 +88,6 @@ READ = {
     "traces.json": json.dumps({"traces": RECORDS, "next": None}, indent=4).encode(),
     "splits.json": json.dumps({"train": RECORDS[:2], "test": RECORDS[2:]}).encode(),
     "a-page-in-data.json": json.dumps({"status": "ok", "data": {"results": RECORDS, "total": 5}}).encode(),
-    "by-id.json": json.dumps({r["id"]: {"messages": r["messages"]} for r in RECORDS}, indent=2).encode(),
     "pages.jsonl": b"\n".join(json.dumps({"runs": RECORDS[a:b]}).encode() for a, b in ((0, 2), (2, 5))),
     "one-behind-the-other.json": b"\n".join(json.dumps(record, indent=1).encode() for record in RECORDS),
     "named-as-lines.jsonl": b"\xef\xbb\xbf" + json.dumps(RECORDS, indent=2).encode(),

@@ -97,7 +97,7 @@ def test_what_only_looks_like_a_call_is_never_no_call(text: str) -> None:
         ("<think>\nThe user wants", "thoughts"),
         ("prune_hedge(height=3)", "Python"),
         ("[TextBlock(citations=None, text='It rains.', type='text')]", "a printed SDK object"),
-        ('{"name": "water_bed", "arguments": {"bed": "rose", "minutes": NaN}}', "JSON"),
+        ('{"name": "water_bed", "arguments": {"bed": "rose", "minutes": NaN}}', net.FORM),
         ("<tool_call>{'name': 'water_bed', 'arguments': {'minutes': 1e999}}</tool_call>", net.FORM),
         (
             '<tool_call>\n{"name": "water_bed", "arguments": {"bed": "rose"}, "when": "now"}\n</tool_call>',
@@ -168,7 +168,7 @@ def test_values_without_quotes_are_typed_by_the_schema() -> None:
      "<think></think>",
      "water_bed(bed=", "[water_bed(bed=1),", "water_bed(bed=1)\n", "[TOOL_CALLS]water_bed[ARGS]{}",
      "<start_function_call>call:f{a:<escape>", "Action: f\nAction Input: {}\n", "<|message|>", "```",
-     "<invoke name=", "<a>1</a>"],
+     "<invoke name=", "<a>1</a>", "water_bed ("],
 )  # fmt: skip
 def test_no_text_is_read_for_long(unit: str) -> None:
     began = time.process_time()

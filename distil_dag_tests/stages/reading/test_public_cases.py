@@ -125,7 +125,6 @@ GIVEN = {"bed": "rose", "minutes": 7}
         {"content": "", "tool_calls": [{"name": "water_bed", "arguments": {}, "parameters": GIVEN}]},
         {"content": json.dumps([{"type": "text", "text": "On it."}, {"type": "tool_use", **CALL}])},
         {"tool_calls": [{"function": {"name": "functions.water_bed", "arguments": json.dumps(GIVEN)}}]},
-        {"tool_calls": [{"function": {"name": " water_bed\n", "arguments": json.dumps(GIVEN)}}]},
     ],
 )  # fmt: skip
 def test_neighbours_are_read(message: dict[str, Any]) -> None:

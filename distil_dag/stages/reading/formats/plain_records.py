@@ -251,7 +251,7 @@ def _call(name: str, text: str) -> PlainCall | None:
         arguments = parse_json(text)
     except Unreadable:
         return None
-    if type(arguments) is not dict or name.startswith("functions.") or name != name.strip():
+    if type(arguments) is not dict or name.startswith("functions."):
         return None
     words = [name]
     for key, value in arguments.items():
