@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -85,7 +86,7 @@ class Form:
         required = node.get("required") or ()
         found = {}
         for name in names:
-            spec = known.get(name, node.get("additionalProperties"))
+            spec = known[name] if name in known else _other(name, node)
             given = value[name]
             formed = self.of(given, spec) if isinstance(given, _REWRITTEN) else given
             if name in required or name not in known or not self._unsaid(formed, spec):
@@ -107,6 +108,14 @@ class Form:
             if _same(default, value) or (null and default in (None, NULL_TEXT)):
                 return self.defaults or not self._takes(node, value)
         return self.defaults and value == NULL_TEXT and types_of(node) == ["string"] and "enum" not in node
+
+
+def _other(name: str, node: Schema) -> Any:
+    """The schema of a member that is not declared by its name."""
+    for pattern, spec in (node.get("patternProperties") or {}).items():
+        if re.search(pattern, name):
+            return spec
+    return node.get("additionalProperties")
 
 
 def _same(left: Any, right: Any) -> bool:

@@ -16,6 +16,7 @@ UNUSED_KEYS = frozenset(
         "strict", "title", "annotations", "outputSchema", "output_schema", "_meta", "icons", "execution",
         "cache_control", "id", "server", "input_examples", "examples", "response", "responseJsonSchema",
         "response_json_schema", "behavior",
+        "defer_loading", "allowed_callers", "eager_input_streaming",
     }
 )  # fmt: skip
 

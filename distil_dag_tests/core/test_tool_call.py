@@ -115,6 +115,14 @@ def test_arguments_at_their_default_are_unset() -> None:
     assert list(LIGHTS.canonical(kept).arguments) == ["room", "brightness", "fade"]
 
 
+def test_whole_numbers_of_members_by_a_pattern_are_integers() -> None:
+    schema = {"type": "object", "patternProperties": {"^room_": {"type": "integer"}}}
+    toolset = Toolset.from_openai([{"name": "heat", "parameters": schema}])
+    call = ToolCall(name="heat", arguments={"room_a": 3.0, "note": 3.0})
+    for said in (toolset.canonical(call), toolset.with_integers(call)):
+        assert [type(said.arguments[name]) for name in ("room_a", "note")] == [int, float]
+
+
 def test_a_required_argument_stays_at_its_default() -> None:
     unit = {"enum": ["c", "f"], "default": "c"}
     schema = {

@@ -129,7 +129,7 @@ class FileLog:
         else:
             head = content.peek(1)
         kind = kind_of(head, len(head) < BUFFER, name, self._content)
-        if kind == "lines":
+        if kind in ("lines", "empty"):
             yield from self._known(lines_of(content, name))
         elif kind == "document":
             yield from self._known(records_of_document(content, name))
@@ -137,9 +137,9 @@ class FileLog:
             yield from rows_of_csv(content, name, delimiter_of(head, name), self._content)
         elif kind == "protobuf":
             yield from records_of_protobuf(content, name, framing_of(head) or "message")
-        elif kind != "empty" and compression and kind != "arrow stream":
+        elif compression and kind != "arrow stream":
             raise OtherKind(f"holds a file of columns inside {compression}; decompress it")
-        elif kind != "empty":
+        else:
             remote = _SCHEME.match(self._path) is not None
             # Only the file itself can be read from its end, as these formats need.
             source = content if kind == "arrow stream" else file

@@ -43,6 +43,11 @@ _IGNORED = (
 )
 # What may say in the place of `type` that the arguments are an object.
 _ELSEWHERE = frozenset({"$ref", "allOf", "anyOf", "oneOf"})
+# Of the arguments' schema, what may hold an object or a list: keywords, and notes of generators.
+_KEYWORDS = frozenset(Draft202012Validator.VALIDATORS) | {
+    "then", "else", "$defs", "definitions", "$vocabulary", "default", "example", "examples",
+    "propertyOrdering", "property_ordering", "discriminator", "externalDocs", "xml",
+}  # fmt: skip
 _NAME = re.compile(r"^[A-Za-z0-9_.:/-]{1,128}$")
 
 Found = tuple[tuple[Step, ...], str]
@@ -154,6 +159,9 @@ def _schema_mistakes(schema: Any) -> Iterator[Found]:
     if schema.get("type", None if not _ELSEWHERE & schema.keys() else "object") != "object":
         where: tuple[Step, ...] = ("type",) if "type" in schema else ()
         yield where, f"`type` is {schema.get('type')!r}; the arguments of a tool must be of type `object`"
+    for key, part in schema.items():
+        if key not in _KEYWORDS and not key.startswith("x-") and isinstance(part, (dict, list)):
+            yield (key,), "is no keyword of JSON Schema; arguments stand under `properties`"
     meta = Draft202012Validator(
         Draft202012Validator.META_SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER
     )

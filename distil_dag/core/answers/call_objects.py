@@ -24,11 +24,11 @@ ARGUMENT_KEYS = (
 )  # fmt: skip
 # Objects that hold one call, and lists that hold several.
 _WRAPPERS = ("function", "functionCall", "function_call", "toolUse", "tool_use", "tool_call", "toolCall")
+# In which OpenAI's models are shown their tools; they name it now and then.
+_NAMESPACE = "functions."
 _ARGUMENTS = frozenset(ARGUMENT_KEYS)
 _WRAPPER_KEYS = frozenset(_WRAPPERS)
 LISTS = ("tool_calls", "toolCalls", "function_calls", "tool_uses", "calls")
-# A raw line break inside a text means a line break.
-_DECODER = json.JSONDecoder(strict=False)
 HARMLESS_KEYS = frozenset(
     {
         "id", "type", "index", "call_id", "callId", "tool_call_id", "toolCallId", "tool_use_id", "toolUseId",
@@ -43,6 +43,9 @@ HARMLESS_KEYS = frozenset(
 
 
 _NOTHING: tuple[Any, ...] = (None, "", {}, [])
+
+DECODER = json.JSONDecoder(strict=False)
+"""Reads what models write: a raw line break inside a text means a line break."""
 
 
 def read_call(value: Any) -> ToolCall:
@@ -66,7 +69,7 @@ def read_call(value: Any) -> ToolCall:
     name_of = name_key(value)
     if name_of is None:
         raise ValueError("a tool call needs a non-empty string `name`")
-    name = value[name_of]
+    name = value[name_of].removeprefix(_NAMESPACE)
     _refuse([key for key in leftovers(value, _ARGUMENTS) if key != name_of], name)
     kept: list[dict[str, Any]] = []
     for key in ARGUMENT_KEYS:
@@ -104,7 +107,7 @@ def _parsed(text: str) -> Any:
     try:
         return from_json(text, allow_inf_nan=False)
     except (ValueError, TypeError):  # TypeError: a text with half a surrogate pair
-        return _DECODER.decode(text)
+        return DECODER.decode(text)
 
 
 def name_key(value: Mapping[str, Any]) -> str | None:
@@ -164,7 +167,7 @@ def _is_call(value: dict[str, Any], tools: Collection[str] | None) -> bool:
         if given and (named or not leftovers(value, ARGUMENT_KEYS)):
             raise ValueError("arguments without the name of a tool")
         return False
-    if tools is None or value[key] in tools:
+    if tools is None or value[key].removeprefix(_NAMESPACE) in tools:
         return True
     if leftovers(value, {key, *ARGUMENT_KEYS}):
         return False

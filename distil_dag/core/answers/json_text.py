@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from distil_dag.core.answers.call_objects import ARGUMENT_KEYS, LISTS, calls_in
+from distil_dag.core.answers.call_objects import ARGUMENT_KEYS, DECODER, LISTS, calls_in
 from distil_dag.core.answers.form import Found, NotReadable, outside
 from distil_dag.core.answers.literals import NotALiteral, read_literals
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 
 FORM = "JSON"
-# A model's raw line breaks inside a text mean line breaks.
-_DECODER = json.JSONDecoder(strict=False)
 _BETWEEN = re.compile(r"[\s;,]*")
 _FENCED = re.compile(r"```[\w-]{0,20}[ \t]*\n?")
 _OBJECT = re.compile(r"\[\s*\{\s*\"|\{\s*\"")
@@ -41,7 +38,7 @@ def read(text: str, tools: Toolset | None) -> Found | None:
         NotReadable: the text is a broken call, or a call with keys that are not understood.
     """
     names = tools.names if tools is not None else None
-    whole = without_fence(text)
+    whole = _unquoted(without_fence(text))
     if not whole.startswith(("{", "[")):
         return _behind_words(text, names)
     try:
@@ -66,7 +63,7 @@ def json_values(text: str) -> list[Any]:
     """
     values, at = [], 0
     while at < len(text):
-        value, at = _DECODER.raw_decode(text, at)
+        value, at = DECODER.raw_decode(text, at)
         values.append(value)
         between = _BETWEEN.match(text, at)
         at = between.end() if between else at
@@ -83,6 +80,16 @@ def without_fence(text: str) -> str:
     elif len(text) > 2 and text[0] == text[-1] == "`" and "`" not in text[1:-1]:
         text = text[1:-1]
     return text.strip()
+
+
+def _unquoted(text: str) -> str:
+    """What a text of JSON holds that was written as JSON once more; any other text as it is."""
+    if not text.startswith(('"{', '"[')):
+        return text
+    try:
+        return str(DECODER.decode(text))
+    except ValueError:
+        return text
 
 
 def _calls(values: list[Any], names: tuple[str, ...] | None) -> list[ToolCall] | None:
@@ -125,7 +132,7 @@ def _embedded(text: str) -> Iterator[tuple[Any, int, int]]:
     at, failures = 0, 0
     while failures < _MOST_FAILURES and (opened := _OBJECT.search(text, at)):
         try:
-            value, end = _DECODER.raw_decode(text, opened.start())
+            value, end = DECODER.raw_decode(text, opened.start())
         except (ValueError, RecursionError):
             failures += 1
             at = opened.start() + 1

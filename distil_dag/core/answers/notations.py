@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 from distil_dag.core.answers import pythonic, xml_functions
-from distil_dag.core.answers.call_objects import calls_in, read_arguments
+from distil_dag.core.answers.call_objects import DECODER, calls_in, read_arguments
 from distil_dag.core.answers.form import NotReadable
 from distil_dag.core.answers.json_text import json_values, without_fence
 from distil_dag.core.answers.literals import NotALiteral, read_braced, read_literals
@@ -106,4 +105,4 @@ def _separated(body: str, form: str, tools: Toolset | None) -> ToolCall:
 
 
 def _parsed(text: str) -> Any:
-    return json.loads(text, strict=False) if text else None
+    return DECODER.decode(text) if text else None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import re
-
-from pydantic import ValidationError
 
 from distil_dag.core.answers import harmony, json_text, marks, net, pythonic, react, thoughts, xml_functions
 from distil_dag.core.answers.form import NotReadable, Reader
@@ -46,10 +45,12 @@ def parse_answer(text: str, tools: Toolset | None = None) -> Answer:
         for read in _READERS if _SIGNED.search(said) else ():
             found = read(said, tools)
             if found is not None:
+                for call in found.calls:
+                    json.dumps(call.arguments, allow_nan=False)  # neither NaN nor infinity
                 return Answer(calls=found.calls, text=found.words)
     except NotReadable as error:
         return Answer(text=said, error=str(error), form=error.form)
-    except (ValidationError, RecursionError):
+    except (ValueError, RecursionError):
         return Answer(text=said, error="its arguments hold what JSON does not have", form=net.FORM)
     if shape := net.call_shape(said, tools):
         return Answer(text=said, error=f"{net.FORM}: {shape!r}", form=net.FORM)

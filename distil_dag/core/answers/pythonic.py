@@ -17,6 +17,7 @@ FORM, PRINTED = "Python", "a printed SDK object"
 _BEGINS = re.compile(r"\[?\s{0,20}(?P<name>[^\W\d][\w.:/-]{0,140})\(")
 _FIELDS = re.compile(r"(?:id|index|function|name|arguments|args|type)=")
 _CLASS = re.compile(r"(?:[\w.]*\.)?[A-Z]\w*\Z")
+_WORDS = ("text", "output_text", "thinking", "redacted_thinking", "reasoning")
 _NO_TOOLS: tuple[str, ...] = ()
 
 
@@ -73,11 +74,16 @@ def read_calls(text: str, form: str, tools: Toolset | None, alone: bool = False)
         return None
     listed = text.startswith("[")
     if alone and not listed and not all(_tool(item.name, names) in names for item in called):
-        return _printed(called, names) if tools is not None or _CLASS.match(begins["name"]) else None
+        printed = _printed(called, names) if tools is not None or _CLASS.match(begins["name"]) else None
+        if not printed and tools is not None and all(item.named and not item.values for item in called):
+            raise NotReadable(form, f"{begins['name'][:40]!r} is no known tool")
+        return printed
     if all(_CLASS.match(item.name) and item.name not in names for item in called):
         printed = _printed(called, names)
         if printed:
             return printed
+    if any(_is_words(item) for item in called):
+        raise NotReadable(PRINTED, "words, and no call")
     return [_call(item, form, names) for item in called]
 
 
@@ -139,6 +145,8 @@ def _printed(called: Sequence[Called], names: Sequence[str]) -> list[ToolCall] |
     """The calls of objects that an SDK printed; None where they are no calls."""
     found: list[ToolCall] = []
     for item in called:
+        if _is_words(item):
+            continue
         value = _as_object(item)
         if not isinstance(value, dict):
             return None
@@ -152,6 +160,12 @@ def _printed(called: Sequence[Called], names: Sequence[str]) -> list[ToolCall] |
             return None
         found += calls
     return found
+
+
+def _is_words(item: Called) -> bool:
+    """Whether an object is a part of a message that holds words or thoughts."""
+    kind = item.named.get("type")
+    return isinstance(kind, str) and kind in _WORDS and bool(_CLASS.match(item.name))
 
 
 def _printed_fields(text: str, tools: Toolset | None) -> Found | None:

@@ -11,24 +11,39 @@ from distil_dag.core.answers.form import NotReadable, outside
 FORM = "thoughts"
 _NAMES = (
     "think", "thinking", "thought", "thoughts", "reasoning", "reflection", "scratchpad", "scratch_pad",
-    "seed:think", "mm:think", "inner_monologue",
+    "seed:think", "mm:think", "inner_monologue", "analysis",
 )  # fmt: skip
 _TAGS = re.compile(
-    rf"<(?P<opens>(?:{'|'.join(_NAMES)})(?::\w{{1,20}})?)>|</(?P<closes>(?:{'|'.join(_NAMES)})(?::\w{{1,20}})?)>"
-    r"|(?P<token>\[THINK\]|<\|START_THINKING\|>|<\|begin_of_thought\|>|<\|channel>thought|\u25c1think\u25b7)"
-    r"|(?P<token_end>\[/THINK\]|<\|END_THINKING\|>|<\|end_of_thought\|>|<channel\|>|\u25c1/think\u25b7)"
+    rf"<(?P<opens>(?:{'|'.join(_NAMES)})(?::\w{{1,20}})?)(?:\s[^<>]{{0,200}})?>|</(?P<closes>(?:{'|'.join(_NAMES)})(?::\w{{1,20}})?)>"
+    r"|(?P<token>\[THINK\]|<\|START_THINKING\|>|<\|begin_of_thought\|>|<\|channel>thought|\u25c1think\u25b7"
+    r"|<\|inner_prefix\|>|<details type=\"reasoning\"[^<>]{0,200}>)"
+    r"|(?P<token_end>\[/THINK\]|<\|END_THINKING\|>|<\|end_of_thought\|>|<channel\|>|\u25c1/think\u25b7"
+    r"|<\|inner_suffix\|>|(?P<details></details>))",
+    re.IGNORECASE,
 )
-_SIGNS = ("think", "thought", "reasoning", "reflection", "scratch", "monologue", "THINK", "<channel|>")
+_SIGN = re.compile(
+    r"think|thought|reasoning|reflection|scratch|monologue|analysis>|<channel\|>|<\|inner_", re.IGNORECASE
+)
 # Marks around the answer itself.
 _ANSWER = re.compile(
-    r"\A\s{0,99}(?:<(answer|response)>|<\|(?:START_RESPONSE|START_TEXT|begin_of_solution)\|>)"
-    r"|(?:</(?:answer|response)>|<\|(?:END_RESPONSE|END_TEXT|end_of_solution)\|>)\s{0,99}\Z"
+    r"\A\s{0,99}(?:<(?:answer|response|output|final_answer)>|<\|(?:START_RESPONSE|START_TEXT|begin_of_solution)\|>)"
+    r"|(?:</(?:answer|response|output|final_answer)>|<\|(?:END_RESPONSE|END_TEXT|end_of_solution)\|>)\s{0,99}\Z"
 )
-_ANSWER_SIGNS = ("answer>", "response>", "_RESPONSE|>", "_TEXT|>", "_of_solution|>")
+_ANSWER_SIGNS = ("answer>", "response>", "output>", "_RESPONSE|>", "_TEXT|>", "_of_solution|>")
 _GRANITE = ("Here is my thought process:", "Here is my response:")
+# Apriel thinks without any mark before this one.
+_FINAL, _FINAL_END = "[BEGIN FINAL RESPONSE]", "[END FINAL RESPONSE]"
+# What a template writes before an assistant's turn.
+_HEADER = re.compile(
+    r"(?:<s>|<bos>|<\|begin_of_text\|>)?\s{0,9}(?:<\|im_start\|>assistant"
+    r"|<\|(?:start_header_id|header_start)\|>assistant<\|(?:end_header_id|header_end)\|>"
+    r"|<\|start_of_role\|>assistant<\|end_of_role\|>|<start_of_turn>model|<\|turn>model|<\|?assistant\|>"
+    r"|<\uff5cAssistant\uff5c>|\[\|assistant\|\]|<\|START_OF_TURN_TOKEN\|><\|CHATBOT_TOKEN\|>)\s*"
+)
 _ENDS = (
     "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "</s>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>",
     "<\uff5cend\u2581of\u2581sentence\uff5c>", "<eos>", "<|END_OF_TURN_TOKEN|>", "<turn|>", "[EOS]",
+    "<|eot|>", "<|end|>", "[|endofturn|]", "<|observation|>",
 )  # fmt: skip
 
 
@@ -44,10 +59,14 @@ def without_thoughts(text: str) -> str:
     text = text.strip()
     while text.endswith(_ENDS):
         text = text[: -len(next(end for end in _ENDS if text.endswith(end)))].rstrip()
-    if any(sign in text for sign in _SIGNS):
+    if header := _HEADER.match(text):
+        text = text[header.end() :]
+    if _SIGN.search(text):
         text = _without_tagged(text)
     if any(sign in text for sign in _ANSWER_SIGNS):
         text = _ANSWER.sub("", text).strip()
+    if _FINAL in text:
+        text = text.rpartition(_FINAL)[2].strip().removesuffix(_FINAL_END).rstrip()
     if text.startswith(_GRANITE[0]):
         _, found, rest = text.partition(_GRANITE[1])
         if not found:
@@ -93,9 +112,9 @@ def _without_tagged(text: str) -> str:
             opened = opened or tag
         elif opened is None:
             # All before it was thought, unless it only names the tag within a sentence or a value.
-            if _ends_thoughts(text, tag):
+            if not tag["details"] and _ends_thoughts(text, tag):
                 spans = [(0, tag.end())]
-        else:
+        elif not tag["details"] or opened["token"]:
             spans.append((opened.start(), tag.end()))
             opened = None
     if opened is not None and _begins_line(text, opened):

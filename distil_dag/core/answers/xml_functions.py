@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
+from distil_dag.core.answers.call_objects import DECODER
 from distil_dag.core.answers.form import Found, NotReadable, outside
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
@@ -87,9 +87,11 @@ def typed(text: str, name: str, key: str, tools: Toolset | None) -> Any:
     if kinds == {"string"}:
         return text
     try:
-        value = json.loads(text.strip(), strict=False)
+        value = DECODER.decode(text.strip())
     except (ValueError, RecursionError):
         word = text.strip()
+        if "string" in kinds:
+            return text
         return {"True": True, "False": False, "None": None}.get(word, text)
     kind = _kind(value)
     fits = kind in kinds or (kind == "integer" and "number" in kinds)
@@ -138,7 +140,7 @@ def _call(name: str, arguments: dict[str, Any], rest: str, tools: Toolset | None
     rest = _WRAPPERS.sub("", rest).strip()
     if rest.startswith("{") and not arguments:
         try:
-            found = json.loads(rest, strict=False)
+            found = DECODER.decode(rest)
         except (ValueError, RecursionError) as error:
             raise NotReadable(FORM, f"the arguments of {name!r} are no JSON: {error}") from None
         return ToolCall(name=name, arguments=found)

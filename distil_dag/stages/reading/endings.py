@@ -4,37 +4,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from distil_dag.stages.reading.strict_values import Unreadable
 
-KEYS = ("finish_reason", "finishReason", "finish_reasons", "stop_reason", "stopReason", "done_reason")
+KEYS = (
+    "finish_reason", "finishReason", "finish_reasons", "stop_reason", "stopReason", "done_reason",
+    "native_finish_reason", "stop_type",
+)  # fmt: skip
 """Where services say how an answer ended."""
 _KEYS = frozenset(KEYS)
 # Objects beside a message in which frameworks keep it.
-_HOLDERS = ("response_metadata", "generation_info", "additional_kwargs")
+_HOLDERS = ("response_metadata", "generation_info", "additional_kwargs", "metadata")
 
-_CUT = {
-    "length", "max_tokens", "max_output_tokens", "max_new_tokens", "max_completion_tokens", "model_length",
-    "max_length", "token_limit", "token_limit_reached", "model_context_window_exceeded",
-    "context_length_exceeded", "context_window_exceeded", "incomplete", "truncated", "pause_turn",
-}  # fmt: skip
-_FILTERED = {
-    "content_filter", "content_filtered", "contentfilter", "filtered", "safety", "refusal", "recitation",
-    "blocklist", "prohibited_content", "spii", "image_safety", "guardrail_intervened", "moderation",
-    "blocked", "sensitive", "error_toxic", "flagged",
-}  # fmt: skip
-_FAILED = {
-    "error", "failed", "cancelled", "canceled", "cancel", "abort", "aborted", "timeout", "network_error",
-    "insufficient_system_resource", "malformed_function_call", "malformed_tool_use", "malformed_model_output",
-    "unexpected_tool_call", "load", "unload",
-}  # fmt: skip
-_REASONS = {
-    **dict.fromkeys(_CUT, "cut answer"),
-    **dict.fromkeys(_FILTERED, "filtered answer"),
-    **dict.fromkeys(_FAILED, "failed answer"),
-}
-_CALLED = {"tool_calls", "tool_call", "tool_use", "function_call", "function_calls", "tool"}
+# Services have some hundred names for a few reasons; the first of these that is found in one says which.
+_REASONS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(
+            r"error|fail|cancel|abort|time_?out|malformed|insufficient|unexpected|too_many|overload|disconnect"
+            r"|\A(?:un)?load\Z"
+        ),
+        "failed answer",
+    ),
+    (re.compile(r"length|max|limit|trunc|incomplete|exceed|exhaust|partial|interrupt|pause"), "cut answer"),
+    (
+        re.compile(
+            r"filter|safety|refus|recitation|block|prohibit|spii|guardrail|moderat|sensitive|toxic|flagged"
+            r"|polic|\Alanguage\Z"
+        ),
+        "filtered answer",
+    ),
+)
+_TOXIC = "error_toxic"  # Cohere's word for a filter
+_CALLED = re.compile(r"tool|function")
 
 
 def refuse_unfinished(message: Mapping[str, Any]) -> None:
@@ -44,7 +47,7 @@ def refuse_unfinished(message: Mapping[str, Any]) -> None:
         Unreadable: it says so.
     """
     for said, key in _said(message):
-        if reason := _REASONS.get(said):
+        if reason := _reason(said):
             raise Unreadable(reason, f"{key} is {said}")
 
 
@@ -55,7 +58,7 @@ def refuse_lost_calls(message: Mapping[str, Any]) -> None:
         Unreadable: it says so.
     """
     for said, key in _said(message):
-        if said in _CALLED:
+        if _CALLED.search(said):
             raise Unreadable("a call that was not logged", f"{key} is {said}, and there is no call")
 
 
@@ -81,6 +84,16 @@ def _said(message: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
+@lru_cache(maxsize=256)
+def _reason(said: str) -> str:
+    """Why an answer that ended so is no label; empty for one that is, or may be."""
+    if said == _TOXIC:
+        return "filtered answer"
+    return next((reason for words, reason in _REASONS if words.search(said)), "")
+
+
+@lru_cache(maxsize=256)
 def _plain(said: str) -> str:
-    """`FinishReason.MAX_TOKENS` and `max-tokens` as `max_tokens`."""
-    return re.sub(r"[\s-]+", "_", said[:80].rsplit(".", 1)[-1].strip()).lower()
+    """`FinishReason.MAX_TOKENS`, `maxTokens` and `max-tokens` as `max_tokens`."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", said[:80].rsplit(".", 1)[-1].strip())
+    return re.sub(r"[\s-]+", "_", words).lower()

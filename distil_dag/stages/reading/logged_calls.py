@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from distil_dag.core.answers.call_objects import read_call
+from distil_dag.core.answers.call_objects import ARGUMENT_KEYS, LISTS, name_key, read_call
 from distil_dag.core.tool_call import ToolCall, calls_key
+from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.endings import KEYS as ENDINGS
 from distil_dag.stages.reading.parts import read_parts, without_result
 from distil_dag.stages.reading.strict_values import Unreadable, check_json, clean_text, parse_json
@@ -35,6 +37,20 @@ _HARMLESS = frozenset(
         *_LISTS, *_THOUGHTS, "function_call", "parts", "invalid_tool_calls",
     }
 )  # fmt: skip
+_ELSEWHERE = "an answer in another field"
+# Fields of calls, whatever a framework calls them: `toolExecutionRequests`, `functionCall`, `actions`.
+_OF_CALLS = re.compile(
+    r"tool_?(?:call|use|invo|exec|request)|func(?:tion)?_?(?:call|invo|request)", re.IGNORECASE
+)
+_ALSO = frozenset({"calls", "actions", "tools_used"})
+# Definitions, and what is long and holds none.
+_OTHERS = frozenset({"tools", "functions", "available_tools", "logprobs", "annotations", "content", "parts"})
+_ARGUMENTS = frozenset(ARGUMENT_KEYS)
+_LEVELS = 5
+# Beside a message `calls` may be anything.
+_AROUND = frozenset({*LISTS, "tool_call", "toolCall", "function_call", "functionCall", "toolInvocations"}) - {
+    "calls"
+}
 
 
 def logged_calls(message: Mapping[str, Any]) -> tuple[str, tuple[ToolCall, ...] | None, tuple[str, ...]]:
@@ -90,9 +106,43 @@ def refuse_elsewhere(message: Mapping[str, Any], answers: bool) -> None:
                 continue
             if key in _THOUGHTS:
                 raise Unreadable("thoughts without an answer", f"only {key} holds something")
-            raise Unreadable(
-                "an answer in another field", f"{str(key)[:40]} holds something, content nothing"
-            )
+            raise Unreadable(_ELSEWHERE, f"{str(key)[:40]} holds something, content nothing")
+
+
+def refuse_calls_beside(answer: Mapping[str, Any], tools: Toolset | None) -> None:
+    """Check that no field of an answer without calls holds one.
+
+    Args:
+        answer: its message as it was logged.
+        tools: the known tools; an object in any field that calls one of them is found as well.
+
+    Raises:
+        Unreadable: one does; it says which.
+    """
+    names = frozenset(tools.names) if tools is not None else frozenset[str]()
+    for key, value in answer.items():
+        if key in _OTHERS or not isinstance(value, (dict, list)) or not value:
+            continue
+        if _is_of_calls(key) or any(_is_call(one, names) for one in _objects(value, 0)):
+            raise Unreadable(_ELSEWHERE, f"{key[:40]} holds a call, content only words")
+
+
+def refuse_calls_around(*holders: Any) -> None:
+    """Check that no object around an answer without calls has a field of calls.
+
+    Args:
+        holders: the choice, the response, the record.
+
+    Raises:
+        Unreadable: one has; it says which.
+    """
+    for holder in holders:
+        for key, value in holder.items() if isinstance(holder, Mapping) else ():
+            listed = isinstance(value, (dict, list)) or (isinstance(value, str) and value[:1] in ("[", "{"))
+            if listed and key in _AROUND and value not in ([], {}, "[]", "{}"):
+                raise Unreadable(
+                    _ELSEWHERE, f"{key[:40]} beside the answer holds a call, the answer only words"
+                )
 
 
 def call_id(value: Any) -> str:
@@ -160,3 +210,24 @@ def as_list(value: Any, what: str) -> list[Any]:
     if not isinstance(value, list):
         raise Unreadable("wrong type", f"{what} is {type(value).__name__}, not a list")
     return value
+
+
+def _is_of_calls(key: str) -> bool:
+    """Whether a field is called as one that holds calls."""
+    return key in _ALSO or _OF_CALLS.search(key) is not None
+
+
+def _is_call(value: Mapping[str, Any], names: frozenset[str]) -> bool:
+    key = name_key(value)
+    return key is not None and value[key] in names and not _ARGUMENTS.isdisjoint(value)
+
+
+def _objects(value: Any, level: int) -> Iterator[Mapping[str, Any]]:
+    """The objects in a value, which define no tools."""
+    if isinstance(value, dict):
+        yield value
+    if level == _LEVELS:
+        return
+    for key, item in value.items() if isinstance(value, dict) else ((None, item) for item in value):
+        if isinstance(item, (dict, list)) and key not in _OTHERS:
+            yield from _objects(item, level + 1)

@@ -18,7 +18,7 @@ LISTS = frozenset(
     }
 )  # fmt: skip
 """Keys under which exports keep a list of records."""
-_PAGES = frozenset({"result", "response", "page", "payload", "hits", "export", "body"})
+_PAGES = frozenset({"data", "result", "response", "page", "payload", "hits", "export", "body"})
 # Objects around one record, as services that serve rows write them.
 _ENVELOPES = (("row", "row_idx"), ("_source", "_id"), ("_source", "_index"))
 _OF_SPANS = frozenset({"attributes", "spanID"})
@@ -61,16 +61,17 @@ def _records(value: Any, level: int) -> list[Any]:
             if mark in value and isinstance(value.get(inner), dict):
                 return [value[inner]]
         is_span = not _OF_SPANS.isdisjoint(value)
+        listed: list[Any] = []
         for key, item in value.items():
             if is_span and key in ("events", "logs", "links"):
                 continue
             if isinstance(item, list) and item and is_list_of_records(key, item[0]):
-                return [record for one in item for record in _records(one, level + 1)]
-            if isinstance(item, dict) and key in _PAGES:
+                listed += [record for one in item for record in _records(one, level + 1)]
+            elif isinstance(item, dict) and key in _PAGES and not listed:
                 inner_records = _records(item, level + 1)
                 if inner_records != [item] or _is_record(item):
                     return inner_records
-        return [value]
+        return listed or [value]
     if is_conversation(value):
         return [{"messages": value}]
     if isinstance(value, list) and all(isinstance(item, (dict, list)) for item in value):

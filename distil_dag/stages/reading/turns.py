@@ -18,10 +18,19 @@ from distil_dag.core.case import Role
 from distil_dag.core.tool_call import Answer, ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.endings import refuse_lost_calls, refuse_unfinished
-from distil_dag.stages.reading.logged_calls import call_id, checked, logged_calls, refuse_elsewhere
+from distil_dag.stages.reading.logged_calls import (
+    call_id,
+    checked,
+    from_json_text,
+    logged_calls,
+    refuse_calls_beside,
+    refuse_elsewhere,
+)
 from distil_dag.stages.reading.parts import read_parts, read_result, tool_name
 from distil_dag.stages.reading.strict_values import MAX_RECORD_BYTES, Unreadable, clean_text, too_large
 
+# Parts that an export wrote as JSON text once more.
+_PARTS = ('[{"type": "text"', '[{"type":"text"')
 MAX_TURNS = 200
 """Turns of one conversation: each trace repeats its history, so rows grow with their square."""
 
@@ -77,6 +86,9 @@ def read_turn(raw: Any, answers: bool = False, tools: Toolset | None = None) -> 
     if role is None:
         raise Unreadable("unknown role", str(raw.get("role"))[:40])
     content = raw["parts"] if _only_parts(raw) else raw.get("content")
+    if isinstance(content, str) and content.startswith(_PARTS):
+        content = from_json_text(content, "content")
+        raw = {**raw, "content": content}
     if role == "tool":
         return Turn(role, read_result(content), id=call_id(raw), tool=tool_name(raw))
     if role != "assistant":
@@ -92,6 +104,7 @@ def read_turn(raw: Any, answers: bool = False, tools: Toolset | None = None) -> 
     content = content or read_content(raw.get("refusal"))
     if answers and not calls:
         refuse_lost_calls(raw)
+        refuse_calls_beside(raw, tools)
     if not content and not calls:
         refuse_elsewhere(raw, answers)
         if calls is None and raw.get("content") is None:

@@ -86,6 +86,8 @@ READ = {
     "commas-first.json": b"[" + b"\n,".join(json.dumps(record).encode() for record in RECORDS) + b"\n]",
     "data.json": json.dumps({"object": "list", "data": RECORDS}).encode(),
     "traces.json": json.dumps({"traces": RECORDS, "next": None}, indent=4).encode(),
+    "splits.json": json.dumps({"train": RECORDS[:2], "test": RECORDS[2:]}).encode(),
+    "a-page-in-data.json": json.dumps({"status": "ok", "data": {"results": RECORDS, "total": 5}}).encode(),
     "pages.jsonl": b"\n".join(json.dumps({"runs": RECORDS[a:b]}).encode() for a, b in ((0, 2), (2, 5))),
     "one-behind-the-other.json": b"\n".join(json.dumps(record, indent=1).encode() for record in RECORDS),
     "named-as-lines.jsonl": b"\xef\xbb\xbf" + json.dumps(RECORDS, indent=2).encode(),
@@ -217,6 +219,14 @@ def test_what_stands_before_the_end_of_a_broken_archive_is_read(compress, tmp_pa
     requests, quarantine = read(tmp_path)
     assert 1000 < len(requests) < 40_000
     assert [row["reason"] for row in quarantine] == ["the file breaks off"]
+
+
+def test_an_archive_that_breaks_off_in_its_first_block_is_not_empty(tmp_path):
+    path = tmp_path / "log.jsonl.zst"
+    path.write_bytes(zstd(LINES)[:-20])
+    assert [row["reason"] for row in read(path)[1]] == ["the file breaks off"]
+    path.write_bytes(zstd(b""))
+    assert read(path) == ([], [])
 
 
 def test_json_without_a_field_of_a_log_is_refused_once(tmp_path):

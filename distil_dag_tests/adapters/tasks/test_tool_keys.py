@@ -58,6 +58,21 @@ def test_a_key_that_would_be_lost_is_refused_with_its_line(
 
 
 @pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "bed": {"type": "string"}},
+        {"type": "object", "propertys": {"bed": {"type": "string"}}},
+        {"type": "object", "properties": {"bed": {"type": "string"}}, "require": ["bed"]},
+    ],
+)
+def test_arguments_beside_the_properties_are_refused(tmp_path: Path, schema: dict[str, Any]) -> None:
+    (mistake,) = read(tmp_path, {"name": "f", "parameters": schema}).mistakes
+    assert "no keyword of JSON Schema; arguments stand under `properties`" in str(mistake)
+    noted = {**SCHEMA, "x-order": ["bed"], "examples": [{}], "propertyOrdering": ["bed"]}
+    assert read(tmp_path, {"name": "f", "parameters": noted}).mistakes == []
+
+
+@pytest.mark.parametrize(
     "tool",
     [
         {"toolSpec": {"name": "f", "inputSchema": {"json": SCHEMA}}},

@@ -36,6 +36,9 @@ TOOLS = Toolset.from_openai(json.loads((CASES / "tools.json").read_text())["tool
         "Dear all,\nname: Bob\ntool: hammer",
         "The <think> tag marks thoughts.",
         "<p>Use <b>water</b></p>",
+        'The water_bed query = "rose" gave nothing.',
+        "water_bed needs the bed and, if you like, the minutes.",
+        '"It rains."',
     ],
 )
 def test_words_code_and_data_stay_words(text: str) -> None:
@@ -57,6 +60,19 @@ def test_words_code_and_data_stay_words(text: str) -> None:
         'function_call { name: "water_bed" }',
         '{"steps": [{"name": "water_bed", "arguments": {"bed": "rose"}}]}',
         "<|tool\u2581fast|>water_bed",
+        '<tool>water_bed</tool>\n<args>{"bed": "rose"}</args>',
+        "<tool>list_beds</tool>",
+        '<use_tool>\n<tool_name>water_bed</tool_name>\n<arguments>{"bed": "rose"}</arguments>\n</use_tool>',
+        '{"type": "water_bed", "bed": "rose"}',
+        '{"intent": "list_beds"}',
+        '[water_bed]\nbed = "rose"',
+        '\u273fFUNCTION\u273f: water_bed\n\u273fARGS\u273f: {"bed": "rose"}',
+        '<|from|>assistant\n<|recipient|>water_bed\n<|content|>{"bed": "rose"}',
+        'water_bed\n```python\ntool_call(bed="rose", minutes=7)\n```',
+        '[water_bed (bed="rose", minutes=7)]',
+        "{\u201cname\u201d: \u201cwater_bed\u201d, \u201cargs\u201d: {\u201cbed\u201d: 1}}",
+        "{&quot;name&quot;: &quot;water_bed&quot;, &quot;args&quot;: {&quot;bed&quot;: 1}}",
+        '| tool | arguments |\n|---|---|\n| water_bed | {"bed": "rose"} |',
     ],
 )
 def test_what_only_looks_like_a_call_is_never_no_call(text: str) -> None:
@@ -79,6 +95,10 @@ def test_what_only_looks_like_a_call_is_never_no_call(text: str) -> None:
         ("Action: water_bed\nAction Input: the rose bed", "ReAct"),
         ("<|channel|>commentary to=functions.water_bed <|constrain|>json", "harmony"),
         ("<think>\nThe user wants", "thoughts"),
+        ("prune_hedge(height=3)", "Python"),
+        ("[TextBlock(citations=None, text='It rains.', type='text')]", "a printed SDK object"),
+        ('{"name": "water_bed", "arguments": {"bed": "rose", "minutes": NaN}}', net.FORM),
+        ("<tool_call>{'name': 'water_bed', 'arguments': {'minutes': 1e999}}</tool_call>", net.FORM),
         (
             '<tool_call>\n{"name": "water_bed", "arguments": {"bed": "rose"}, "when": "now"}\n</tool_call>',
             "Hermes",
@@ -103,12 +123,36 @@ def test_a_broken_call_is_set_aside_by_the_name_of_its_form(text: str, form: str
         ("Thought: hm\nFinal Answer: It rains.", "It rains."),
         ("analysisThe user asks.assistantfinalIt rains.", "It rains."),
         ("<seed:think>hm</seed:think>It rains.", "It rains."),
+        ("<THINK>hm</THINK>It rains.", "It rains."),
+        ('<think type="short">hm</think>It rains.', "It rains."),
+        ("<analysis>hm</analysis><output>It rains.</output>", "It rains."),
+        ('<details type="reasoning">\n<summary>Thought</summary>\nhm</details>\nIt rains.', "It rains."),
+        ("<|inner_prefix|>hm<|inner_suffix|>It rains.", "It rains."),
+        ("My reasoning steps:\nhm\n[BEGIN FINAL RESPONSE]\nIt rains.\n[END FINAL RESPONSE]", "It rains."),
+        ("<|im_start|>assistant\n<think>hm</think>It rains.<|im_end|>", "It rains."),
+        ("<|start_header_id|>assistant<|end_header_id|>\n\nIt rains.<|eot_id|>", "It rains."),
+        ("<start_of_turn>model\nIt rains.<end_of_turn>", "It rains."),
+        ("<|assistant|>\nIt rains.<|end|>", "It rains."),
         ("Here is my thought process: hm Here is my response: It rains.", "It rains."),
     ],
 )  # fmt: skip
 def test_thoughts_are_never_the_answer(text: str, words: str) -> None:
     answer = parse_answer(text, TOOLS)
     assert (answer.calls, answer.error, answer.text) == ((), None, words)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps('{"name": "water_bed", "arguments": {"bed": "rose"}}'),
+        '{"name": "functions.water_bed", "arguments": {"bed": "rose"}}',
+        '{"tool_uses": [{"recipient_name": "functions.water_bed", "parameters": {"bed": "rose"}}]}',
+        "[TextBlock(text='On it.', type='text'), "
+        "ToolUseBlock(id='t', input={'bed': 'rose'}, name='water_bed', type='tool_use')]",
+    ],
+)
+def test_forms_around_a_call_are_no_part_of_it(text: str) -> None:
+    assert parse_answer(text, TOOLS).calls == (ToolCall(name="water_bed", arguments={"bed": "rose"}),)
 
 
 def test_values_without_quotes_are_typed_by_the_schema() -> None:
@@ -124,7 +168,7 @@ def test_values_without_quotes_are_typed_by_the_schema() -> None:
      "<think></think>",
      "water_bed(bed=", "[water_bed(bed=1),", "water_bed(bed=1)\n", "[TOOL_CALLS]water_bed[ARGS]{}",
      "<start_function_call>call:f{a:<escape>", "Action: f\nAction Input: {}\n", "<|message|>", "```",
-     "<invoke name=", "<a>1</a>"],
+     "<invoke name=", "<a>1</a>", "water_bed ("],
 )  # fmt: skip
 def test_no_text_is_read_for_long(unit: str) -> None:
     began = time.process_time()

@@ -12,7 +12,8 @@ GAPS = r"[\s().\u2010-\u2013/-]{0,3}"
 NEEDED = re.compile(
     rf"[@\uff20]|\d(?:{GAPS}\d){{6}}|\d\.\d{{1,3}}\.\d{{1,3}}\.\d"
     r"|[0-9a-fA-F]:[0-9a-fA-F]{0,4}:|[A-Za-z]{2}\d{2}"
-    r"|(?a:\b)(?:[spr]k[_-]|gh[pousr]_|github_|glpat-|A[KS]IA|xox|AIza|hf_|eyJ|(?i:bearer))|BEGIN "
+    r"|(?a:\b)(?:[spr]k[_-]|gh[pousr]_|github_|glpat-|A[KS]IA|xox|AIza|hf_|npm_|dop_|SG\.|eyJ)"
+    r"|(?a:\b)(?i:bearer)|BEGIN "
 )
 PIECES = [
     *"aAbB09:._-+@()/ ;",
@@ -29,6 +30,9 @@ PIECES = [
     "xoxb-",
     "AIza",
     "hf_",
+    "npm_",
+    "dop_v1_",
+    "SG.",
     "eyJ",
     "Bearer ",
     "bEaReR ",

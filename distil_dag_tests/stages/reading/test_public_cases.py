@@ -123,6 +123,8 @@ GIVEN = {"bed": "rose", "minutes": 7}
         {"content": "", "additional_kwargs": {"function_call": {"name": "water_bed", "args": GIVEN}}},
         {"content": "hm</think>", "tool_calls": [{"toolName": "water_bed", "args": GIVEN}]},
         {"content": "", "tool_calls": [{"name": "water_bed", "arguments": {}, "parameters": GIVEN}]},
+        {"content": json.dumps([{"type": "text", "text": "On it."}, {"type": "tool_use", **CALL}])},
+        {"tool_calls": [{"function": {"name": "functions.water_bed", "arguments": json.dumps(GIVEN)}}]},
     ],
 )  # fmt: skip
 def test_neighbours_are_read(message: dict[str, Any]) -> None:
@@ -156,6 +158,86 @@ def test_neighbours_are_set_aside_by_name(record: dict[str, Any], reason: str) -
     assert str(reading.problem).startswith(reason)
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"tool_call": CALL},
+        {"functionCall": {"name": "water_bed", "args": GIVEN}},
+        {"toolExecutionRequests": [{"name": "water_bed", "arguments": "{}"}]},
+        {"items": [{"$type": "FunctionCallContent", "name": "water_bed", "arguments": GIVEN}]},
+        {"metadata": {"raw": {"steps": [{"tool": "water_bed", "tool_input": GIVEN}]}}},
+        {
+            "provider_specific_fields": {
+                "tool_calls": [{"function": {"name": "water_bed", "arguments": "{}"}}]
+            }
+        },
+    ],
+)
+def test_words_beside_a_call_that_is_not_read_are_no_answer(field: dict[str, Any]) -> None:
+    reading = read(answered({"content": "On it.", **field}))
+    assert reading.traces == ()
+    assert str(reading.problem).startswith(f"an answer in another field: {next(iter(field))}")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        answered({"content": "On it."}, tool_calls=[CALL]),
+        answered({"content": "On it."}) | {"tool_calls": json.dumps([CALL])},
+        {"question": "Water it", "answer": "On it.", "function_call": CALL},
+        {"messages": [{"role": "user", "content": "Water it"}, {"role": "assistant", "content": "On it."}],
+         "tool_calls": [CALL]},
+    ],
+)  # fmt: skip
+def test_words_beside_calls_of_the_record_are_no_answer(record: dict[str, Any]) -> None:
+    reading = read({"id": "r", **record})
+    assert reading.traces == ()
+    assert str(reading.problem).startswith("an answer in another field")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"tools": [{"name": "water_bed", "description": "", "parameters": {}}]},
+        {"metadata": {"tool": "water_bed", "tokens": {"input": 3}}},
+        {"usage": {"tool_calls": 0}, "tool_calls": [], "function_call": None},
+    ],
+)
+def test_words_beside_what_is_no_call_are_an_answer(field: dict[str, Any]) -> None:
+    assert calls_of(answered({"content": "It rains.", **field}, finish_reason="eos_token")) == ()
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [
+        ("maxTokens", "cut answer"), ("max_tokens_reached", "cut answer"), ("context_length", "cut answer"),
+        ("interrupted", "cut answer"), ("user_cancelled", "failed answer"),
+        ("TOO_MANY_TOOL_CALLS", "failed answer"), ("LANGUAGE", "filtered answer"),
+        ("ERROR_TOXIC", "filtered answer"), ("contentFilter", "filtered answer"),
+        ("policy_violation", "filtered answer"), ("toolUse", "a call that was not logged"),
+    ],
+)  # fmt: skip
+def test_an_ending_counts_by_whatever_name(ending: str, reason: str) -> None:
+    asked = {"role": "user", "content": "x"}
+    for record in (
+        answered({"content": "hm"}, finish_reason=ending),
+        answered({"content": "hm"}, finish_reason="stop", native_finish_reason=ending),
+        {"messages": [asked, {"role": "assistant", "content": "hm"}], "metadata": {"stopReason": ending}},
+    ):
+        assert str(read({"id": "r", **record}).problem).startswith(reason)
+
+
+def test_numbered_endings_and_parts_of_a_stream_are_no_labels() -> None:
+    words = {"content": {"role": "model", "parts": [{"text": "hm"}]}}
+    asked = {"contents": [{"role": "user", "parts": [{"text": "x"}]}]}
+    for number, reason in ((2, "cut answer"), (3, "filtered answer"), (9, "failed answer")):
+        record = {"request": asked, "response": {"candidates": [{**words, "finish_reason": number}]}}
+        assert str(read({"id": "r", **record}).problem).startswith(reason)
+    part = {"message": {"role": "assistant", "content": "hm"}, "done": False}
+    record = {**answered({}), "response": part}
+    assert str(read(record).problem).startswith("cut answer: done is false")
+
+
 def test_choices_that_agree_are_one_answer_and_others_are_set_aside() -> None:
     record = answered({"content": None, "tool_calls": [CALL]})
     (first,) = record["response"]["choices"]
@@ -169,4 +251,7 @@ def test_calls_that_fill_all_the_room_are_cut() -> None:
     record = answered({"content": None, "tool_calls": [CALL]}, finish_reason="tool_calls")
     record["request"]["max_tokens"] = 16
     record["response"]["usage"] = {"completion_tokens": 16}
+    without_ending = {"message": {"role": "assistant", "content": "It ra"}}
+    words = {**record, "response": {**record["response"], "choices": [without_ending]}}
+    assert str(read(words).problem).startswith("cut answer")
     assert str(read(record).problem).startswith("cut answer")

@@ -9,7 +9,13 @@ from distil_dag.core.tool_call import calls_key
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.endings import refuse_unfinished, with_ending
 from distil_dag.stages.reading.formats.messages import chat_messages
-from distil_dag.stages.reading.logged_calls import as_list, checked, from_json_text, read_logged_call
+from distil_dag.stages.reading.logged_calls import (
+    as_list,
+    checked,
+    from_json_text,
+    read_logged_call,
+    refuse_calls_around,
+)
 from distil_dag.stages.reading.strict_values import Unreadable, clean_text
 from distil_dag.stages.reading.turns import Record, Turn, read_content, read_said, read_turn
 
@@ -37,12 +43,18 @@ def turns_of(record: Record, style: str, tools: Toolset | None) -> Iterator[Turn
         last = raws[-1] if raws else None
         for raw in raws:
             for message in chat_messages([raw]):
-                ended = with_ending(message, record) if raw is last else message
-                yield read_turn(ended, _is_learnt(message), tools)
+                ended = with_ending(message, record, record.get("metadata")) if raw is last else message
+                turn = read_turn(ended, _is_learnt(message), tools)
+                if raw is last and turn.answers and not turn.calls:
+                    refuse_calls_around(record)
+                yield turn
     else:
         refuse_unfinished(record)
         yield from _question(record.get("question"), tools)
-        yield _answer(record.get("answer"), tools)
+        turn = _answer(record.get("answer"), tools)
+        if not turn.calls:
+            refuse_calls_around(record)
+        yield turn
 
 
 def _is_learnt(message: Any) -> bool:
@@ -61,6 +73,9 @@ def _response(record: Record, request: Any, tools: Toolset | None) -> Turn:
     for place, other in enumerate(others, start=1):
         if calls_key(other.calls) != calls_key(first.calls):
             raise Unreadable("several choices", f"choices[{place}] holds another answer than choices[0]")
+    if not first.calls:
+        choices = response.get("choices") if isinstance(response, Mapping) else None
+        refuse_calls_around(*(choices if isinstance(choices, list) else ()), response, record)
     return first
 
 
@@ -70,6 +85,8 @@ def _response_messages(response: Any) -> list[Any]:
     if response.get("error"):
         raise Unreadable("the response is an error")
     choices = response.get("choices")
+    if choices is None and response.get("done") is False:
+        raise Unreadable("cut answer", "done is false: this is a part of a stream")
     if choices is None:
         return [_one_message(response.get("message", response))]
     if not isinstance(choices, list) or not choices or not all(isinstance(one, Mapping) for one in choices):
@@ -86,14 +103,14 @@ def _one_message(raw: Any) -> Any:
 
 
 def _refuse_full(request: Any, response: Any, message: Any) -> None:
-    """Check that calls did not end because no room was left for more of them."""
+    """Check that an answer that does not say it is whole did not end because no room was left for more."""
     if not isinstance(request, Mapping) or not isinstance(response, Mapping):
         return
     usage = response.get("usage")
     used = usage.get("completion_tokens") if isinstance(usage, Mapping) else None
     room = request.get("max_completion_tokens") or request.get("max_tokens")
-    called = isinstance(message, Mapping) and message.get("finish_reason") == "tool_calls"
-    if called and isinstance(used, int) and isinstance(room, int) and used >= room > 0:
+    open_end = isinstance(message, Mapping) and message.get("finish_reason") in (None, "", "tool_calls")
+    if open_end and isinstance(used, int) and isinstance(room, int) and used >= room > 0:
         raise Unreadable("cut answer", f"it has all of {room} tokens that the request allows")
 
 

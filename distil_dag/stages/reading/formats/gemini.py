@@ -9,6 +9,9 @@ from distil_dag.stages.reading.formats.messages import answer_of, with_system
 from distil_dag.stages.reading.logged_calls import from_json_text
 from distil_dag.stages.reading.strict_values import Unreadable
 
+# `FinishReason` by its numbers, as protocol buffers are printed; those behind are filters and failures.
+_ENDINGS = ("", "stop", "max_tokens", "safety", "recitation", "other")
+
 
 def chat_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """The record as a pair of `request` and `response`; as `messages`, where it has no candidates.
@@ -63,6 +66,9 @@ def _turn(content: Any) -> Any:
 
 
 def _answer(candidate: Any) -> Mapping[str, Any]:
+    number = candidate.get("finish_reason") if isinstance(candidate, Mapping) else None
+    if isinstance(number, int):
+        candidate = {**candidate, "finish_reason": _ENDINGS[number] if number < len(_ENDINGS) else "failed"}
     content = candidate.get("content") if isinstance(candidate, Mapping) else None
     if not isinstance(content, Mapping) or not content.get("parts"):
         # An empty candidate is a failure of the service, and no decision.

@@ -212,7 +212,7 @@ def _answer(
     answer, ending = choice.get("message"), choice.get("finish_reason")
     if type(answer) is not dict or ending not in _ENDED_WELL:
         return None
-    if ending == "tool_calls" and any(request.get(name) for name in _ROOM):
+    if ending != "stop" and any(request.get(name) for name in _ROOM):
         return None
     if not _CHOICE.issuperset(choice) or _says_how_it_ended(response) or _says_how_it_ended(record):
         return None
@@ -251,7 +251,7 @@ def _call(name: str, text: str) -> PlainCall | None:
         arguments = parse_json(text)
     except Unreadable:
         return None
-    if type(arguments) is not dict:
+    if type(arguments) is not dict or name.startswith("functions."):
         return None
     words = [name]
     for key, value in arguments.items():

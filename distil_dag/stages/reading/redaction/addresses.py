@@ -17,7 +17,8 @@ API_KEY = re.compile(
     r"\b(?:sk|pk|rk)[-_](?=[A-Za-z_-]{0,40}\d)[A-Za-z0-9_-]{16,200}"
     r"|\bgh[pousr]_[A-Za-z0-9]{20,255}|\bgithub_pat_\w{20,255}|\bglpat-[\w-]{20,64}"
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bxox[abeprs]-[A-Za-z0-9-]{10,250}|\bAIza[\w-]{35}"
-    r"|\bhf_[A-Za-z0-9]{20,64}|\beyJ[\w-]{10,4000}\.[\w-]{10,8000}\.[\w-]{10,1000}"
+    r"|\bhf_[A-Za-z0-9]{20,64}|\bnpm_[A-Za-z0-9]{36}|\bdop_v1_[0-9a-f]{64}|\bSG\.[\w-]{16,32}\.[\w-]{16,64}"
+    r"|\beyJ[\w-]{10,4000}\.[\w-]{10,8000}\.[\w-]{10,1000}"
     r"|(?i:(?<=\bbearer )[\w.~+/=-]{20,4000})"
     r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[\s\S]{0,4000}?(?:-----END [A-Z ]{0,20}PRIVATE KEY-----|\Z)",
     re.ASCII,

@@ -19,7 +19,9 @@ _DIGITS = (
 _ANY_DIGITS = re.compile(_DIGITS.replace("DIGIT", r"\d"))
 _ASCII_DIGITS = re.compile(_DIGITS.replace("DIGIT", "[0-9]"))
 _COLONS = re.compile(r":(?<=[0-9a-fA-F]:)[0-9a-fA-F]{0,4}:")
-_KEY = re.compile(r"_(?:(?<=\b[spr]k_)|(?<=\bgh[pousr]_)|(?<=\bgithub_)|(?<=\bhf_))", re.ASCII)
+_KEY = re.compile(
+    r"_(?:(?<=\b[spr]k_)|(?<=\bgh[pousr]_)|(?<=\bgithub_)|(?<=\bhf_)|(?<=\bnpm_)|(?<=\bdop_))", re.ASCII
+)
 _DASHED_KEY = re.compile(r"-(?:(?<=\b[spr]k-)|(?<=\bglpat-))", re.ASCII)
 _CLOUD_KEY = re.compile(r"A(?:[KS]IA|Iza)")
 
@@ -41,6 +43,7 @@ def _look(text: str) -> bool:
         or ("-" in text and _DASHED_KEY.search(text))
         or ("A" in text and _CLOUD_KEY.search(text))
         or "xox" in text
+        or "SG." in text
         or "eyJ" in text
         or "BEGIN " in text
         or "bearer" in text.lower()
