@@ -22,7 +22,7 @@ def goes_the_whole_way(name: str, base: Path, out: Path) -> None:
     assert len(found.paths) == 5
 
 
-# The day in its prompt, no place for a system turn, a mixture of experts. `benchmarks/student_families.py` has all.
+# The day in its prompt, no place for a system turn, a mixture of experts. The benchmark has all families.
 @pytest.mark.parametrize("name", ["llama3_2", "mistral", "gptoss"])
 def test_a_family_is_asked_by_every_path_as_in_its_training(
     name: str, embedded_student: Path, tmp_path: Path
