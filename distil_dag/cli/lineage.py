@@ -89,7 +89,7 @@ def show_lineage(subject: str, json: bool, mermaid: bool, verbose: bool) -> None
 
 def _of_file(path: Path, places: Deployment) -> _Model:
     from distil_dag.adapters.llamacpp.gguf_tools import read_metadata
-    from distil_dag.adapters.serving.student import LINEAGE, PROVENANCE, RUN
+    from distil_dag.adapters.serving.answering import LINEAGE, PROVENANCE, RUN
 
     if not path.is_file():
         raise CommandError(f"{path} is not a file")

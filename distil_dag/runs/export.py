@@ -13,7 +13,7 @@ from distil_dag.adapters.llamacpp.chat import LlamaCppChat
 from distil_dag.adapters.llamacpp.gguf_tools import convert, quantize, set_metadata
 from distil_dag.adapters.llamacpp.vocabulary import AS_WRITTEN
 from distil_dag.adapters.run_store import RunStore, file_digest
-from distil_dag.adapters.serving import student
+from distil_dag.adapters.serving import answering
 from distil_dag.core.case import Case
 from distil_dag.core.context import NOTHING
 from distil_dag.core.reports.exporting import FlashAttention, GgufFile, GgufReport
@@ -165,14 +165,14 @@ def _key_values(
         **AS_WRITTEN,
         "general.name": task.name,
         "general.description": f"Tool calls for {task.name}, distilled by distil_dag, run {origin.run}",
-        student.RUN: origin.run,
+        answering.RUN: origin.run,
         "distil_dag.task": task.name,
-        student.TOOLS: json.dumps(list(task.tools), ensure_ascii=False),
-        student.TOOLS_IN_PROMPT: str(task.settings.student.tools_in_prompt).lower(),
-        student.SYSTEM_PROMPT: task.settings.student.system_prompt,
-        **({student.CONTEXT: task.context.model_dump_json()} if task.context != NOTHING else {}),
-        student.LINEAGE: json.dumps(list(ancestors), ensure_ascii=False),
-        student.PROVENANCE: origin.model_dump_json(),
+        answering.TOOLS: json.dumps(list(task.tools), ensure_ascii=False),
+        answering.TOOLS_IN_PROMPT: str(task.settings.student.tools_in_prompt).lower(),
+        answering.SYSTEM_PROMPT: task.settings.student.system_prompt,
+        **({answering.CONTEXT: task.context.model_dump_json()} if task.context != NOTHING else {}),
+        answering.LINEAGE: json.dumps(list(ancestors), ensure_ascii=False),
+        answering.PROVENANCE: origin.model_dump_json(),
     }
     if (habits := checkpoint / answer_habits.FILE).is_file():
         values[answer_habits.KEY] = habits.read_text(encoding="utf-8")

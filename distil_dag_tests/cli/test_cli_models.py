@@ -13,7 +13,7 @@ import pytest
 
 from distil_dag.adapters.llamacpp.embedded_weights import embedded_gguf
 from distil_dag.adapters.run_store import RunStore
-from distil_dag.adapters.serving.student import CONTEXT
+from distil_dag.adapters.serving.answering import CONTEXT
 from distil_dag.cli.task_folders import find_task
 from distil_dag.core.confidence import Confidence
 from distil_dag.core.context import ContextRule

@@ -11,7 +11,7 @@ from pathlib import Path
 from distil_dag.adapters.candidates.asking import BATCH, Rendering, one_by_one, together
 from distil_dag.adapters.candidates.chat import ChatCandidate
 from distil_dag.adapters.llamacpp.chat import LlamaCppChat
-from distil_dag.adapters.serving.student import RUN, SYSTEM_PROMPT, TOOLS, TOOLS_IN_PROMPT, context_of
+from distil_dag.adapters.serving.answering import RUN, SYSTEM_PROMPT, TOOLS, TOOLS_IN_PROMPT, context_of
 from distil_dag.adapters.system.versions import versions
 from distil_dag.core.case import Case
 from distil_dag.core.context import NOTHING, ContextRule

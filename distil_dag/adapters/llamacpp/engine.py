@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import os
 from pathlib import Path
@@ -63,24 +64,45 @@ class LlamaCppEngine:
         if not path.is_file():
             raise FileNotFoundError(f"there is no GGUF file at {path}")
         api = self._api = load_library()
-        self.parallel = parallel
         self._context: Any = None
+        self._owns_model = True
         self._model: Any = api.llama_model_load_from_file(os.fsencode(path), api.llama_model_default_params())
         if not self._model:
             raise ValueError(f"{path} cannot be loaded as a GGUF model: {last_words()}")
         if api.llama_model_has_encoder(self._model) or not api.llama_model_has_decoder(self._model):
             self.close()
             raise ValueError(f"{path} holds a model with an encoder; a chat model only decodes")
-        settings = self._settings(context, threads, flash_attention)
-        self._context = api.llama_init_from_model(self._model, settings)
-        if not self._context:
-            self.close()
-            raise ValueError(f"there is no memory for a context of {path}: {last_words()}")
         # The state of a recurrent model can't be forked at an earlier position.
         self.can_fork = not (
             api.llama_model_is_recurrent(self._model) or api.llama_model_is_hybrid(self._model)
         )
         self.vocabulary = Vocabulary(api, self._model)
+        self._path, self._threads, self._flash_attention = path, threads, flash_attention
+        self._open_context(parallel, context)
+
+    def sibling(self, parallel: int, context: int | None = None) -> LlamaCppEngine:
+        """Another cache on the same weights, to be closed before this one.
+
+        Args:
+            parallel: As for the class.
+            context: As for the class.
+
+        Raises:
+            ValueError: The memory does not suffice.
+        """
+        other = copy.copy(self)
+        other._context, other._owns_model = None, False
+        other._open_context(parallel, context)
+        return other
+
+    def _open_context(self, parallel: int, context: int | None) -> None:
+        api = self._api
+        self.parallel = parallel
+        settings = self._settings(context)
+        self._context = api.llama_init_from_model(self._model, settings)
+        if not self._context:
+            self.close()
+            raise ValueError(f"there is no memory for a context of {self._path}: {last_words()}")
         self.cache_size = int(api.llama_n_ctx(self._context))
         # The longest sequence, prompt and answer, in tokens.
         self.limit = min(self.cache_size, int(api.llama_model_n_ctx_train(self._model)))
@@ -113,7 +135,7 @@ class LlamaCppEngine:
         """Free the model's memory; a second call does nothing."""
         if self._context:
             self._api.llama_free(self._context)
-        if self._model:
+        if self._model and self._owns_model:
             self._api.llama_model_free(self._model)
         self._context = self._model = None
 
@@ -207,14 +229,14 @@ class LlamaCppEngine:
             return np.empty(shape, np.float32)
         return np.ctypeslib.as_array(self._api.llama_get_logits(self._context), shape=shape)
 
-    def _settings(self, context: int | None, threads: int | None, flash_attention: bool | None) -> Any:
-        api = self._api
+    def _settings(self, context: int | None) -> Any:
+        api, flash_attention = self._api, self._flash_attention
         settings = api.llama_context_default_params()
         trained = int(api.llama_model_n_ctx_train(self._model))
         settings.n_ctx = context or min(trained, _LARGEST_DEFAULT_CACHE)
         settings.n_batch = settings.n_ubatch = _PASS
         settings.n_seq_max = self.parallel + 1
-        settings.n_threads = settings.n_threads_batch = threads or _cores()
+        settings.n_threads = settings.n_threads_batch = self._threads or _cores()
         settings.kv_unified = True  # sequences share the cells of a common prefix
         settings.swa_full = True  # a sliding window can't be forked
         settings.no_perf = True

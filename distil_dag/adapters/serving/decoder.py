@@ -12,69 +12,20 @@ computed again as in plain decoding, and the choice is made on that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from distil_dag.adapters.llamacpp.engine import LlamaCppEngine, Logits
-from distil_dag.stages.decoding.automaton import START
+from distil_dag.adapters.serving.decoding import Decoded, Decoding, Draft, no_draft
+from distil_dag.adapters.serving.lane import Lane, run_pass
 from distil_dag.stages.decoding.token_masks import TokenGrammar
 
-Draft = Callable[[bytes], bytes]
-"""The answer so far -> what may come next; it need be neither right nor valid."""
-
 _SEQUENCE = 1
-# Tokens of a draft that are tried in one pass at most.
-_LONGEST_DRAFT = 64
 # For the margin: number of tokens of each prediction that are compared, and the safety factor.
 _LIKELIEST, _SAFE = 4, 6.0
 # Some models' logits move seldom but then far, which a few answers may not show.
 _LEAST_MARGIN = 0.1
-
-
-def no_draft(said: bytes) -> bytes:
-    """A Draft that predicts nothing."""
-    return b""
-
-
-@dataclass
-class Decoded:
-    """An answer, its probability, and what it took to compute.
-
-    Attributes:
-        tokens: Token ids of the answer.
-        text: The answer as text.
-        finish: Whether the answer ended or was cut off.
-        logprob: Natural log of the answer's probability, summed over its decisions. Each decision is among
-            the tokens that the grammar allows there, so forced tokens are certain.
-        closest: Smallest lead, in logits, of a chosen token over the second best.
-        decisions: Number of tokens that the grammar did not force.
-        passes: Passes over the weights.
-        computed: Tokens computed in them.
-        needed: Tokens, without the head, that a decision depends on; the least that any decoder must compute.
-        recomputed: How often a choice was too close and was computed again.
-        asked: Tokens of the prompt.
-    """
-
-    tokens: list[int] = field(default_factory=list)
-    text: str = ""
-    finish: Literal["stop", "length"] = "length"
-    logprob: float = 0.0
-    closest: float = np.inf
-    decisions: int = 0
-    passes: int = 0
-    computed: int = 0
-    needed: int = 0
-    recomputed: int = 0
-    asked: int = 0
-
-
-class _Choice(NamedTuple):
-    token: int
-    lead: float
-    logprob: float
 
 
 class CallDecoder:
@@ -94,8 +45,7 @@ class CallDecoder:
 
     def __init__(self, engine: LlamaCppEngine, head: Sequence[int]) -> None:
         self._engine, self._head, self.margin = engine, list(head), np.inf
-        self._cached: list[int] = []
-        self._report = Decoded()
+        self._lane = Lane(engine, _SEQUENCE)
 
     def answer(self, grammar: TokenGrammar, prompt: list[int], room: int, draft: Draft = no_draft) -> Decoded:
         """The greedy answer, in as few passes as the draft allows.
@@ -109,36 +59,13 @@ class CallDecoder:
         Raises:
             ValueError: The context has no room for the prompt, or the vocabulary can't spell a valid answer.
         """
-        self._grammar = grammar
-        room = self._begin(prompt, room)
-        said = self._report.tokens
-        state, exact = START, 0
-        while True:
-            state = self._say_forced(said, state, room)
-            if len(said) == room or self._grammar.forced(state) is not None:
-                return self._end(len(said) < room)
-            guess, states = self._foresee(said, state, room, draft)
-            # A prediction is wanted where the grammar leaves a choice.
-            open_places = [place for place, at in enumerate(states) if self._grammar.forced(at) is None]
-            length = len(prompt) + len(said)
-            rows = self._compute([*prompt, *said, *guess], [length + place - 1 for place in open_places])
-            for row, place in zip(rows, open_places, strict=True):
-                choice = self._choose(row, states[place])
-                trusted = choice.lead >= self.margin
-                if not trusted:
-                    choice = self._choose(
-                        self._recompute(prompt, [*said, *guess[:place]], exact), states[place]
-                    )
-                    exact = length + place
-                self._take(choice, length + place)
-                if choice.token == self._grammar.end:
-                    said += guess[:place]
-                    return self._end(True)
-                if not trusted or place == len(guess) or guess[place] != choice.token:
-                    said += [*guess[:place], choice.token]
-                    state = self._grammar.after(states[place], choice.token)
-                    self._keep(length + place)
-                    break
+        answer = self._begin(grammar, prompt, room, draft)
+        exact = 0
+        while answer.goes_on():
+            if not answer.take(self._compute(answer.tokens, answer.wanted), self.margin):
+                answer.settle(self.plain_prediction(answer, exact))
+                exact = len(self._lane.cached)
+        return self._counted(answer)
 
     def plain(self, grammar: TokenGrammar, prompt: list[int], room: int) -> Decoded:
         """The same answer by plain greedy decoding, one token a pass, forced or not.
@@ -148,10 +75,26 @@ class CallDecoder:
             prompt: Token ids of the prompt.
             room: Most tokens of the answer.
         """
-        self._grammar = grammar
-        for _ in self._plain_predictions(prompt, room):
+        answer = self._begin(grammar, prompt, room, no_draft)
+        for _ in self._plain_predictions(answer, room):
             pass
-        return self._report
+        return self._counted(answer)
+
+    def plain_prediction(self, answer: Decoding, exact: int = 0) -> Logits:
+        """The prediction behind what an answer doubts, as plain decoding computes it.
+
+        Args:
+            answer: An answer with a choice that was too close.
+            exact: Number of its tokens in the cache that were computed as in plain decoding.
+        """
+        tokens, first = answer.doubted, len(answer.prompt)
+        if exact:
+            self._lane.keep(exact)
+        else:
+            self._rewind(answer.prompt)
+        for end in range(max(first, exact + 1), len(tokens) + 1):
+            rows = self._compute(tokens[:end], [end - 1] if end == len(tokens) else [])
+        return rows[0]
 
     def measure_margin(self, grammar: TokenGrammar, prompts: Sequence[list[int]], room: int) -> float:
         """Set `margin` to what passes of several tokens may move leads by on this machine.
@@ -169,143 +112,87 @@ class CallDecoder:
         Returns:
             The margin, in logits.
         """
-        self._grammar = grammar
         moved: list[float] = []
         for prompt in prompts:
-            single = [row.copy() for row in self._plain_predictions(prompt, room)]
-            tokens = [*prompt, *self._report.tokens]
+            tokens, single = self.plain_course(grammar, prompt, room)
             self._rewind(prompt)
             first = len(prompt) - 1
-            together = self._compute(tokens[: first + len(single)], list(range(first, first + len(single))))
-            for alone, among in zip(single, together, strict=True):
-                likeliest = np.argpartition(alone, -_LIKELIEST)[-_LIKELIEST:]
-                shifts = (among - alone)[likeliest]
-                moved += (shifts[:, None] - shifts)[np.triu_indices(_LIKELIEST, 1)].tolist()
-        usual = float(np.sqrt(np.mean(np.square(moved)))) if moved else np.inf
-        self.margin = max(_SAFE * usual, _LEAST_MARGIN)
+            moved += shifts(single, self._compute(tokens, list(range(first, len(tokens)))))
+        self.margin = margin_of(moved)
         return self.margin
 
-    def _plain_predictions(self, prompt: list[int], room: int) -> Iterator[Logits]:
-        """Decode plainly; yields each prediction, valid until the next one is asked for."""
-        room = self._begin(prompt, room)
-        said, state = self._report.tokens, START
-        while len(said) < room:
-            row = self._compute([*prompt, *said], [len(prompt) + len(said) - 1])[0]
-            choice = self._choose(row, state)
-            yield row
-            if self._grammar.forced(state) is None:
-                self._take(choice, len(self._cached))
-            if choice.token == self._grammar.end:
-                self._end(True)
-                return
-            said.append(choice.token)
-            state = self._grammar.after(state, choice.token)
-        self._end(False)
+    def plain_course(
+        self, grammar: TokenGrammar, prompt: list[int], room: int
+    ) -> tuple[list[int], list[Logits]]:
+        """Prompt and plain answer as token ids, and the predictions behind them from the prompt's last on."""
+        answer = self._begin(grammar, prompt, room, no_draft)
+        rows = [row.copy() for row in self._plain_predictions(answer, room)]
+        return [*prompt, *answer.decoded.tokens][: len(prompt) - 1 + len(rows)], rows
 
-    def _begin(self, prompt: list[int], room: int) -> int:
-        """Forget the last answer; return how many tokens this one may have."""
+    def room_behind(self, prompt: list[int], room: int) -> int:
+        """How many tokens an answer to a prompt may have, of so many that are wanted.
+
+        Raises:
+            ValueError: The context has no room for the prompt.
+        """
         if len(prompt) + 1 > self._engine.limit:
             raise ValueError(f"the prompt has {len(prompt)} tokens, the context holds {self._engine.limit}")
-        self._report = Decoded(asked=len(prompt))
-        self._rewind(prompt)
         return min(room, self._engine.limit - len(prompt))
 
-    def _rewind(self, prompt: list[int]) -> None:
-        """Leave only the head in the cache, if the prompt begins with it."""
-        head = self._head if len(prompt) > len(self._head) and prompt[: len(self._head)] == self._head else []
-        if self._cached[: len(head)] != head:
-            self._keep(0)
+    def _plain_predictions(self, answer: Decoding, room: int) -> Iterator[Logits]:
+        """Decode plainly; yields each prediction, valid until the next one is asked for."""
+        prompt, said = answer.prompt, answer.decoded.tokens
+        room = self.room_behind(prompt, room)
+        while not answer.ended and len(said) < room:
+            row = self._compute([*prompt, *said], [len(prompt) + len(said) - 1])[0]
+            answer.say(row)
+            yield row
+        if not answer.ended:
+            answer.end(stopped=False)
+
+    def _begin(self, grammar: TokenGrammar, prompt: list[int], room: int, draft: Draft) -> Decoding:
+        room = self.room_behind(prompt, room)
+        self._lane.passes = self._lane.computed = 0
+        return Decoding(grammar, prompt, room, self._rewind(prompt), draft)
+
+    def _rewind(self, prompt: list[int]) -> int:
+        """Leave only the head in the cache, if the prompt begins with it; its number of tokens."""
+        head = head_of(prompt, self._head)
+        if self._lane.cached[: len(head)] != head:
+            self._lane.keep(0)
             self._compute(head, [])
-        self._keep(len(head))
-
-    def _say_forced(self, said: list[int], state: int, room: int) -> int:
-        while len(said) < room and (token := self._grammar.forced(state)) not in (None, self._grammar.end):
-            assert token is not None
-            said.append(token)
-            state = self._grammar.after(state, token)
-        return state
-
-    def _foresee(self, said: list[int], state: int, room: int, draft: Draft) -> tuple[list[int], list[int]]:
-        """Tokens to try, up to the last decision that they lead to, and the states around each of them."""
-        text = draft(self._text(said))
-        drafted = self._grammar.tokenise(text)[:_LONGEST_DRAFT] if text else []
-        guess: list[int] = []
-        states = [state]
-        decisions = 0
-        for token in drafted:
-            if len(said) + len(guess) + 1 >= room or not self._grammar.allows(states[-1], token):
-                break
-            guess.append(token)
-            states.append(self._grammar.after(states[-1], token))
-            if self._grammar.forced(states[-1]) is None:
-                decisions = len(guess)
-        return guess[:decisions], states[: decisions + 1]
+        self._lane.keep(len(head))
+        return len(head)
 
     def _compute(self, tokens: list[int], wanted: list[int]) -> list[Logits]:
-        """The predictions after the wanted places; what the cache holds already is not computed again."""
-        rows: list[Logits] = []
-        start = len(self._cached)
-        while start < len(tokens):
-            end = min(len(tokens), start + self._engine.room)
-            asked = [place for place in wanted if start <= place < end]
-            for place in range(start, end):
-                self._engine.add(tokens[place], place, _SEQUENCE, place in asked)
-            if not self._engine.compute():
+        """The predictions behind the wanted places; what the cache holds already is not computed again."""
+        self._lane.ask(tokens, wanted)
+        while self._lane.lacks:
+            if not run_pass(self._engine, [self._lane]):
                 raise RuntimeError(f"the cache of {self._engine.cache_size} tokens has no room for an answer")
-            found = self._engine.logits(len(asked))
-            rows += list(found if end == len(tokens) else found.copy())
-            self._report.passes += 1
-            self._report.computed += end - start
-            start = end
-        self._cached = list(tokens)
-        return rows
+        return self._lane.rows
 
-    def _recompute(self, prompt: list[int], said: list[int], exact: int) -> Logits:
-        """The prediction after `said` as plain decoding computes it.
+    def _counted(self, answer: Decoding) -> Decoded:
+        answer.decoded.passes, answer.decoded.computed = self._lane.passes, self._lane.computed
+        return answer.decoded
 
-        The first `exact` tokens in the cache were computed that way already.
-        """
-        self._report.recomputed += 1
-        if exact:
-            self._keep(exact)
-        else:
-            self._rewind(prompt)
-        tokens = [*prompt, *said]
-        for end in range(max(len(prompt), exact + 1), len(tokens) + 1):
-            rows = self._compute(tokens[:end], [end - 1] if end == len(tokens) else [])
-        return rows[0]
 
-    def _keep(self, length: int) -> None:
-        if len(self._cached) > length:
-            self._engine.forget(_SEQUENCE, length)
-            del self._cached[length:]
+def head_of(prompt: list[int], head: list[int]) -> list[int]:
+    """The head, if the prompt begins with it and goes on; otherwise nothing."""
+    return head if len(prompt) > len(head) and prompt[: len(head)] == head else []
 
-    def _choose(self, row: Logits, state: int) -> _Choice:
-        allowed = self._grammar.allowed(state)
-        if not len(allowed):
-            raise ValueError("the model's vocabulary cannot spell what the grammar wants here")
-        values = row[allowed].astype(np.float32)
-        best = int(values.argmax())
-        top = float(values[best])
-        logprob = -float(np.log(np.exp(values - top).sum(dtype=np.float64)))
-        values[best] = -np.inf
-        lead = top - float(values.max()) if len(values) > 1 else np.inf
-        return _Choice(int(allowed[best]), lead, logprob)
 
-    def _take(self, choice: _Choice, length: int) -> None:
-        """Record a decision before which the sequence has `length` tokens."""
-        report = self._report
-        report.needed = length - len(self._head)
-        report.decisions += 1
-        report.logprob += choice.logprob
-        report.closest = min(report.closest, choice.lead)
+def shifts(alone: Sequence[Logits], together: Sequence[Logits]) -> list[float]:
+    """How far the leads among the likeliest tokens of each prediction moved, in logits."""
+    moved: list[float] = []
+    for one, other in zip(alone, together, strict=True):
+        likeliest = np.argpartition(one, -_LIKELIEST)[-_LIKELIEST:]
+        differences = (other - one)[likeliest]
+        moved += (differences[:, None] - differences)[np.triu_indices(_LIKELIEST, 1)].tolist()
+    return moved
 
-    def _text(self, said: list[int]) -> bytes:
-        return b"".join(map(self._grammar.piece, said))
 
-    def _end(self, stopped: bool) -> Decoded:
-        report = self._report
-        report.finish = "stop" if stopped else "length"
-        # An incomplete UTF-8 character at the end is dropped.
-        report.text = self._text(report.tokens).decode("utf-8", "ignore")
-        return report
+def margin_of(moved: Sequence[float]) -> float:
+    """The margin for leads that moved so far: six times the usual movement; infinite where none was seen."""
+    usual = float(np.sqrt(np.mean(np.square(moved)))) if moved else np.inf
+    return max(_SAFE * usual, _LEAST_MARGIN)

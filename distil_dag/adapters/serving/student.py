@@ -2,67 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import math
 import threading
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from distil_dag.adapters.llamacpp.engine import LlamaCppEngine, shared_length
+from distil_dag.adapters.llamacpp.engine import LlamaCppEngine
 from distil_dag.adapters.run_store import file_digest
-from distil_dag.adapters.serving.decoder import CallDecoder, Decoded
+from distil_dag.adapters.serving.answering import Answering, NotDecodable, StudentAnswer
+from distil_dag.adapters.serving.decoder import CallDecoder
 from distil_dag.adapters.system.closing import Closing
-from distil_dag.core.answers.parser import parse_answer
-from distil_dag.core.case import Case, Message
+from distil_dag.core.case import Message
 from distil_dag.core.confidence import Confidence
-from distil_dag.core.context import NOTHING, ContextRule
-from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
-from distil_dag.stages.decoding.byte_languages import Language
-from distil_dag.stages.decoding.schema_grammar import answers, deviations
-from distil_dag.stages.decoding.token_masks import Spelling, TokenGrammar
-from distil_dag.stages.student.draft_model import KEY, DraftModel
-from distil_dag.stages.student.prompt import render_prompt, student_messages
 
-# Key-values of a GGUF file that the export wrote: the first marks it as a student of a run.
-RUN, SYSTEM_PROMPT, TOOLS = "distil_dag.run", "distil_dag.system_prompt", "distil_dag.tools"
-TOOLS_IN_PROMPT, LINEAGE = "distil_dag.tools_in_prompt", "distil_dag.lineage"
-PROVENANCE, CONTEXT = "distil_dag.provenance", "distil_dag.context"
-# Number of requests on which the decoder measures its margin.
-_TRIALS = 4
+__all__ = ["NotDecodable", "Student", "StudentAnswer"]
 
-
-class NotDecodable(ValueError):
-    """The file is no student of this project, or none of its tools can be called."""
-
-
-@dataclass(frozen=True)
-class StudentAnswer:
-    """The calls of one answer.
-
-    Attributes:
-        calls: The calls; none if no tool fits, and possibly none if the answer was cut off.
-        text: The answer as text.
-        probability: Probability of the whole answer among all valid ones.
-        complete: False if the answer was cut off at its greatest length; such an answer is never right.
-        milliseconds: Wall-clock time of the answer.
-        decoded: What the decoder did.
-        confidence: Probability that the answer is right; None where the run had too few cases to calibrate.
-        confident: Whether that suffices for the precision that the file was calibrated for; None as above. A
-            call that its schema refuses is never confident.
-    """
-
-    calls: tuple[ToolCall, ...]
-    text: str
-    probability: float
-    complete: bool
-    milliseconds: float
-    decoded: Decoded
-    confidence: float | None = None
-    confident: bool | None = None
+# Most tokens of the answers on which a decoder measures its margin.
+TRIAL_ROOM = 64
 
 
 class Student(Closing):
@@ -73,7 +30,7 @@ class Student(Closing):
     a student's answer has other words, it is decoded again with only the request's words allowed.
 
     Close the object, or use it as a context manager, to free its memory. Threads may share it; they take
-    turns.
+    turns. `StudentServer` answers many requests at once.
 
     Args:
         path: The GGUF file.
@@ -81,12 +38,6 @@ class Student(Closing):
         context: Longest prompt with its answer, in tokens; None for the model's training length, at most
             8,192.
         threads: CPU threads; `OMP_NUM_THREADS` or all cores by default.
-
-    Attributes:
-        key_values: Those of the file, without arrays.
-        calibration: How the student's probabilities are to be read; None where it is not known for these
-            tools.
-        deviations: Where the grammar says other calls than the schemas, as `tool.argument: why`.
 
     Raises:
         FileNotFoundError: There is no file at `path`.
@@ -106,7 +57,9 @@ class Student(Closing):
         # As in the test, wherever the student runs.
         self._engine = LlamaCppEngine(self._path, 1, context, threads, flash_attention=False)
         try:
-            self._prepare(tools)
+            asked = self._answering = Answering(self._path, self._engine, tools)
+            self._decoder = CallDecoder(self._engine, asked.head)
+            self._decoder.measure_margin(asked.grammar, asked.trials, TRIAL_ROOM)
         except BaseException:
             self.close()
             raise
@@ -119,6 +72,16 @@ class Student(Closing):
     def identity(self) -> str:
         """File name and content hash of the weights."""
         return f"{self._path.stem.lower()}@{file_digest(self._path)}"
+
+    @property
+    def calibration(self) -> Confidence | None:
+        """How the student's probabilities are to be read; None where it is not known for these tools."""
+        return self._answering.calibration
+
+    @property
+    def deviations(self) -> list[str]:
+        """Where the grammar says other calls than the schemas, as `tool.argument: why`."""
+        return self._answering.deviations
 
     def answer(
         self, conversation: str | Sequence[Message], max_tokens: int = 256, plain: bool = False
@@ -134,113 +97,31 @@ class Student(Closing):
         Raises:
             ValueError: The conversation is longer than the context.
         """
-        started = time.perf_counter()
-        case = _case(conversation)
+        attempts = self._answering.attempts(conversation)
         with self._turn:
-            decoded = self._decoded(self._any_request, case, max_tokens, plain)
-            own = self._answers(case.request)
-            if not own.begins(b"".join(map(self._any_request.piece, decoded.tokens))):
-                first = decoded
-                decoded = self._decoded(TokenGrammar(own, self._spelling), case, max_tokens, plain)
-                # Among fewer answers each is more probable. That is no evidence, so the lower value counts.
-                decoded.logprob = min(decoded.logprob, first.logprob)
-        parsed = parse_answer(decoded.text, self._tools)
-        complete, known = decoded.finish == "stop", self.calibration
-        valid = not self.deviations or not any(map(self._tools.problems, parsed.calls))
-        return StudentAnswer(
-            calls=parsed.calls,
-            text=decoded.text,
-            probability=math.exp(decoded.logprob),
-            complete=complete,
-            milliseconds=1000 * (time.perf_counter() - started),
-            decoded=decoded,
-            confidence=(known.right_with(decoded.logprob) if complete else 0.0) if known else None,
-            confident=complete and valid and known.holds(decoded.logprob) if known else None,
-        )
+            attempt = next(attempts)
+            while True:
+                if plain:
+                    decoded = self._decoder.plain(attempt.grammar, attempt.prompt, max_tokens)
+                else:
+                    decoded = self._decoder.answer(
+                        attempt.grammar, attempt.prompt, max_tokens, attempt.draft
+                    )
+                try:
+                    attempt = attempts.send(decoded)
+                except StopIteration as end:
+                    answer: StudentAnswer = end.value
+                    return answer
 
     def prompt(self, conversation: str | Sequence[Message]) -> list[int]:
         """The token ids that the model gets for a request or a conversation."""
-        with self._turn:
-            return self._prompt(_case(conversation))
+        return self._answering.prompt(conversation)
 
     def turns(self, conversation: str | Sequence[Message]) -> tuple[Message, ...]:
         """The turns that the student reads of a conversation: what a client sends to a server of its file."""
-        return student_messages(_case(conversation), self._system_prompt, self._context)
+        return self._answering.turns(conversation)
 
     @property
     def margin(self) -> float:
         """Lead in logits below which a choice is verified by plain passes, measured on this machine."""
         return self._decoder.margin
-
-    def _prepare(self, tools: Toolset | None) -> None:
-        carried, words = self._engine.metadata, self._engine.vocabulary
-        self.key_values = carried
-        if RUN not in carried:
-            raise NotDecodable(f"{self._path} is no student of this project: it has no key {RUN}")
-        self._template = carried.get("tokenizer.chat_template", "")
-        self._special_tokens = words.special_tokens(carried)
-        self._system_prompt = carried.get(SYSTEM_PROMPT, "")
-        self._context = context_of(carried)
-        own = Toolset.from_openai(json.loads(carried.get(TOOLS, "[]")))
-        toolset = tools or own
-        # With other tools the valid answers differ, and so do the probabilities.
-        known = Confidence.from_key_values(carried)
-        self.calibration = known if toolset.digest == own.digest else None
-        self._shown = toolset.openai() if carried.get(TOOLS_IN_PROMPT) == "true" else None
-        habits = carried.get(KEY)
-        self._habits = DraftModel.loads(habits, toolset) if habits else DraftModel.unknown(toolset)
-        self._tools = toolset
-        self.deviations = deviations(toolset)
-        # Students learn to end with the end token of their tokenizer.
-        self._spelling = Spelling(
-            [words.piece(token) for token in range(words.size)],
-            lambda text: words.tokenize(text, special=False),
-            words.eos,
-        )
-        try:
-            self._any_request = TokenGrammar(self._answers(""), self._spelling)
-        except ValueError as error:
-            raise NotDecodable(f"the decoder can't keep {self._path} to its tools: {error}") from error
-        trials = [tool.description or tool.name for tool in toolset.tools[:_TRIALS]]
-        prompts = [self._prompt(_case(trial)) for trial in trials]
-        self._decoder = CallDecoder(self._engine, self._head())
-        self._decoder.measure_margin(self._any_request, prompts, room=64)
-
-    def _decoded(self, grammar: TokenGrammar, case: Case, max_tokens: int, plain: bool) -> Decoded:
-        prompt = self._prompt(case)
-        if plain:
-            return self._decoder.plain(grammar, prompt, max_tokens)
-        return self._decoder.answer(grammar, prompt, max_tokens, self._habits.draft(case.request))
-
-    def _answers(self, request: str) -> Language:
-        """The valid answers to a request, in which arguments that were always copied are words of it.
-
-        A grammar takes as long as an answer, so none is made of them until an answer violates them.
-        """
-        habits = self._habits
-        return answers(self._tools, habits.most_calls, habits.declines, habits.copied, request)
-
-    def _head(self) -> list[int]:
-        """The token ids that the prompts of all requests begin with."""
-        import numpy as np
-
-        left, right = (np.array(self._prompt(_case(text)), np.int32) for text in ("a", "1"))
-        return [int(token) for token in left[: shared_length(left, right)]]
-
-    def _prompt(self, case: Case) -> list[int]:
-        words = self._engine.vocabulary
-        messages = self.turns(case.messages)
-        text = render_prompt(self._template, messages, self._shown, self._special_tokens)
-        return words.begin(words.tokenize(text, special=True))
-
-
-def context_of(carried: Mapping[str, str]) -> ContextRule:
-    """What a student keeps of a system turn, by the key-values of its file; nothing without the key."""
-    told = carried.get(CONTEXT)
-    return ContextRule.model_validate_json(told) if told else NOTHING
-
-
-def _case(conversation: str | Sequence[Message]) -> Case:
-    if isinstance(conversation, str):
-        conversation = (Message(role="user", content=conversation),)
-    return Case(id="", messages=tuple(conversation))
