@@ -80,25 +80,26 @@ class LlamaCppEngine:
         self._path, self._threads, self._flash_attention = path, threads, flash_attention
         self._open_context(parallel, context)
 
-    def sibling(self, parallel: int, context: int | None = None) -> LlamaCppEngine:
+    def sibling(self, parallel: int, context: int | None = None, longest_pass: int = _PASS) -> LlamaCppEngine:
         """Another cache on the same weights, to be closed before this one.
 
         Args:
             parallel: As for the class.
             context: As for the class.
+            longest_pass: Most tokens in one pass.
 
         Raises:
             ValueError: The memory does not suffice.
         """
         other = copy.copy(self)
         other._context, other._owns_model = None, False
-        other._open_context(parallel, context)
+        other._open_context(parallel, context, longest_pass)
         return other
 
-    def _open_context(self, parallel: int, context: int | None) -> None:
+    def _open_context(self, parallel: int, context: int | None, longest_pass: int = _PASS) -> None:
         api = self._api
         self.parallel = parallel
-        settings = self._settings(context)
+        settings = self._settings(context, longest_pass)
         self._context = api.llama_init_from_model(self._model, settings)
         if not self._context:
             self.close()
@@ -108,7 +109,7 @@ class LlamaCppEngine:
         self.limit = min(self.cache_size, int(api.llama_model_n_ctx_train(self._model)))
         self.root: Tokens = np.empty(0, np.int32)
         self._memory = api.llama_get_memory(self._context)
-        self._batch = _Batch(api, _PASS)
+        self._batch = _Batch(api, longest_pass)
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -229,12 +230,12 @@ class LlamaCppEngine:
             return np.empty(shape, np.float32)
         return np.ctypeslib.as_array(self._api.llama_get_logits(self._context), shape=shape)
 
-    def _settings(self, context: int | None) -> Any:
+    def _settings(self, context: int | None, longest_pass: int) -> Any:
         api, flash_attention = self._api, self._flash_attention
         settings = api.llama_context_default_params()
         trained = int(api.llama_model_n_ctx_train(self._model))
         settings.n_ctx = context or min(trained, _LARGEST_DEFAULT_CACHE)
-        settings.n_batch = settings.n_ubatch = _PASS
+        settings.n_batch = settings.n_ubatch = longest_pass
         settings.n_seq_max = self.parallel + 1
         settings.n_threads = settings.n_threads_batch = self._threads or _cores()
         settings.kv_unified = True  # sequences share the cells of a common prefix

@@ -122,9 +122,7 @@ class Answering:
         self.head = self._head()
         self.trials = [self.prompt(tool.description or tool.name) for tool in self.tools.tools[:_TRIALS]]
 
-    def attempts(
-        self, conversation: str | Sequence[Message]
-    ) -> Generator[Attempt, Decoded, StudentAnswer]:
+    def attempts(self, conversation: str | Sequence[Message]) -> Generator[Attempt, Decoded, StudentAnswer]:
         """An answer as what is to be decoded for it: takes what was decoded for each attempt.
 
         The first attempt is under the grammar of all requests. If an argument that is always copied has other

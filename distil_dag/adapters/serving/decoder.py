@@ -126,7 +126,7 @@ class CallDecoder:
     ) -> tuple[list[int], list[Logits]]:
         """Prompt and plain answer as token ids, and the predictions behind them from the prompt's last on."""
         answer = self._begin(grammar, prompt, room, no_draft)
-        rows = [row.copy() for row in self._plain_predictions(answer, room)]
+        rows = list(self._plain_predictions(answer, room))
         return [*prompt, *answer.decoded.tokens][: len(prompt) - 1 + len(rows)], rows
 
     def room_behind(self, prompt: list[int], room: int) -> int:
@@ -140,7 +140,7 @@ class CallDecoder:
         return min(room, self._engine.limit - len(prompt))
 
     def _plain_predictions(self, answer: Decoding, room: int) -> Iterator[Logits]:
-        """Decode plainly; yields each prediction, valid until the next one is asked for."""
+        """Decode plainly; yields each prediction."""
         prompt, said = answer.prompt, answer.decoded.tokens
         room = self.room_behind(prompt, room)
         while not answer.ended and len(said) < room:

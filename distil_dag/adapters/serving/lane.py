@@ -79,9 +79,9 @@ class Lane:
         return end - start, len(asked)
 
     def take(self, count: int, rows: Sequence[Logits]) -> None:
-        """Note what a pass has computed; rows that must outlast it are copied."""
+        """Note what a pass has computed; the rows are copied, as the next pass overwrites them."""
         self.cached += self._tokens[len(self.cached) : len(self.cached) + count]
-        self.rows += [row.copy() for row in rows] if self.lacks else rows
+        self.rows += [row.copy() for row in rows]
         self.passes += 1
         self.computed += count
 

@@ -38,6 +38,8 @@ class Student(Closing):
         context: Longest prompt with its answer, in tokens; None for the model's training length, at most
             8,192.
         threads: CPU threads; `OMP_NUM_THREADS` or all cores by default.
+        flash_attention: Compute attention as one operation, which is faster and moves fewer answers between
+            shapes of passes, but sums in half precision on a CPU. Off by default, as in the test.
 
     Raises:
         FileNotFoundError: There is no file at `path`.
@@ -51,11 +53,12 @@ class Student(Closing):
         tools: Toolset | None = None,
         context: int | None = 2048,
         threads: int | None = None,
+        flash_attention: bool = False,
     ) -> None:
         self._path = Path(path)
         self._turn = threading.Lock()
         # As in the test, wherever the student runs.
-        self._engine = LlamaCppEngine(self._path, 1, context, threads, flash_attention=False)
+        self._engine = LlamaCppEngine(self._path, 1, context, threads, flash_attention)
         try:
             asked = self._answering = Answering(self._path, self._engine, tools)
             self._decoder = CallDecoder(self._engine, asked.head)
@@ -104,9 +107,7 @@ class Student(Closing):
                 if plain:
                     decoded = self._decoder.plain(attempt.grammar, attempt.prompt, max_tokens)
                 else:
-                    decoded = self._decoder.answer(
-                        attempt.grammar, attempt.prompt, max_tokens, attempt.draft
-                    )
+                    decoded = self._decoder.answer(attempt.grammar, attempt.prompt, max_tokens, attempt.draft)
                 try:
                     attempt = attempts.send(decoded)
                 except StopIteration as end:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,9 @@ from distil_dag.core.toolset import Toolset
 
 # Cells of the cache for each further answer that goes on at the same time.
 _CELLS = 128
+# Most tokens in a shared pass. A token costs hardly less in a longer one, and all wait for it. From 64 tokens
+# on, llama.cpp's flash attention on a CPU also sums in another order.
+_PASS = 63
 
 
 class Busy(RuntimeError):
@@ -50,6 +54,8 @@ class StudentServer(Closing):
         context: Longest prompt with its answer, in tokens; None for the model's training length, at most
             8,192.
         threads: CPU threads; `OMP_NUM_THREADS` or all cores by default.
+        flash_attention: Compute attention as one operation, which is faster and moves fewer answers between
+            shapes of passes, but sums in half precision on a CPU. Off by default, as in the test.
         parallel: Number of answers that go on at once.
         waiting: Number of requests that may wait for one of these to end.
 
@@ -65,20 +71,22 @@ class StudentServer(Closing):
         tools: Toolset | None = None,
         context: int | None = 2048,
         threads: int | None = None,
-        parallel: int = 16,
+        parallel: int = 8,
         waiting: int = 1024,
+        flash_attention: bool = False,
     ) -> None:
         self._path, self._limit = Path(path), waiting
         self._waiting: deque[_Request] = deque()
         self._requests: dict[Decoding, _Request] = {}
         self._closed = False
+        self._preparing = 0  # threads that use the model's vocabulary now
         self._changed = threading.Condition()
-        self._engine = LlamaCppEngine(self._path, 1, context, threads, flash_attention=False)
+        self._engine = LlamaCppEngine(self._path, 1, context, threads, flash_attention)
         self._shared: LlamaCppEngine | None = None
         try:
             asked = self._answering = Answering(self._path, self._engine, tools)
             cells = self._engine.cache_size + (parallel - 1) * _CELLS
-            self._shared = self._engine.sibling(parallel, cells)
+            self._shared = self._engine.sibling(parallel, cells, _PASS)
             self._alone = CallDecoder(self._engine, asked.head)
             self._decoder = BatchDecoder(self._shared, self._alone, asked.head)
             self._decoder.measure_margin(asked.grammar, asked.trials, TRIAL_ROOM)
@@ -88,9 +96,7 @@ class StudentServer(Closing):
         self._worker = threading.Thread(target=self._work, name="student", daemon=True)
         self._worker.start()
 
-    def submit(
-        self, conversation: str | Sequence[Message], max_tokens: int = 256
-    ) -> Future[StudentAnswer]:
+    def submit(self, conversation: str | Sequence[Message], max_tokens: int = 256) -> Future[StudentAnswer]:
         """Ask for the calls for a request, or for the last turn of a conversation; from any thread.
 
         Args:
@@ -107,19 +113,19 @@ class StudentServer(Closing):
             RuntimeError: The student is closed.
         """
         future: Future[StudentAnswer] = Future()
-        attempts = self._answering.attempts(conversation)
-        try:
-            request = _Request(future, attempts, next(attempts), max_tokens)
-        except ValueError as error:
-            future.set_exception(error)
-            return future
-        with self._changed:
-            if self._closed:
-                raise RuntimeError("the student is closed")
-            if len(self._waiting) >= self._limit:
-                raise Busy(f"{self._limit} requests wait for the student already; ask again later")
-            self._waiting.append(request)
-            self._changed.notify()
+        with self._open():
+            attempts = self._answering.attempts(conversation)
+            try:
+                request = _Request(future, attempts, next(attempts), max_tokens)
+            except ValueError as error:
+                future.set_exception(error)
+                return future
+            with self._changed:
+                self._require_open()
+                if len(self._waiting) >= self._limit:
+                    raise Busy(f"{self._limit} requests wait for the student already; ask again later")
+                self._waiting.append(request)
+                self._changed.notify_all()
         return future
 
     def close(self) -> None:
@@ -128,10 +134,12 @@ class StudentServer(Closing):
             self._closed = True
             refused = list(self._waiting)
             self._waiting.clear()
-            self._changed.notify()
+            self._changed.notify_all()
         for request in refused:
             _fail(request, RuntimeError("the student was closed before it answered"))
         self._worker.join()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._preparing)
         self._free()
 
     @cached_property
@@ -153,6 +161,23 @@ class StudentServer(Closing):
     def margin(self) -> float:
         """Lead in logits below which a choice is verified by plain passes, measured on this machine."""
         return self._decoder.margin
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        """Keep the model open meanwhile."""
+        with self._changed:
+            self._require_open()
+            self._preparing += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._preparing -= 1
+                self._changed.notify_all()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the student is closed")
 
     def _work(self) -> None:
         while self._take_in():
