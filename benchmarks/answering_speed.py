@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--generated", type=int, default=0)
     parser.add_argument("--threads", type=int, default=None)
     options = parser.parse_args()
-    requests = _requests(options.cases_file)
+    requests = requests_of(options.cases_file)
     step = max(len(requests) / options.cases, 1)
     asked = [requests[int(place * step)] for place in range(min(options.cases, len(requests)))]
     started = time.perf_counter()
@@ -84,7 +84,8 @@ def main() -> None:
     sys.exit(result["parity"]["different"] > 0)
 
 
-def _requests(path: Path) -> list[str]:
+def requests_of(path: Path) -> list[str]:
+    """The distinct requests of a file of cases or traces."""
     with path.open("rb") as file:
         cases, _ = read_cases(file, None)
     return list(dict.fromkeys(case.request for case in cases))

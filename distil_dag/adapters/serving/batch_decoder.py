@@ -1,10 +1,10 @@
 """Greedy decoding of many answers at once, each under its own grammar, in shared passes.
 
-An answer joins the next pass and leaves when it is whole (continuous batching, Yu et al. 2022, Orca). What all
-prompts begin with is computed once and forked. Sums depend on what else a pass holds, so the margin rule of
-:mod:`distil_dag.adapters.serving.decoder` holds here too, with a margin measured on shared passes. A choice
-that is too close is computed as in plain decoding, in a context of its own, where nothing else lies in the
-cache.
+An answer joins the next pass and leaves when it is whole (continuous batching, Yu et al. 2022, Orca). What
+all prompts begin with is computed once and forked. Sums depend on what else a pass holds, so the margin rule
+of :mod:`distil_dag.adapters.serving.decoder` holds here too, with a margin measured on shared passes. A
+choice that is too close is computed as in plain decoding, in a context of its own, where nothing else lies in
+the cache.
 """
 
 from __future__ import annotations
