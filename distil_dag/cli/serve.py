@@ -25,7 +25,7 @@ from distil_dag.runs.releasing.standings import champion
 
 if TYPE_CHECKING:
     from distil_dag.entrypoints.serve.app import Gateway
-    from distil_dag.entrypoints.serve.served import Served, StudentServer
+    from distil_dag.entrypoints.serve.served import Served, ServedStudent
     from distil_dag.stages.serving.policy import Policy
 
 TOKENS = "DISTIL_DAG_TOKENS"
@@ -142,13 +142,13 @@ def _asked_for(url: str | None, model: str | None) -> ModelSpec | None:
 def _served(
     one: _Subject, teacher: ModelSpec | None, shadow: str | None, store: RunStore, home: Path
 ) -> Served:
-    from distil_dag.adapters.serving.queued_student import QueuedStudent
+    from distil_dag.adapters.serving.student_server import StudentServer
     from distil_dag.adapters.serving.teacher import Teacher
     from distil_dag.entrypoints.serve.served import Loaded, Served
     from distil_dag.stages.serving.policy import TeacherOnly
 
-    def load(path: Path) -> QueuedStudent:
-        return QueuedStudent(path, one.settings.context)
+    def load(path: Path) -> StudentServer:
+        return StudentServer(path, context=one.settings.context)
 
     served = Served(
         name=one.name,
@@ -164,7 +164,7 @@ def _served(
     return served
 
 
-def _earned(one: _Subject, teacher: ModelSpec, student: StudentServer, home: Path) -> Policy:
+def _earned(one: _Subject, teacher: ModelSpec, student: ServedStudent, home: Path) -> Policy:
     from distil_dag.adapters.serving.autonomy_state import KeptAutonomy
     from distil_dag.stages.serving.autonomy import Autonomy
     from distil_dag.stages.serving.standing import Identity

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from distil_dag.adapters.run_store import RunStore
-from distil_dag.adapters.serving.queued_student import QueuedStudent
+from distil_dag.adapters.serving.student_server import StudentServer
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.serve import serve_students
 from distil_dag.cli.task_template import task_template
@@ -102,7 +102,7 @@ def test_a_student_earns_what_it_answers_alone_and_keeps_it_over_a_restart(
 ) -> None:
     file = evaluated(RunStore(home / "store"), "lamp.first", 0.7, 1)
     body = ask(model="lamp")
-    with QueuedStudent(file, 512, threads=1) as student:
+    with StudentServer(file, context=512, threads=1) as student:
         words = Message(role="user", content=body["messages"][-1]["content"])
         calls = student.submit((words,)).result(60).calls
     teacher = Teacher(lambda _: [(call.name, dict(call.arguments)) for call in calls])

@@ -20,6 +20,7 @@ from distil_dag.core.toolset import Toolset
 from distil_dag.stages.decoding.byte_languages import Language
 from distil_dag.stages.decoding.schema_grammar import answers, deviations
 from distil_dag.stages.decoding.token_masks import Spelling, TokenGrammar
+from distil_dag.stages.serving.proving.calibration_rows import ScoredRow, from_key_values
 from distil_dag.stages.student.draft_model import KEY, DraftModel
 from distil_dag.stages.student.prompt import render_prompt, student_messages
 
@@ -79,9 +80,12 @@ class Answering:
         tools: Replaces the tools in the file.
 
     Attributes:
+        run: Key of the run that made the file.
         tools: The tools that an answer may call.
         calibration: How the student's probabilities are to be read; None where it is not known for these
             tools.
+        set_aside: Score of the student's answer to each row that was set aside, and whether it was right;
+            none where it is not known for these tools.
         deviations: Where the grammar says other calls than the schemas, as `tool.argument: why`.
         grammar: The valid answers to any request.
         head: The token ids that the prompts of all requests begin with.
@@ -95,7 +99,7 @@ class Answering:
         carried, words = engine.metadata, engine.vocabulary
         if RUN not in carried:
             raise NotDecodable(f"{path} is no student of this project: it has no key {RUN}")
-        self._words = words
+        self.run, self._words = carried[RUN], words
         self._template = carried.get("tokenizer.chat_template", "")
         self._special_tokens = words.special_tokens(carried)
         self._system_prompt = carried.get(SYSTEM_PROMPT, "")
@@ -104,7 +108,9 @@ class Answering:
         self.tools = tools or own
         # With other tools the valid answers differ, and so do the probabilities.
         known = Confidence.from_key_values(carried)
-        self.calibration = known if self.tools.digest == own.digest else None
+        same = self.tools.digest == own.digest
+        self.calibration = known if same else None
+        self.set_aside: list[ScoredRow] = from_key_values(carried) if same else []
         self._shown = self.tools.openai() if carried.get(TOOLS_IN_PROMPT) == "true" else None
         habits = carried.get(KEY)
         self._habits = DraftModel.loads(habits, self.tools) if habits else DraftModel.unknown(self.tools)

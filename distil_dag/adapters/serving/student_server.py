@@ -20,8 +20,8 @@ from distil_dag.adapters.serving.decoding import Decoded, Decoding
 from distil_dag.adapters.serving.student import TRIAL_ROOM
 from distil_dag.adapters.system.closing import Closing
 from distil_dag.core.case import Message
-from distil_dag.core.confidence import Confidence
 from distil_dag.core.toolset import Toolset
+from distil_dag.stages.serving.proving.calibration_rows import ScoredRow
 
 # Cells of the cache for each further answer that goes on at the same time.
 _CELLS = 128
@@ -153,9 +153,14 @@ class StudentServer(Closing):
         return self._answering.tools
 
     @property
-    def calibration(self) -> Confidence | None:
-        """How the student's probabilities are to be read; None where it is not known for these tools."""
-        return self._answering.calibration
+    def run(self) -> str:
+        """Key of the run that made the file."""
+        return self._answering.run
+
+    @property
+    def calibration(self) -> Sequence[ScoredRow]:
+        """Score of its answer to each row that was set aside, and whether it was right."""
+        return self._answering.set_aside
 
     @property
     def margin(self) -> float:

@@ -24,7 +24,7 @@ from distil_dag.stages.serving.tools import ToolCheck
 log = logging.getLogger(__name__)
 
 
-class StudentServer(Protocol):
+class ServedStudent(Protocol):
     """A student that takes many requests at once."""
 
     @property
@@ -52,7 +52,7 @@ class Loaded:
         retired: whether another has taken its place.
     """
 
-    student: StudentServer
+    student: ServedStudent
     policy: Policy
     check: ToolCheck = field(init=False)
     waiting: int = 0
@@ -122,8 +122,8 @@ class Served:
     name: str
     settings: ServingSettings
     source: Callable[[], Path]
-    load: Callable[[Path], StudentServer]
-    policy: Callable[[StudentServer], Policy]
+    load: Callable[[Path], ServedStudent]
+    policy: Callable[[ServedStudent], Policy]
     teacher: Teacher | None = None
     shadow: Loaded | None = None
     since: int = 0

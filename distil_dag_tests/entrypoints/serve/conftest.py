@@ -19,7 +19,7 @@ import pytest
 import uvicorn
 from openai import OpenAI
 
-from distil_dag.adapters.serving.queued_student import QueuedStudent
+from distil_dag.adapters.serving.student_server import StudentServer
 from distil_dag.adapters.serving.teacher import Teacher as Upstream
 from distil_dag.core.case import Case
 from distil_dag.core.serving import ServingSettings
@@ -27,7 +27,7 @@ from distil_dag.core.settings import ModelSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.entrypoints.serve.app import Gateway
-from distil_dag.entrypoints.serve.served import Served, StudentServer
+from distil_dag.entrypoints.serve.served import Served, ServedStudent
 from distil_dag.entrypoints.serve.server import configuration
 from distil_dag.stages.serving.exchange import Exchange
 from distil_dag.stages.serving.policy import Policy, TeacherOnly
@@ -130,7 +130,7 @@ def running(gateway: Gateway) -> Iterator[Running]:
         loop.close()
 
 
-class Shared(QueuedStudent):
+class Shared(StudentServer):
     """A student of many servers, none of which frees its memory."""
 
     def close(self) -> None:
@@ -140,9 +140,9 @@ class Shared(QueuedStudent):
 @pytest.fixture(scope="session")
 def student(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     pytest.importorskip("llama_cpp")
-    shared = Shared(student_file(tmp_path_factory.mktemp("student") / "home.gguf"), 512, threads=1)
+    shared = Shared(student_file(tmp_path_factory.mktemp("student") / "home.gguf"), context=512, threads=1)
     yield shared
-    QueuedStudent.close(shared)
+    StudentServer.close(shared)
 
 
 @pytest.fixture
@@ -154,15 +154,15 @@ def teacher() -> Iterator[Teacher]:
 
 
 def served(
-    student: Path | StudentServer,
+    student: Path | ServedStudent,
     upstream: Teacher | None,
     policy: Callable[[], Policy] = TeacherOnly,
     name: str = "home",
     model: str = "big",
     **settings: Any,
 ) -> Served:
-    def load(file: Path) -> StudentServer:
-        return QueuedStudent(file, 512, threads=1) if isinstance(student, Path) else student
+    def load(file: Path) -> ServedStudent:
+        return StudentServer(file, context=512, threads=1) if isinstance(student, Path) else student
 
     spec = ModelSpec(mode="attached", base_url=upstream.url, model=model) if upstream else None
     one = Served(
