@@ -188,7 +188,7 @@ def _logged(served: Sequence[Served], address: str, tokens: Sequence[str]) -> Ga
     from distil_dag.entrypoints.serve.page.data import PageData, Promise, page_data
     from distil_dag.entrypoints.serve.page.routes import page_router
 
-    redacted = {one.name: one.current.student.tools for one in served if one.settings.redact}
+    redacted = [one.name for one in served if one.settings.redact]
     log, reader = open_exchange_log(address, redacted), open_reader(address)
 
     def promise(one: Served) -> Promise | None:
