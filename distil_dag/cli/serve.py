@@ -25,7 +25,8 @@ from distil_dag.runs.releasing.standings import champion
 
 if TYPE_CHECKING:
     from distil_dag.entrypoints.serve.app import Gateway
-    from distil_dag.entrypoints.serve.served import Served, StudentServer
+    from distil_dag.entrypoints.serve.loaded import StudentServer
+    from distil_dag.entrypoints.serve.served import Served
     from distil_dag.stages.serving.policy import Policy
 
 TOKENS = "DISTIL_DAG_TOKENS"
@@ -38,6 +39,7 @@ def serve_students(
     teacher_url: str | None,
     teacher_model: str | None,
     shadow: str | None,
+    canary: float,
     log: str | None,
     settings: Sequence[str],
 ) -> None:
@@ -50,6 +52,7 @@ def serve_students(
         teacher_url: The service behind all of them; None for that of each task.
         teacher_model: Its name of the model; None to leave the request's.
         shadow: A run's key or a file that answers beside; None for none.
+        canary: Share of conversations that are its own.
         log: Where exchanges are kept; None for a file in the installation's home.
         settings: Overrides of settings, as `serving.max_tokens=64`.
 
@@ -66,6 +69,10 @@ def serve_students(
             f"{host} can be reached by others: set {TOKENS} to the tokens of those who may ask, separated by "
             "commas, or listen on 127.0.0.1"
         )
+    if canary and shadow is None:
+        raise CommandError("--canary is the share of a student that --shadow names")
+    if shadow is not None and len(subjects) > 1:
+        raise CommandError("--shadow goes with one task: serve the others elsewhere")
     places = deployment()
     store = RunStore(places.store)
     found = [_subject(text, places, store, settings) for text in subjects]
@@ -79,7 +86,8 @@ def serve_students(
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     listening = listen(host, port)
     try:
-        served = [_served(one, teacher or one.teacher, shadow, store, places.home) for one in found]
+        beside = (student_file(shadow, store), canary) if shadow else None
+        served = [_served(one, teacher or one.teacher, beside, places.home) for one in found]
         gateway = _logged(served, log or str(places.home / "exchanges.sqlite"), tokens)
     except (BlockingIOError, FileNotFoundError, ValueError) as error:
         raise CommandError(str(error)) from None
@@ -140,31 +148,42 @@ def _asked_for(url: str | None, model: str | None) -> ModelSpec | None:
 
 
 def _served(
-    one: _Subject, teacher: ModelSpec | None, shadow: str | None, store: RunStore, home: Path
+    one: _Subject, teacher: ModelSpec | None, beside: tuple[Path, float] | None, home: Path
 ) -> Served:
+    from distil_dag.adapters.serving.autonomy_state import state_file
     from distil_dag.adapters.serving.queued_student import QueuedStudent
     from distil_dag.adapters.serving.teacher import Teacher
-    from distil_dag.entrypoints.serve.served import Loaded, Served
+    from distil_dag.entrypoints.serve.candidate import Candidate
+    from distil_dag.entrypoints.serve.loaded import Loaded
+    from distil_dag.entrypoints.serve.served import Served
     from distil_dag.stages.serving.policy import TeacherOnly
 
     def load(path: Path) -> QueuedStudent:
         return QueuedStudent(path, one.settings.context)
+
+    def candidate(path: Path, share: float) -> Candidate:
+        student = load(path)
+        path = state_file(home, one.name, is_candidate=True)
+        policy = _earned(one, teacher, student, path) if teacher and share else TeacherOnly()
+        return Candidate(Loaded(student, policy), share)
 
     served = Served(
         name=one.name,
         settings=one.settings,
         source=one.source,
         load=load,
-        policy=lambda student: _earned(one, teacher, student, home) if teacher else TeacherOnly(),
+        policy=lambda student: (
+            _earned(one, teacher, student, state_file(home, one.name)) if teacher else TeacherOnly()
+        ),
         teacher=Teacher(teacher) if teacher else None,
-        shadow=Loaded(load(student_file(shadow, store)), TeacherOnly()) if shadow else None,
+        candidate=candidate(*beside) if beside else None,
         since=int(time.time()),
     )
     served.open()
     return served
 
 
-def _earned(one: _Subject, teacher: ModelSpec, student: StudentServer, home: Path) -> Policy:
+def _earned(one: _Subject, teacher: ModelSpec, student: StudentServer, path: Path) -> Policy:
     from distil_dag.adapters.serving.autonomy_state import KeptAutonomy
     from distil_dag.stages.serving.autonomy import Autonomy
     from distil_dag.stages.serving.standing import Identity
@@ -177,7 +196,7 @@ def _earned(one: _Subject, teacher: ModelSpec, student: StudentServer, home: Pat
         confidence=one.settings.confidence,
     )
     autonomy = Autonomy(identity, student.calibration, one.settings.audit)
-    return KeptAutonomy(autonomy, home / "serving" / f"{one.name}.json")
+    return KeptAutonomy(autonomy, path)
 
 
 def _logged(served: Sequence[Served], address: str, tokens: Sequence[str]) -> Gateway:
@@ -185,7 +204,7 @@ def _logged(served: Sequence[Served], address: str, tokens: Sequence[str]) -> Ga
     from distil_dag.adapters.serving.exchanges.open_log import open_exchange_log
     from distil_dag.adapters.serving.exchanges.reader import open_reader
     from distil_dag.entrypoints.serve.app import Gateway
-    from distil_dag.entrypoints.serve.page.data import PageData, Promise, page_data
+    from distil_dag.entrypoints.serve.page.data import CandidateFigures, PageData, Promise, page_data
     from distil_dag.entrypoints.serve.page.routes import page_router
 
     redacted = [one.name for one in served if one.settings.redact]
@@ -198,7 +217,8 @@ def _logged(served: Sequence[Served], address: str, tokens: Sequence[str]) -> Ga
 
     def shown() -> PageData:
         promises: Mapping[str, Promise | None] = {one.name: promise(one) for one in served}
-        return page_data(reader, promises, log.dropped)
+        candidates = {one.name: CandidateFigures.of(one.candidate) for one in served if one.candidate}
+        return page_data(reader, promises, log.dropped, candidates=candidates)
 
     gateway = Gateway(served, log, tokens)
     gateway.api.include_router(page_router(shown))

@@ -16,6 +16,18 @@ from distil_dag.stages.serving.standing import Decision, Standing
 _EVERY = 32
 
 
+def state_file(home: Path, task: str, is_candidate: bool = False) -> Path:
+    """Where the evidence about a task's student is kept, or that about a candidate for its place.
+
+    Args:
+        home: of the installation.
+        task: the name under which it is served.
+        is_candidate: whether it is the candidate's.
+    """
+    folder = home / "serving"
+    return (folder / "candidates" if is_candidate else folder) / f"{task}.json"
+
+
 class KeptAutonomy(Closing):
     """Earned autonomy whose state lies in a file, written whole under a temporary name and renamed.
 

@@ -18,9 +18,10 @@ from distil_dag.adapters.serving.student import StudentAnswer
 from distil_dag.adapters.serving.teacher import TeacherDown
 from distil_dag.core.case import Message
 from distil_dag.entrypoints.serve.background import Background
+from distil_dag.entrypoints.serve.loaded import Loaded
 from distil_dag.entrypoints.serve.metrics import Metrics
 from distil_dag.entrypoints.serve.passing import TeacherStream, headers_of, marked
-from distil_dag.entrypoints.serve.served import Loaded, Served
+from distil_dag.entrypoints.serve.served import Served
 from distil_dag.entrypoints.serve.settling import Settled, settle
 from distil_dag.stages.serving.abilities import Refusal, read_messages, room, why_not, why_unheard
 from distil_dag.stages.serving.completions import completion
@@ -90,7 +91,7 @@ class Turn:
 
     def __init__(self, call: Call, served: Served, desk: Desk) -> None:
         self._call, self._served, self._desk = call, served, desk
-        self._loaded: Loaded = served.current
+        self._loaded: Loaded = served.student_for(call.chat, call.conversation)
         self._brought = self._loaded.check.of(call.chat.get("tools"))
 
     async def response(self) -> Response:
@@ -261,6 +262,10 @@ class Turn:
 
     def _settle(self, settled: Settled) -> None:
         settled.seconds = self._seconds()
+        candidate = self._served.candidate
+        if candidate and candidate.loaded is self._loaded:
+            candidate.count(alone=settled.by == "student")
+            self._desk.metrics.canary(self._served.name, settled.by)
         self._desk.metrics.answered(self._served.name, settled.by, settled.why)
         self._desk.metrics.ended(self._served.name, settled.by, settled.seconds)
         release = self._loaded.hold()

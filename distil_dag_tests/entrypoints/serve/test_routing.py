@@ -8,7 +8,6 @@ from typing import Any
 import openai
 import pytest
 
-from distil_dag.entrypoints.serve.served import Loaded
 from distil_dag_tests.entrypoints.serve.conftest import TOOLS, Shared, ask, gateway_of, served, wait_for
 from distil_dag_tests.entrypoints.serve.policies import alone, not_sure
 from distil_dag_tests.entrypoints.serve.teacher_stand_in import Teacher
@@ -187,16 +186,6 @@ def test_a_client_that_has_only_changed_its_address_names_any_model(
     with gateway_of([served(student, teacher)]) as (server, _):
         said = server.client.chat.completions.create(**ask(model="gpt-4.1"))
     assert (said.model, teacher.requests[0][1]["model"]) == ("gpt-4.1", "gpt-4.1")
-
-
-def test_a_shadow_answers_beside_and_is_counted(student: Shared, teacher: Teacher) -> None:
-    task = served(student, teacher)
-    task.shadow = Loaded(task.load(task.source()), not_sure())
-    with gateway_of([task]) as (server, log):
-        server.client.chat.completions.create(**ask())
-        (exchange,) = log.wait(1)
-        agrees = str(exchange.agrees).lower()
-        wait_for(lambda: server.metric("shadow_agreement_total", task="home", agrees=agrees) == 1)
 
 
 def _messages() -> tuple[Any, ...]:
