@@ -290,6 +290,14 @@ def runs(json: Json = False) -> None:
 
 
 @app.command()
+def served(json: Json = False) -> None:
+    """Show what served students have proved, what they answer alone, and how far they agree."""
+    from distil_dag.cli.served import list_served
+
+    list_served(json)
+
+
+@app.command()
 def ui(
     port: Annotated[int, typer.Option("--port", "-p", help="Where the web page is served.")] = 3000,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",

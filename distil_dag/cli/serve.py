@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from distil_dag.adapters.llamacpp.gguf_tools import read_metadata
 from distil_dag.adapters.run_store import RunStore
+from distil_dag.adapters.serving.served_tasks import note
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.listening import listen, need
 from distil_dag.cli.run_files import frozen_task, student_file
@@ -88,15 +89,22 @@ def serve_students(
     try:
         beside = (student_file(shadow, store), canary) if shadow else None
         served = [_served(one, teacher or one.teacher, beside, places.home) for one in found]
-        gateway = _logged(served, log or str(places.home / "exchanges.sqlite"), tokens)
+        address = _absolute(log) if log else str(places.home / "exchanges.sqlite")
+        gateway = _logged(served, address, tokens)
     except (BlockingIOError, FileNotFoundError, ValueError) as error:
         raise CommandError(str(error)) from None
     for one in served:
+        note(places.home, one.name, address)
         behind = f"beside {one.teacher.hosts}" if one.teacher else "alone: no teacher is set"
         print(f"{one.name}: {one.current.student.identity}, {behind}", flush=True)
-    address = f"http://{host}:{listening.getsockname()[1]}"
-    print(f"OpenAI's API: {address}/v1, how far it is trusted: {address}/ (Ctrl-C ends it)", flush=True)
+    url = f"http://{host}:{listening.getsockname()[1]}"
+    print(f"OpenAI's API: {url}/v1, how far it is trusted: {url}/ (Ctrl-C ends it)", flush=True)
     serve(gateway, listening)
+
+
+def _absolute(log: str) -> str:
+    """The address as it is right from any folder."""
+    return log if "://" in log or "${" in log else str(Path(log).expanduser().absolute())
 
 
 @dataclass(frozen=True)

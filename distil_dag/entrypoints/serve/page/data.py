@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from distil_dag.adapters.serving.exchanges.reader import ExchangeReader
+from distil_dag.adapters.serving.served_tasks import WINDOW
 from distil_dag.core.reports.base import Report
 from distil_dag.entrypoints.serve.candidate import Candidate
 from distil_dag.stages.serving.exchanges.overview import Agreement, Overview, agreement_of, overview_of
 from distil_dag.stages.serving.standing import Standing
 
-WINDOW = timedelta(days=30)
-"""How far back a page looks."""
 _RECENT, _DISAGREEING = 2000, 20
 
 
