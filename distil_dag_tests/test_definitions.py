@@ -141,6 +141,7 @@ def test_no_model_is_made_by_itself(defs: dg.Definitions) -> None:
         "challengers": dg.DefaultSensorStatus.RUNNING,
         "housekeeping": dg.DefaultSensorStatus.RUNNING,
         "verdicts_stay": dg.DefaultSensorStatus.RUNNING,
+        "serving_observed": dg.DefaultSensorStatus.RUNNING,
     }
     schedules = {schedule.name: schedule.default_status for schedule in repository.schedule_defs}
     assert schedules == {"retrain_weekly": dg.DefaultScheduleStatus.STOPPED}

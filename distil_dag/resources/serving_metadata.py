@@ -46,7 +46,9 @@ def _row(task: ServedTask) -> dict[str, Any]:
         "task": task.name,
         "student": task.identity.student if task.identity else overview.student if overview else "",
         "teacher": task.identity.teacher if task.identity else "none",
-        "promise": f"{task.identity.target:.1%} at {task.identity.confidence:.0%}" if task.identity else "none",
+        "promise": f"{task.identity.target:.1%} at {task.identity.confidence:.0%}"
+        if task.identity
+        else "none",
         "proved for": f"{standing.coverage:.1%} of requests" if standing else "",
         "bound": f"{standing.bound:.1%}" if standing and standing.bound is not None else "",
         "threshold": f"{standing.threshold:.4g}" if standing and standing.threshold is not None else "",

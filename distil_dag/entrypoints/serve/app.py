@@ -207,7 +207,9 @@ class Gateway:
         }
         for name, (told, figure) in standings.items():
             metrics.watch(name, told, partial(self._proved, figure), "task")
-            metrics.watch(f"canary_{name}", f"Of the candidate: {told}", partial(self._proved, figure, True), "task")
+            metrics.watch(
+                f"canary_{name}", f"Of the candidate: {told}", partial(self._proved, figure, True), "task"
+            )
         metrics.watch(
             "student_waiting",
             "Requests that the student has still to answer.",

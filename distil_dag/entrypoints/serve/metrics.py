@@ -24,7 +24,10 @@ class Metrics:
             "agreement", "Answers that both gave, by whether they agree.", "task", "agrees", "audited"
         )
         self._shadow = self._counter(
-            "shadow_agreement", "Answers of the candidate, against the teacher's or what was sent.", "task", "agrees"
+            "shadow_agreement",
+            "Answers of the candidate, against the teacher's or what was sent.",
+            "task",
+            "agrees",
         )
         self._canary = self._counter("canary", "Requests of the candidate's share.", "task", "answered_by")
         self._gone = self._counter("disconnected", "Clients that left before their answer.")

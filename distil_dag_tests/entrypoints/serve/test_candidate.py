@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from starlette.testclient import TestClient
-
 from distil_dag.entrypoints.serve.candidate import Candidate
 from distil_dag.entrypoints.serve.loaded import Loaded
 from distil_dag.entrypoints.serve.page.data import CandidateFigures, page_data
 from distil_dag.entrypoints.serve.page.page import page
 from distil_dag.stages.serving.canary import is_canary
 from distil_dag_tests.entrypoints.serve.conftest import (
-    Running,
     Shared,
     ask,
     gateway_of,

@@ -41,9 +41,7 @@ def open_store(address: str) -> Store:
     return SqlStore(url, SETTING) if url else open_folder(address, SETTING)
 
 
-def open_exchange_log(
-    address: str, redact: Collection[str] = (), bound: int = 4096
-) -> BackgroundLog:
+def open_exchange_log(address: str, redact: Collection[str] = (), bound: int = 4096) -> BackgroundLog:
     """A log of exchanges; close it at the end, so that what waits is written.
 
     Args:

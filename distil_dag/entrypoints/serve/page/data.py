@@ -48,7 +48,6 @@ class CandidateFigures(Report):
     alone: int
     standing: Standing | None
 
-
     @classmethod
     def of(cls, candidate: Candidate) -> CandidateFigures:
         """Those of a candidate by now."""
