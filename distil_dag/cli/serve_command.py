@@ -51,8 +51,8 @@ def serve(
             metavar="SHARE",
             min=0.0,
             max=1.0,
-            help="The share of conversations, such as 0.05, in which the student of --shadow may be heard, by "
-            "evidence of its own.",
+            help="The share of conversations, such as 0.05, in which the student of --shadow may be heard, "
+            "by evidence of its own.",
         ),
     ] = 0.0,
     log: Annotated[

@@ -31,8 +31,13 @@ from distil_dag_tests.stand_ins import EVAL_REPORT, GGUF_REPORT, candidate, task
 
 def refused(*subjects: str, host: str = "127.0.0.1", **more: Any) -> str:
     given = {
-        "teacher_url": None, "teacher_model": None, "shadow": None, "canary": 0.0, "log": None, "settings": [],
-    }  # fmt: skip
+        "teacher_url": None,
+        "teacher_model": None,
+        "shadow": None,
+        "canary": 0.0,
+        "log": None,
+        "settings": [],
+    }
     with pytest.raises(CommandError) as error:
         serve_students(subjects, host, free_port(), **{**given, **more})
     return str(error.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,8 @@ from distil_dag.adapters.system.locks import locked
 from distil_dag.core.files import write_whole
 from distil_dag.stages.serving.autonomy import Autonomy
 from distil_dag.stages.serving.standing import Decision, Standing
+
+log = logging.getLogger(__name__)
 
 # Compared answers between two writes, unless the threshold changes before.
 _EVERY = 32
@@ -92,6 +95,9 @@ class KeptAutonomy(Closing):
         before = self._autonomy.threshold
         self._autonomy.learn(score, agreed, audited, counts)
         self._waiting += 1
+        if self._autonomy.threshold != before:
+            change = self._autonomy.standing.history[-1]
+            log.info("%s: %s: %.1f %% of requests", self._path.stem, change.what, 100 * change.coverage)
         if self._waiting >= _EVERY or self._autonomy.threshold != before:
             self._write()
 

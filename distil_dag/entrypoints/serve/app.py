@@ -107,11 +107,8 @@ class Gateway:
             await self._refresh(one)
 
     def _proved(self, figure: str, by_candidate: bool = False) -> dict[tuple[str, ...], float]:
-        students = {
-            (one.name,): one.candidate.loaded if by_candidate else one.current
-            for one in self.served
-            if one.candidate or not by_candidate
-        }
+        beside = {(one.name,): one.candidate.loaded for one in self.served if one.candidate}
+        students = beside if by_candidate else {(one.name,): one.current for one in self.served}
         found = {task: student.policy.standing for task, student in students.items()}
         figures = {task: getattr(standing, figure) for task, standing in found.items() if standing}
         return {task: value for task, value in figures.items() if value is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -62,7 +63,10 @@ def test_a_killed_server_loses_31_answers_at_most(tmp_path: Path) -> None:
         assert told[-1] - 31 <= kept.standing.answers <= told[-1] + 1
 
 
-def test_what_is_given_or_taken_is_written_at_once(tmp_path: Path) -> None:
+def test_what_is_given_or_taken_is_written_and_told_at_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     path = tmp_path / "home.json"
     kept = opened(path)
     with kept:
@@ -74,6 +78,8 @@ def test_what_is_given_or_taken_is_written_at_once(tmp_path: Path) -> None:
             kept.learn(1.0, agreed=False, audited=True)
         written = json.loads(path.read_text())["history"]
         assert "back" in written[-1]["what"]
+    assert "home: takes over more: " in caplog.text
+    assert "back" in caplog.messages[-1]
 
 
 def test_a_damaged_file_is_moved_aside(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ def overview_plot(overview: Overview, target: float | None = None) -> bytes:
         A WebP.
     """
     figure, axes = small_axes(2.4)
-    times = [point.start for point in overview.points]
-    axes.plot(times, [point.alone for point in overview.points], marker=".", label="answered alone")
+    alone = [(point.start, point.alone) for point in overview.points]
+    axes.plot(*zip(*alone, strict=True), marker=".", label="answered alone")
     for name, label in (("heard", "agreement, student heard"), ("shadow", "agreement, teacher heard")):
         known = [(point.start, getattr(point, name).share) for point in overview.points]
         drawn = [(time, share.value) for time, share in known if share]
