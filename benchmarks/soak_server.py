@@ -51,7 +51,7 @@ class Server:
         for name, text in task_template(task).items():
             (self._tasks / task / name).write_text(text)
         self._process: subprocess.Popen[bytes] | None = None
-        self._samples: list[list[tuple[float, float, float]]] = []
+        self._samples: list[tuple[str, list[tuple[float, float, float]]]] = []
 
     def __enter__(self) -> Server:
         return self
@@ -74,13 +74,14 @@ class Server:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the server did not start: {self._log.read_text()[-2000:]}")
             time.sleep(0.1)
-        self._samples.append([])
+        self._samples.append(("answers", []))
         threading.Thread(target=self._watch, args=(process,), daemon=True).start()
 
     def swapped(self) -> None:
         """Have it look for another file, and wait until that answers."""
         assert self._process is not None
         before = self._count()
+        self._samples.append(("swap", []))
         self._process.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + _START_SECONDS
         while self._count() == before:
@@ -88,7 +89,7 @@ class Server:
                 return  # `swaps` tells
             time.sleep(0.1)
         self.swaps += 1
-        self._samples.append([])
+        self._samples.append(("answers", []))
 
     def kill(self) -> None:
         """End it at once (SIGKILL)."""
@@ -100,17 +101,18 @@ class Server:
 
     def memory(self) -> list[dict[str, Any]]:
         """Of each stretch between start, swap and end: megabytes, and their growth in its second half."""
-        return [_figures(np.array(samples)) for samples in self._samples if len(samples) >= 4]
+        stretches = [np.array(samples) for kind, samples in self._samples if kind == "answers"]
+        return [_figures(samples) for samples in stretches if len(samples) >= 4]
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         while process.poll() is None:
             try:
                 said = Path(f"/proc/{process.pid}/status").read_text()
-            except OSError:
+                # Anonymous memory leaves out the pages of files, such as those of a model that is mapped.
+                kilobytes = [int(said.split(f"{name}:")[1].split()[0]) for name in ("VmRSS", "RssAnon")]
+            except (OSError, IndexError):  # it has just ended
                 return
-            # Anonymous memory leaves out the pages of files, such as those of a model that is mapped.
-            kilobytes = [int(said.split(f"{name}:")[1].split()[0]) for name in ("VmRSS", "RssAnon")]
-            self._samples[-1].append((time.monotonic(), kilobytes[0] / 1e3, kilobytes[1] / 1e3))
+            self._samples[-1][1].append((time.monotonic(), kilobytes[0] / 1e3, kilobytes[1] / 1e3))
             time.sleep(_EVERY)
 
     def _end(self, how: signal.Signals) -> None:
