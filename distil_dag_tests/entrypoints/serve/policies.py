@@ -30,8 +30,8 @@ class Fixed:
 
 
 def alone(audit: bool = False) -> Fixed:
-    return Fixed(Decision(True, audit, "proved", counts=False))
+    return Fixed(Decision(True, audit, "proved", weight=1.0))
 
 
 def not_sure() -> Fixed:
-    return Fixed(Decision(False, False, "not sure", counts=False))
+    return Fixed(Decision(False, False, "not sure", weight=1.0))
