@@ -73,9 +73,10 @@ def judge(
     Calls under names of an older schema are judged under today's, where the log shows which they are. Traces
     that are invalid under the tools or hold no request are rejected without a judge. So are those that
     something speaks against, unless the judge is a rubric, which is told of it. Of the others `spec.sample`
-    are judged, rare cells in a larger share than they have in the log. Of a longer log `spec.evidence`
-    requests are drawn before, and judged as well; those of which the judge is sure are calibration, and
-    nothing else.
+    are judged, rare cells in a larger share than they have in the log.
+
+    Of a longer log `spec.evidence` requests are drawn before, and judged as well. Those of which the judge is
+    sure are calibration, and nothing else.
 
     Those that reach `spec.min_score` pass. At most `spec.seeds` of them become seeds, one for each request,
     spread over tools and argument patterns. With `spec.relabel` rejected traces may be corrected. What passed

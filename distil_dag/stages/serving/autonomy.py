@@ -5,13 +5,14 @@ confidence, at whatever moment one looks.
 
 What is evidence. Below the threshold the teacher answers, so every answer of the student is compared. Above
 it only audits are. A laxer threshold is to be proved by both, and they are not alike: the doubtful answers
-are seen always, the sure ones seldom. So each compared answer has a weight: one that was sent and audited
-counts whole, a doubtful one as the audit share of this moment. Among what is compared at or above any fixed
-threshold, both kinds then weigh as they come in traffic, so no bet against the promise wins on average
-(`proving.confidence_sequence`). Answers that nobody compared count nothing, so a teacher that fails now and
-then does no harm.
+are seen always, the sure ones seldom.
 
-Three other ways are valid, and weaker:
+So each compared answer has a weight: one that was sent and audited counts whole, a doubtful one as the audit
+share of this moment. Among what is compared at or above any fixed threshold, both kinds then weigh as they
+come in traffic, so no bet against the promise wins on average (`proving.confidence_sequence`). Answers that
+nobody compared count nothing, so a teacher that fails now and then does no harm.
+
+Three other ways are valid:
 
 - thinning: a doubtful answer counts whole, but only if a draw with the audit share says so. It is the same
   game with less evidence, since the log of a mean is more than the mean of the logs;

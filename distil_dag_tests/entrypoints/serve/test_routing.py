@@ -111,8 +111,8 @@ def test_an_audited_answer_is_sent_first_and_then_compared(student: Shared, teac
     assert exchange.audited
     assert exchange.id == said.id
     assert exchange.other["model"] == "big"
-    ((score, agreed, audited, counts),) = policy.learned
-    assert (audited, counts) == (True, False)
+    ((score, agreed, audited, weight),) = policy.learned
+    assert (audited, weight) == (True, 0.25)
     assert policy.closed
     assert agreed is exchange.agrees is (json.loads(_arguments(exchange.response)) == {"room": "kitchen"})
     assert policy.scores == [score]

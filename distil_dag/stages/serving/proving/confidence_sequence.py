@@ -44,11 +44,12 @@ def log_evidence(agreed: ArrayLike, disagreed: ArrayLike, target: float, weights
         integral of (1 - x)^agreed x^disagreed d(sqrt(x / e))  /  ((1 - e)^agreed e^disagreed)
 
     Each `x` is a gambler that stakes the share `b = 1 - x / e` on every answer: its capital grows by the
-    factor `1 + b e / (1 - e)` where the answer agrees, and falls by `1 - b` where not. On an answer of weight
-    `w` it stakes `b w`. So answers that are seen with different probabilities make one fair game, if each is
-    weighed in inverse proportion to its probability, and both depend on the past alone: at a rate up to the
-    target no stake wins on average. A weight is worth more than drawing whether the answer counts, since the
-    log is concave.
+    factor `1 + b e / (1 - e)` where the answer agrees, and falls by `1 - b` where not.
+
+    On an answer of weight `w` it stakes `b w`. So answers that are seen with different probabilities make one
+    fair game, if each is weighed in inverse proportion to its probability, and both depend on the past alone:
+    at a rate up to the target no stake wins on average. A weight is worth more than drawing whether the
+    answer counts, since the log is concave.
 
     Each factor falls in expectation under every rate up to the target, so the capital is an e-process: its
     expectation is at most 1 whenever one stops. With no disagreement it takes 188 answers to show 98 % with a
