@@ -130,7 +130,7 @@ def test_what_it_is_not_sure_of_goes_on_to_the_teacher_and_is_evidence(
             "agreement_total", task="home", agrees=str(exchange.agrees).lower(), audited="false"
         )
     assert raw.headers["x-distil-dag-why"] == exchange.why == "not sure"
-    assert policy.learned == [(policy.scores[0], exchange.agrees, False, False)]
+    assert policy.learned == [(policy.scores[0], exchange.agrees, False, 0.25)]
     assert agreed == 1
 
 
