@@ -145,9 +145,9 @@ class JudgeSpec(Section):
         default=0.1,
         description="of what passed, 100 at most, kept from training to tell when to believe the student",
     )
-    evidence: Count = Field(
-        default=300,
-        description="of a log longer than `sample`: judge so many more, to prove what the student can do",
+    evidence: Share = Field(
+        default=0.15,
+        description="of a log longer than `sample`: judge this share of it more, to prove the student by",
     )
     reask: Count = Field(default=50, description="traces judged a second time, in another way")
     seed: Seed = 0

@@ -37,7 +37,8 @@ def evidence_rows(
     """
     ordered = sorted(traces, key=lambda trace: trace.id)
     over = len(ordered) - (spec.sample or len(ordered))
-    if min(over, spec.evidence) < _FEWEST:
+    wanted = int(spec.evidence * (spec.sample or 0) + 1e-9)
+    if min(over, wanted) < _FEWEST:
         return [], ordered
     requests: dict[str, list[Trace]] = defaultdict(list)
     for trace in ordered:
@@ -45,7 +46,7 @@ def evidence_rows(
     names = sorted(requests)
     random.Random(f"{spec.seed}:evidence").shuffle(names)
     chosen: list[str] = []
-    for name in names[: spec.evidence]:
+    for name in names[:wanted]:
         # A request that comes very often leaves the sample too little.
         if len(requests[name]) <= over:
             chosen.append(name)

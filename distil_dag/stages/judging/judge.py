@@ -75,8 +75,8 @@ def judge(
     something speaks against, unless the judge is a rubric, which is told of it. Of the others `spec.sample`
     are judged, rare cells in a larger share than they have in the log.
 
-    Of a longer log `spec.evidence` requests are drawn before, and judged as well. Those of which the judge is
-    sure are calibration, and nothing else.
+    Of a longer log `spec.evidence` of the sample's number is drawn before, and judged as well. Those of which
+    the judge is sure are calibration, and nothing else.
 
     Those that reach `spec.min_score` pass. At most `spec.seeds` of them become seeds, one for each request,
     spread over tools and argument patterns. With `spec.relabel` rejected traces may be corrected. What passed

@@ -13,7 +13,7 @@ from distil_dag.stages.judging.evidence_rows import evidence_rows
 from distil_dag.stages.judging.judge import judge
 from distil_dag_tests.stages.household_log import TOOLSET, SilentModel, faulty_log
 
-SPEC = JudgeSpec(sample=100, evidence=60, seeds=40, reask=0)
+SPEC = JudgeSpec(sample=100, evidence=0.6, seeds=40, reask=0)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_a_log_that_is_judged_whole_keeps_the_old_way(log: list[Trace], changed:
 
 def test_a_request_that_comes_all_the_time_stays_in_training(log: list[Trace]) -> None:
     often = [log[0].model_copy(update={"id": f"again-{n}"}) for n in range(400)]
-    spec = SPEC.model_copy(update={"sample": 500})
+    spec = SPEC.model_copy(update={"sample": 500, "evidence": 0.12})
     drawn, rest = evidence_rows([*log, *often], spec, ENGLISH)
     assert len(drawn) >= 20
     assert len(rest) >= 500
@@ -70,4 +70,4 @@ def test_a_request_that_comes_all_the_time_stays_in_training(log: list[Trace]) -
 
 def test_by_default_a_long_log_has_evidence() -> None:
     spec = Settings.model_fields["judge"].default or JudgeSpec()
-    assert spec.evidence == 300
+    assert spec.evidence * spec.sample == 300
