@@ -70,4 +70,5 @@ def test_a_request_that_comes_all_the_time_stays_in_training(log: list[Trace]) -
 
 def test_by_default_a_long_log_has_evidence() -> None:
     spec = Settings.model_fields["judge"].default or JudgeSpec()
+    assert spec.sample is not None
     assert spec.evidence * spec.sample == 300
