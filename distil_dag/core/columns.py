@@ -116,6 +116,7 @@ COLUMNS: dict[Table, tuple[Column, ...]] = {
         Column("answer", "The answer as the candidate wrote it."),
         Column("exact", "Whether the calls are right after normalisation.", "bool"),
         Column("probability", "Probability of the answer under the model. Null where not known.", "double"),
+        Column("score", "What ranks the student's answer: natural log of that, less a doubt.", "double"),
         Column("confidence", "Calibrated chance that the answer is right. Null where not known.", "double"),
         Column("confident", "Whether the confidence reaches the threshold. Null where not known.", "bool"),
         Column("tool_call_equivalence", "1 where the calls are right after normalisation, else 0.", "double"),

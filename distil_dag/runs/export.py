@@ -93,7 +93,8 @@ def export(
     measured = measure_confidence(folder / primary, held, task.toolset, settings.evaluation)
     confidence = measured.confidence
     if confidence:
-        set_metadata(folder / primary, confidence.key_values() | key_values(measured.rows))
+        ranked = measured.ranking.key_values() if measured.ranking else {}
+        set_metadata(folder / primary, confidence.key_values() | ranked | key_values(measured.rows))
     progress(len(formats) + 1, steps, "asking the checkpoint")
     known = _reference(checkpoint, task, probes)
     found: dict[str, Parities] = {form: {} for form in formats}
@@ -121,6 +122,7 @@ def export(
         confidence=confidence,
         confidence_missing=measured.missing,
         guarantee=measured.guarantee,
+        ranking=measured.ranking,
         set_aside=measured.right,
     )
     return report, found

@@ -82,7 +82,7 @@ class KeptAutonomy(Closing):
         """What is done with an answer of this score."""
         return self._autonomy.decide(score)
 
-    def learn(self, score: float, agreed: bool, audited: bool, counts: bool | None = None) -> None:
+    def learn(self, score: float, agreed: bool, audited: bool, weight: float | None = None) -> None:
         """Take note of an answer that the teacher was asked about too; as :meth:`Autonomy.learn`.
 
         After the end nothing is learned.
@@ -93,7 +93,7 @@ class KeptAutonomy(Closing):
         if self._is_closed:
             return  # the file may be another's by now
         before = self._autonomy.threshold
-        self._autonomy.learn(score, agreed, audited, counts)
+        self._autonomy.learn(score, agreed, audited, weight)
         self._waiting += 1
         if self._autonomy.threshold != before:
             change = self._autonomy.standing.history[-1]

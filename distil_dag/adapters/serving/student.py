@@ -19,6 +19,7 @@ from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Case, Message
 from distil_dag.core.confidence import Confidence
 from distil_dag.core.context import NOTHING, ContextRule
+from distil_dag.core.ranking import Ranking
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.decoding.byte_languages import Language
@@ -53,6 +54,8 @@ class StudentAnswer:
         confidence: Probability that the answer is right; None where the run had too few cases to calibrate.
         confident: Whether that suffices for the precision that the file was calibrated for; None as above. A
             call that its schema refuses is never confident.
+        drafted: Whether the draft model in the file gives the same answer.
+        doubt: How much less sure the answer is than its probability says, as a natural log.
     """
 
     calls: tuple[ToolCall, ...]
@@ -63,6 +66,13 @@ class StudentAnswer:
     decoded: Decoded
     confidence: float | None = None
     confident: bool | None = None
+    drafted: bool = False
+    doubt: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """What ranks answers; higher is surer."""
+        return self.decoded.logprob - self.doubt
 
 
 class Student(Closing):
@@ -84,8 +94,9 @@ class Student(Closing):
 
     Attributes:
         key_values: Those of the file, without arrays.
-        calibration: How the student's probabilities are to be read; None where it is not known for these
-            tools.
+        calibration: How the student's scores are to be read; None where it is not known for these tools.
+        ranking: What makes scores of probabilities; they are the same where the file does not say, or not for
+            these tools.
         deviations: Where the grammar says other calls than the schemas, as `tool.argument: why`.
 
     Raises:
@@ -144,7 +155,9 @@ class Student(Closing):
                 decoded = self._decoded(TokenGrammar(own, self._spelling), case, max_tokens, plain)
                 # Among fewer answers each is more probable. That is no evidence, so the lower value counts.
                 decoded.logprob = min(decoded.logprob, first.logprob)
+            drafted = self._habits.answer(case.request) == decoded.text
         parsed = parse_answer(decoded.text, self._tools)
+        score = self.ranking.score(decoded.logprob, drafted)
         complete, known = decoded.finish == "stop", self.calibration
         valid = not self.deviations or not any(map(self._tools.problems, parsed.calls))
         return StudentAnswer(
@@ -154,8 +167,10 @@ class Student(Closing):
             complete=complete,
             milliseconds=1000 * (time.perf_counter() - started),
             decoded=decoded,
-            confidence=(known.right_with(decoded.logprob) if complete else 0.0) if known else None,
-            confident=complete and valid and known.holds(decoded.logprob) if known else None,
+            confidence=(known.right_with(score) if complete else 0.0) if known else None,
+            confident=complete and valid and known.holds(score) if known else None,
+            drafted=drafted,
+            doubt=decoded.logprob - score,
         )
 
     def prompt(self, conversation: str | Sequence[Message]) -> list[int]:
@@ -185,7 +200,9 @@ class Student(Closing):
         toolset = tools or own
         # With other tools the valid answers differ, and so do the probabilities.
         known = Confidence.from_key_values(carried)
-        self.calibration = known if toolset.digest == own.digest else None
+        same = toolset.digest == own.digest
+        self.calibration = known if same else None
+        self.ranking = Ranking.from_key_values(carried if same else {})
         self._shown = toolset.openai() if carried.get(TOOLS_IN_PROMPT) == "true" else None
         habits = carried.get(KEY)
         self._habits = DraftModel.loads(habits, toolset) if habits else DraftModel.unknown(toolset)

@@ -38,7 +38,7 @@ class Settled:
         answer: the student's, which may still be to come; None where it was not asked.
         teacher: the teacher's chat completion; None where it was not asked.
         audited: whether the teacher is still to be asked.
-        counts: what the policy said of the student's answer; None where it was not asked.
+        weight: what the policy said of the student's answer; None where it was not asked.
         seconds: until all of the answer was there.
     """
 
@@ -48,7 +48,7 @@ class Settled:
     answer: asyncio.Future[StudentAnswer] | StudentAnswer | None = None
     teacher: Mapping[str, Any] | None = None
     audited: bool = False
-    counts: bool | None = None
+    weight: float | None = None
     seconds: float = 0.0
 
 
@@ -89,7 +89,7 @@ async def settle(
             else:
                 desk.metrics.agreement(served.name, agreement, settled.audited)
             if agreement is not None and unheard is None and not loaded.retired:
-                _learn(loaded, served.name, answer.decoded.logprob, agreement, settled)
+                _learn(loaded, served.name, answer.score, agreement, settled)
         used = _tokens(teacher)
         cost = cost_of(served.teacher.price, used) if served.teacher and teacher else None
         if teacher is not None:
@@ -127,7 +127,7 @@ async def settle(
 
 def _learn(loaded: Loaded, task: str, score: float, agreed: bool, settled: Settled) -> None:
     try:
-        loaded.policy.learn(score, agreed, settled.audited, settled.counts)
+        loaded.policy.learn(score, agreed, settled.audited, settled.weight)
     except OSError as error:
         log.error("%s: what the student has proved can't be kept: %s", task, error)
 

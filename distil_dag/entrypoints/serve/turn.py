@@ -116,10 +116,10 @@ class Turn:
             if unheard := self._unheard(answer):
                 self._left(unheard)
                 return await self._teacher(unheard.reason, answer)
-            decision = self._loaded.policy.decide(answer.decoded.logprob)
+            decision = self._loaded.policy.decide(answer.score)
             if not decision.alone:
-                return await self._teacher(decision.why, answer, decision.counts)
-            return self._student(answer, decision.why, decision.audit, decision.counts)
+                return await self._teacher(decision.why, answer, decision.weight)
+            return self._student(answer, decision.why, decision.audit, decision.weight)
 
     def _ask_student(self) -> asyncio.Future[StudentAnswer] | Refusal:
         if refusal := why_not(self._call.chat, self._brought):
@@ -169,7 +169,7 @@ class Turn:
         assert isinstance(answer, StudentAnswer)
         return self._student(answer, _NO_TEACHER, audit=False)
 
-    def _student(self, answer: StudentAnswer, why: str, audit: bool, counts: bool | None = None) -> Response:
+    def _student(self, answer: StudentAnswer, why: str, audit: bool, weight: float | None = None) -> Response:
         call, name = self._call, self._served.name
         said = completion(
             answer.calls,
@@ -178,7 +178,7 @@ class Turn:
             identity=self._loaded.student.identity,
             tokens=(answer.decoded.asked, len(answer.decoded.tokens)),
         )
-        settled = Settled("student", why, said, answer=answer, audited=audit, counts=counts)
+        settled = Settled("student", why, said, answer=answer, audited=audit, weight=weight)
         self._settle(settled)
         self._desk.metrics.began(name, "student", self._seconds())
         headers = marked("student", why)
@@ -192,7 +192,7 @@ class Turn:
         self,
         why: str,
         student: asyncio.Future[StudentAnswer] | StudentAnswer | None,
-        counts: bool | None = None,
+        weight: float | None = None,
     ) -> Response:
         """The teacher's answer as it comes, or the student's where that is down and this is allowed."""
         call, teacher = self._call, self._served.teacher
@@ -214,7 +214,7 @@ class Turn:
                 return own
             headers = headers_of(response) | marked("teacher", why)
             streamed = headers.get("content-type", "").startswith("text/event-stream")
-            settled = Settled("teacher", why, {}, answer=student, counts=counts)
+            settled = Settled("teacher", why, {}, answer=student, weight=weight)
             if response.status_code < 400 and streamed:
                 release = self._loaded.hold()
                 return TeacherStream(

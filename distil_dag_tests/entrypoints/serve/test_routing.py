@@ -110,8 +110,8 @@ def test_an_audited_answer_is_sent_first_and_then_compared(student: Shared, teac
     assert exchange.audited
     assert exchange.id == said.id
     assert exchange.other["model"] == "big"
-    ((score, agreed, audited, counts),) = policy.learned
-    assert (audited, counts) == (True, False)
+    ((score, agreed, audited, weight),) = policy.learned
+    assert (audited, weight) == (True, 0.25)
     assert policy.closed
     assert agreed is exchange.agrees is (json.loads(_arguments(exchange.response)) == {"room": "kitchen"})
     assert policy.scores == [score]
@@ -129,7 +129,7 @@ def test_what_it_is_not_sure_of_goes_on_to_the_teacher_and_is_evidence(
             "agreement_total", task="home", agrees=str(exchange.agrees).lower(), audited="false"
         )
     assert raw.headers["x-distil-dag-why"] == exchange.why == "not sure"
-    assert policy.learned == [(policy.scores[0], exchange.agrees, False, False)]
+    assert policy.learned == [(policy.scores[0], exchange.agrees, False, 0.25)]
     assert agreed == 1
 
 
