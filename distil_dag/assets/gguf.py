@@ -31,9 +31,9 @@ def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Material
     requests of the log like the checkpoint. The primary file is calibrated on cases that nobody learned from,
     so it can say how likely an answer is right.
 
-    The folder also has an Ollama Modelfile, the model card, and `lineage.json`. The key-values of each file
-    hold the lineage too, with the ids of all traces behind the model, under a seal. `eval_report` adds the scores,
-    as `evaluation.json` and in the card, and they appear here as an observation.
+    The folder also has an Ollama Modelfile, the model card, and `lineage.json`. Each file holds the lineage too,
+    with the ids of all traces behind the model, under a seal. `eval_report` adds the scores, as
+    `evaluation.json` and in the card, and they appear here as an observation.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)

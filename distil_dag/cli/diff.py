@@ -47,7 +47,7 @@ def show_diff(first: str, second: str, json: bool) -> None:
         return
     console = Console()
     for line in _told(found):
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if found.changes:
         table = Table("what", first, second)
         for change in found.changes:

@@ -88,8 +88,7 @@ def _carry_out(
             exit_code=1,
         )
     waiting = [record for record in records(scope.store) if not record.finished]
-    is_known = all(scope.stones.holds_id(one) for one in found.ids)
-    if found.ids and not (is_known and not found.traces and not found.exchanges and not found.excerpts):
+    if _is_new(scope, found, waiting):
         named = [field.partition("=")[0] for field in asked.where]
         blank = ForgetRecord(
             request="", begun="", asked_by=asked.by, reason=asked.reason, by=named or ["ids"],
@@ -103,6 +102,15 @@ def _carry_out(
         assert instance is not None
         tell_forgotten(instance, record)
     return done
+
+
+def _is_new(scope: Scope, found: Found, waiting: Sequence[ForgetRecord]) -> bool:
+    """Whether a request asks for more than those that were ended in the middle, and those that are done."""
+    hashes = {scope.stones.hash("id", one) for one in found.ids}
+    if any(hashes <= set(record.hashes) for record in waiting):
+        return False
+    is_there = bool(found.traces or found.exchanges or found.excerpts)
+    return bool(hashes) and (is_there or not hashes <= scope.stones.ids)
 
 
 def _stamp(scope: Scope) -> None:
