@@ -15,7 +15,7 @@ from distil_dag.resources.progress import logged
 from distil_dag.resources.store import StoreResource
 from distil_dag.runs.export import export
 from distil_dag.runs.lineage.passport import passport
-from distil_dag.runs.pages import CARD
+from distil_dag.runs.pages import CARD, LINEAGE, REPORT
 from distil_dag.runs.provenance import provenance
 
 
@@ -31,8 +31,8 @@ def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Material
     requests of the log like the checkpoint. The primary file is calibrated on cases that nobody learned from,
     so it can say how likely an answer is right.
 
-    The folder also has an Ollama Modelfile, the model card, and `lineage.json`. Each file holds the lineage too,
-    with the ids of all traces behind the model, under a seal. `eval_report` adds the scores, as
+    The folder also has an Ollama Modelfile, the model card, and `lineage.json`. Each file holds the lineage
+    too, with the ids of all traces behind the model, under a seal. `eval_report` adds the scores, as
     `evaluation.json` and in the card, and they appear here as an observation.
     """
     run, runs = context.partition_key, store.open()
@@ -56,6 +56,8 @@ def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Material
         data_version=dg.DataVersion(digest([{file.path: file.sha256} for file in report.files])),
         metadata=gguf_metadata(report, parity, card, str(runs.folder(run, "gguf") / "files"))
         | store.page(run, "model_card_page", CARD)
+        | store.page(run, "lineage_page", LINEAGE)
+        | store.page(run, "report", REPORT)
         | origin_metadata(origin)
         | made_with(task, "gguf"),
     )

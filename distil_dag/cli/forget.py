@@ -149,6 +149,9 @@ def _preview(found: Found, runs: list[AffectedRun], asked: Request) -> None:
         highlight=False,
     )
     _show_runs(console, runs)
+    unknown = sorted(found.ids - {trace.id for trace in found.traces})
+    if unknown:
+        console.print(f"In no table of traces: {', '.join(unknown)}", highlight=False, markup=False)
     console.print("Nothing was changed. The same command with --yes does it.", style="bold")
 
 

@@ -13,7 +13,7 @@ from distil_dag.stages.forgetting.tombstones import Tombstones
 from distil_dag.stages.forgetting.values import BLOT, blotted, blotted_text, is_forgotten, without_forgotten
 from distil_dag_tests import stand_ins as good
 
-WORDS = 'tell "Käthe" that C:\\new\tis in the old house’s attic & wait for her there at noon on Friday'
+WORDS = 'tell "Käthe" that C:\\new\tis in the old house's attic & wait for her there at noon on Friday'
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def cleaned(path: UPath | Path, stones: Tombstones) -> Cleaned:
 def _cleaned(data: bytes, name: str, stones: Tombstones) -> Cleaned:
     if name.endswith(".parquet"):
         return without_rows(data, lambda row: is_forgotten(row, stones))
-    text = data.decode(errors="replace")
+    text = data.decode(errors="surrogateescape")  # what is no text stays as it is
     if name.endswith(".jsonl"):
         return _lines(text, stones)
     if name.endswith(".json"):
@@ -97,7 +97,9 @@ def _cleaned(data: bytes, name: str, stones: Tombstones) -> Cleaned:
         kept = without_forgotten(value, stones)
         if kept is value:
             return Cleaned()
-        return Cleaned(json.dumps(kept, ensure_ascii=False, indent=2).encode(errors="surrogatepass"), 1)
+        return Cleaned(
+            json.dumps(kept, ensure_ascii=text.isascii(), indent=2).encode(errors="surrogatepass"), 1
+        )
     return _text(text, stones)
 
 
@@ -107,7 +109,7 @@ def _lines(text: str, stones: Tombstones) -> Cleaned:
         stays = not _is_forgotten_line(line, stones)
         removed += not stays
         kept += [line] * stays
-    return Cleaned("".join(kept).encode(errors="surrogatepass"), removed) if removed else Cleaned()
+    return Cleaned("".join(kept).encode(errors="surrogateescape"), removed) if removed else Cleaned()
 
 
 def _is_forgotten_line(line: str, stones: Tombstones) -> bool:
@@ -120,7 +122,7 @@ def _is_forgotten_line(line: str, stones: Tombstones) -> bool:
 
 def _text(text: str, stones: Tombstones) -> Cleaned:
     kept = blotted_markup(text, stones)
-    return Cleaned() if kept == text else Cleaned(kept.encode(errors="surrogatepass"), 1)
+    return Cleaned() if kept == text else Cleaned(kept.encode(errors="surrogateescape"), 1)
 
 
 def _local(path: UPath | Path) -> Path | None:

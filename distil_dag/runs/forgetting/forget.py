@@ -20,6 +20,7 @@ from distil_dag.adapters.forgetting.search import places_in
 from distil_dag.adapters.run_store import APART, RunStore
 from distil_dag.core.reports.forgetting import AffectedRun, ForgetRecord, ForgottenMark
 from distil_dag.runs.forgetting.found import Found, touched
+from distil_dag.runs.forgetting.note import write_note
 from distil_dag.runs.forgetting.record import record_text
 from distil_dag.runs.forgetting.scope import Scope
 from distil_dag.runs.lineage.touched import Touched
@@ -193,6 +194,8 @@ def _mark(store: RunStore, record: ForgetRecord) -> None:
             before = mark_of(store, run.run) or ForgottenMark()
             after = ForgottenMark(requests={**before.requests, record.request: run})
             store.write_report(run.run, _MARK, after)
+            if run.retrain:
+                write_note(store, run, record.request)
 
 
 def _delete_models(store: RunStore, record: ForgetRecord) -> list[str]:

@@ -14,6 +14,7 @@ from distil_dag.core import tables
 from distil_dag.core.case import Example, Trace
 from distil_dag.core.task import Task
 from distil_dag.runs.lineage.touched import Touched, touched_runs
+from distil_dag.runs.lineage.touched import rows_of as rows_of_run
 from distil_dag.stages.forgetting.phrases import phrases_of, texts_of
 from distil_dag.stages.forgetting.tombstones import Tombstones
 from distil_dag.stages.reading.records import ReadRecord
@@ -31,6 +32,7 @@ class Found:
         ids: Ids of traces and exchanges.
         traces: The traces that are stored, or are in a log, each once.
         derived: Synthetic rows that were made from them.
+        rejected: The same of rows that were rejected, as request and calls.
         excerpts: Beginnings of records that could not be read.
         exchanges: Number of exchanges of servers.
         logs: Where records of them still are, outside of this installation.
@@ -39,6 +41,7 @@ class Found:
     ids: set[str] = field(default_factory=set)
     traces: list[Trace] = field(default_factory=list)
     derived: list[Example] = field(default_factory=list)
+    rejected: list[tuple[str, str]] = field(default_factory=list)
     excerpts: set[str] = field(default_factory=set)
     exchanges: int = 0
     logs: list[str] = field(default_factory=list)
@@ -50,6 +53,9 @@ class Found:
             stones.add_trace(trace)
         for row in self.derived:
             stones.add_row(row)
+        for request, calls in self.rejected:
+            stones.add_rejected(request, calls)
+            stones.add_phrases(phrases_of(request))
         for beginning in self.excerpts:
             stones.add_record(beginning)
         for case in (*self.traces, *self.derived):
@@ -128,7 +134,7 @@ def _in_store(found: Found, store: RunStore) -> None:
     # What goes on from a trace is found once that is known.
     for _ in range(2):
         for run in store.runs():
-            for row in _rows(store, run):
+            for row in rows_of_run(store, run, tables.TRACES):
                 if row["id"] in known or not (wanted.holds_id(row["id"]) or _goes_on(row, wanted)):
                     continue
                 known.add(row["id"])
@@ -139,17 +145,12 @@ def _in_store(found: Found, store: RunStore) -> None:
         made = set(one.derived)
         if made:
             found.derived += [row for row in store.read_cases(one.run, tables.SYNTHETIC) if row.id in made]
+            refused = [row for row in rows_of_run(store, one.run, tables.REJECTED) if row["id"] in made]
+            found.rejected += [(row["request"], row["calls"]) for row in refused]
 
 
 def _goes_on(row: Mapping[str, Any], wanted: Tombstones) -> bool:
     return bool(wanted.starts) and wanted.holds_row(Trace.from_row(dict(row)))
-
-
-def _rows(store: RunStore, run: str) -> list[dict[str, Any]]:
-    try:
-        return store.read_rows(run, tables.TRACES)
-    except (FileNotFoundError, ValueError):
-        return []
 
 
 def _fits(row: Mapping[str, Any], where: Where) -> bool:

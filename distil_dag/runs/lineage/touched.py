@@ -90,8 +90,11 @@ def parents_of(row: Mapping[str, Any]) -> list[str]:
 
 def _in_run(store: RunStore, run: str, is_wanted: IsWanted) -> Touched | None:
     rows: dict[str, list[str]] = {}
+    task = _task(store, run)
+    # Cases of a reviewed test have ids of their own.
+    foreign = {"test", "answers"} if task and task.test is not None else set[str]()
     for name, table in TABLES.items():
-        if table is tables.ORIGINS:
+        if table is tables.ORIGINS or name in foreign:
             continue
         wanted = [row for row in rows_of(store, run, table) if is_wanted(row)]
         if wanted:
@@ -106,7 +109,6 @@ def _in_run(store: RunStore, run: str, is_wanted: IsWanted) -> Touched | None:
     if not rows and not derived:
         return None
     roles = [role for name, role in _ROLES.items() if name in rows]
-    task = _task(store, run)
     files = _files(store, run)
     if task and files:
         mix = in_mix(task.settings.training)

@@ -22,6 +22,7 @@ from distil_dag.stages.forgetting.words import words
 # An id shorter than this is not looked for in running text, where any number may be it.
 _LONG_ID = 12
 _ID = re.compile(rf"[\w.:#@-]{{{_LONG_ID},200}}")
+_AROUND = re.compile(r"[:@]|\.+$")
 _STEP = re.compile(r"#\d+$")
 _BUCKETS = 4096
 
@@ -74,6 +75,10 @@ class Tombstones(BaseModel):
         """Forget a row that was made from a forgotten trace, by its content."""
         self.rows.add(self._case(row))
 
+    def add_rejected(self, request: str, calls: str) -> None:
+        """Forget a row that was made from a forgotten trace, and was rejected."""
+        self.rows.add(self.hash("rejected", f"{request}\n{calls}"))
+
     def add_record(self, excerpt: str) -> None:
         """Forget a record that could not be read, by the beginning that is kept of it."""
         self.records.add(self.hash("record", excerpt))
@@ -101,6 +106,10 @@ class Tombstones(BaseModel):
         ends = [at for at, turn in enumerate(case.messages) if turn.role == "user"]
         return any(self._start(case.messages[: at + 1]) in self.starts for at in ends[:-1])
 
+    def holds_rejected(self, request: str, calls: str) -> bool:
+        """Whether a rejected row was made from a forgotten trace."""
+        return bool(self.rows) and self.hash("rejected", f"{request}\n{calls}") in self.rows
+
     def holds_content(self, case: Case) -> bool:
         """Whether a trace says exactly what a forgotten one says."""
         return bool(self.contents) and self._case(case) in self.contents
@@ -113,7 +122,7 @@ class Tombstones(BaseModel):
         """Where forgotten words and ids stand in a text, in order and word by word."""
         if self.is_empty:
             return []
-        found = {one.span() for one in _ID.finditer(text) if self.ids and self.holds_id(one[0])}
+        found = {one.span() for one in _ID.finditer(text) if self.ids and self._holds_token(one[0])}
         if self.phrases:
             said = list(words(text))
             for at, word in enumerate(said):
@@ -144,6 +153,11 @@ class Tombstones(BaseModel):
     def by_words(self) -> Self:
         """The same without ids, for rows whose ids are not those of traces."""
         return type(self)(**{**dict(self), "ids": set()})
+
+    def _holds_token(self, token: str) -> bool:
+        """Whether a run of signs is a forgotten id, or holds one among what often stands around ids."""
+        parts = {token, token.strip(".:#@-"), *_AROUND.split(token)}
+        return any(len(part) >= _LONG_ID and self.holds_id(part) for part in parts)
 
     def _bucket(self, word: str) -> int:
         known = self._buckets.get(word)

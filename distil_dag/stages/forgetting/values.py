@@ -33,6 +33,14 @@ def is_forgotten(row: Mapping[str, Any], stones: Tombstones) -> bool:
         return True
     if isinstance(row.get("excerpt"), str) and stones.holds_record(row["excerpt"]):
         return True
+    if isinstance(row.get("made_from"), str) and any(map(stones.holds_id, json.loads(row["made_from"]))):
+        return True
+    if (
+        "cell" in row
+        and "messages" not in row
+        and stones.holds_rejected(str(row["request"]), str(row["calls"]))
+    ):
+        return True
     if "messages" in row:
         try:
             if stones.holds_row(Case.from_row({"id": "", **row})):

@@ -100,9 +100,12 @@ def write_all(home: Path) -> RunStore:
         tables.ORIGINS,
         [
             {"id": "refill-000001", "made_from": json.dumps([ANN[0]])},
+            {"id": "cross-000003", "made_from": json.dumps([ANN[0]])},
             {"id": "refill-000002", "made_from": json.dumps(["trace-of-bob-0003"])},
         ],
     )
+    refused = {"id": "cross-000003", "request": "wake it", "calls": "[]", "cell": "c", "reason": "duplicate"}
+    store.write_rows(RUN, tables.REJECTED, [refused])
     store.write_rows(RUN, tables.VERDICTS, [{"trace_id": row.id, "request": row.request} for row in seeds])
     (home / "store" / RUN / "judged_seeds" / "to_label.jsonl").write_text(
         "".join(json.dumps({"id": row.id, "request": row.request}) + "\n" for row in seeds)

@@ -36,7 +36,7 @@ def everything(home: Path) -> dict[str, bytes]:
 def test_it_lists_first_then_deletes_everywhere_and_proves_it(
     store: RunStore, call: Call, home: Path
 ) -> None:
-    before = {path: data for path, data in everything(home / "store").items()}
+    before = everything(home / "store")
     shown = call("forget", "--where", "metadata.user=ann", "--json")
     assert shown.code == 0, shown.err
     listed = json.loads(shown.out)
@@ -71,7 +71,11 @@ def test_it_lists_first_then_deletes_everywhere_and_proves_it(
     assert not store.read_rows(house.RUN, tables.TEST)
     assert ids(store, house.RUN, tables.SYNTHETIC) == {"refill-000002"}
     assert "exchange-of-bob-1" in house.texts_in(home / "exchanges.sqlite")
-    assert house.BOB[0] in store.read_bytes(house.RUN, "eval_report", "report.html").decode()
+    page = store.read_bytes(house.RUN, "eval_report", "report.html").decode()
+    assert house.BOB[0] in page
+    assert page.count('<p role="note">') == 1
+    assert not store.read_rows(house.RUN, tables.REJECTED)
+    assert len(store.read_rows(house.RUN, tables.ORIGINS)) == 1
     assert not (home / "work" / "training" / "abc").exists()
     for path, data in everything(home).items():
         for words in ("Käthe", "K\\u00e4the", "attic", "trace-of-ann", "lullaby"):
