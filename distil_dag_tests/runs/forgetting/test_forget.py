@@ -191,7 +191,7 @@ def test_a_trace_tells_what_it_has_touched(store: RunStore, call: Call) -> None:
     (run,) = json.loads(call("lineage", "--trace", house.ANN[0], "--json").out)["runs"]
     assert run["rows"]["traces"] == [house.ANN[0]]
     assert run["rows"]["seeds"] == [house.ANN[0]]
-    assert run["derived"] == ["refill-000001"]
+    assert run["derived"] == ["refill-000001", "cross-000003"]
     assert "learned from rows made of it" in run["roles"]
     assert "home.a/gguf/files/model-Q8_0.gguf" in run["files"]
     assert call("lineage", "--trace", house.ANN[0], "--mermaid").out.startswith("flowchart LR")
