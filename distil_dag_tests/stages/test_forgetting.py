@@ -13,7 +13,7 @@ from distil_dag.stages.forgetting.tombstones import Tombstones
 from distil_dag.stages.forgetting.values import BLOT, blotted, blotted_text, is_forgotten, without_forgotten
 from distil_dag_tests import stand_ins as good
 
-WORDS = 'tell "Käthe" that C:\\new\tis in the old house's attic & wait for her there at noon on Friday'
+WORDS = 'tell "Käthe" that C:\\new\tis in that old house\'s attic & wait for her there at noon on Friday'
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_it_finds_words_in_any_dress(text: str, stones: Tombstones) -> None:
     assert stones.spans(text)
 
 
-@pytest.mark.parametrize("text", ["", "in the old house", "Hildegard", "17 lamps", "a Meier, Hildegard too"])
+@pytest.mark.parametrize("text", ["", "in that old house", "Hildegard", "17 lamps", "a Meier, Hildegard too"])
 def test_it_leaves_other_words_alone(text: str, stones: Tombstones) -> None:
     assert not stones.spans(text)
     assert blotted_text(text, stones) is text
