@@ -32,6 +32,7 @@ def synthetic_set(
     more rows for the cells where that run's student fails.
 
     Table `accepted` is what the student learns from. Table `rejected` has every other row with its reason.
+    Table `origins` says from which cases each row was made.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)
@@ -50,6 +51,7 @@ def synthetic_set(
         )
     version = runs.write_cases(run, tables.SYNTHETIC, made.accepted)
     runs.write_rows(run, tables.REJECTED, [row.row() for row in made.rejected])
+    runs.write_rows(run, tables.ORIGINS, made.origin_rows())
     runs.write_report(run, "synthetic_set", report)
     shown = synthesis_metadata(made, report, str(runs.folder(run, "synthetic_set")))
     read = continuing(context.instance, task.continues, "synthetic_set", "gguf")

@@ -9,6 +9,7 @@ from distil_dag.core.tables import (
     ANSWERS,
     CALIBRATION,
     CONTEXT,
+    ORIGINS,
     QUARANTINE,
     REJECTED,
     SEEDS,
@@ -107,6 +108,10 @@ COLUMNS: dict[Table, tuple[Column, ...]] = {
         _CELL,
         Column("reason", "Filter that rejected the row."),
         Column("detail", "The reason as a sentence."),
+    ),
+    ORIGINS: (
+        Column("id", "Id of a row of `accepted` or `rejected`."),
+        Column("made_from", "JSON: ids of the cases that it was made from, or that the teacher saw for it."),
     ),
     ANSWERS: (
         Column("candidate", "Name of the candidate that answered."),
