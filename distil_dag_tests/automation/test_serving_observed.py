@@ -34,7 +34,7 @@ def served(home: Path, log: str) -> None:
     note(home, "t", log)
     with KeptAutonomy(Autonomy(Identity("model@1", "abc", "big", 0.6, 0.6)), state_file(home, "t")) as kept:
         for n in range(200):
-            kept.learn(n / 200, agreed=True, audited=False, counts=True)
+            kept.learn(n / 200, agreed=True, audited=False, weight=1.0)
     write(log, 1)
 
 
