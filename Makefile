@@ -4,7 +4,7 @@
 #   make ui     Dagster on the same instance, at http://127.0.0.1:3000
 #   make test-fast      without real weights and killed runs
 #   make test-vllm      what needs a real vLLM, which gets an environment of its own
-#   make test-servers   logs pulled back from real servers, which get one too: Phoenix, MLflow, LiteLLM
+#   make test-servers   real servers whose logs are pulled back, and real frameworks that are served; one too
 #   make bench-massive  the tables of docs/results.md, for hours; DISTIL_DAG_MASSIVE_TRACES names the log
 #   make clean          caches of the tools; runs and models stay, in .distil_dag
 
@@ -19,6 +19,7 @@ VLLM_READY := $(VLLM_VENV)/.ready
 SERVERS_VENV := .venv-servers
 SERVERS_READY := $(SERVERS_VENV)/.ready
 SERVERS_TESTS := distil_dag_tests/adapters/logs/servers
+FRAMEWORKS_TESTS := distil_dag_tests/entrypoints/serve/frameworks
 LLAMA_VERSION := $(shell sed -n 's/^llama-cpp-python==//p' constraints.txt)
 # Named for the version, so that moving another pin compiles nothing anew.
 LLAMA_WHEEL := $(WHEELS)/llama-$(LLAMA_VERSION).stamp
@@ -122,7 +123,7 @@ $(SERVERS_READY): constraints-servers.txt $(SERVERS_TESTS)/package-lock.json
 	@touch $@
 
 test-servers: $(READY) $(SERVERS_READY)
-	DISTIL_DAG_TEST_SERVERS="$(CURDIR)/$(SERVERS_VENV)/bin" $(BIN)/pytest -n 2 --dist loadfile -m servers $(SERVERS_TESTS)
+	DISTIL_DAG_TEST_SERVERS="$(CURDIR)/$(SERVERS_VENV)/bin" $(BIN)/pytest -n 2 --dist loadfile -m servers $(SERVERS_TESTS) $(FRAMEWORKS_TESTS)
 
 # On the demo's student; the last number of its output is how many answers differ from plain decoding's.
 bench-answers: $(READY)

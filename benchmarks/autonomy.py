@@ -1,8 +1,12 @@
 """Earned autonomy on replayed answers: is the promise kept, how much is sent alone, what passes in a drift?
 
-    python benchmarks/autonomy.py --run STORE/RUN [--run STORE/RUN ...] [--replays 100] [--target 0.95 0.98]
+    python benchmarks/autonomy.py [--run STORE/RUN ...] [--massive RECORD.json ...] [--demo FILE.gguf]
+        [--replays 100] [--target 0.95 0.98]
 
-A run's stored answers to its test (probability, right or not, the tool that was wanted) are the world.
+The world is stored answers (probability, right or not, the tool that was wanted): of a run to its test, or of
+a split of MASSIVE, as `massive_accuracy.py` keeps them in its folder of work. With `--demo` a student of the
+demo answers requests of the same households that are not in its log, once; they stay beside the file.
+
 Requests are drawn from them with replacement, so the true share of right answers at every threshold is known.
 Each replay draws calibration rows, then traffic, and answers it as a server does. Beside earned autonomy
 stands the point rule: the threshold at which the calibration rows just reach the target, kept for good.
@@ -27,92 +31,65 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
+from autonomy_worlds import (
+    World,
+    answers_of,
+    best_coverage,
+    coverage,
+    demo_answers,
+    massive_answers,
+    true_share,
+)
 
 from distil_dag.stages.evaluating.calibration import calibrated
 from distil_dag.stages.serving.autonomy import Autonomy
-from distil_dag.stages.serving.proving.confidence_sequence import lower_bound, weighted_lower_bound
+from distil_dag.stages.serving.proving.confidence_sequence import log_evidence
 from distil_dag.stages.serving.standing import Identity
 from distil_dag.stages.statistics import wilson
 
 _LOOKS = (100, 300, 1000, 3000)
-_LEAST = 1e-12
-
-
-@dataclass(frozen=True)
-class Row:
-    """One stored answer: natural log of its probability, whether it is right, the tool that was wanted."""
-
-    score: float
-    right: bool
-    tool: str
-
-
-World = Sequence[Row]
+# Of two kinds of requests: the most in a stream, between two looks, share of the sure ones that is audited.
+_MOST, _EVERY, _AUDITED = 120_000, 1000, 0.02
 
 
 def main() -> None:
     """Replay, count, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--run", type=Path, action="append", required=True, help="folder of a run in a store")
+    parser.add_argument("--run", type=Path, nargs="+", default=[], help="folders of runs in a store")
+    parser.add_argument("--massive", type=Path, nargs="+", default=[], help="records of massive_accuracy.py")
+    parser.add_argument("--demo", type=Path, help="GGUF file of a student of examples/smart_home")
+    parser.add_argument("--requests", type=int, default=1200, help="that the demo's student answers")
     parser.add_argument("--replays", type=int, default=100)
     parser.add_argument("--target", type=float, nargs="+", default=[0.95, 0.98])
     parser.add_argument("--rows", type=int, default=64, help="calibration rows of each replay")
-    parser.add_argument("--weights", action="store_true")
+    parser.add_argument("--steady", action="store_true", help="leave the drifts out")
+    parser.add_argument("--weights", action="store_true", help="thinning against weighted evidence")
     options = parser.parse_args()
     found: dict[str, Any] = {}
-    for run in options.run:
-        world = answers_of(run)
+    worlds = {run.name: answers_of(run) for run in options.run}
+    worlds |= {record.stem: massive_answers(record) for record in options.massive}
+    if options.demo:
+        kept = options.demo.with_suffix(".answers.jsonl")
+        worlds[options.demo.stem] = demo_answers(options.demo, options.requests, kept)
+    if not worlds and not options.weights:
+        parser.error("name a --run, a --massive or a --demo")
+    for name, world in worlds.items():
         for target in options.target:
-            found[f"{run.name} at {target:g}"] = {
+            found[f"{name} at {target:g}"] = {
                 "answers": len(world),
                 "right": round(sum(row.right for row in world) / len(world), 3),
                 "best_coverage": best_coverage(world, target),
+                "coverage_if_all_were_seen": all_seen(world, target, options.replays, options.rows),
                 "steady": steady(world, target, options.replays, options.rows),
                 "drift": {
-                    name: drifting(world, change(world), target, options.replays, options.rows)
-                    for name, change in DRIFTS.items()
+                    drift: drifting(world, change(world), target, options.replays, options.rows)
+                    for drift, change in (DRIFTS.items() if not options.steady else ())
                 },
             }
     if options.weights:
         found["requests until 98 % are proved, 2 % of sure answers audited"] = weighted_against_thinned()
     print(json.dumps(found, indent=2))
-
-
-def answers_of(run: Path) -> World:
-    """The answers of the run's first candidate that says how probable they are."""
-    rows = pd.read_parquet(run / "eval_report" / "answers.parquet")
-    known = rows[rows.probability.notna()]
-    if known.empty:
-        raise SystemExit(f"no candidate of {run} says how probable its answers are: nothing can be replayed")
-    known = known[known.candidate == known.candidate.iloc[0]]
-    return [
-        Row(math.log(max(row.probability, _LEAST)), bool(row.exact), tool_of(row.expected))
-        for row in known.itertuples()
-    ]
-
-
-def tool_of(expected: str) -> str:
-    """The first tool that the label calls; empty for no call."""
-    calls = json.loads(expected)
-    return str(calls[0]["name"]) if calls else ""
-
-
-def true_share(world: World, threshold: float) -> float:
-    """Share of right answers at a threshold or above."""
-    kept = [row.right for row in world if row.score >= threshold]
-    return sum(kept) / len(kept) if kept else 1.0
-
-
-def coverage(world: World, threshold: float | None) -> float:
-    """Share of requests at a threshold or above."""
-    return 0.0 if threshold is None else sum(row.score >= threshold for row in world) / len(world)
-
-
-def best_coverage(world: World, target: float) -> float:
-    """What someone who knows the truth would answer alone."""
-    fit = [row.score for row in world if true_share(world, row.score) >= target]
-    return round(max((coverage(world, score) for score in fit), default=0.0), 3)
 
 
 @dataclass
@@ -153,7 +130,7 @@ class Replay:
         self.audits += decision.audit
         self.point_wrong += self.point is not None and row.score >= self.point and not row.right
         if not decision.alone or decision.audit:
-            self.subject.learn(row.score, row.right, decision.alone, decision.counts)
+            self.subject.learn(row.score, row.right, decision.alone, decision.weight)
 
 
 def steady(world: World, target: float, replays: int, rows: int) -> dict[str, Any]:
@@ -181,6 +158,18 @@ def steady(world: World, target: float, replays: int, rows: int) -> dict[str, An
         "coverage_of_point_rule": round(statistics.mean(points), 3),
         "audited_share_of_own_answers": round(statistics.mean(audits), 3),
     }
+
+
+def all_seen(world: World, target: float, replays: int, rows: int) -> float:
+    """Coverage after as many requests if every one of them went to the teacher as well."""
+    reached = []
+    for seed in range(replays):
+        replay = Replay.begun(world, target, rows, seed)
+        for _ in range(_LOOKS[-1]):
+            row = replay.draw.choice(world)
+            replay.subject.learn(row.score, row.right, audited=False, weight=1.0)
+        reached.append(coverage(world, replay.subject.threshold))
+    return round(statistics.mean(reached), 3)
 
 
 def renamed(world: World) -> World:
@@ -255,27 +244,24 @@ def weighted_against_thinned(seeds: int = 5) -> dict[str, dict[str, int]]:
     """Half of the requests are sure and seldom audited, half are doubtful and always seen."""
     found = {}
     for name, (sure, doubtful) in {"all agree": (1.0, 1.0), "1 % disagree": (0.998, 0.982)}.items():
-        thinned, weighted = [], []
+        needed: dict[str, list[int]] = {"thinning": [], "weights": [], "everything seen": []}
         for seed in range(seeds):
-            draw = random.Random(seed)
-            values, hits, misses = list[float](), 0, 0
-            by_thinning = by_weights = 0
-            while not (by_thinning and by_weights) and len(values) < 120_000:
-                is_sure, drawn = draw.random() < 0.5, draw.random() < 0.02
-                wrong = draw.random() >= (sure if is_sure else doubtful)
-                values.append(1 - (50 * wrong * drawn if is_sure else wrong))
-                hits, misses = hits + (drawn and not wrong), misses + (drawn and wrong)
-                if len(values) % 1000 == 0:
-                    by_thinning = by_thinning or (len(values) if lower_bound(hits, misses) >= 0.98 else 0)
-                    by_weights = by_weights or (
-                        len(values) if weighted_lower_bound(values, -49.0) >= 0.98 else 0
-                    )
-            thinned.append(by_thinning or len(values))
-            weighted.append(by_weights or len(values))
-        found[name] = {
-            "thinning": int(statistics.median(thinned)),
-            "weights": int(statistics.median(weighted)),
-        }
+            draw = np.random.default_rng(seed)
+            is_sure, drawn = draw.random(_MOST) < 0.5, draw.random(_MOST) < _AUDITED
+            hit = draw.random(_MOST) < np.where(is_sure, sure, doubtful)
+            games = {
+                "thinning": ([drawn], [1.0]),
+                "weights": ([is_sure & drawn, ~is_sure], [1.0, _AUDITED]),
+                "everything seen": ([drawn | ~drawn], [1.0]),
+            }
+            for way, (seen, weights) in games.items():
+                agreed, disagreed = (
+                    np.stack([(kind & told).cumsum()[_EVERY - 1 :: _EVERY] for kind in seen])
+                    for told in (hit, ~hit)
+                )
+                proved = log_evidence(agreed, disagreed, 0.98, weights) >= -math.log(0.05)
+                needed[way].append(_EVERY * (int(proved.argmax()) + 1) if proved.any() else _MOST)
+        found[name] = {way: int(statistics.median(numbers)) for way, numbers in needed.items()}
     return found
 
 

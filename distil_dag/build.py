@@ -16,6 +16,7 @@ from distil_dag.assets.eval_report import eval_report
 from distil_dag.assets.gguf import gguf
 from distil_dag.assets.judged_seeds import judged_seeds
 from distil_dag.assets.leaderboard import leaderboard
+from distil_dag.assets.serving import serving
 from distil_dag.assets.synthetic_set import synthetic_set
 from distil_dag.assets.traces import traces
 from distil_dag.automation.challengers import challengers
@@ -23,6 +24,7 @@ from distil_dag.automation.housekeeping import housekeeping
 from distil_dag.automation.jobs import distil_run, promote, refresh_leaderboard, step_processes
 from distil_dag.automation.schedules import retrain_weekly
 from distil_dag.automation.sensors import leaderboard_follows, new_traces
+from distil_dag.automation.serving import serving_observed
 from distil_dag.automation.verdicts import verdicts_stay
 from distil_dag.checks.gates import GATES
 from distil_dag.core.run_key import key_format
@@ -64,11 +66,21 @@ def build_defs(
     }
     key = key_format(tasks.names())
     return dg.Definitions(
-        assets=[asset.map_asset_specs(partial(_described, owners(), key)) for asset in (*chain, *RELEASED)],
+        assets=[
+            *(asset.map_asset_specs(partial(_described, owners(), key)) for asset in (*chain, *RELEASED)),
+            serving.replace_attributes(owners=owners()),
+        ],
         asset_checks=GATES,
         jobs=[distil_run(key), refresh_leaderboard, promote],
         schedules=[retrain_weekly],
-        sensors=[new_traces, leaderboard_follows, challengers, housekeeping, verdicts_stay],
+        sensors=[
+            new_traces,
+            leaderboard_follows,
+            challengers,
+            housekeeping,
+            verdicts_stay,
+            serving_observed,
+        ],
         resources={**resources, **(resource_overrides or {})},
         executor=step_processes,
     )

@@ -87,6 +87,15 @@ def postgres() -> Iterator[Postgres]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def servers() -> Path:
+    """The folder of the programs that `make test-servers` has installed."""
+    folder = os.environ.get("DISTIL_DAG_TEST_SERVERS")
+    if not folder:
+        pytest.skip("DISTIL_DAG_TEST_SERVERS is not set: run `make test-servers`")
+    return Path(folder)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's Chromium, without a window.

@@ -22,6 +22,7 @@ from distil_dag.definitions import defs as project_defs
 from distil_dag.resources.asset_defaults import RUNS
 from distil_dag.resources.deployment import default_settings, deployment
 from distil_dag.resources.known_keys import KnownKeysInstance
+from distil_dag.resources.serving_metadata import SERVING
 from distil_dag_tests.automation.test_automation import write_task
 from distil_dag_tests.paths import ROOT
 
@@ -53,7 +54,8 @@ def defs(home: Path) -> dg.Definitions:
 
 def test_the_graph_reads_well(defs: dg.Definitions) -> None:
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
-    assert set(specs) == set(CHAIN)
+    assert set(specs) == {*CHAIN, "serving"}
+    assert [dep.asset_key.to_user_string() for dep in specs["serving"].deps] == ["gguf"]
     for name, (group, parents) in CHAIN.items():
         spec = specs[name]
         assert spec.group_name == group, name
@@ -67,6 +69,8 @@ def test_the_graph_reads_well(defs: dg.Definitions) -> None:
 
 def test_only_the_leaderboard_has_no_partitions_and_a_condition(defs: dg.Definitions) -> None:
     for spec in defs.resolve_all_asset_specs():
+        if spec.key == SERVING:
+            continue  # what servers do is observed, and never made
         alone = spec.key.to_user_string() == "leaderboard"
         assert (spec.partitions_def is None) == alone
         assert (spec.automation_condition is not None) == alone
@@ -137,6 +141,7 @@ def test_no_model_is_made_by_itself(defs: dg.Definitions) -> None:
         "challengers": dg.DefaultSensorStatus.RUNNING,
         "housekeeping": dg.DefaultSensorStatus.RUNNING,
         "verdicts_stay": dg.DefaultSensorStatus.RUNNING,
+        "serving_observed": dg.DefaultSensorStatus.RUNNING,
     }
     schedules = {schedule.name: schedule.default_status for schedule in repository.schedule_defs}
     assert schedules == {"retrain_weekly": dg.DefaultScheduleStatus.STOPPED}

@@ -30,6 +30,9 @@ from distil_dag.core.tables import CaseTable, CaseType, Table
 
 ReportType = TypeVar("ReportType", bound=BaseModel)
 
+APART = ".forgotten"
+"""Stands for a run where something of the whole store is kept; no run has this key."""
+
 
 class RunStore:
     """Tables, reports and folders of all runs under one root.
@@ -56,15 +59,13 @@ class RunStore:
 
     def runs(self) -> list[str]:
         """Keys of all runs that have written anything, sorted."""
-        return (
-            sorted(path.name for path in self.root.iterdir() if path.is_dir() and path.name[0] != ".")
-            if self.root.exists()
-            else []
-        )
+        if not self.root.exists():
+            return []
+        return sorted(path.name for path in self.root.iterdir() if path.name[0] != "." and path.is_dir())
 
     def has(self, run: str) -> bool:
         """Whether a run of this key has written anything; :meth:`runs` would list all to tell."""
-        return run not in ("", ".", "..") and "/" not in run and bool((self.root / run).exists())
+        return run not in ("", ".", "..", APART) and "/" not in run and bool((self.root / run).exists())
 
     def write_bytes(self, run: str, asset: str, name: str, data: bytes) -> UPath:
         """Write one file atomically.

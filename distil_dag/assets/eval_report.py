@@ -16,13 +16,13 @@ from distil_dag.resources.spending import metered, paid, spending_metadata
 from distil_dag.resources.store import StoreResource
 from distil_dag.resources.trainer import TrainerResource
 from distil_dag.runs.evaluation_plan import plan_evaluation
-from distil_dag.runs.pages import REPORT
+from distil_dag.runs.pages import CARD, LINEAGE, REPORT
 from distil_dag.stages.prompting.prompt_files import code_version
 
 
 @dg.asset(
     partitions_def=RUNS, deps=["traces", "judged_seeds", "synthetic_set", "checkpoint", "gguf"],
-    code_version=code_version("7", "few_shot_teacher", "tools_in_prompt"),
+    code_version=code_version("8", "few_shot_teacher", "tools_in_prompt"),
     pool=TEACHER_POOL, retry_policy=TEACHER_RETRY, kinds={"python", "html"},
     group_name=RELEASE,
 )  # fmt: skip
@@ -56,6 +56,7 @@ def eval_report(
     report = write_report(runs, run, dated(runs, run, task, report), planned)
     tell_model(context, runs, task, report)
     shown = evaluation_metadata(report, store.page(run, "report", REPORT))
+    shown |= store.page(run, "model_card_page", CARD) | store.page(run, "lineage_page", LINEAGE)
     shown |= spending_metadata(meter) | models.metadata()
     shown |= made_with(task, "eval_report") | continuing(context.instance, task.continues, "eval_report")
     return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=shown)

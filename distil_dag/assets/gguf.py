@@ -14,12 +14,13 @@ from distil_dag.resources.model_origin import origin_metadata
 from distil_dag.resources.progress import logged
 from distil_dag.resources.store import StoreResource
 from distil_dag.runs.export import export
-from distil_dag.runs.pages import CARD
+from distil_dag.runs.lineage.passport import passport
+from distil_dag.runs.pages import CARD, LINEAGE, REPORT
 from distil_dag.runs.provenance import provenance
 
 
 @dg.asset(
-    partitions_def=RUNS, deps=["checkpoint", "judged_seeds"], code_version="8", pool=TRAINING_POOL,
+    partitions_def=RUNS, deps=["checkpoint", "judged_seeds"], code_version="9", pool=TRAINING_POOL,
     kinds={"llamacpp", "gguf"}, group_name=RELEASE,
 )  # fmt: skip
 @reasoned
@@ -30,9 +31,9 @@ def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Material
     requests of the log like the checkpoint. The primary file is calibrated on cases that nobody learned from,
     so it can say how likely an answer is right.
 
-    The folder also has an Ollama Modelfile, the model card, and `lineage.json`. The lineage is stored in the
-    key-values of each file too. `eval_report` adds the scores, as `evaluation.json` and in the card, and they
-    appear here as an observation.
+    The folder also has an Ollama Modelfile, the model card, and `lineage.json`. Each file holds the lineage
+    too, with the ids of all traces behind the model, under a seal. `eval_report` adds the scores, as
+    `evaluation.json` and in the card, and they appear here as an observation.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)
@@ -46,14 +47,17 @@ def gguf(context: dg.AssetExecutionContext, store: StoreResource) -> dg.Material
         runs.new_folder(run, "gguf", "files") as folder,
     ):
         report, parity = export(
-            model, folder, task, origin, probes, held, training, behind, logged(context.log, "export")
-        )
+            model, folder, task, origin, probes, held, training, behind, logged(context.log, "export"),
+            passport(runs, run, task),
+        )  # fmt: skip
         card = (folder / report.model_card).read_text(encoding="utf-8")
     runs.write_report(run, "gguf", report)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(digest([{file.path: file.sha256} for file in report.files])),
         metadata=gguf_metadata(report, parity, card, str(runs.folder(run, "gguf") / "files"))
         | store.page(run, "model_card_page", CARD)
+        | store.page(run, "lineage_page", LINEAGE)
+        | store.page(run, "report", REPORT)
         | origin_metadata(origin)
         | made_with(task, "gguf"),
     )

@@ -21,7 +21,7 @@ from distil_dag.stages.splitting.holdout import split_rows
 
 @dg.asset(
     partitions_def=RUNS, deps=["traces"], pool=TEACHER_POOL, retry_policy=TEACHER_RETRY,
-    code_version=code_version("11", "rubric_judge", "likelihood_judge", "relabelling"),
+    code_version=code_version("12", "rubric_judge", "likelihood_judge", "relabelling"),
     kinds={"llamacpp", "parquet"}, group_name=DATA,
 )  # fmt: skip
 @reasoned

@@ -17,7 +17,7 @@ from distil_dag.stages.synthesis.generator import LATER_CALLS, synthesize
 
 
 @dg.asset(
-    partitions_def=RUNS, deps=["judged_seeds"], code_version=code_version("7", "call_first", "widening"),
+    partitions_def=RUNS, deps=["judged_seeds"], code_version=code_version("8", "call_first", "widening"),
     pool=TEACHER_POOL, retry_policy=TEACHER_RETRY, kinds={"llamacpp", "parquet"},
     group_name=DATA,
 )  # fmt: skip
@@ -32,6 +32,7 @@ def synthetic_set(
     more rows for the cells where that run's student fails.
 
     Table `accepted` is what the student learns from. Table `rejected` has every other row with its reason.
+    Table `origins` says from which cases each row was made.
     """
     run, runs = context.partition_key, store.open()
     task = store.task(run)
@@ -40,15 +41,17 @@ def synthetic_set(
         *runs.read_cases(run, tables.CONTEXT),
         *runs.read_cases(run, tables.UNLABELLED),
     ]
-    test = runs.read_cases(run, tables.TEST)
+    # A copy of what calibrates the student would promise too much, as one of the test would.
+    unseen = [*runs.read_cases(run, tables.TEST), *runs.read_cases(run, tables.CALIBRATION)]
     spec, earlier = task.settings.synthesis, earlier_round(runs, task)
     with metered(context, runs, task) as meter, models.chat(task.settings.teacher, meter) as chat:
         outlook = Outlook(context.log, "synthetic rows", meter, LATER_CALLS)
         made, report = synthesize(
-            seeds, others, test, task.toolset, spec, chat, outlook, earlier, task.normaliser
+            seeds, others, unseen, task.toolset, spec, chat, outlook, earlier, task.normaliser
         )
     version = runs.write_cases(run, tables.SYNTHETIC, made.accepted)
     runs.write_rows(run, tables.REJECTED, [row.row() for row in made.rejected])
+    runs.write_rows(run, tables.ORIGINS, made.origin_rows())
     runs.write_report(run, "synthetic_set", report)
     shown = synthesis_metadata(made, report, str(runs.folder(run, "synthetic_set")))
     read = continuing(context.instance, task.continues, "synthetic_set", "gguf")

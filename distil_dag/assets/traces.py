@@ -7,6 +7,7 @@ import dagster as dg
 from dagster_dlt import DagsterDltResource
 from pydantic import Field
 
+from distil_dag.adapters.forgetting.kept_tombstones import read_tombstones
 from distil_dag.adapters.logs.intake import Intake
 from distil_dag.adapters.logs.source import log_pipeline, log_source, open_log, without_secrets
 from distil_dag.adapters.run_store import digest
@@ -52,7 +53,8 @@ def traces(
         key = RunKey.parse(run, task.name)
         # A run of the schedule has its partition by tag alone; adding one twice does no harm.
         context.instance.add_dynamic_partitions(str(RUNS.name), [run])
-        intake, log = Intake(task, key), open_log(task, COLUMNS)
+        intake = Intake(task, key, stones=read_tombstones(files))
+        log = open_log(task, COLUMNS)
         source = log_source(intake, log, key)
         with log_pipeline(files, run) as pipeline:
             list(dlt.run(context, source, pipeline, TracesTranslator(), loader_file_format="parquet"))

@@ -13,6 +13,8 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from distil_dag.cli.errors import CommandError
+from distil_dag.cli.forget_command import forget
+from distil_dag.cli.lineage_commands import diff, lineage
 from distil_dag.cli.options import MOST, Continues, Json, Overrides, Plain, Price, Records, TaskArgument
 from distil_dag.cli.release_commands import champions, promote, rollback
 from distil_dag.cli.serve_command import serve
@@ -267,26 +269,19 @@ def predict(
 
 
 @app.command()
-def lineage(
-    subject: Annotated[str, typer.Argument(metavar="RUN|FILE.gguf", help="A run's key, or a GGUF file.")],
-    json: Json = False,
-    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flow chart.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Also every ancestor's hashes, versions and Dagster run.")
-    ] = False,
-) -> None:
-    """Show what made a model, and how good it is: base, teacher, log, rows, settings, score, gates."""
-    from distil_dag.cli.lineage import show_lineage
-
-    show_lineage(subject, json, mermaid, verbose)
-
-
-@app.command()
 def runs(json: Json = False) -> None:
     """List all runs with the result of each."""
     from distil_dag.cli.history import list_runs
 
     list_runs(json)
+
+
+@app.command()
+def served(json: Json = False) -> None:
+    """Show what served students have proved, what they answer alone, and how far they agree."""
+    from distil_dag.cli.served import list_served
+
+    list_served(json)
 
 
 @app.command()
@@ -313,7 +308,7 @@ def pages(
     serve_pages(host, port)
 
 
-for command in (serve, champions, promote, rollback):
+for command in (lineage, diff, forget, serve, champions, promote, rollback):
     app.command()(command)
 
 

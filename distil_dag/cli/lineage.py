@@ -12,8 +12,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from distil_dag.adapters.forgetting.kept_tombstones import read_tombstones
 from distil_dag.adapters.run_store import RunStore, file_digest
 from distil_dag.cli.errors import CommandError
+from distil_dag.cli.lineage_seal import seal_of, seal_told, tampered, traces_as_json, traces_told
 from distil_dag.cli.run_files import frozen_task
 from distil_dag.core.reports.exporting import GgufFile, GgufReport
 from distil_dag.core.reports.model_evaluation import GateVerdict, ModelEvaluation
@@ -22,6 +24,8 @@ from distil_dag.core.task import Task
 from distil_dag.resources.ancestors import Ancestor, ancestors, as_mermaid, as_text
 from distil_dag.resources.deployment import Deployment, deployment
 from distil_dag.resources.gate_verdicts import gate_verdicts
+from distil_dag.runs.forgetting.forget import mark_of
+from distil_dag.runs.lineage.passport import TRACES, Ids, passport, read_passport
 from distil_dag.runs.provenance import EVALUATION, provenance, stored_evaluation
 from distil_dag.stages.exporting.origin_text import (
     Fact,
@@ -48,6 +52,8 @@ class _Model:
         gates: Verdicts of its gates.
         files: Facts of the file that was named, or of those of the run.
         sha256: Content hash of the file that was named, if it was one.
+        wrong: What was changed in the file since it was sealed, as a sentence.
+        traces: Ids of the traces behind the file, by what they were to the model.
     """
 
     entries: list[Ancestor]
@@ -56,6 +62,8 @@ class _Model:
     gates: list[GateVerdict] = field(default_factory=list)
     files: list[Fact] = field(default_factory=list)
     sha256: str = ""
+    wrong: str = ""
+    traces: dict[str, Ids] = field(default_factory=dict)
 
     @property
     def candidate(self) -> str:
@@ -74,7 +82,8 @@ def show_lineage(subject: str, json: bool, mermaid: bool, verbose: bool) -> None
         verbose: Print hashes, versions and Dagster runs of all ancestors as well.
 
     Raises:
-        CommandError: There is no such run or file, or the file has no lineage.
+        CommandError: There is no such run or file, the file has no lineage, or it was changed since it was
+            sealed.
     """
     is_file = subject.endswith(".gguf") or Path(subject).is_file()
     places = deployment()
@@ -85,6 +94,8 @@ def show_lineage(subject: str, json: bool, mermaid: bool, verbose: bool) -> None
         print(as_mermaid(model.entries))
     else:
         print(_told(model, verbose))
+    if model.wrong:
+        raise CommandError(f"{subject} was tampered with: {model.wrong}", exit_code=1)
 
 
 def _of_file(path: Path, places: Deployment) -> _Model:
@@ -93,19 +104,24 @@ def _of_file(path: Path, places: Deployment) -> _Model:
 
     if not path.is_file():
         raise CommandError(f"{path} is not a file")
+    state = seal_of(path)
     try:
         found = read_metadata(path)
-    except (OSError, ValueError) as error:
+        wrong = tampered(state, found)
+        if LINEAGE not in found and not wrong:
+            raise CommandError(f"{path} carries no lineage: it was not exported by this project", exit_code=1)
+        model = _Model(json_format.loads(str(found[LINEAGE])), wrong=wrong, traces=read_passport(found))
+        if PROVENANCE in found:
+            model.origin = Provenance.model_validate_json(str(found[PROVENANCE]))
+    except (OSError, ValueError, KeyError) as error:
+        if state.is_tampered:
+            said = tampered(state, {})
+            raise CommandError(f"{path} was tampered with: {said}. It can't be read", exit_code=1) from None
         raise CommandError(f"{path} can't be read as GGUF: {error}") from None
-    if LINEAGE not in found:
-        raise CommandError(f"{path} carries no lineage: it was not exported by this project", exit_code=1)
-    sha256 = file_digest(path).removeprefix("sha256:")
+    model.sha256 = sha256 = file_digest(path).removeprefix("sha256:")
     run = str(found.get(RUN, ""))
-    model = _Model(json_format.loads(str(found[LINEAGE])), sha256=sha256)
     task = _task_of_file(RunStore(places.store), run, sha256)
-    if PROVENANCE in found:
-        model.origin = Provenance.model_validate_json(str(found[PROVENANCE]))
-    elif task:
+    if model.origin is None and task:
         model.origin = provenance(RunStore(places.store), run, task)
     model.evaluation = _beside(path, sha256)
     if model.evaluation is None and task:
@@ -115,6 +131,9 @@ def _of_file(path: Path, places: Deployment) -> _Model:
         model.gates = _gates(run, places)
     size = f"{_format(found)}{path.stat().st_size / 1e6:.0f} MB"
     model.files = [("file", f"{path.name}, {size}, sha256 {sha256[:12]}…, of run {run}.")]
+    store = RunStore(places.store)
+    model.files.append(seal_told(state, found, store, task is not None))
+    model.files += traces_told(model.traces, read_tombstones(store))
     return model
 
 
@@ -131,12 +150,17 @@ def _of_run(run: str, places: Deployment) -> _Model:
         )
     store = RunStore(places.store)
     model = _Model(entries, gates=_gates(run, places))
+    mark = mark_of(store, run)
     if exported := _exported(store, run):
         model.files = [
             ("files", f"{'; '.join(_described(file, exported.primary) for file in exported.files)}.")
         ]
+    if mark:
+        told = [f"{' and '.join(found.roles)} ({found.advice})" for found in mark.requests.values()]
+        model.files.append(("forgotten", f"Traces were forgotten that it has: {'; '.join(told)}."))
     if task := frozen_task(run, store):
         model.origin = provenance(store, run, task)
+        model.traces = read_passport({TRACES: passport(store, run, task)})
         model.evaluation = stored_evaluation(store, run, task)
     if not model.gates and model.evaluation:
         model.gates = model.evaluation.gates
@@ -198,6 +222,8 @@ def _as_json(model: _Model) -> list[dict[str, Any]]:
         "gates": [gate.model_dump(mode="json") for gate in model.gates],
         "sha256": model.sha256 or None,
         "candidate": model.candidate or None,
+        "tampered": model.wrong or None,
+        "traces": traces_as_json(model.traces),
     }
     first, *rest = model.entries
     return [{**first, "model": about}, *({**entry} for entry in rest)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from distil_dag.adapters.llamacpp.gguf_tools import read_metadata
 from distil_dag.adapters.run_store import RunStore
+from distil_dag.adapters.serving.served_tasks import note
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.listening import listen, need
 from distil_dag.cli.run_files import frozen_task, student_file
@@ -25,7 +26,8 @@ from distil_dag.runs.releasing.standings import champion
 
 if TYPE_CHECKING:
     from distil_dag.entrypoints.serve.app import Gateway
-    from distil_dag.entrypoints.serve.served import Served, ServedStudent
+    from distil_dag.entrypoints.serve.loaded import ServedStudent
+    from distil_dag.entrypoints.serve.served import Served
     from distil_dag.stages.serving.policy import Policy
 
 TOKENS = "DISTIL_DAG_TOKENS"
@@ -38,6 +40,7 @@ def serve_students(
     teacher_url: str | None,
     teacher_model: str | None,
     shadow: str | None,
+    canary: float,
     log: str | None,
     settings: Sequence[str],
 ) -> None:
@@ -50,6 +53,7 @@ def serve_students(
         teacher_url: The service behind all of them; None for that of each task.
         teacher_model: Its name of the model; None to leave the request's.
         shadow: A run's key or a file that answers beside; None for none.
+        canary: Share of conversations that are its own.
         log: Where exchanges are kept; None for a file in the installation's home.
         settings: Overrides of settings, as `serving.max_tokens=64`.
 
@@ -66,6 +70,10 @@ def serve_students(
             f"{host} can be reached by others: set {TOKENS} to the tokens of those who may ask, separated by "
             "commas, or listen on 127.0.0.1"
         )
+    if canary and shadow is None:
+        raise CommandError("--canary is the share of a student that --shadow names")
+    if shadow is not None and len(subjects) > 1:
+        raise CommandError("--shadow goes with one task: serve the others elsewhere")
     places = deployment()
     store = RunStore(places.store)
     found = [_subject(text, places, store, settings) for text in subjects]
@@ -79,16 +87,24 @@ def serve_students(
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     listening = listen(host, port)
     try:
-        served = [_served(one, teacher or one.teacher, shadow, store, places.home) for one in found]
-        gateway = _logged(served, log or str(places.home / "exchanges.sqlite"), tokens)
+        beside = (student_file(shadow, store), canary) if shadow else None
+        served = [_served(one, teacher or one.teacher, beside, places.home) for one in found]
+        address = _absolute(log) if log else str(places.home / "exchanges.sqlite")
+        gateway = _logged(served, address, tokens)
     except (BlockingIOError, FileNotFoundError, ValueError) as error:
         raise CommandError(str(error)) from None
     for one in served:
+        note(places.home, one.name, address)
         behind = f"beside {one.teacher.hosts}" if one.teacher else "alone: no teacher is set"
         print(f"{one.name}: {one.current.student.identity}, {behind}", flush=True)
-    address = f"http://{host}:{listening.getsockname()[1]}"
-    print(f"OpenAI's API: {address}/v1, how far it is trusted: {address}/ (Ctrl-C ends it)", flush=True)
+    url = f"http://{host}:{listening.getsockname()[1]}"
+    print(f"OpenAI's API: {url}/v1, how far it is trusted: {url}/ (Ctrl-C ends it)", flush=True)
     serve(gateway, listening)
+
+
+def _absolute(log: str) -> str:
+    """The address as it is right from any folder."""
+    return log if "://" in log or "${" in log else str(Path(log).expanduser().absolute())
 
 
 @dataclass(frozen=True)
@@ -140,31 +156,42 @@ def _asked_for(url: str | None, model: str | None) -> ModelSpec | None:
 
 
 def _served(
-    one: _Subject, teacher: ModelSpec | None, shadow: str | None, store: RunStore, home: Path
+    one: _Subject, teacher: ModelSpec | None, beside: tuple[Path, float] | None, home: Path
 ) -> Served:
+    from distil_dag.adapters.serving.autonomy_state import state_file
     from distil_dag.adapters.serving.student_server import StudentServer
     from distil_dag.adapters.serving.teacher import Teacher
-    from distil_dag.entrypoints.serve.served import Loaded, Served
+    from distil_dag.entrypoints.serve.candidate import Candidate
+    from distil_dag.entrypoints.serve.loaded import Loaded
+    from distil_dag.entrypoints.serve.served import Served
     from distil_dag.stages.serving.policy import TeacherOnly
 
     def load(path: Path) -> StudentServer:
         return StudentServer(path, context=one.settings.context)
+
+    def candidate(path: Path, share: float) -> Candidate:
+        student = load(path)
+        path = state_file(home, one.name, is_candidate=True)
+        policy = _earned(one, teacher, student, path) if teacher and share else TeacherOnly()
+        return Candidate(Loaded(student, policy), share)
 
     served = Served(
         name=one.name,
         settings=one.settings,
         source=one.source,
         load=load,
-        policy=lambda student: _earned(one, teacher, student, home) if teacher else TeacherOnly(),
+        policy=lambda student: (
+            _earned(one, teacher, student, state_file(home, one.name)) if teacher else TeacherOnly()
+        ),
         teacher=Teacher(teacher) if teacher else None,
-        shadow=Loaded(load(student_file(shadow, store)), TeacherOnly()) if shadow else None,
+        candidate=candidate(*beside) if beside else None,
         since=int(time.time()),
     )
     served.open()
     return served
 
 
-def _earned(one: _Subject, teacher: ModelSpec, student: ServedStudent, home: Path) -> Policy:
+def _earned(one: _Subject, teacher: ModelSpec, student: ServedStudent, path: Path) -> Policy:
     from distil_dag.adapters.serving.autonomy_state import KeptAutonomy
     from distil_dag.stages.serving.autonomy import Autonomy
     from distil_dag.stages.serving.standing import Identity
@@ -177,7 +204,7 @@ def _earned(one: _Subject, teacher: ModelSpec, student: ServedStudent, home: Pat
         confidence=one.settings.confidence,
     )
     autonomy = Autonomy(identity, student.calibration, one.settings.audit)
-    return KeptAutonomy(autonomy, home / "serving" / f"{one.name}.json")
+    return KeptAutonomy(autonomy, path)
 
 
 def _logged(served: Sequence[Served], address: str, tokens: Sequence[str]) -> Gateway:
@@ -185,10 +212,10 @@ def _logged(served: Sequence[Served], address: str, tokens: Sequence[str]) -> Ga
     from distil_dag.adapters.serving.exchanges.open_log import open_exchange_log
     from distil_dag.adapters.serving.exchanges.reader import open_reader
     from distil_dag.entrypoints.serve.app import Gateway
-    from distil_dag.entrypoints.serve.page.data import PageData, Promise, page_data
+    from distil_dag.entrypoints.serve.page.data import CandidateFigures, PageData, Promise, page_data
     from distil_dag.entrypoints.serve.page.routes import page_router
 
-    redacted = {one.name: one.current.student.tools for one in served if one.settings.redact}
+    redacted = [one.name for one in served if one.settings.redact]
     log, reader = open_exchange_log(address, redacted), open_reader(address)
 
     def promise(one: Served) -> Promise | None:
@@ -198,7 +225,8 @@ def _logged(served: Sequence[Served], address: str, tokens: Sequence[str]) -> Ga
 
     def shown() -> PageData:
         promises: Mapping[str, Promise | None] = {one.name: promise(one) for one in served}
-        return page_data(reader, promises, log.dropped)
+        candidates = {one.name: CandidateFigures.of(one.candidate) for one in served if one.candidate}
+        return page_data(reader, promises, log.dropped, candidates=candidates)
 
     gateway = Gateway(served, log, tokens)
     gateway.api.include_router(page_router(shown))

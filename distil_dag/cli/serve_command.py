@@ -41,9 +41,20 @@ def serve(
         typer.Option(
             "--shadow",
             metavar="RUN|FILE.gguf",
-            help="A student that answers beside without being heard; how often it agrees is in the metrics.",
+            help="A student that answers beside without being heard; how often it agrees is shown.",
         ),
     ] = None,
+    canary: Annotated[
+        float,
+        typer.Option(
+            "--canary",
+            metavar="SHARE",
+            min=0.0,
+            max=1.0,
+            help="The share of conversations, such as 0.05, in which the student of --shadow may be heard, "
+            "by evidence of its own.",
+        ),
+    ] = 0.0,
     log: Annotated[
         str | None,
         typer.Option(
@@ -62,4 +73,4 @@ def serve(
     """
     from distil_dag.cli.serve import serve_students
 
-    serve_students(subjects, host, port, teacher_url, teacher_model, shadow, log, set or [])
+    serve_students(subjects, host, port, teacher_url, teacher_model, shadow, canary, log, set or [])

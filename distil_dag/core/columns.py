@@ -9,6 +9,7 @@ from distil_dag.core.tables import (
     ANSWERS,
     CALIBRATION,
     CONTEXT,
+    ORIGINS,
     QUARANTINE,
     REJECTED,
     SEEDS,
@@ -108,6 +109,10 @@ COLUMNS: dict[Table, tuple[Column, ...]] = {
         Column("reason", "Filter that rejected the row."),
         Column("detail", "The reason as a sentence."),
     ),
+    ORIGINS: (
+        Column("id", "Id of a row of `accepted` or `rejected`."),
+        Column("made_from", "JSON: ids of the cases that it was made from, or that the teacher saw for it."),
+    ),
     ANSWERS: (
         Column("candidate", "Name of the candidate that answered."),
         Column("case_id", "Id of the test case."),
@@ -116,6 +121,7 @@ COLUMNS: dict[Table, tuple[Column, ...]] = {
         Column("answer", "The answer as the candidate wrote it."),
         Column("exact", "Whether the calls are right after normalisation.", "bool"),
         Column("probability", "Probability of the answer under the model. Null where not known.", "double"),
+        Column("score", "What ranks the student's answer: natural log of that, less a doubt.", "double"),
         Column("confidence", "Calibrated chance that the answer is right. Null where not known.", "double"),
         Column("confident", "Whether the confidence reaches the threshold. Null where not known.", "bool"),
         Column("tool_call_equivalence", "1 where the calls are right after normalisation, else 0.", "double"),

@@ -15,13 +15,13 @@ PREFIX = "distil_dag.confidence."
 class Confidence(BaseModel):
     """A calibration, fitted on cases that the student had not learned from.
 
-    The log odds that an answer is right are `slope` times the natural log of its probability, plus
-    `intercept`.
+    The log odds that an answer is right are `slope` times its score, plus `intercept`. The score is the
+    natural log of its probability, less a doubt (:class:`distil_dag.core.ranking.Ranking`).
 
     Attributes:
-        slope: change of the log odds for each unit of the natural log of the probability.
-        intercept: the log odds at probability 1.
-        threshold: the smallest natural log of a probability at which `target_precision` held on those cases;
+        slope: change of the log odds for each unit of the score.
+        intercept: the log odds at score 0.
+        threshold: the smallest score at which `target_precision` held on those cases;
             None where it held nowhere.
         target_precision: the wanted share of right answers among those at the threshold or above.
     """
@@ -37,25 +37,25 @@ class Confidence(BaseModel):
     kept: int = Field(ge=0, description="of them at the threshold or above")
     kept_right: int = Field(ge=0)
 
-    def right_with(self, logprob: float) -> float:
+    def right_with(self, score: float) -> float:
         """The probability that an answer is right.
 
         Args:
-            logprob: natural log of the answer's probability.
+            score: of the answer.
         """
-        odds = self.slope * logprob + self.intercept
+        odds = self.slope * score + self.intercept
         return 1 / (1 + math.exp(-odds)) if odds >= 0 else math.exp(odds) / (1 + math.exp(odds))
 
-    def holds(self, logprob: float) -> bool:
+    def holds(self, score: float) -> bool:
         """Whether an answer is at the threshold or above.
 
         Args:
-            logprob: natural log of the answer's probability.
+            score: of the answer.
 
         Returns:
             True where answers are right as often as `target_precision` wants.
         """
-        return self.threshold is not None and logprob >= self.threshold
+        return self.threshold is not None and score >= self.threshold
 
     def key_values(self) -> dict[str, str]:
         """The calibration as key-values of a GGUF file.

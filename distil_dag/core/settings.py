@@ -145,6 +145,10 @@ class JudgeSpec(Section):
         default=0.1,
         description="of what passed, 100 at most, kept from training to tell when to believe the student",
     )
+    evidence: Share = Field(
+        default=0.15,
+        description="of a log longer than `sample`: judge this share of it more, to prove the student by",
+    )
     reask: Count = Field(default=50, description="traces judged a second time, in another way")
     seed: Seed = 0
 

@@ -54,6 +54,7 @@ VERDICTS = Table(
 SPLIT = Table("judged_seeds", "split")
 SYNTHETIC = CaseTable("synthetic_set", "accepted", Example)
 REJECTED = Table("synthetic_set", "rejected", nested=("calls",))
+ORIGINS = Table("synthetic_set", "origins", nested=("made_from",))
 ANSWERS = Table("eval_report", "answers", nested=("expected",))
 
 TABLES: dict[str, Table] = {
@@ -68,6 +69,7 @@ TABLES: dict[str, Table] = {
     "split": SPLIT,
     "synthetic": SYNTHETIC,
     "rejected": REJECTED,
+    "origins": ORIGINS,
     "answers": ANSWERS,
 }
 """What a user calls each table."""

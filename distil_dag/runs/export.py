@@ -11,6 +11,7 @@ from typing import Any
 from distil_dag.adapters.checkpoints.transformers_model import CheckpointModel
 from distil_dag.adapters.llamacpp.chat import LlamaCppChat
 from distil_dag.adapters.llamacpp.gguf_tools import convert, quantize, set_metadata
+from distil_dag.adapters.llamacpp.seal import seal
 from distil_dag.adapters.llamacpp.vocabulary import AS_WRITTEN
 from distil_dag.adapters.run_store import RunStore, file_digest
 from distil_dag.adapters.serving import answering
@@ -22,6 +23,7 @@ from distil_dag.core.reports.provenance import Provenance
 from distil_dag.core.reports.training import TrainReport
 from distil_dag.core.task import Task
 from distil_dag.runs.confidence import measure_confidence
+from distil_dag.runs.lineage.passport import TRACES
 from distil_dag.runs.provenance import EVALUATION
 from distil_dag.stages.exporting.model_card import base_licence, lineage_document, model_card
 from distil_dag.stages.exporting.modelfile import modelfile
@@ -53,6 +55,7 @@ def export(
     training: TrainReport,
     ancestors: Sequence[Mapping[str, Any]],
     progress: Progress = quiet,
+    traces: str = "",
 ) -> tuple[GgufReport, dict[str, Parities]]:
     """Export a checkpoint into an empty folder.
 
@@ -66,6 +69,7 @@ def export(
         training: The report of the training.
         ancestors: The lineage of the checkpoint.
         progress: Called after each step.
+        traces: The traces behind the model, as :func:`passport` writes them.
 
     Returns:
         The report, and for each format how its file differs from the checkpoint, without and with flash
@@ -84,7 +88,9 @@ def export(
     source = folder / _name(_EXACT)
     convert(checkpoint, source)
     # Before the quantisation, since it copies the key-values.
-    set_metadata(source, _key_values(task, origin, ancestors, checkpoint))
+    set_metadata(
+        source, _key_values(task, origin, ancestors, checkpoint) | ({TRACES: traces} if traces else {})
+    )
     for done, name in enumerate(settings.export.quantizations, 1):
         progress(done, steps, f"quantising to {name}")
         quantize(source, folder / _name(name), name)
@@ -93,7 +99,10 @@ def export(
     measured = measure_confidence(folder / primary, held, task.toolset, settings.evaluation)
     confidence = measured.confidence
     if confidence:
-        set_metadata(folder / primary, confidence.key_values() | key_values(measured.rows))
+        ranked = measured.ranking.key_values() if measured.ranking else {}
+        set_metadata(folder / primary, confidence.key_values() | ranked | key_values(measured.rows))
+    for form in formats:
+        seal(folder / _name(form))  # nothing is written into a file after this
     progress(len(formats) + 1, steps, "asking the checkpoint")
     known = _reference(checkpoint, task, probes)
     found: dict[str, Parities] = {form: {} for form in formats}
@@ -121,6 +130,7 @@ def export(
         confidence=confidence,
         confidence_missing=measured.missing,
         guarantee=measured.guarantee,
+        ranking=measured.ranking,
         set_aside=measured.right,
     )
     return report, found

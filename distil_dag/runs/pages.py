@@ -18,6 +18,7 @@ from distil_dag.core.run_key import RunKey
 
 REPORT = "report.html"
 CARD = "model-card.md"
+LINEAGE = "lineage.json"
 LOG = "log.txt"
 # Public name -> asset and file of a run's folder.
 _FILES: Mapping[str, tuple[str, str]] = {
@@ -25,7 +26,7 @@ _FILES: Mapping[str, tuple[str, str]] = {
     "report.md": ("eval_report", "report.md"),
     "report.json": ("eval_report", "report.json"),
     CARD: ("gguf", "files/README.md"),
-    "lineage.json": ("gguf", "files/lineage.json"),
+    LINEAGE: ("gguf", "files/lineage.json"),
 }
 # A browser shows the end of a log; the whole file may have gigabytes.
 _LONGEST_LOG = 4 * 1024**2

@@ -12,6 +12,7 @@ from pathlib import Path
 from distil_dag.adapters.chat.meter import Meter
 from distil_dag.adapters.chat.metered import SERVED
 from distil_dag.adapters.checkpoints.student_template import template_warnings
+from distil_dag.adapters.forgetting.kept_tombstones import read_tombstones
 from distil_dag.adapters.logs.source import read_traces
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core import tables
@@ -76,7 +77,7 @@ def forecast_run(
         if _has(store, run, "traces"):
             log = store.read_cases(run, tables.TRACES)
         else:
-            log, task = read_traces(task, key)
+            log, task = read_traces(task, key, read_tombstones(store))
         traces, warnings = len(log), template_warnings(task, log)
         aside = set_aside_before(store, task)
         forecasts, seeds, asked = _judging(task, log, aside, open_model, known, progress)

@@ -30,9 +30,16 @@ from distil_dag_tests.stand_ins import EVAL_REPORT, GGUF_REPORT, candidate, task
 
 
 def refused(*subjects: str, host: str = "127.0.0.1", **more: Any) -> str:
-    given = {"teacher_url": None, "teacher_model": None, "shadow": None, "log": None, "settings": [], **more}
+    given = {
+        "teacher_url": None,
+        "teacher_model": None,
+        "shadow": None,
+        "canary": 0.0,
+        "log": None,
+        "settings": [],
+    }
     with pytest.raises(CommandError) as error:
-        serve_students(subjects, host, free_port(), **given)
+        serve_students(subjects, host, free_port(), **{**given, **more})
     return str(error.value)
 
 
@@ -43,6 +50,8 @@ def test_what_cannot_be_served_is_told(home: Path, tmp_path: Path) -> None:
     assert "--teacher-model goes with --teacher-url" in refused(str(file), teacher_model="big")
     assert "no task home is known here" in refused(str(file), settings=["serving.max_tokens=8"])
     assert "have one name" in refused(str(file), str(file))
+    assert "--shadow names" in refused(str(file), canary=0.1)
+    assert "goes with one task" in refused(str(file), str(file), shadow=str(file))
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF")
     assert "broken.gguf" in refused(str(broken))

@@ -45,9 +45,9 @@ def test_every_setting_stands_in_the_template_with_its_default() -> None:
             "traces": {"kind": "files", "path": "traces.jsonl"},
         }
     )
-    # It is no part of what a run freezes.
-    serving = defaults.serving.model_dump(mode="json")
-    assert shown == {**defaults.model_dump(mode="json"), "serving": serving}
+    # They are no part of what a run freezes.
+    besides = {name: getattr(defaults, name).model_dump(mode="json") for name in ("serving", "promotion")}
+    assert shown == defaults.model_dump(mode="json") | besides
 
 
 def test_an_uncommented_template_is_valid(tmp_path: Path) -> None:

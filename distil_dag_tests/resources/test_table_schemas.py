@@ -55,7 +55,11 @@ def test_the_columns_are_those_that_intake_writes(name: str) -> None:
 
 
 def test_one_table_of_an_asset_is_shown_as_its_columns() -> None:
-    assert set(table_schemas("synthetic_set")) == {"dagster/column_schema", "columns_of_rejected"}
+    assert set(table_schemas("synthetic_set")) == {
+        "dagster/column_schema",
+        "columns_of_rejected",
+        "columns_of_origins",
+    }
     shown = {
         column.name: column.description
         for column in table_schemas("eval_report")["dagster/column_schema"].columns

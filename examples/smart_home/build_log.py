@@ -41,7 +41,7 @@ QUESTION_SHARE = 0.12  # of the smart home's requests: no tool serves them
 REPEAT_SHARE = 0.15  # of the smart home's requests: asked before
 FAULT_SHARE = 0.25  # of the smart home's answers
 
-_MAIL = (
+_MAIL: tuple[tuple[str, str | None, dict[str, str]], ...] = (
     (
         "schedule a meeting with {who} on {day}",
         "create_event",

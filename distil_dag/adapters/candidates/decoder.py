@@ -83,6 +83,8 @@ class DecoderCandidate:
             answer.milliseconds,
             # An answer that is cut off is never right, however probable its beginning.
             logprob=answer.decoded.logprob if answer.complete else -math.inf,
+            score=answer.score if answer.complete else -math.inf,
+            drafted=answer.drafted,
             confidence=answer.confidence,
             confident=answer.confident,
             asked=tuple(student.prompt(case.messages)),

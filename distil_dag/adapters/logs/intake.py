@@ -33,6 +33,7 @@ from distil_dag.core.reports.intake import ContextReport, TracesReport
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.task import Task
 from distil_dag.core.tool_call import NO_CALL, UNKNOWN_TOOL
+from distil_dag.stages.forgetting.tombstones import Tombstones
 from distil_dag.stages.reading.discovery.requested import RequestedTools
 from distil_dag.stages.reading.recorders.outcome import AROUND, COPY, PART
 from distil_dag.stages.reading.records import ReadRecord
@@ -54,6 +55,10 @@ _PREVIEW = 10
 _AT_ONCE = 100
 _MAX_ID = 200
 _MOST_AROUND = 20_000
+_ID = COLUMNS.index("id")
+
+FORGOTTEN = "forgotten on request"
+"""What is counted of records that are not read again."""
 
 
 Watch = Callable[[RawRecord, str, ReadRecord], None]
@@ -67,6 +72,7 @@ class Intake:
         task: Names the columns, the filter and the tools.
         key: The run's key, which sets the window of times.
         watch: Is told of each record of the window.
+        stones: What was forgotten, and is not read again.
 
     Attributes:
         task: The task.
@@ -77,8 +83,11 @@ class Intake:
         ValueError: `key` asks for a window of a log without times.
     """
 
-    def __init__(self, task: Task, key: RunKey, watch: Watch | None = None) -> None:
+    def __init__(
+        self, task: Task, key: RunKey, watch: Watch | None = None, stones: Tombstones | None = None
+    ) -> None:
         self.task, self.key = task, key
+        self._stones = None if stones is None or stones.is_empty else stones
         self._watch = watch
         self._outcomes = Outcomes(task, key)
         self._toolset = task.toolset
@@ -217,6 +226,12 @@ class Intake:
     def _take(self, outcome: Outcome) -> None:
         """Count what a record gave, and keep its traces if they are new in the log."""
         record, identity, reading = outcome.record, outcome.identity, outcome.reading
+        if self._stones:
+            left = _without_forgotten(outcome, self._stones)
+            if left is None:
+                self._no_answers[FORGOTTEN] += 1
+                return None
+            outcome = left
         if not identity and reading.problem:
             return self._set_aside(record, reading.problem)
         if identity in self._around:
@@ -274,16 +289,39 @@ class Intake:
 
     def _reject(self, record: RawRecord, problem: Unreadable) -> None:
         self._quarantined[problem.reason] += 1
-        raw = record.raw if record.raw is not None else record.value
         self._rejected.append(
             (
                 excerpt(record.source),
                 excerpt(record.position),
                 problem.reason,
                 excerpt(problem.detail),
-                excerpt(raw),
+                excerpt(_raw(record)),
             )
         )
+
+
+def _without_forgotten(outcome: Outcome, stones: Tombstones) -> Outcome | None:
+    """A record's outcome without traces that were forgotten; None where nothing else is left of it."""
+    if stones.holds_id(outcome.identity):
+        return None
+    if outcome.reading.problem and stones.holds_record(excerpt(_raw(outcome.record))):
+        return None
+    kept = tuple(one for one in outcome.kept if not _is_forgotten(one.row, outcome.is_own, stones))
+    if len(kept) == len(outcome.kept):
+        return outcome
+    return outcome._replace(kept=kept) if kept or outcome.reading.problem else None
+
+
+def _is_forgotten(row: Row, has_own_id: bool, stones: Tombstones) -> bool:
+    if stones.holds_id(row[_ID]):
+        return True
+    trace = _trace_of(row)
+    # Without an id of its own a record is named by its place, which changes when the log is written anew.
+    return stones.holds_row(trace) or (not has_own_id and stones.holds_content(trace))
+
+
+def _raw(record: RawRecord) -> Any:
+    return record.raw if record.raw is not None else record.value
 
 
 def _trace_of(row: Row) -> Trace:

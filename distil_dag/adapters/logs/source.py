@@ -33,6 +33,7 @@ from distil_dag.core.case import Trace
 from distil_dag.core.run_key import RunKey
 from distil_dag.core.sources import FileSource, SqlSource, has_times
 from distil_dag.core.task import Task
+from distil_dag.stages.forgetting.tombstones import Tombstones
 from distil_dag.stages.reading.fields import FIELDS
 from distil_dag.stages.reading.strict_values import time_or_none
 
@@ -188,13 +189,18 @@ def open_log(task: Task, also: Iterable[str] = ()) -> Log:
     return HubLog(source, task.folder, also)
 
 
-def read_traces(task: Task, key: RunKey) -> tuple[list[Trace], Task]:
+def read_traces(task: Task, key: RunKey, stones: Tombstones | None = None) -> tuple[list[Trace], Task]:
     """The traces that a run of this key would read at this time, and the task with their context.
+
+    Args:
+        task: Names the log and the tools.
+        key: The run's key.
+        stones: What was forgotten.
 
     Raises:
         SourceError: The log can't be read.
     """
-    log, intake = open_log(task), Intake(task, key)
+    log, intake = open_log(task), Intake(task, key, stones=stones)
     pages = map(intake.read, _pages(log, key))
     tables = itertools.chain(pages, (intake.rest() for _ in (0,)))
     traces = [Trace.from_row(row) for page in tables if TRACES in page for row in page[TRACES].to_pylist()]

@@ -15,6 +15,7 @@ from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Case, Message
 from distil_dag.core.confidence import Confidence
 from distil_dag.core.context import NOTHING, ContextRule
+from distil_dag.core.ranking import Ranking
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.decoding.byte_languages import Language
@@ -50,6 +51,8 @@ class StudentAnswer:
         confidence: Probability that the answer is right; None where the run had too few cases to calibrate.
         confident: Whether that suffices for the precision that the file was calibrated for; None as above. A
             call that its schema refuses is never confident.
+        drafted: Whether the draft model in the file gives the same answer.
+        doubt: How much less sure the answer is than its probability says, as a natural log.
     """
 
     calls: tuple[ToolCall, ...]
@@ -60,6 +63,13 @@ class StudentAnswer:
     decoded: Decoded
     confidence: float | None = None
     confident: bool | None = None
+    drafted: bool = False
+    doubt: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """What ranks answers; higher is surer."""
+        return self.decoded.logprob - self.doubt
 
 
 @dataclass(frozen=True)
@@ -82,8 +92,9 @@ class Answering:
     Attributes:
         run: Key of the run that made the file.
         tools: The tools that an answer may call.
-        calibration: How the student's probabilities are to be read; None where it is not known for these
-            tools.
+        calibration: How the student's scores are to be read; None where it is not known for these tools.
+        ranking: What makes scores of probabilities; they are the same where the file does not say, or not for
+            these tools.
         set_aside: Score of the student's answer to each row that was set aside, and whether it was right;
             none where it is not known for these tools.
         deviations: Where the grammar says other calls than the schemas, as `tool.argument: why`.
@@ -110,6 +121,7 @@ class Answering:
         known = Confidence.from_key_values(carried)
         same = self.tools.digest == own.digest
         self.calibration = known if same else None
+        self.ranking = Ranking.from_key_values(carried if same else {})
         self.set_aside: list[ScoredRow] = from_key_values(carried) if same else []
         self._shown = self.tools.openai() if carried.get(TOOLS_IN_PROMPT) == "true" else None
         habits = carried.get(KEY)
@@ -151,7 +163,9 @@ class Answering:
             decoded = yield Attempt(TokenGrammar(own, self._spelling), prompt, draft)
             # Among fewer answers each is more probable. That is no evidence, so the lower value counts.
             decoded.logprob = min(decoded.logprob, first.logprob)
+        drafted = self._habits.answer(case.request) == decoded.text
         parsed = parse_answer(decoded.text, self.tools)
+        score = self.ranking.score(decoded.logprob, drafted)
         complete, known = decoded.finish == "stop", self.calibration
         valid = not self.deviations or not any(map(self.tools.problems, parsed.calls))
         return StudentAnswer(
@@ -161,8 +175,10 @@ class Answering:
             complete=complete,
             milliseconds=1000 * (time.perf_counter() - started),
             decoded=decoded,
-            confidence=(known.right_with(decoded.logprob) if complete else 0.0) if known else None,
-            confident=complete and valid and known.holds(decoded.logprob) if known else None,
+            confidence=(known.right_with(score) if complete else 0.0) if known else None,
+            confident=complete and valid and known.holds(score) if known else None,
+            drafted=drafted,
+            doubt=decoded.logprob - score,
         )
 
     def prompt(self, conversation: str | Sequence[Message]) -> list[int]:

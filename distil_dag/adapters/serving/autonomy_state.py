@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,8 +13,22 @@ from distil_dag.core.files import write_whole
 from distil_dag.stages.serving.autonomy import Autonomy
 from distil_dag.stages.serving.standing import Decision, Standing
 
+log = logging.getLogger(__name__)
+
 # Compared answers between two writes, unless the threshold changes before.
 _EVERY = 32
+
+
+def state_file(home: Path, task: str, is_candidate: bool = False) -> Path:
+    """Where the evidence about a task's student is kept, or that about a candidate for its place.
+
+    Args:
+        home: of the installation.
+        task: the name under which it is served.
+        is_candidate: whether it is the candidate's.
+    """
+    folder = home / "serving"
+    return (folder / "candidates" if is_candidate else folder) / f"{task}.json"
 
 
 class KeptAutonomy(Closing):
@@ -67,7 +82,7 @@ class KeptAutonomy(Closing):
         """What is done with an answer of this score."""
         return self._autonomy.decide(score)
 
-    def learn(self, score: float, agreed: bool, audited: bool, counts: bool | None = None) -> None:
+    def learn(self, score: float, agreed: bool, audited: bool, weight: float | None = None) -> None:
         """Take note of an answer that the teacher was asked about too; as :meth:`Autonomy.learn`.
 
         After the end nothing is learned.
@@ -78,8 +93,11 @@ class KeptAutonomy(Closing):
         if self._is_closed:
             return  # the file may be another's by now
         before = self._autonomy.threshold
-        self._autonomy.learn(score, agreed, audited, counts)
+        self._autonomy.learn(score, agreed, audited, weight)
         self._waiting += 1
+        if self._autonomy.threshold != before:
+            change = self._autonomy.standing.history[-1]
+            log.info("%s: %s: %.1f %% of requests", self._path.stem, change.what, 100 * change.coverage)
         if self._waiting >= _EVERY or self._autonomy.threshold != before:
             self._write()
 

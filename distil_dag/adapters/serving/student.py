@@ -14,6 +14,7 @@ from distil_dag.adapters.serving.decoder import CallDecoder
 from distil_dag.adapters.system.closing import Closing
 from distil_dag.core.case import Message
 from distil_dag.core.confidence import Confidence
+from distil_dag.core.ranking import Ranking
 from distil_dag.core.toolset import Toolset
 
 __all__ = ["NotDecodable", "Student", "StudentAnswer"]
@@ -78,8 +79,13 @@ class Student(Closing):
 
     @property
     def calibration(self) -> Confidence | None:
-        """How the student's probabilities are to be read; None where it is not known for these tools."""
+        """How the student's scores are to be read; None where it is not known for these tools."""
         return self._answering.calibration
+
+    @property
+    def ranking(self) -> Ranking:
+        """What makes scores of probabilities; they are the same where the file does not say."""
+        return self._answering.ranking
 
     @property
     def deviations(self) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from distil_dag.core.confidence import Confidence
+from distil_dag.core.ranking import Ranking
 from distil_dag.core.reports.base import Report
 from distil_dag.core.reports.evidence import Guarantee
 
@@ -44,6 +45,9 @@ class GgufReport(Report):
         default=None, description="of the primary file, which carries it in its key-values"
     )
     confidence_missing: str = Field(default="", description="why there is none")
+    ranking: Ranking | None = Field(
+        default=None, description="what ranks answers besides their probability; None in reports of before"
+    )
     guarantee: Guarantee | None = Field(
         default=None, description="what the cases that were set aside prove of it"
     )

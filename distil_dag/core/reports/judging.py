@@ -25,6 +25,14 @@ class Rename(Report):
     agreement: float = Field(ge=0, le=1, description="share of the calls with the name that speak for it")
 
 
+class EvidenceReport(Report):
+    """What it took to have rows that prove what a student can do, from beyond the sample."""
+
+    judged: int = Field(description="logged calls that the judge saw for this alone")
+    kept: int = Field(description="of them, those that it is sure are right")
+    seconds: float = Field(description="their part of the judge's time")
+
+
 class JudgeReport(Report):
     """Judging: how many traces, how their verdicts fell, how far the judge agrees with labels and itself."""
 
@@ -34,6 +42,9 @@ class JudgeReport(Report):
     seeds: int
     passed_context: int = Field(description="passed, but beyond the number of seeds")
     set_aside: int = Field(default=0, description="passed, and kept to calibrate the student's confidence")
+    evidence: EvidenceReport | None = Field(
+        default=None, description="rows from beyond the sample, which are set aside in place of passed ones"
+    )
     rejected: int
     unjudged: int = Field(default=0, description="verdicts that could not be read")
     relabelled: int = 0

@@ -106,8 +106,10 @@ class Gateway:
             await asyncio.sleep(one.settings.reload_seconds)
             await self._refresh(one)
 
-    def _proved(self, figure: str) -> dict[tuple[str, ...], float]:
-        found = {(one.name,): one.current.policy.standing for one in self.served}
+    def _proved(self, figure: str, by_candidate: bool = False) -> dict[tuple[str, ...], float]:
+        beside = {(one.name,): one.candidate.loaded for one in self.served if one.candidate}
+        students = beside if by_candidate else {(one.name,): one.current for one in self.served}
+        found = {task: student.policy.standing for task, student in students.items()}
         figures = {task: getattr(standing, figure) for task, standing in found.items() if standing}
         return {task: value for task, value in figures.items() if value is not None}
 
@@ -202,6 +204,9 @@ class Gateway:
         }
         for name, (told, figure) in standings.items():
             metrics.watch(name, told, partial(self._proved, figure), "task")
+            metrics.watch(
+                f"canary_{name}", f"Of the candidate: {told}", partial(self._proved, figure, True), "task"
+            )
         metrics.watch(
             "student_waiting",
             "Requests that the student has still to answer.",

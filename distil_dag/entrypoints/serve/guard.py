@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
-import hmac
 import json
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from hmac import compare_digest
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -22,6 +24,9 @@ from distil_dag.stages.serving.refusals import ApiError
 
 # For those who look whether the server is there, and know no token.
 OPEN = "/health"
+# A browser can't send a bearer token, but asks for a password. It sends that unasked later, whichever site a
+# request comes from, so it opens nothing but what is only read.
+_BROWSED = ("/", "/page.json")
 CALLER = "distil_dag.caller"
 
 
@@ -93,12 +98,16 @@ class Guard:
             if "origin" in headers and _host(headers["origin"]) not in LOOPBACK:
                 raise ApiError(403, "requests of pages of another site are refused", "foreign_origin")
             return address
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        given = hashlib.sha256(token.strip().encode()).digest()
+        is_browsed = scope["path"] in _BROWSED and scope["method"] in ("GET", "HEAD")
+        given = hashlib.sha256(_token(headers.get("authorization", ""), is_browsed)).digest()
         # All of them are compared, so that the time tells nothing.
-        same = [hmac.compare_digest(given, known) for known in self._tokens]
-        if scheme.lower() != "bearer" or not any(same):
-            raise ApiError(401, "a valid token is needed: Authorization: Bearer TOKEN", "invalid_api_key")
+        same = [compare_digest(given, known) for known in self._tokens]
+        if not any(same):
+            how = "log in with a token as the password" if is_browsed else "Authorization: Bearer TOKEN"
+            asked = 'Basic realm="distil_dag", charset="UTF-8"' if is_browsed else "Bearer"
+            raise ApiError(
+                401, f"a valid token is needed: {how}", "invalid_api_key", headers={"www-authenticate": asked}
+            )
         return given.hex()
 
     def _check_pace(self, caller: str) -> None:
@@ -165,11 +174,20 @@ async def _refuse(error: ApiError, send: Send) -> None:
         "connection": "close",
         **error.headers,
     }
-    if error.status == 401:
-        headers["www-authenticate"] = "Bearer"
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": error.status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
+
+
+def _token(authorization: str, may_be_password: bool) -> bytes:
+    """The token that a header gives, which is no known one where it gives none."""
+    scheme, _, given = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return given.strip().encode()
+    if scheme.lower() == "basic" and may_be_password:
+        with suppress(ValueError):
+            return base64.b64decode(given.strip(), validate=True).partition(b":")[2]
+    return b""
 
 
 def _host(address: str) -> str:

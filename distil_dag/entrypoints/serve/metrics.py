@@ -24,8 +24,12 @@ class Metrics:
             "agreement", "Answers that both gave, by whether they agree.", "task", "agrees", "audited"
         )
         self._shadow = self._counter(
-            "shadow_agreement", "Answers of the shadow, against the one that was sent.", "task", "agrees"
+            "shadow_agreement",
+            "Answers of the candidate, against the teacher's or what was sent.",
+            "task",
+            "agrees",
         )
+        self._canary = self._counter("canary", "Requests of the candidate's share.", "task", "answered_by")
         self._gone = self._counter("disconnected", "Clients that left before their answer.")
         self._swaps = self._counter("swaps", "Students put in another's place.", "task", "outcome")
         self._tokens = self._counter("teacher_tokens", "Tokens of the teacher.", "task", "kind")
@@ -68,8 +72,12 @@ class Metrics:
         """Count two answers; None where the teacher's is no evidence."""
         self._agreements.labels(task, _said(agrees), str(audited).lower()).inc()
 
+    def canary(self, task: str, by: str) -> None:
+        """Count a request of the candidate's share."""
+        self._canary.labels(task, by).inc()
+
     def shadow(self, task: str, agrees: bool | None) -> None:
-        """Count an answer of the shadow."""
+        """Count an answer of the candidate."""
         self._shadow.labels(task, _said(agrees)).inc()
 
     def began(self, task: str, by: str, seconds: float) -> None:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from distil_dag.adapters.serving.student import StudentAnswer
 from distil_dag.adapters.serving.teacher import TeacherDown
+from distil_dag.entrypoints.serve.candidate import Candidate
+from distil_dag.entrypoints.serve.loaded import Loaded
 from distil_dag.entrypoints.serve.metrics import cost_of
-from distil_dag.entrypoints.serve.served import Loaded, Served
+from distil_dag.entrypoints.serve.served import Served
 from distil_dag.stages.serving.abilities import Refusal, read_messages, room, why_not, why_unheard
 from distil_dag.stages.serving.agreement import agrees
 from distil_dag.stages.serving.completions import completion
@@ -36,7 +38,7 @@ class Settled:
         answer: the student's, which may still be to come; None where it was not asked.
         teacher: the teacher's chat completion; None where it was not asked.
         audited: whether the teacher is still to be asked.
-        counts: what the policy said of the student's answer; None where it was not asked.
+        weight: what the policy said of the student's answer; None where it was not asked.
         seconds: until all of the answer was there.
     """
 
@@ -46,7 +48,7 @@ class Settled:
     answer: asyncio.Future[StudentAnswer] | StudentAnswer | None = None
     teacher: Mapping[str, Any] | None = None
     audited: bool = False
-    counts: bool | None = None
+    weight: float | None = None
     seconds: float = 0.0
 
 
@@ -82,9 +84,12 @@ async def settle(
         teacher, agreement = settled.teacher, None
         if answer and answer.complete and teacher is not None:
             agreement = agrees(answer.calls, teacher, loaded.student.tools)
-            desk.metrics.agreement(served.name, agreement, settled.audited)
+            if served.candidate and served.candidate.loaded is loaded:
+                _compared(served, served.candidate, agreement, desk)
+            else:
+                desk.metrics.agreement(served.name, agreement, settled.audited)
             if agreement is not None and unheard is None and not loaded.retired:
-                _learn(loaded, served.name, answer.decoded.logprob, agreement, settled)
+                _learn(loaded, served.name, answer.score, agreement, settled)
         used = _tokens(teacher)
         cost = cost_of(served.teacher.price, used) if served.teacher and teacher else None
         if teacher is not None:
@@ -115,14 +120,14 @@ async def settle(
                     cost=cost,
                 )
             )
-        await _shadow(settled, call, served, desk)
+        await _shadow(settled, call, served, loaded, desk)
     finally:
         release()
 
 
 def _learn(loaded: Loaded, task: str, score: float, agreed: bool, settled: Settled) -> None:
     try:
-        loaded.policy.learn(score, agreed, settled.audited, settled.counts)
+        loaded.policy.learn(score, agreed, settled.audited, settled.weight)
     except OSError as error:
         log.error("%s: what the student has proved can't be kept: %s", task, error)
 
@@ -148,11 +153,12 @@ async def _audit(call: Call, served: Served) -> Mapping[str, Any] | None:
     return call.dialect.completion(body, call.streams) if response.status_code < 400 else None
 
 
-async def _shadow(settled: Settled, call: Call, served: Served, desk: Desk) -> None:
-    """Ask the task's shadow, and compare it with what was sent."""
-    shadow = served.shadow
-    if shadow is None or shadow.waiting > served.settings.queue:
+async def _shadow(settled: Settled, call: Call, served: Served, loaded: Loaded, desk: Desk) -> None:
+    """Ask the task's candidate, and compare it with the teacher, or with what was sent."""
+    candidate = served.candidate
+    if candidate is None or candidate.loaded is loaded or candidate.loaded.waiting > served.settings.queue:
         return
+    shadow = candidate.loaded
     if why_not(call.chat, shadow.check.of(call.chat.get("tools"))):
         return
     messages = read_messages(call.chat, shadow.student.tools)
@@ -160,8 +166,13 @@ async def _shadow(settled: Settled, call: Call, served: Served, desk: Desk) -> N
         return
     answer = await _waited_for(shadow.submit(messages, room(call.chat, served.settings.max_tokens)))
     if answer is not None and answer.complete:
-        found = agrees(answer.calls, settled.response, shadow.student.tools)
-        desk.metrics.shadow(served.name, found)
+        expected = settled.teacher or settled.response
+        _compared(served, candidate, agrees(answer.calls, expected, shadow.student.tools), desk)
+
+
+def _compared(served: Served, candidate: Candidate, agreed: bool | None, desk: Desk) -> None:
+    candidate.compare(agreed)
+    desk.metrics.shadow(served.name, agreed)
 
 
 def _student_completion(answer: StudentAnswer | None, call: Call, loaded: Loaded) -> Mapping[str, Any] | None:

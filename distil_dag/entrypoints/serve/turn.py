@@ -18,9 +18,10 @@ from distil_dag.adapters.serving.student import StudentAnswer
 from distil_dag.adapters.serving.teacher import TeacherDown
 from distil_dag.core.case import Message
 from distil_dag.entrypoints.serve.background import Background
+from distil_dag.entrypoints.serve.loaded import Loaded
 from distil_dag.entrypoints.serve.metrics import Metrics
 from distil_dag.entrypoints.serve.passing import TeacherStream, headers_of, marked
-from distil_dag.entrypoints.serve.served import Loaded, Served
+from distil_dag.entrypoints.serve.served import Served
 from distil_dag.entrypoints.serve.settling import Settled, settle
 from distil_dag.stages.serving.abilities import Refusal, read_messages, room, why_not, why_unheard
 from distil_dag.stages.serving.completions import completion
@@ -90,7 +91,7 @@ class Turn:
 
     def __init__(self, call: Call, served: Served, desk: Desk) -> None:
         self._call, self._served, self._desk = call, served, desk
-        self._loaded: Loaded = served.current
+        self._loaded: Loaded = served.student_for(call.chat, call.conversation)
         self._brought = self._loaded.check.of(call.chat.get("tools"))
 
     async def response(self) -> Response:
@@ -115,10 +116,10 @@ class Turn:
             if unheard := self._unheard(answer):
                 self._left(unheard)
                 return await self._teacher(unheard.reason, answer)
-            decision = self._loaded.policy.decide(answer.decoded.logprob)
+            decision = self._loaded.policy.decide(answer.score)
             if not decision.alone:
-                return await self._teacher(decision.why, answer, decision.counts)
-            return self._student(answer, decision.why, decision.audit, decision.counts)
+                return await self._teacher(decision.why, answer, decision.weight)
+            return self._student(answer, decision.why, decision.audit, decision.weight)
 
     def _ask_student(self) -> asyncio.Future[StudentAnswer] | Refusal:
         if refusal := why_not(self._call.chat, self._brought):
@@ -168,7 +169,7 @@ class Turn:
         assert isinstance(answer, StudentAnswer)
         return self._student(answer, _NO_TEACHER, audit=False)
 
-    def _student(self, answer: StudentAnswer, why: str, audit: bool, counts: bool | None = None) -> Response:
+    def _student(self, answer: StudentAnswer, why: str, audit: bool, weight: float | None = None) -> Response:
         call, name = self._call, self._served.name
         said = completion(
             answer.calls,
@@ -177,7 +178,7 @@ class Turn:
             identity=self._loaded.student.identity,
             tokens=(answer.decoded.asked, len(answer.decoded.tokens)),
         )
-        settled = Settled("student", why, said, answer=answer, audited=audit, counts=counts)
+        settled = Settled("student", why, said, answer=answer, audited=audit, weight=weight)
         self._settle(settled)
         self._desk.metrics.began(name, "student", self._seconds())
         headers = marked("student", why)
@@ -191,7 +192,7 @@ class Turn:
         self,
         why: str,
         student: asyncio.Future[StudentAnswer] | StudentAnswer | None,
-        counts: bool | None = None,
+        weight: float | None = None,
     ) -> Response:
         """The teacher's answer as it comes, or the student's where that is down and this is allowed."""
         call, teacher = self._call, self._served.teacher
@@ -213,7 +214,7 @@ class Turn:
                 return own
             headers = headers_of(response) | marked("teacher", why)
             streamed = headers.get("content-type", "").startswith("text/event-stream")
-            settled = Settled("teacher", why, {}, answer=student, counts=counts)
+            settled = Settled("teacher", why, {}, answer=student, weight=weight)
             if response.status_code < 400 and streamed:
                 release = self._loaded.hold()
                 return TeacherStream(
@@ -261,6 +262,10 @@ class Turn:
 
     def _settle(self, settled: Settled) -> None:
         settled.seconds = self._seconds()
+        candidate = self._served.candidate
+        if candidate and candidate.loaded is self._loaded:
+            candidate.count(alone=settled.by == "student")
+            self._desk.metrics.canary(self._served.name, settled.by)
         self._desk.metrics.answered(self._served.name, settled.by, settled.why)
         self._desk.metrics.ended(self._served.name, settled.by, settled.seconds)
         release = self._loaded.hold()

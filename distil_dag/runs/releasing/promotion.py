@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from distil_dag.adapters.candidates.gguf import GgufCandidate
+from distil_dag.adapters.forgetting.kept_tombstones import read_tombstones
 from distil_dag.adapters.logs.source import read_traces
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.core import tables
@@ -65,7 +67,7 @@ def hold(
     seen_until: datetime | None,
     progress: Progress = quiet,
     student: OpenStudent = _untimed,
-    later_traces: ReadTraces = read_traces,
+    later_traces: ReadTraces | None = None,
 ) -> tuple[Decision, datetime | None]:
     """Ask both students their frozen tests, and where the challenger wins them, later traces.
 
@@ -81,7 +83,7 @@ def hold(
         seen_until: Traces before it are no longer blind.
         progress: Called as answers come in.
         student: Makes a candidate of a file, for the tools in it.
-        later_traces: Reads the log.
+        later_traces: Reads the log; by default without traces that were forgotten.
 
     Returns:
         The decision, and until when traces have been looked at by now.
@@ -111,7 +113,8 @@ def hold(
         verdict, reason = decide_by_tests((), contests, spec)
         if verdict == "keep" or not spec.fresh:
             return decided(verdict, reason), seen_until
-        later = _later(first, second, task, seen_until, now, later_traces)
+        read = later_traces or partial(read_traces, stones=read_tombstones(store))
+        later = _later(first, second, task, seen_until, now, read)
         if (why := too_few(None if later is None else len(later), spec)) or later is None:
             return decided("wait", f"{reason}; {why}"), seen_until
         contests.append(_by_later(first, second, task, later, progress))

@@ -34,6 +34,8 @@ class Answered:
         error: why no answer came. Such a case is wrong, whatever was expected.
         tokens: of the prompt and of the answer.
         logprob: natural log of the answer's probability; minus infinity if it was cut off.
+        score: what ranks the answer, where something else than the probability does.
+        drafted: whether the student's draft model gives the same answer.
         confidence: the probability that the answer is right, by calibration.
         confident: whether that is enough for the target precision.
         asked: token ids of the prompt.
@@ -46,6 +48,8 @@ class Answered:
     error: str = ""
     tokens: tuple[int, int] | None = None
     logprob: float | None = None
+    score: float | None = None
+    drafted: bool | None = None
     confidence: float | None = None
     confident: bool | None = None
     asked: tuple[int, ...] | None = None
@@ -134,7 +138,7 @@ def confidence(
     for name, items in scored.items():
         sure = [
             Sure(
-                logprob=item.answered.logprob,
+                score=item.answered.logprob if item.answered.score is None else item.answered.score,
                 right=item.score.exact,
                 confidence=item.answered.confidence,
                 confident=item.answered.confident,
@@ -176,6 +180,7 @@ def answer_row(name: str, item: Scored) -> dict[str, Any]:
         "answer": writable(item.answered.text),
         "exact": item.score.exact,
         **sureness(item.answered),
+        "score": _finite(item.answered.score),
         **{metric: item.score.metrics[metric] for metric in metrics.METRICS},
         "why": writable(item.score.why),
     }
@@ -189,6 +194,11 @@ def sureness(answered: Answered) -> dict[str, Any]:
     probability = None if answered.logprob is None else round(math.exp(answered.logprob), 4)
     worth = None if answered.confidence is None else round(answered.confidence, 4)
     return {"probability": probability, "confidence": worth, "confident": answered.confident}
+
+
+def _finite(score: float | None) -> float | None:
+    """A score as it is written, rounded as probabilities are; None for one that is none."""
+    return None if score is None or not math.isfinite(score) else round(score, 4)
 
 
 def _calls(calls: Sequence[ToolCall]) -> list[dict[str, Any]]:

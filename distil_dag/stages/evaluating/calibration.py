@@ -10,26 +10,26 @@ from numpy.typing import NDArray
 from distil_dag.core.confidence import Confidence
 
 
-def calibrated(logprobs: Sequence[float], right: Sequence[bool], target_precision: float) -> Confidence:
-    """Calibrate probabilities on answers whose correctness is known.
+def calibrated(scores: Sequence[float], right: Sequence[bool], target_precision: float) -> Confidence:
+    """Calibrate scores on answers whose correctness is known.
 
-    The threshold keeps as many as it can of the answers with the highest probabilities such that the share of
+    The threshold keeps as many as it can of the answers with the highest scores such that the share of
     right ones among them is the target at least.
 
     Args:
-        logprobs: natural logs of the answers' probabilities.
+        scores: what ranks each answer.
         right: whether each answer is right.
         target_precision: the wanted share of right answers, between 0 and 1.
 
     Raises:
         ValueError: without answers, or for unequal lengths.
     """
-    if len(logprobs) != len(right) or not right:
-        raise ValueError(f"need a probability for each answer, one at least: {len(logprobs)}, {len(right)}")
-    scores, hits = np.array(logprobs, dtype=float), np.array(right, dtype=bool)
-    slope, intercept = _platt(scores, hits)
-    threshold = _threshold(scores, hits, target_precision)
-    kept = hits[scores >= threshold] if threshold is not None else hits[:0]
+    if len(scores) != len(right) or not right:
+        raise ValueError(f"need a score for each answer, one at least: {len(scores)}, {len(right)}")
+    ranks, hits = np.array(scores, dtype=float), np.array(right, dtype=bool)
+    slope, intercept = _platt(ranks, hits)
+    threshold = _threshold(ranks, hits, target_precision)
+    kept = hits[ranks >= threshold] if threshold is not None else hits[:0]
     return Confidence(
         slope=slope,
         intercept=intercept,

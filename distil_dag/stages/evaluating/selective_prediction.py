@@ -25,14 +25,14 @@ class Sure:
     """One answer that has a probability.
 
     Attributes:
-        logprob: natural log of the probability.
+        score: what ranks the answer: natural log of its probability, or what a student makes of it.
         right: whether the answer is right.
         confidence: the probability that it is right, by calibration.
         confident: whether that is enough for the target precision.
         teacher_right: whether the teacher's answer to the case is right; None where it gave none.
     """
 
-    logprob: float
+    score: float
     right: bool
     confidence: float | None = None
     confident: bool | None = None
@@ -83,7 +83,7 @@ def confidence_report(
     """
     if not answers:
         return None
-    scores = np.array([answer.logprob for answer in answers])
+    scores = np.array([answer.score for answer in answers])
     right = np.array([answer.right for answer in answers])
     report = ConfidenceReport(
         candidate=candidate,

@@ -35,6 +35,9 @@ def set_aside(
     would promise too much. Requests of the context go before those of seeds, which are surer and dearer; a
     wrong label among them makes the threshold promise too little.
 
+    Where judging has taken rows from beyond its sample, those are the calibration cases, all of them, and
+    nothing is drawn: they are a fairer sample, and training keeps its rows.
+
     Calls where a placeholder of personal data stands for a number would be wrong whatever a student knows, so
     they are not drawn. Cases leave as the test does: with every row of the same request, and near copies with
     the same calls, so that neither the teacher nor the trainer sees them.
@@ -58,6 +61,8 @@ def set_aside(
         groups[normaliser.identity(row)].append(row)
     if earlier:
         return _kept_apart(judged, report, earlier, toolset, similarity, normaliser)
+    if judged.calibration:
+        return _kept_apart(judged, report, judged.calibration, toolset, similarity, normaliser)
     strict = {
         key: [text for call in rows[0].calls for text in toolset.problems(call, placeholders=False)]
         for key, rows in groups.items()
@@ -83,11 +88,13 @@ def _kept_apart(
     normaliser: Normaliser,
 ) -> tuple[Judged, JudgeReport]:
     chosen = {normaliser.identity(case) for case in cases}
-    left = chosen & {normaliser.identity(row) for row in [*judged.seeds, *judged.context]}
+    own = [*judged.seeds, *judged.context, *judged.calibration]
+    left = chosen & {normaliser.identity(row) for row in own}
     rest = replace(
         judged,
         seeds=[row for row in judged.seeds if normaliser.identity(row) not in chosen],
         context=[row for row in judged.context if normaliser.identity(row) not in chosen],
+        unlabelled=[row for row in judged.unlabelled if normaliser.identity(row) not in chosen],
         calibration=sorted(cases, key=lambda row: row.id),
     )
     counts = {"seeds": len(rest.seeds), "passed_context": len(rest.context), "set_aside": len(left)}

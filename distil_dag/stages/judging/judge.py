@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,13 +12,14 @@ from distil_dag.core.case import Case, Example, Trace
 from distil_dag.core.context import ContextRule
 from distil_dag.core.leaks import find_leaks
 from distil_dag.core.normalise import ENGLISH, Normaliser
-from distil_dag.core.reports.judging import HoldoutReport, JudgeReport
+from distil_dag.core.reports.judging import EvidenceReport, HoldoutReport, JudgeReport
 from distil_dag.core.settings import JudgeSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.core.verdict import Verdict
 from distil_dag.stages.judging.aftermath.followed import Aftermath
 from distil_dag.stages.judging.agreement import agreement, consistency
+from distil_dag.stages.judging.evidence_rows import SURE, evidence_rows
 from distil_dag.stages.judging.likelihood.judge import LikelihoodJudge
 from distil_dag.stages.judging.port import Judge, Judgement, OnJudgement
 from distil_dag.stages.judging.relabelling import relabel
@@ -73,6 +75,9 @@ def judge(
     something speaks against, unless the judge is a rubric, which is told of it. Of the others `spec.sample`
     are judged, rare cells in a larger share than they have in the log.
 
+    Of a longer log `spec.evidence` of the sample's number is drawn before, and judged as well. Those of which
+    the judge is sure are calibration, and nothing else.
+
     Those that reach `spec.min_score` pass. At most `spec.seeds` of them become seeds, one for each request,
     spread over tools and argument patterns. With `spec.relabel` rejected traces may be corrected. What passed
     otherwise is context, and all other requests stay unlabelled.
@@ -103,7 +108,9 @@ def judge(
     invalid = {} if weighs_sequels else {t.id: suspects[t.id] for t in ordered if t.id in suspects}
     invalid |= {trace.id: why for trace in ordered if (why := _invalid(trace, toolset))}
     valid = [trace for trace in ordered if trace.id not in invalid]
-    chosen = stratified(valid, spec.sample, spec.seed, exponent=_SUSPECTS) if spec.sample else valid
+    proving, rest = evidence_rows(valid, spec, normaliser)
+    chosen = stratified(rest, spec.sample, spec.seed, exponent=_SUSPECTS) if spec.sample else rest
+    chosen = sorted([*chosen, *proving], key=lambda trace: trace.id)
     judging: Judge = (
         RubricJudge(toolset, model, against)
         if weighs_sequels
@@ -112,7 +119,9 @@ def judge(
         )
     )
     on_result = _counting(progress, len(chosen), spec.min_score)
+    started = time.monotonic()
     judgements = judging.assess([(trace, trace.calls) for trace in chosen], on_result)
+    seconds = time.monotonic() - started
     verdicts = {
         trace.id: _verdict(trace, judgement, spec.min_score, judging.identity)
         for trace, judgement in zip(chosen, judgements, strict=True)
@@ -132,9 +141,12 @@ def judge(
         if trace.id in invalid:
             verdicts[trace.id] = _rejection(trace, *invalid[trace.id])
     verdicts = {key: _on_logged(verdict, logged[key]) for key, verdict in verdicts.items()}
-    passed = [trace for trace in chosen if verdicts[trace.id].passed]
+    apart = {trace.id for trace in proving}
+    sure = max(spec.min_score, SURE)
+    calibration = [t for t in proving if verdicts[t.id].passed and (verdicts[t.id].score or 0.0) >= sure]
+    passed = [trace for trace in chosen if verdicts[trace.id].passed and trace.id not in apart]
     seeds = choose_seeds(passed, verdicts, spec.seeds, spec.seed, normaliser)
-    labelled = {trace.id for trace in passed}
+    labelled = {trace.id for trace in [*passed, *calibration]}
     judged = Judged(
         seeds=[_example(trace, verdicts[trace.id], "seed") for trace in passed if trace.id in seeds],
         context=[_example(trace, verdicts[trace.id], "context") for trace in passed if trace.id not in seeds],
@@ -142,7 +154,11 @@ def judge(
             Case(id=trace.id, messages=trace.messages) for trace in ordered if trace.id not in labelled
         ],
         verdicts=[verdicts[trace.id] for trace in ordered if trace.id in verdicts],
+        calibration=[_example(trace, verdicts[trace.id], "context") for trace in calibration],
     )
+    if proving:
+        part = seconds * len(proving) / len(chosen)
+        measured["evidence"] = EvidenceReport(judged=len(proving), kept=len(calibration), seconds=part)
     measured |= {
         "faults_found": agreement(judged.verdicts, labels or {}) or None,
         "prompts": digests(*prompts),

@@ -57,6 +57,9 @@ def judge_log(
         ValueError: where the judge can't learn from the log, or the committee can't propose.
     """
     tools, spec, same = task.toolset, task.settings.judge, task.normaliser
+    if earlier:
+        # What the earlier student has not seen is known; of anything else it may have learned.
+        spec = spec.model_copy(update={"evidence": 0})
     split, holdout = split_of(task, traces)
     against = aftermaths(traces, task.settings.language.corrections)
     judged, report = judge(

@@ -5,24 +5,25 @@ confidence, at whatever moment one looks.
 
 What is evidence. Below the threshold the teacher answers, so every answer of the student is compared. Above
 it only audits are. A laxer threshold is to be proved by both, and they are not alike: the doubtful answers
-are seen always, the sure ones seldom. Three ways are valid:
+are seen always, the sure ones seldom.
 
-- weights: an audited answer stands for `1 / audit` others. No bet may be larger than one wrong audit leaves,
-  and every request that nobody looked at changes the evidence too;
+So each compared answer has a weight: one that was sent and audited counts whole, a doubtful one as the audit
+share of this moment. Among what is compared at or above any fixed threshold, both kinds then weigh as they
+come in traffic, so no bet against the promise wins on average (`proving.confidence_sequence`). Answers that
+nobody compared count nothing, so a teacher that fails now and then does no harm.
+
+Three other ways are valid:
+
+- thinning: a doubtful answer counts whole, but only if a draw with the audit share says so. It is the same
+  game with less evidence, since the log of a mean is more than the mean of the logs;
+- weights of `1 / share` for audits: no bet may be larger than one wrong audit leaves, and every request that
+  nobody looked at changes the evidence too;
 - strata: sure and doubtful answers apart, then the worst mixture of both. Each threshold of the past adds a
-  stratum that pays for bets of its own;
-- thinning: each request draws a number, and belongs to the sample if that is below the audit share of this
-  moment, whatever its score. An answer above the threshold is audited exactly if it belongs to the sample. A
-  doubtful one is compared in any case, but proves something only if it belongs.
+  stratum that pays for bets of its own.
 
-Thinning is used. The sample is a fair share of all traffic, so the answers at or above any fixed threshold
-are draws of one and the same share of agreement, and the exact evidence of a share applies
-(`proving.confidence_sequence`). It is strong while most is audited, which is when coverage is earned.
-
-What it costs is that most doubtful answers are left out of proofs once the audit share is small: at 2 %, a
-laxer threshold takes about three times the requests that weights would take. So that share falls slowly to
-the permanent one. It is 100 over the number of answers that the threshold rests on, so audits grow as the
-root of the requests. Audits delay no answer; they cost the teacher's price.
+Sure answers are the larger part of what proves a threshold, and too few audits starve it. So the audit
+share falls slowly to the permanent one: it is about 50 over the weight that the threshold rests on, so audits
+grow as the root of the requests. Audits delay no answer; they cost the teacher's price.
 
 Which threshold. Twenty are laid over the scores of a first few answers, which then prove nothing. They are
 tested from strict to lax by the fallback procedure, with half of alpha where those first answers point to.
@@ -56,17 +57,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from distil_dag.stages.serving.proving.change_detector import ChangeDetector
-from distil_dag.stages.serving.proving.confidence_sequence import lower_bound
-from distil_dag.stages.serving.proving.evidence import Evidence, Proof
+from distil_dag.stages.serving.proving.evidence import Count, Evidence, Proof
 from distil_dag.stages.serving.proving.thresholds import Thresholds
 from distil_dag.stages.serving.standing import Change, Decision, Identity, Standing
 
-_VERSION = 1
+_VERSION = 2
 _UNFORESEEN = random.SystemRandom()
 # Answers that lay the thresholds.
 _SCOUTS = 50
-# Audits fall as this number over the answers that a threshold rests on.
-_LEARNING = 100
+# Audits fall as this number over the weight that a threshold rests on.
+_LEARNING = 50
 # Audited answers between two alarms by mistake, at least, on average.
 _PATIENCE = 1000.0
 # The same for suspicions among doubtful answers, which cost audits alone.
@@ -130,36 +130,34 @@ class Autonomy:
         """What is done with a complete, valid answer of this score; higher is surer."""
         if self._proof is None:
             return Decision(False, False, "not proved yet")
-        drawn = self._draw() < self._share
+        share = self._share
         if not score >= self._proof.threshold:
-            return Decision(False, False, "not sure", drawn)
+            return Decision(False, False, "not sure", share)
         self._watch = max(0, self._watch - 1)
-        return Decision(True, drawn, "audit" if drawn else "proved", drawn)
+        audit = self._draw() < share
+        return Decision(True, audit, "audit" if audit else "proved")
 
-    def learn(self, score: float, agreed: bool, audited: bool, counts: bool | None = None) -> None:
+    def learn(self, score: float, agreed: bool, audited: bool, weight: float | None = None) -> None:
         """Take note of an answer that the teacher was asked about too.
 
         Args:
             score: of the student's answer.
             agreed: whether the teacher's calls are the same.
             audited: whether the student's answer was sent.
-            counts: what the decision said of it; drawn anew where none was asked for.
+            weight: what the decision said; as it would say now where none was asked for.
         """
         self._answers += 1
         if audited and (self._proof is None or score < self._proof.threshold):
-            # Drawn under a threshold that has been given back since: no fair part of today's sample.
+            # Drawn under a threshold that has been given back since: no fair part of what is seen today.
             return
-        if audited or counts is None:
-            counts = audited or self._draw() < self._share
         if not audited:
             self._suspect(agreed)
-        if not counts:
-            return
+            weight = self._share if weight is None else weight
         self._scouts.append((score, agreed))
         if self._evidence is None:
             self._evidence = self._laid()
             return
-        self._evidence.add(score, agreed)
+        self._evidence.add(score, agreed, 1.0 if audited or weight is None else weight)
         if audited and self._changed(agreed):
             self._begin("given back: what was sent alone agrees less than promised; earlier evidence is void")
         else:
@@ -177,14 +175,14 @@ class Autonomy:
     @property
     def standing(self) -> Standing:
         """What it may answer alone by now, and on what evidence."""
-        proof, sample = self._proof, self._evidence.answers if self._evidence else 0
+        proof, compared = self._proof, self._evidence.answers if self._evidence else 0
         return Standing(
             threshold=self.threshold,
             coverage=self._coverage,
-            bound=lower_bound(proof.agreed, proof.disagreed, 1 - proof.level) if proof else None,
-            agreement=proof.agreed / proof.answers if proof else None,
+            bound=proof.bound if proof else None,
+            agreement=proof.agreement if proof else None,
             evidence=proof.answers if proof else 0,
-            sample=sample,
+            sample=compared,
             answers=self._answers,
             audit=self._share if proof else self._audit,
             suspicious=self._watch > 0,
@@ -200,7 +198,7 @@ class Autonomy:
                 "identity": asdict(self.identity),
                 "answers": self._answers,
                 "scouts": list(self._scouts),
-                "evidence": evidence and vars(evidence) | {"grid": asdict(evidence.grid)},
+                "evidence": evidence and {"grid": asdict(evidence.grid), "counts": evidence.counts},
                 "own": asdict(self._own),
                 "doubtful": self._doubtful and asdict(self._doubtful),
                 "watch": self._watch,
@@ -244,11 +242,13 @@ class Autonomy:
         """Share of requests that belong to the sample now, which are audited if the student answers them."""
         if self._proof is None or self._watch:
             return 1.0
-        return max(self._audit, min(1.0, _LEARNING / self._proof.answers))
+        wanted = min(1.0, _LEARNING / self._proof.weight)
+        # Few different weights, so that evidence is counts.
+        return max(self._audit, 2.0 ** math.ceil(math.log2(wanted)))
 
     @property
     def _coverage(self) -> float:
-        return self._proof.answers / self._evidence.answers if self._proof and self._evidence else 0.0
+        return self._proof.weight / self._evidence.weight if self._proof and self._evidence else 0.0
 
     def _begin(self, why: str) -> None:
         self._proof, self._doubtful, self._watch = None, None, 0
@@ -296,7 +296,7 @@ class Autonomy:
         if self._proof is None or self._evidence is None:
             return None
         doubtful = self._evidence.answers - self._proof.answers
-        wrong = sum(self._evidence.disagreed) - self._proof.disagreed
+        wrong = self._evidence.wrong - self._proof.wrong
         share = (wrong + 1) / (doubtful + 2)
         allowed = share + 2 * math.sqrt(share * (1 - share) / (doubtful + 2))
         return ChangeDetector(allowed, _SUSPICION) if allowed < 1 else None
@@ -324,7 +324,7 @@ class _Read:
             int(state["answers"]),
             int(state["watch"]),
             [(float(score), bool(agreed)) for score, agreed in state["scouts"]],
-            found and Evidence(Thresholds(**found["grid"]), found["agreed"], found["disagreed"]),
+            found and Evidence(Thresholds(**found["grid"]), [Count(*count) for count in found["counts"]]),
             ChangeDetector(**state["own"]),
             doubtful and ChangeDetector(**doubtful),
         )

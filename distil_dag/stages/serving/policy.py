@@ -14,14 +14,14 @@ class Policy(Protocol):
         """What is done with an answer of this score; higher is surer."""
         ...
 
-    def learn(self, score: float, agreed: bool, audited: bool, counts: bool | None = None) -> None:
+    def learn(self, score: float, agreed: bool, audited: bool, weight: float | None = None) -> None:
         """Take note of an answer that the teacher was asked about too.
 
         Args:
             score: of the student's answer.
             agreed: whether the teacher's calls are the same.
             audited: whether the student's answer was sent.
-            counts: as the decision said; None where none was asked for.
+            weight: as the decision said; None where none was asked for.
         """
         ...
 
@@ -49,7 +49,7 @@ class TeacherOnly:
         """The teacher's, whatever the score."""
         return Decision(False, False, "not proved yet")
 
-    def learn(self, score: float, agreed: bool, audited: bool, counts: bool | None = None) -> None:
+    def learn(self, score: float, agreed: bool, audited: bool, weight: float | None = None) -> None:
         """Nothing is learned."""
 
     def close(self) -> None:

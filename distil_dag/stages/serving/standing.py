@@ -43,14 +43,13 @@ class Decision:
         alone: it is sent.
         audit: the teacher is asked too, after it was sent.
         why: `proved`, `audit`, `not sure` or `not proved yet`.
-        counts: whether the answer belongs to the random sample that proofs rest on; for
-            :meth:`Autonomy.learn`.
+        weight: of the answer in proofs, if the teacher's is compared with it; for :meth:`Autonomy.learn`.
     """
 
     alone: bool
     audit: bool
     why: str
-    counts: bool = True
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -78,12 +77,13 @@ class Standing:
 
     Attributes:
         threshold: least score of an answer that is sent alone; None where none is.
-        coverage: share of requests that reach it, of the sample: answered alone under the guarantee.
+        coverage: share of requests that reach it, by the weights of what was compared: answered alone
+            under the guarantee.
         bound: at least this share of those answers agrees, by the evidence of this moment; it holds at all
             moments with the promised confidence. None without a threshold.
-        agreement: share that agrees in the sample; None without a threshold.
-        evidence: answers of the sample at the threshold or above, since the last change of the world.
-        sample: answers of the sample in all, since then.
+        agreement: share of their weight that agrees; None without a threshold.
+        evidence: compared answers at the threshold or above, since the last change of the world.
+        sample: compared answers in all, since then.
         answers: answers that both have given, ever.
         audit: share of its own answers for which the teacher is asked as well, now.
         suspicious: whether all of them are, because something looks changed.

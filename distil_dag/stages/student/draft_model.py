@@ -26,6 +26,8 @@ _NAME, _ARGUMENTS = '{"name":', ',"arguments":{'
 # An argument that was never anything but words of the request in so many rows is one that is copied. All
 # texts are if none of so many, of whatever argument, was anything else.
 _ENOUGH = 20
+# Of a draft of a whole answer.
+_MOST_CALLS = 16
 # What makes a text a code that nobody says.
 _CODED = frozenset({"enum", "const", "format", "pattern"})
 
@@ -105,6 +107,16 @@ class DraftModel:
             return b"" if name is None else newline + self._rest(request, name, arguments(name), begun)
 
         return follow
+
+    def answer(self, request: str) -> str:
+        """The whole answer that it would give."""
+        follow, said = self.draft(request), b""
+        for _ in range(_MOST_CALLS):
+            more = follow(said)
+            if not more:
+                break
+            said += more
+        return said.decode()
 
     def _rest(self, request: str, name: str, likely: dict[str, Any], begun: str) -> bytes:
         """What follows `begun` in a call of this tool with the likely arguments, as far as they fit."""

@@ -10,6 +10,7 @@ Rounds (:mod:`distil_dag.stages.synthesis.loop`) go on until the set is full or 
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -36,10 +37,19 @@ LATER_CALLS = 1.5
 
 @dataclass(frozen=True)
 class Synthetic:
-    """What was made: rows to learn from, and rows that failed. A row's id names its loop."""
+    """What was made: rows to learn from, and rows that failed. A row's id names its loop.
+
+    `origins`: id of a row -> ids of the cases that it was made from.
+    """
 
     accepted: list[Example]
     rejected: list[Rejected]
+    origins: dict[str, tuple[str, ...]]
+
+    def origin_rows(self) -> list[dict[str, str]]:
+        """The origins as rows of a table, JSON in `made_from`, in the order of the rows."""
+        ids = [row.id for row in self.accepted] + [row.id for row in self.rejected]
+        return [{"id": one, "made_from": json.dumps(self.origins.get(one, ()))} for one in ids]
 
 
 def synthesize(
@@ -93,4 +103,4 @@ def synthesize(
         seconds=round(time.monotonic() - started, 3),
         prompts=digests("call_first", "widening") if spec.widen else digests("call_first"),
     )
-    return Synthetic(loop.accepted, loop.rejected), report
+    return Synthetic(loop.accepted, loop.rejected, loop.origins), report

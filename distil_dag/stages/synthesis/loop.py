@@ -130,6 +130,7 @@ class SynthesisLoop:
         }
         self.accepted: list[Example] = []
         self.rejected: list[Rejected] = []
+        self.origins: dict[str, tuple[str, ...]] = {}
         self.attempted = self.rounds = self._tries = self.prompt_tokens = self.completion_tokens = 0
         self._tried: Counter[tuple[str, bool]] = Counter()
         self._made: Counter[tuple[str, bool]] = Counter()
@@ -229,6 +230,7 @@ class SynthesisLoop:
             rng = random.Random(f"{self._seed}:ask:{self.rounds}:{name}")
             for ask in self._asking[name].asks(count, rng.choice(self._mutators), rng):
                 found.append((DraftRow(self._next_id(TEACHER), ask.history, "", ask.calls, name), ask))
+                self.origins[found[-1][0].id] = ask.made_from
         return found
 
     def _answered(self, asks: Sequence[tuple[DraftRow, Ask]]) -> list[DraftRow]:
@@ -258,8 +260,9 @@ class SynthesisLoop:
                 if made is None:
                     self._misses[(name, False)] += 1
                     continue
-                before, request, calls = made
+                before, request, calls, origin = made
                 found.append(DraftRow(self._next_id(kind), before, request, calls, name, _SLACK[kind]))
+                self.origins[found[-1].id] = origin
         return found
 
     def _next_id(self, kind: str) -> str:

@@ -25,8 +25,8 @@ _KEPT_LENGTH = 0.75
 # Draws of values before a refill that only repeats its seed is given up.
 _REDRAWS = 4
 
-Made = tuple[tuple[Message, ...], str, tuple[ToolCall, ...]]
-"""The history in front of a request, the request, and its calls."""
+Made = tuple[tuple[Message, ...], str, tuple[ToolCall, ...], tuple[str, ...]]
+"""The history in front of a request, the request, its calls, and the ids of the cases that it is made of."""
 
 
 class SlotSubstituter:
@@ -64,7 +64,7 @@ class SlotSubstituter:
             request, calls = template.fill(self._draw(template, rng))
             if request != template.case.request:
                 break
-        return history(template.case), request, calls
+        return history(template.case), request, calls, (template.case.id,)
 
     def cross(self, rng: random.Random) -> Made | None:
         """The beginning of a template and the end of another, joined at a word or slot of both."""
@@ -75,7 +75,7 @@ class SlotSubstituter:
             joined = _joined(first, other, rng)
             if joined is not None:
                 request, calls = joined.fill(self._draw(joined, rng))
-                return history(first.case), request, calls
+                return history(first.case), request, calls, (first.case.id, other.case.id)
         return None
 
     def _is_open(self, template: Template) -> bool:

@@ -30,11 +30,15 @@ _TOP_P = 0.95
 
 @dataclass(frozen=True)
 class Ask:
-    """A planned call, the turns in front of its request, and the prompt that asks for the words."""
+    """A planned call, the turns in front of its request, and the prompt that asks for the words.
+
+    `made_from`: ids of the case whose call was planned anew, and of those that the teacher sees.
+    """
 
     calls: tuple[ToolCall, ...]
     history: tuple[Message, ...]
     prompt: Prompt
+    made_from: tuple[str, ...] = ()
 
 
 class TeacherPrompts:
@@ -68,9 +72,10 @@ class TeacherPrompts:
         for case in exemplars:
             shown.append(Message(role="user", content=call_line(case.calls)))
             shown.append(Message(role="assistant", content=one_line(case.request)))
-        return [self._ask(shown, rng) for _ in range(count)]
+        seen = tuple(case.id for case in exemplars)
+        return [self._ask(shown, seen, rng) for _ in range(count)]
 
-    def _ask(self, shown: Sequence[Message], rng: random.Random) -> Ask:
+    def _ask(self, shown: Sequence[Message], seen: tuple[str, ...], rng: random.Random) -> Ask:
         base = rng.choice(self._cases)
         calls = tuple(self._plan(call, base, rng) for call in base.calls)
         prompt = Prompt(
@@ -81,7 +86,7 @@ class TeacherPrompts:
             seed=rng.randrange(2**31),
             stop=("\n",),
         )
-        return Ask(calls, history(base), prompt)
+        return Ask(calls, history(base), prompt, tuple(dict.fromkeys((base.id, *seen))))
 
     def _plan(self, call: ToolCall, base: Example, rng: random.Random) -> ToolCall:
         arguments: dict[str, Any] = {}

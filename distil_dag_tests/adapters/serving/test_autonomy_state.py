@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -27,7 +28,7 @@ from distil_dag.stages.serving.standing import Identity
 
 kept = KeptAutonomy(Autonomy(Identity("model@1", "abc", "gpt", 0.95)), Path(sys.argv[1]))
 while True:
-    kept.learn(0.5, agreed=True, audited=False, counts=True)
+    kept.learn(0.5, agreed=True, audited=False)
     print(kept.standing.answers, flush=True)
 """
 
@@ -40,7 +41,7 @@ def test_what_was_proved_is_there_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "serving" / "home.json"
     with opened(path) as kept:
         for place in range(301):
-            kept.learn(place % 100 / 100, agreed=True, audited=False, counts=True)
+            kept.learn(place % 100 / 100, agreed=True, audited=False)
         before = kept.standing
     assert before.threshold is not None
     with opened(path) as kept:
@@ -62,18 +63,23 @@ def test_a_killed_server_loses_31_answers_at_most(tmp_path: Path) -> None:
         assert told[-1] - 31 <= kept.standing.answers <= told[-1] + 1
 
 
-def test_what_is_given_or_taken_is_written_at_once(tmp_path: Path) -> None:
+def test_what_is_given_or_taken_is_written_and_told_at_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     path = tmp_path / "home.json"
     kept = opened(path)
     with kept:
         while not kept.may_answer:
-            kept.learn(0.9, agreed=True, audited=False, counts=True)
+            kept.learn(0.9, agreed=True, audited=False)
         written = json.loads(path.read_text())["history"]
         assert written[-1]["what"] == "takes over more"
         while kept.may_answer:
             kept.learn(1.0, agreed=False, audited=True)
         written = json.loads(path.read_text())["history"]
         assert "back" in written[-1]["what"]
+    assert "home: takes over more: " in caplog.text
+    assert "back" in caplog.messages[-1]
 
 
 def test_a_damaged_file_is_moved_aside(tmp_path: Path) -> None:

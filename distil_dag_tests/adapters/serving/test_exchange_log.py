@@ -26,11 +26,10 @@ from distil_dag.adapters.serving.exchanges.open_log import open_exchange_log
 from distil_dag.adapters.serving.exchanges.reader import open_reader
 from distil_dag.adapters.serving.exchanges.store import Refused
 from distil_dag.adapters.system.environment import SourceError
-from distil_dag.core.toolset import Toolset
 from distil_dag.stages.serving.exchange import Exchange
 from distil_dag_tests.conftest import Postgres
 from distil_dag_tests.paths import ROOT
-from distil_dag_tests.stages.serving.some_exchanges import BEGIN, TOOL, alone, audited, exchange, shadowed
+from distil_dag_tests.stages.serving.some_exchanges import BEGIN, alone, audited, exchange, shadowed
 
 KINDS = ["sqlite", "postgres", "folder", "memory"]
 
@@ -122,8 +121,7 @@ def test_an_id_that_comes_twice_is_counted(address: str, caplog: pytest.LogCaptu
 
 @pytest.mark.parametrize("address", KINDS, indirect=True)
 def test_the_task_says_what_is_redacted(address: str) -> None:
-    tools = Toolset.from_openai([TOOL])
-    with open_exchange_log(address, {"t": tools}) as log:
+    with open_exchange_log(address, ["t"]) as log:
         log.put(exchange(1, "Mail anna@example.com.", agrees=False))
         log.put(exchange(2, "Mail anna@example.com.", agrees=False, task="open"))
     reader = open_reader(address)

@@ -17,6 +17,7 @@ from distil_dag.adapters.serving.student import NotDecodable, Student
 from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Case, Message
 from distil_dag.core.confidence import Confidence
+from distil_dag.core.ranking import Ranking
 from distil_dag.core.settings import EvaluationSpec
 from distil_dag.core.tool_call import ToolCall, render_calls
 from distil_dag.core.toolset import Toolset
@@ -214,6 +215,29 @@ def test_an_answer_says_how_far_it_is_to_be_believed(tmp_path: Path) -> None:
     with Student(path, toolset(random.Random(5)), threads=THREADS) as student:
         other = student.answer("light", ROOM)
     assert (other.confidence, other.confident) == (None, None)
+
+
+def test_what_the_draft_model_would_not_say_is_ranked_lower(tmp_path: Path) -> None:
+    """A tool without arguments is drafted as it is answered; of two tools one can only be guessed."""
+    known = KNOWN.key_values() | Ranking(doubt=1.5, cases=32).key_values()
+    seen = set()
+    for names in (["light_on"], ["light_on", "light_off"]):
+        tools = Toolset.from_openai([{"name": name, "parameters": {"type": "object"}} for name in names])
+        values = {"distil_dag.run": "home.first", "distil_dag.tools": json.dumps(tools.openai())}
+        for tool in names:
+            habits = DraftModel.fit([Case(id="", messages=(), calls=(ToolCall(name=tool),))], tools)
+            path = write_tiny_gguf(tmp_path / "ranked.gguf", values | known | {KEY: habits.dumps()})
+            with Student(path, threads=THREADS) as student:
+                answer = student.answer("light", ROOM)
+            same = answer.calls == (ToolCall(name=tool),)
+            assert answer.drafted is same
+            assert answer.score == answer.decoded.logprob - (0 if same else 1.5)
+            assert answer.confidence == KNOWN.right_with(answer.score)
+            seen.add(same)
+    assert seen == {True, False}
+    # Evidence about these tools says nothing of others.
+    with Student(path, toolset(random.Random(5)), threads=THREADS) as student:
+        assert student.ranking.doubt == 0
 
 
 def test_a_call_that_its_schema_refuses_is_never_confident(tmp_path: Path) -> None:

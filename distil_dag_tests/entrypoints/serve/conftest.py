@@ -27,7 +27,8 @@ from distil_dag.core.settings import ModelSpec
 from distil_dag.core.tool_call import ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.entrypoints.serve.app import Gateway
-from distil_dag.entrypoints.serve.served import Served, ServedStudent
+from distil_dag.entrypoints.serve.loaded import ServedStudent
+from distil_dag.entrypoints.serve.served import Served
 from distil_dag.entrypoints.serve.server import configuration
 from distil_dag.stages.serving.exchange import Exchange
 from distil_dag.stages.serving.policy import Policy, TeacherOnly

@@ -22,16 +22,16 @@ class Fixed:
         self.scores.append(score)
         return self.said
 
-    def learn(self, score: float, agreed: bool, audited: bool, counts: bool | None = None) -> None:
-        self.learned.append((score, agreed, audited, counts))
+    def learn(self, score: float, agreed: bool, audited: bool, weight: float | None = None) -> None:
+        self.learned.append((score, agreed, audited, weight))
 
     def close(self) -> None:
         self.closed = True
 
 
 def alone(audit: bool = False) -> Fixed:
-    return Fixed(Decision(True, audit, "proved", counts=False))
+    return Fixed(Decision(True, audit, "proved", weight=0.25))
 
 
 def not_sure() -> Fixed:
-    return Fixed(Decision(False, False, "not sure", counts=False))
+    return Fixed(Decision(False, False, "not sure", weight=0.25))

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 
 import pytest
 
+from distil_dag.stages.serving.completions import assembled
+from distil_dag.stages.serving.policy import TeacherOnly
 from distil_dag_tests.entrypoints.serve.conftest import WORDS, Shared, ask, gateway_of, served
+from distil_dag_tests.entrypoints.serve.policies import alone
 from distil_dag_tests.entrypoints.serve.teacher_stand_in import Teacher
 
 
@@ -31,6 +36,25 @@ def test_at_first_the_teacher_is_heard_and_the_student_answers_in_its_shadow(
     room = json.loads(exchange.other["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"])
     assert exchange.agrees is (room == {"room": "kitchen"})
     assert (exchange.prompt_tokens, exchange.completion_tokens) == (1000, 10)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("streamed", [False, True])
+def test_curl_asks_the_teacher_and_then_the_student(
+    student: Shared, teacher: Teacher, streamed: bool
+) -> None:
+    for policy, by in ((TeacherOnly, "teacher"), (alone, "student")):
+        with gateway_of([served(student, teacher, policy)]) as (server, log):
+            command = [
+                "curl", "--silent", "--show-error", "--no-buffer", f"{server.url}/v1/chat/completions",
+                "--header", "content-type: application/json", "--data", json.dumps(ask(stream=streamed)),
+            ]  # fmt: skip
+            done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+            (exchange,) = log.wait(1)
+        said = assembled(done.stdout) if streamed else json.loads(done.stdout)
+        assert said is not None
+        assert said["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "light_on"
+        assert exchange.answered_by == by
 
 
 @pytest.mark.parametrize("with_usage", [False, True])

@@ -77,9 +77,11 @@ def test_too_many_requests_are_429_with_a_time_to_wait(student: Shared, teacher:
         log.wait(1)
         spent.append(server.http.post(PATH, json=ask()))
     assert code(full) == (429, "too_many")
+    assert full.headers["retry-after"] == "1"
     assert [one.status_code for one in paced] == [200, 200, 429]
     assert 1 <= int(paced[2].headers["retry-after"]) <= 30
     assert [one.status_code for one in spent] == [200, 429]  # an answer of 1,010 tokens
+    assert int(spent[1].headers["retry-after"]) >= 1
 
 
 def test_a_caller_waits_off_what_it_owes() -> None:

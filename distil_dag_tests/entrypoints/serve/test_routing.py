@@ -8,7 +8,6 @@ from typing import Any
 import openai
 import pytest
 
-from distil_dag.entrypoints.serve.served import Loaded
 from distil_dag_tests.entrypoints.serve.conftest import TOOLS, Shared, ask, gateway_of, served, wait_for
 from distil_dag_tests.entrypoints.serve.policies import alone, not_sure
 from distil_dag_tests.entrypoints.serve.teacher_stand_in import Teacher
@@ -111,8 +110,8 @@ def test_an_audited_answer_is_sent_first_and_then_compared(student: Shared, teac
     assert exchange.audited
     assert exchange.id == said.id
     assert exchange.other["model"] == "big"
-    ((score, agreed, audited, counts),) = policy.learned
-    assert (audited, counts) == (True, False)
+    ((score, agreed, audited, weight),) = policy.learned
+    assert (audited, weight) == (True, 0.25)
     assert policy.closed
     assert agreed is exchange.agrees is (json.loads(_arguments(exchange.response)) == {"room": "kitchen"})
     assert policy.scores == [score]
@@ -130,7 +129,7 @@ def test_what_it_is_not_sure_of_goes_on_to_the_teacher_and_is_evidence(
             "agreement_total", task="home", agrees=str(exchange.agrees).lower(), audited="false"
         )
     assert raw.headers["x-distil-dag-why"] == exchange.why == "not sure"
-    assert policy.learned == [(policy.scores[0], exchange.agrees, False, False)]
+    assert policy.learned == [(policy.scores[0], exchange.agrees, False, 0.25)]
     assert agreed == 1
 
 
@@ -187,16 +186,6 @@ def test_a_client_that_has_only_changed_its_address_names_any_model(
     with gateway_of([served(student, teacher)]) as (server, _):
         said = server.client.chat.completions.create(**ask(model="gpt-4.1"))
     assert (said.model, teacher.requests[0][1]["model"]) == ("gpt-4.1", "gpt-4.1")
-
-
-def test_a_shadow_answers_beside_and_is_counted(student: Shared, teacher: Teacher) -> None:
-    task = served(student, teacher)
-    task.shadow = Loaded(task.load(task.source()), not_sure())
-    with gateway_of([task]) as (server, log):
-        server.client.chat.completions.create(**ask())
-        (exchange,) = log.wait(1)
-        agrees = str(exchange.agrees).lower()
-        wait_for(lambda: server.metric("shadow_agreement_total", task="home", agrees=agrees) == 1)
 
 
 def _messages() -> tuple[Any, ...]:

@@ -9,11 +9,38 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from distil_dag.adapters.serving.student import Student
+from distil_dag.stages.serving.policy import Policy
 from distil_dag_tests.entrypoints.serve.conftest import WORDS, ask, gateway_of, served, student_file
 from distil_dag_tests.entrypoints.serve.policies import alone
 from distil_dag_tests.entrypoints.serve.teacher_stand_in import Teacher
 
 ROOMS = {"kitchen", "hall"}
+
+
+def test_a_student_whose_evidence_cannot_be_kept_is_not_heard_until_it_can(
+    tmp_path: Path, teacher: Teacher
+) -> None:
+    place = student_file(tmp_path / "home.gguf", 1)
+    is_full = threading.Event()
+
+    def policy() -> Policy:
+        if is_full.is_set():
+            raise OSError("no space left")
+        return alone()
+
+    with gateway_of([served(place, teacher, policy)]) as (server, log):
+        old = server.gateway.served[0].current
+        is_full.set()
+        student_file(tmp_path / "new.gguf", 2).replace(place)
+        server.refresh()
+        server.client.chat.completions.create(**ask())
+        is_full.clear()
+        server.refresh()
+        server.client.chat.completions.create(**ask())
+        first, second = log.wait(2)
+    assert (first.answered_by, first.student) == ("teacher", old.student.identity)
+    assert second.answered_by == "student"
+    assert second.student != old.student.identity
 
 
 def test_a_better_file_takes_the_place_of_the_first_under_load(tmp_path: Path, teacher: Teacher) -> None:
@@ -58,8 +85,12 @@ def test_a_better_file_takes_the_place_of_the_first_under_load(tmp_path: Path, t
         assert server.metric("swaps_total", task="home", outcome="done") == 1
         assert server.metric("swaps_total", task="home", outcome="failed") == 1
         assert (before.users, before.retired) == (0, True)
-        assert len(log.wait(len(answers))) == len(answers)
+        kept = log.wait(len(answers))
     rooms = {before.student.identity: said[first], after.student.identity: said[second]}
     assert {identity for identity, _ in answers} == set(rooms)
     assert all(rooms[identity] == room for identity, room in answers)
+    assert len(kept) == len(answers)
+    for one in kept:  # which file has answered stands in the log
+        call = one.response["choices"][0]["message"]["tool_calls"][0]["function"]
+        assert rooms[one.student] == json.loads(call["arguments"])["room"]
     assert log.closed

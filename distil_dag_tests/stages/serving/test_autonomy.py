@@ -44,7 +44,7 @@ def serve(subject: Autonomy, world: World, requests: int, draw: random.Random) -
         if decision.alone:
             alone.append(agrees)
         if not decision.alone or decision.audit:
-            subject.learn(score, agrees, decision.alone, decision.counts)
+            subject.learn(score, agrees, decision.alone, decision.weight)
     return alone
 
 
@@ -167,10 +167,10 @@ def test_doubtful_answers_that_become_worse_raise_the_audits() -> None:
     assert threshold is not None
     quiet, raised = 0, 0
     for _ in range(40):
-        subject.learn(draw.random() * threshold, agreed=draw.random() < 0.8, audited=False, counts=False)
+        subject.learn(draw.random() * threshold, agreed=draw.random() < 0.8, audited=False)
         quiet += subject.standing.suspicious
     for _ in range(40):
-        subject.learn(draw.random() * threshold, agreed=False, audited=False, counts=False)
+        subject.learn(draw.random() * threshold, agreed=False, audited=False)
         raised += subject.standing.suspicious
     assert quiet == 0 < raised
     assert subject.decide(1.0).audit
@@ -250,7 +250,7 @@ def test_another_identity_begins_anew_and_says_why(name: str, value: str | float
     assert len(second.standing.history) == len(first.standing.history) + 1
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 0}', '{"version": 1, "identity": {}}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 0}', '{"version": 2, "identity": {}}'])
 def test_a_damaged_state_is_refused_and_nothing_is_lost(text: str) -> None:
     subject = Autonomy(WHO)
     before = subject.dumps()

@@ -79,6 +79,14 @@ def test_a_draft_goes_on_from_what_was_said(said: str, rest: str) -> None:
     assert HABITS.draft("turn off the garage light")(said.encode()).decode() == rest
 
 
+def test_a_whole_answer_ends_by_itself() -> None:
+    model = DraftModel.fit(ROWS, TOOLS)
+    calls = (ToolCall(name="light_off", arguments={"room": "attic"}),)
+    assert model.answer("turn off the attic light") == render_calls(calls)
+    assert model.answer("tell me a joke about the attic") == NO_CALL_TEXT
+    assert DraftModel.unknown(TOOLS).answer("turn off the attic light") in ("", *map(render_calls, [calls]))
+
+
 def test_habits_are_counted() -> None:
     assert (HABITS.most_calls, HABITS.declines) == (1, True)
     two = Case(

@@ -207,8 +207,8 @@ def test_the_exported_files_are_the_checkpoint(trained, trainings):
     assert "## When to believe it" in (folder / report.model_card).read_text()
     with Student(folder / "model-Q8_0.gguf", threads=1) as student:
         answer = student.answer(ROWS[0].messages)
-        assert answer.confidence == report.confidence.right_with(answer.decoded.logprob)
-        assert answer.confident is report.confidence.holds(answer.decoded.logprob)
+        assert answer.confidence == report.confidence.right_with(answer.score)
+        assert answer.confident is report.confidence.holds(answer.score)
 
 
 def test_the_golden_texts_find_another_tokenizer(trained, trainings, base):

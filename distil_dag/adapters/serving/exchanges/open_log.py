@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
 
 from distil_dag.adapters.serving.exchanges.background import BackgroundLog
 from distil_dag.adapters.serving.exchanges.files import open_folder
 from distil_dag.adapters.serving.exchanges.sql import SqlStore
 from distil_dag.adapters.serving.exchanges.store import Store
-from distil_dag.core.toolset import Toolset
 from distil_dag.stages.serving.exchange import Exchange
 from distil_dag.stages.serving.exchanges.redacting import redacted
 
@@ -42,26 +41,21 @@ def open_store(address: str) -> Store:
     return SqlStore(url, SETTING) if url else open_folder(address, SETTING)
 
 
-def open_exchange_log(
-    address: str, redact: Mapping[str, Toolset] | None = None, bound: int = 4096
-) -> BackgroundLog:
+def open_exchange_log(address: str, redact: Collection[str] = (), bound: int = 4096) -> BackgroundLog:
     """A log of exchanges; close it at the end, so that what waits is written.
 
     Args:
         address: a file `….sqlite`, the URL of an SQLite or Postgres database, or a folder of JSON lines: a
             path, or any URL that universal-pathlib reads, such as `s3://bucket/prefix`. `${NAME}` is read
             from the environment.
-        redact: name of each task whose exchanges lose their personal data before they are written -> its
-            tools.
+        redact: names of the tasks whose exchanges lose their personal data before they are written.
         bound: how many exchanges may wait while the place does not answer.
 
     Raises:
         SourceError: the place can't be used.
     """
-    tools = redact or {}
 
     def prepare(exchange: Exchange) -> Exchange:
-        toolset = tools.get(exchange.task)
-        return exchange if toolset is None else redacted(exchange, toolset)
+        return redacted(exchange) if exchange.task in redact else exchange
 
     return BackgroundLog(open_store(address), prepare, bound)

@@ -167,8 +167,8 @@ def overview_of(
         teacher=teachers[-1] if teachers else None,
         answered=total.answered,
         alone=_share(total.alone, total.answered),
-        heard=_agreement(total.heard_agreed, total.heard_compared),
-        shadow=_agreement(total.shadow_agreed, total.shadow_compared),
+        heard=agreement_of(total.heard_agreed, total.heard_compared),
+        shadow=agreement_of(total.shadow_agreed, total.shadow_compared),
         points=_points(_parts(hours)),
         latency=_latency(recent),
         spent=total.cost if total.priced else None,
@@ -177,6 +177,11 @@ def overview_of(
         tools=_by_tool(recent),
         disagreements=[_disagreement(exchange) for exchange in disagreeing],
     )
+
+
+def agreement_of(agreed: int, compared: int) -> Agreement:
+    """Counts as a share with its 95 % interval."""
+    return Agreement(compared=compared, share=wilson(agreed, compared) if compared else None)
 
 
 def hours_of(exchanges: Iterable[Exchange]) -> list[Hour]:
@@ -246,15 +251,11 @@ def _until(counts: Sequence[tuple[int, int]]) -> Agreement:
         if compared >= ENOUGH:
             break
         agreed, compared = agreed + some, compared + of
-    return _agreement(agreed, compared)
+    return agreement_of(agreed, compared)
 
 
 def _share(some: int, of: int) -> float:
     return some / of if of else 0.0
-
-
-def _agreement(agreed: int, compared: int) -> Agreement:
-    return Agreement(compared=compared, share=wilson(agreed, compared) if compared else None)
 
 
 def _latency(exchanges: Sequence[Exchange]) -> list[Latency]:
@@ -279,8 +280,8 @@ def _by_tool(exchanges: Sequence[Exchange]) -> list[ToolTrust]:
             tool=tool,
             exchanges=count.answered,
             alone=_share(count.alone, count.answered),
-            heard=_agreement(count.heard_agreed, count.heard_compared),
-            shadow=_agreement(count.shadow_agreed, count.shadow_compared),
+            heard=agreement_of(count.heard_agreed, count.heard_compared),
+            shadow=agreement_of(count.shadow_agreed, count.shadow_compared),
         )
         for tool, count in sorted(counted.items(), key=lambda item: -item[1].answered)[:_MOST_TOOLS]
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from distil_dag.core.tool_call import ToolCall
@@ -25,12 +26,14 @@ _TURNS = ("messages", "choices")
 _FREE = "metadata"
 
 
-def redacted(exchange: Exchange, toolset: Toolset | None = None) -> Exchange:
+def redacted(exchange: Exchange) -> Exchange:
     """The exchange with typed placeholders in place of personal data, in requests and answers alike.
+
+    What digits are is told by the schemas of the tools that the request itself brings, whichever student
+    answers by then.
 
     Args:
         exchange: as it was sent.
-        toolset: the task's tools, whose schemas tell what digits are.
 
     Returns:
         The exchange. One with more values than can be followed keeps its figures, but no content.
@@ -51,7 +54,7 @@ def redacted(exchange: Exchange, toolset: Toolset | None = None) -> Exchange:
         values += [*_texts(rest), rest.get(_FREE)]
     values.append(exchange.conversation or "")
     try:
-        redactor = Redactor(values, calls, toolset)
+        redactor = Redactor(values, calls, _toolset(json.dumps(exchange.request.get("tools"))))
     except Unreadable as problem:
         kept = {WITHHELD: str(problem)}
         return replace(
@@ -71,6 +74,15 @@ def redacted(exchange: Exchange, toolset: Toolset | None = None) -> Exchange:
         other=of(exchange.other),
         conversation=conversation,
     )
+
+
+@lru_cache(maxsize=64)
+def _toolset(tools: str) -> Toolset | None:
+    """The tools of a request, which are the same few again and again; None where they can't be read."""
+    try:
+        return Toolset.from_openai(json.loads(tools))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
 
 
 class _Arguments(dict[str, Any]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,15 +12,6 @@ from distil_dag_tests.adapters.logs.servers.litellm_proxy import Proxy, proxy
 from distil_dag_tests.adapters.logs.servers.openai_stand_in import openai_stand_in
 from distil_dag_tests.adapters.logs.servers.server import running
 from distil_dag_tests.conftest import Postgres, free_port
-
-
-@pytest.fixture(scope="session")
-def servers() -> Path:
-    """The folder of the servers' programs."""
-    folder = os.environ.get("DISTIL_DAG_TEST_SERVERS")
-    if not folder:
-        pytest.skip("DISTIL_DAG_TEST_SERVERS is not set: run `make test-servers`")
-    return Path(folder)
 
 
 @pytest.fixture(scope="session")

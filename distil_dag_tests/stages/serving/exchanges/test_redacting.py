@@ -53,7 +53,7 @@ def read(one: Exchange) -> Any:
 )
 def test_redacted_first_or_later_the_traces_are_the_same(one: Exchange) -> None:
     """The student's answer of an audit is read by nobody: it comes last where placeholders are numbered."""
-    cleaned = redacted(one, TOOLSET)
+    cleaned = redacted(one)
     text = line_of(row_of(cleaned))
     assert "example.com" not in text
     assert "15112345678" not in text.replace(" ", "")
@@ -65,19 +65,29 @@ def test_redacted_first_or_later_the_traces_are_the_same(one: Exchange) -> None:
 
 
 def test_a_call_stays_one_where_a_number_is_replaced() -> None:
-    one = redacted(exchange(said="My phone is 0151 12345678", response=answer(n=15112345678)), TOOLSET)
+    one = redacted(exchange(said="My phone is 0151 12345678", response=answer(n=15112345678)))
     (call,) = one.response["choices"][0]["message"]["tool_calls"]
     assert json.loads(call["function"]["arguments"]) == {"n": "<PHONE_1>"}
 
 
+@pytest.mark.parametrize("form", ["phone", "uuid"])
+def test_what_digits_are_is_told_by_the_tools_of_the_request_itself(form: str) -> None:
+    """A student put in another's place may have other tools, and a request may bring any."""
+    parameters = {"type": "object", "properties": {"n": {"type": "string", "format": form}}}
+    tool = {"type": "function", "function": {"name": "ask", "parameters": parameters}}
+    one = exchange(said="What about 23456789?", response=answer("ask", n="23456789"))
+    found = redacted(replace(one, request={**one.request, "tools": [tool]}))
+    assert ("23456789" in json.dumps(found.response)) is (form != "phone")
+
+
 def test_what_holds_nothing_personal_stays_as_it_is() -> None:
     one = exchange()
-    assert redacted(one, TOOLSET) is one
+    assert redacted(one) is one
 
 
 def test_what_can_not_be_followed_is_not_kept() -> None:
     said = " ".join(f"u{n}@example.com" for n in range(400))
-    cleaned = redacted(exchange(said=said, conversation="a@example.com"), TOOLSET)
+    cleaned = redacted(exchange(said=said, conversation="a@example.com"))
     assert "example.com" not in line_of(row_of(cleaned))
     assert cleaned.cost == 0.5
     problem = read(cleaned).problem
