@@ -23,6 +23,8 @@ _DEFINITIONS = frozenset(
 _CONVERSATIONS = frozenset(
     {"messages", "traj", "trajectory", "turns", "dialog", "dialogue", "transcript", "user_input"}
 )
+# What stands in a field of such a name was asked: its last turn is no answer.
+_ASKED = ("request", "prompt", "input")
 # Where calls may stand beside an answer that says nothing of them.
 _OF_CALLS = ("tool", "function", "thought", "action", "step")
 _IN_ANSWERS = ("tool_calls", "function_call", "functionCall", "tool_use", "toolUse", "tool_call")
@@ -39,12 +41,12 @@ def found_pair(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
     talks: list[Any] = []
     beside: list[str] = []
     try:
-        for name, value in _values(record):
+        for name, value, is_asked in _values(record):
             if _is_request(value):
                 given += [value] if value not in given else []
             elif (answer := _answer(value)) is not None:
                 got += [answer] if answer not in got else []
-            elif name in _CONVERSATIONS and _is_conversation(value):
+            elif not is_asked and name in _CONVERSATIONS and _is_conversation(value):
                 talks += [value] if value not in talks else []
             elif value and name not in _DEFINITIONS:
                 beside.append(name.lower())
@@ -69,24 +71,29 @@ def _pair(given: Any, got: Any) -> dict[str, Any]:
     }
 
 
-def _values(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Name and value of what a record holds, level by level, and nothing of the bodies themselves."""
-    level: list[tuple[str, Any]] = list(record.items())
+def _values(record: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
+    """What a record holds, level by level, and nothing of the bodies themselves.
+
+    Yields:
+        Name, value, and whether it stands in a field of what was asked.
+    """
+    level: list[tuple[str, Any, bool]] = [(str(name), value, False) for name, value in record.items()]
     left = _MOST
     for _ in range(_LEVELS):
-        below: list[tuple[str, Any]] = []
-        for name, held in level:
+        below: list[tuple[str, Any, bool]] = []
+        for name, held, is_asked in level:
             value = parsed(held, name)
-            yield str(name), value
+            yield name, value, is_asked
             left -= 1
             if left < 0 or name in _DEFINITIONS or _is_request(value) or _answer(value) is not None:
                 continue
             if name in _CONVERSATIONS and _is_conversation(value):
                 continue
+            inner = is_asked or (name not in _CONVERSATIONS and any(word in name.lower() for word in _ASKED))
             if isinstance(value, Mapping):
-                below += value.items()
+                below += [(str(key), one, inner) for key, one in value.items()]
             elif isinstance(value, list):
-                below += [(str(name), one) for one in value[:_MOST] if isinstance(one, (Mapping, str))]
+                below += [(name, one, inner) for one in value[:_MOST] if isinstance(one, (Mapping, str))]
         level = below
 
 
