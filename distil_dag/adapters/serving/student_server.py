@@ -8,7 +8,6 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from distil_dag.adapters.llamacpp.engine import LlamaCppEngine
@@ -59,6 +58,9 @@ class StudentServer(Closing):
         parallel: Number of answers that go on at once.
         waiting: Number of requests that may wait for one of these to end.
 
+    Attributes:
+        identity: File name and content hash of the weights.
+
     Raises:
         FileNotFoundError: There is no file at `path`.
         ValueError: The file is no model, or the memory does not suffice.
@@ -82,6 +84,8 @@ class StudentServer(Closing):
         self._preparing = 0  # threads that use the model's vocabulary now
         self._changed = threading.Condition()
         self._engine = LlamaCppEngine(self._path, 1, context, threads, flash_attention)
+        # At once: another file may take its place at this path.
+        self.identity = f"{self._path.stem.lower()}@{file_digest(self._path)}"
         self._shared: LlamaCppEngine | None = None
         try:
             asked = self._answering = Answering(self._path, self._engine, tools)
@@ -141,11 +145,6 @@ class StudentServer(Closing):
         with self._changed:
             self._changed.wait_for(lambda: not self._preparing)
         self._free()
-
-    @cached_property
-    def identity(self) -> str:
-        """File name and content hash of the weights."""
-        return f"{self._path.stem.lower()}@{file_digest(self._path)}"
 
     @property
     def tools(self) -> Toolset:

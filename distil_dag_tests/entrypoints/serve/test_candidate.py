@@ -22,7 +22,7 @@ from distil_dag_tests.entrypoints.serve.teacher_stand_in import Teacher
 
 
 def beside(student: Shared, teacher: Teacher, path: Path, policy: Fixed, share: float) -> Candidate:
-    return Candidate(Loaded(Shared(path, 512, threads=1), policy), share)
+    return Candidate(Loaded(Shared(path, context=512, threads=1), policy), share)
 
 
 def test_a_shadow_answers_beside_is_compared_with_the_teacher_and_never_heard(
