@@ -138,7 +138,8 @@ def test_crossed_requests_keep_each_slot_once() -> None:
     made = [source.cross(random.Random(n)) for n in range(50)]
     rows = [row for row in made if row is not None]
     assert rows
-    for _, request, (call,) in rows:
+    for _, request, (call,), made_of in rows:
+        assert len(set(made_of)) == 2
         assert len(locate(call.arguments["room"], request)) == 1
         assert sum(len(locate(room, request)) for room in ("hall", "kitchen", "garage")) == 1
     assert {row[1] for row in rows} - {case.request for case in cases}
