@@ -42,7 +42,7 @@ def _materialize(root: Path, cases: list[Example], **settings: Any) -> dg.Execut
     )
     store.write_report(RUN, "traces", task, name="task")
     store.write_cases(RUN, tables.SEEDS, cases)
-    for table in (tables.CONTEXT, tables.UNLABELLED, tables.TEST):
+    for table in (tables.CONTEXT, tables.UNLABELLED, tables.TEST, tables.CALIBRATION):
         store.write_cases(RUN, table, [])
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("distil_runs", [RUN])

@@ -109,7 +109,7 @@ Place = Callable[[str, Answer, Toolset], Installation]
 def with_seeds(place: Place, name: str) -> Installation:
     home = place(name, good, TOOLS)
     home.store.write_cases(RUN, tables.SEEDS, seeds())
-    for table in (tables.CONTEXT, tables.UNLABELLED, tables.TEST):
+    for table in (tables.CONTEXT, tables.UNLABELLED, tables.TEST, tables.CALIBRATION):
         home.store.write_cases(RUN, table, [])
     home.store.write_report(RUN, "judged_seeds", JUDGE_REPORT)
     return home

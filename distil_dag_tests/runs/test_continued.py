@@ -358,7 +358,7 @@ def test_synthesis_aims_at_what_the_parent_got_wrong_and_repeats_none_of_its_row
         store.write_report(run, "traces", task, name="task")
         store.write_report(run, "judged_seeds", good.JUDGE_REPORT)
         store.write_cases(run, tables.SEEDS, seeds())
-        for table in (tables.CONTEXT, tables.UNLABELLED, tables.TEST):
+        for table in (tables.CONTEXT, tables.UNLABELLED, tables.TEST, tables.CALIBRATION):
             store.write_cases(run, table, [])
         assert materialize(store, synthetic_set, run, teacher).success
     made = [

@@ -108,9 +108,9 @@ class StudentServer(Closing):
             max_tokens: Greatest length of the answer, in tokens.
 
         Returns:
-            The answer to come. A cancelled one takes no further part in any pass. It raises ValueError where
-            the conversation is longer than the context, and RuntimeError where llama.cpp fails or the
-            student is closed meanwhile. Its callbacks run between passes, so they should be short.
+            The answer to come. A cancelled one takes no further part in any pass. It fails with ValueError
+            where the conversation is longer than the context, and with RuntimeError where llama.cpp fails or
+            the student is closed meanwhile. Its callbacks run between passes, so they should be short.
 
         Raises:
             Busy: Too many requests wait.
