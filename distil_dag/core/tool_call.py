@@ -21,6 +21,8 @@ CLOSE_TAG = "</tool_call>"
 NO_CALL_TEXT = "No tool fits."
 # How reports and cells name an answer without calls, and all calls of tools that do not exist.
 NO_CALL, UNKNOWN_TOOL = "no call", "(unknown tool)"
+# In which OpenAI's models are shown their tools; they name it now and then.
+NAMESPACE = "functions."
 
 
 class ToolCall(BaseModel):

@@ -17,7 +17,7 @@ from distil_dag.core.placeholders import is_placeholder
 from distil_dag.core.schema_members import Members, members
 from distil_dag.core.schema_validation import alternatives, sentence, validator, with_nulls
 from distil_dag.core.schema_values import Form
-from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.tool_call import NAMESPACE, ToolCall
 from distil_dag.core.tool_definition import openai_definition
 
 _NEEDING = frozenset({
@@ -205,9 +205,12 @@ class Toolset:
         names = [*tool.properties, *sorted(found.keys() - tool.properties.keys())]
         return ToolCall(name=call.name, arguments={name: found[name] for name in names if name in found})
 
-    def with_integers(self, call: ToolCall) -> ToolCall:
-        """The call as it stands, with whole numbers as integers where their schema says so: 3.0 is 3."""
-        if call.name not in self or not _has_float(call.arguments):
+    def as_defined(self, call: ToolCall) -> ToolCall:
+        """The call by its tool's own name, and 3.0 as 3 where its schema says integer."""
+        if call.name not in self:
+            own = call.name.removeprefix(NAMESPACE)
+            return self.as_defined(call.model_copy(update={"name": own})) if own in self else call
+        if not _has_float(call.arguments):
             return call
         tool = self[call.name]
         form = Form(tool.rule, ordered=False, void=False)

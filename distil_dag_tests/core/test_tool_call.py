@@ -119,7 +119,7 @@ def test_whole_numbers_of_members_by_a_pattern_are_integers() -> None:
     schema = {"type": "object", "patternProperties": {"^room_": {"type": "integer"}}}
     toolset = Toolset.from_openai([{"name": "heat", "parameters": schema}])
     call = ToolCall(name="heat", arguments={"room_a": 3.0, "note": 3.0})
-    for said in (toolset.canonical(call), toolset.with_integers(call)):
+    for said in (toolset.canonical(call), toolset.as_defined(call)):
         assert [type(said.arguments[name]) for name in ("room_a", "note")] == [int, float]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.tool_call import NAMESPACE, ToolCall
 
 NAME_KEYS = (
     "name", "tool_name", "toolName", "function_name", "functionName", "tool", "function", "action",
@@ -24,8 +24,6 @@ ARGUMENT_KEYS = (
 )  # fmt: skip
 # Objects that hold one call, and lists that hold several.
 _WRAPPERS = ("function", "functionCall", "function_call", "toolUse", "tool_use", "tool_call", "toolCall")
-# In which OpenAI's models are shown their tools; they name it now and then.
-_NAMESPACE = "functions."
 _ARGUMENTS = frozenset(ARGUMENT_KEYS)
 _WRAPPER_KEYS = frozenset(_WRAPPERS)
 LISTS = ("tool_calls", "toolCalls", "function_calls", "tool_uses", "calls")
@@ -69,7 +67,7 @@ def read_call(value: Any) -> ToolCall:
     name_of = name_key(value)
     if name_of is None:
         raise ValueError("a tool call needs a non-empty string `name`")
-    name = value[name_of].removeprefix(_NAMESPACE)
+    name = value[name_of]
     _refuse([key for key in leftovers(value, _ARGUMENTS) if key != name_of], name)
     kept: list[dict[str, Any]] = []
     for key in ARGUMENT_KEYS:
@@ -167,7 +165,7 @@ def _is_call(value: dict[str, Any], tools: Collection[str] | None) -> bool:
         if given and (named or not leftovers(value, ARGUMENT_KEYS)):
             raise ValueError("arguments without the name of a tool")
         return False
-    if tools is None or value[key].removeprefix(_NAMESPACE) in tools:
+    if tools is None or value[key] in tools or value[key].removeprefix(NAMESPACE) in tools:
         return True
     if leftovers(value, {key, *ARGUMENT_KEYS}):
         return False

@@ -47,7 +47,8 @@ def parse_answer(text: str, tools: Toolset | None = None) -> Answer:
             if found is not None:
                 for call in found.calls:
                     json.dumps(call.arguments, allow_nan=False)  # neither NaN nor infinity
-                return Answer(calls=found.calls, text=found.words)
+                calls = tuple(map(tools.as_defined, found.calls)) if tools else found.calls
+                return Answer(calls=calls, text=found.words)
     except NotReadable as error:
         return Answer(text=said, error=str(error), form=error.form)
     except (ValueError, RecursionError):

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from distil_dag.core.case import Message, Trace
 from distil_dag.core.source_fields import RecordFormat
-from distil_dag.core.tool_call import ToolCall
+from distil_dag.core.tool_call import NAMESPACE, ToolCall
 from distil_dag.core.toolset import Toolset
 from distil_dag.stages.reading.evidence.beside import evidence_of
 from distil_dag.stages.reading.fields import MARKS, latency_of, model_of, without_nulls
@@ -114,7 +114,7 @@ class RecordReader:
             except Unreadable as error:
                 problem = bare(error)
             ordered, by_order = in_call_order(joined(turns))
-            turns = [self._with_integers(turn) for turn in ordered]
+            turns = [self._as_defined(turn) for turn in ordered]
             refuse_replaced(turns)
             model = clean_text(model_of(record), "model")[:MAX_MODEL]
             texts = [turn.content for turn in turns]
@@ -168,6 +168,8 @@ class RecordReader:
         problems: tuple[str, ...] = ()
         for call in calls:
             problems += self._problems_of(call.said, call.name, call.arguments)
+        if problems and any(call.name.startswith(NAMESPACE) for call in calls):
+            return None
         redacted: Mapping[str, int] = NOTHING_FOUND
         if may_be_personal:
             called = [ToolCall(name=call.name, arguments=call.arguments) for call in calls]
@@ -185,11 +187,11 @@ class RecordReader:
         plain = PlainTrace(identity, turns, calls, moment, problems, model, latency, evidence)
         return ReadRecord(plain=plain, redacted=redacted)
 
-    def _with_integers(self, turn: Turn) -> Turn:
-        """The turn with 3.0 as 3 where the schema of a call says integer."""
+    def _as_defined(self, turn: Turn) -> Turn:
+        """The turn with its calls as their tools define them."""
         if self._toolset is None or not turn.calls:
             return turn
-        return turn._replace(calls=tuple(map(self._toolset.with_integers, turn.calls)))
+        return turn._replace(calls=tuple(map(self._toolset.as_defined, turn.calls)))
 
     def _check(self, calls: Sequence[ToolCall], redactor: Redactor) -> tuple[str, ...]:
         """Problems of the calls as logged, since a placeholder need not satisfy a schema."""

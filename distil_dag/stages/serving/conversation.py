@@ -28,5 +28,5 @@ def conversation_of(messages: Iterable[Any], tools: Toolset) -> tuple[Message, .
 
 
 def _message(turn: Turn, tools: Toolset) -> Message:
-    calls = tuple(map(tools.with_integers, turn.calls))
+    calls = tuple(map(tools.as_defined, turn.calls))
     return Message(role=turn.role, content=turn.content, tool_calls=calls, result_of=turn.result_of)

@@ -51,7 +51,7 @@ def test_a_valid_call_is_valid_for_all(made: tuple[Toolset, dict[str, Any]]) -> 
     assert sayable(tools, canonical), (render_calls([canonical]), deviations(tools))
     (again,) = parse_answer(render_calls([canonical])).calls
     assert json.dumps(again.arguments) == json.dumps(canonical.arguments)
-    whole = tools.with_integers(called(arguments))
+    whole = tools.as_defined(called(arguments))
     assert whole == called(arguments)
     assert list(whole.arguments) == list(arguments)
     assert render_calls([tools.canonical(whole)]) == render_calls([canonical])
