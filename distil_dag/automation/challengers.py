@@ -52,7 +52,10 @@ def challengers(
         except Exception as error:  # one broken record must not hold up the others
             reasons.append(unread(name, error))
             continue
-        (reasons if isinstance(asked, str) else requests).append(asked)  # type: ignore[arg-type]
+        if isinstance(asked, str):
+            reasons.append(asked)
+        else:
+            requests.append(asked)
     partitions = [str(one.partition_key) for one in requests]
     return dg.SensorResult(
         run_requests=requests,

@@ -12,6 +12,7 @@ from rich.table import Table
 from distil_dag.adapters.run_store import RunStore
 from distil_dag.cli.errors import CommandError
 from distil_dag.cli.execution import materialize_champion
+from distil_dag.cli.live import reason_of
 from distil_dag.core.promotion import Champions
 from distil_dag.resources.asset_defaults import TASKS
 from distil_dag.resources.deployment import Deployment, deployment
@@ -102,11 +103,9 @@ def _materialized(places: Deployment, task: str, config: Mapping[str, object]) -
 
 def _why(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
     """The reason of the failed step."""
-    for entry in instance.all_logs(run.run_id, dg.DagsterEventType.STEP_FAILURE):
-        event = entry.dagster_event
-        if event is not None and (user := event.step_failure_data.user_failure_data) is not None:
-            return str(user.description)
-    return f"the release of a champion failed: see the run {run.run_id} in the UI"
+    entries = instance.all_logs(run.run_id, dg.DagsterEventType.STEP_FAILURE)
+    reasons = [reason_of(entry.dagster_event) for entry in entries if entry.dagster_event]
+    return reasons[0] if reasons else f"no champion was released: see the run {run.run_id} in the UI"
 
 
 def _say(task: str, found: Champions) -> None:

@@ -101,11 +101,11 @@ class Story:
             self._ended(step, entry.timestamp)
             self._print(f"  [yellow]stopped[/yellow] {step}")
         elif event.event_type is _Type.STEP_UP_FOR_RETRY:
-            self._print(f"  [yellow]tried again:[/yellow] {escape(_reason(event))}")
+            self._print(f"  [yellow]tried again:[/yellow] {escape(reason_of(event))}")
         elif event.event_type is _Type.STEP_FAILURE:
             self._ended(step, entry.timestamp)
             if not (_is_gate(step) and self.failed_gates):
-                self.failed_stage, self.error = step, _reason(event)
+                self.failed_stage, self.error = step, reason_of(event)
                 self._print(f"  [red]failed:[/red] {escape(self.error)}")
         elif event.event_type is _Type.ASSET_CHECK_EVALUATION:
             self._gate(event.asset_check_evaluation_data)
@@ -185,7 +185,7 @@ def _is_interrupt(event: dg.DagsterEvent) -> bool:
     return cause is not None and cause.cls_name in ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
 
-def _reason(event: dg.DagsterEvent) -> str:
+def reason_of(event: dg.DagsterEvent) -> str:
     """The innermost cause, without Dagster's own text around it."""
     if event.is_step_failure:
         told = event.step_failure_data.user_failure_data

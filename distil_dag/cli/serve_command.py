@@ -16,7 +16,7 @@ def serve(
         list[str],
         typer.Argument(
             metavar="TASK|RUN|FILE.gguf...",
-            help="What is served: a task's best student, a run's, or a file. Several are told apart by name.",
+            help="What is served: a task's champion, a run's student, or a file; several by name.",
         ),
     ],
     port: Annotated[int, typer.Option("--port", "-p", help="Where it listens.")] = PORT,

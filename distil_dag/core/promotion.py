@@ -59,6 +59,7 @@ class Contest(Report):
 
 
 Verdict = Literal["promote", "keep", "wait"]
+How = Literal["first", "won", "by hand", "rollback"]
 
 
 class Decision(Report):
@@ -77,7 +78,7 @@ class Release(Report):
 
     run: str
     released: datetime
-    how: Literal["first", "won", "by hand", "rollback"]
+    how: How
     reason: str
 
 

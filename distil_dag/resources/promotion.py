@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from distil_dag.adapters.run_store import RunStore
-from distil_dag.core.promotion import Champions, Decision, Release
+from distil_dag.core.promotion import Champions, How, Release
 from distil_dag.resources.gate_verdicts import gate_verdicts
 from distil_dag.resources.progress import logged
 from distil_dag.resources.tasks import TasksResource
@@ -83,13 +83,9 @@ def challenge(
     found = keep_decision(store, name, found, decision, seen_until)
     context.log.info(f"{run} against {standing.run}: {decision.verdict}: {decision.reason}")
     if decision.verdict == "promote" and task.settings.promotion.mode == "auto":
-        return release(store, name, found, _won(decision))
+        return release(store, name, found, _now(run, "won", decision.reason))
     return found
 
 
-def _won(decision: Decision) -> Release:
-    return _now(decision.challenger, "won", decision.reason)
-
-
-def _now(run: str, how: str, reason: str) -> Release:
-    return Release.model_validate({"run": run, "released": datetime.now(UTC), "how": how, "reason": reason})
+def _now(run: str, how: How, reason: str) -> Release:
+    return Release(run=run, released=datetime.now(UTC), how=how, reason=reason)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distil_dag.adapters.llamacpp.engine import LlamaCppEngine, shared_length
+from distil_dag.adapters.run_store import file_digest
 from distil_dag.adapters.serving.decoding import Decoded, Draft
 from distil_dag.core.answers.parser import parse_answer
 from distil_dag.core.case import Case, Message
@@ -204,6 +205,11 @@ class Answering:
 
         left, right = (np.array(self.prompt(text), np.int32) for text in ("a", "1"))
         return [int(token) for token in left[: shared_length(left, right)]]
+
+
+def identity_of(path: Path) -> str:
+    """Name and content hash of a student's file."""
+    return f"{path.stem.lower()}@{file_digest(path)}"
 
 
 def context_of(carried: Mapping[str, str]) -> ContextRule:

@@ -8,8 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from distil_dag.adapters.llamacpp.engine import LlamaCppEngine
-from distil_dag.adapters.run_store import file_digest
-from distil_dag.adapters.serving.answering import Answering, NotDecodable, StudentAnswer
+from distil_dag.adapters.serving.answering import Answering, NotDecodable, StudentAnswer, identity_of
 from distil_dag.adapters.serving.decoder import CallDecoder
 from distil_dag.adapters.system.closing import Closing
 from distil_dag.core.case import Message
@@ -75,7 +74,7 @@ class Student(Closing):
     @cached_property
     def identity(self) -> str:
         """File name and content hash of the weights."""
-        return f"{self._path.stem.lower()}@{file_digest(self._path)}"
+        return identity_of(self._path)
 
     @property
     def calibration(self) -> Confidence | None:

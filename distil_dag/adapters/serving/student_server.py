@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distil_dag.adapters.llamacpp.engine import LlamaCppEngine
-from distil_dag.adapters.run_store import file_digest
-from distil_dag.adapters.serving.answering import Answering, Attempt, StudentAnswer
+from distil_dag.adapters.serving.answering import Answering, Attempt, StudentAnswer, identity_of
 from distil_dag.adapters.serving.batch_decoder import BatchDecoder
 from distil_dag.adapters.serving.decoder import CallDecoder, head_of
 from distil_dag.adapters.serving.decoding import Decoded, Decoding
@@ -85,7 +84,7 @@ class StudentServer(Closing):
         self._changed = threading.Condition()
         self._engine = LlamaCppEngine(self._path, 1, context, threads, flash_attention)
         # At once: another file may take its place at this path.
-        self.identity = f"{self._path.stem.lower()}@{file_digest(self._path)}"
+        self.identity = identity_of(self._path)
         self._shared: LlamaCppEngine | None = None
         try:
             asked = self._answering = Answering(self._path, self._engine, tools)

@@ -115,7 +115,8 @@ def hold(
             return decided(verdict, reason), seen_until
         read = later_traces or partial(read_traces, stones=read_tombstones(store))
         later = _later(first, second, task, seen_until, now, read)
-        if (why := too_few(None if later is None else len(later), spec)) or later is None:
+        why = too_few(None if later is None else len(later), spec)
+        if later is None or why:
             return decided("wait", f"{reason}; {why}"), seen_until
         contests.append(_by_later(first, second, task, later, progress))
         verdict, more = decide_by_later_traces(contests[-1], spec)
@@ -207,6 +208,6 @@ def _answers(
     start = 0
     for tools, cases in groups:
         scored = scored_answers(one.student, cases, tools, progress) if cases else {}
-        found |= {start + place: one for place, one in scored.items()}
+        found |= {start + place: answer for place, answer in scored.items()}
         start += len(cases)
     return found
